@@ -1,0 +1,16 @@
+"""Rotating log files for programs of more than one process.
+
+Importing this package registers its handlers in `logging.handlers`, so that a logging configuration needs no more
+than the class name changed: ``logging.handlers.ConcurrentTimedRotatingFileHandler``.
+"""
+
+import logging.handlers
+
+from concurrent_log.handlers import ConcurrentTimedRotatingFileHandler
+
+__version__ = "1.0.0"
+
+__all__ = ["ConcurrentTimedRotatingFileHandler"]
+
+for _handler in (ConcurrentTimedRotatingFileHandler,):
+    setattr(logging.handlers, _handler.__name__, _handler)

@@ -1,0 +1,80 @@
+"""Appending one record whole: where one write is atomic, and how half a record is made harmless.
+
+On a local POSIX file system one ``write`` to a file opened for appending is one piece: the kernel keeps others
+out until it is done. It can end early in two cases. The disk is full, and the writer is told; or the writer is
+killed, and nobody is told. A killed write ends where a page of the file ends, since only there the kernel looks
+whether the process still lives (``generic_perform_write`` in Linux), so that a file whose size is no multiple
+of the page size ends with a whole record.
+"""
+
+import functools
+import os
+import sys
+
+FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+PAGE = 4096  # the smallest page; larger ones are multiples of it
+
+# Kernel file systems that hold the inode's lock for the whole of an appending write.
+_ATOMIC = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "zfs", "jfs", "reiserfs", "tmpfs", "ramfs")
+    + ("overlay", "vfat", "exfat", "ntfs3")
+)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_atomic(path: str) -> bool:
+    """Return whether appends to the file or folder at ``path`` are atomic; what is unknown is not.
+
+    Looked up once per path and process, in /proc/self/mountinfo.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            return _file_system(os.path.realpath(path), mounts.read()) in _ATOMIC
+    except OSError:
+        return False
+
+
+def _file_system(path: str, mountinfo: str) -> str:
+    """Return the type of the file system that ``path`` lies on, by proc_pid_mountinfo(5)."""
+    found, longest = "", -1
+    for line in mountinfo.splitlines():
+        fields, _, source = line.partition(" - ")
+        point = fields.split(" ")[4].encode("latin-1", "surrogateescape").decode("unicode_escape")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # Of two mounts on one point, the later one hides the earlier.
+        if inside and len(point) >= longest:
+            found, longest = source.split(" ")[0], len(point)
+    return found
+
+
+def cut(fd: int, path: str, start: int, end: int, terminator: bytes) -> None:
+    """Remove the half record from ``start`` to ``end`` of the open file ``fd``, which stands at ``path``.
+
+    Where another record follows it already, it is closed with ``terminator`` instead, to keep the two apart.
+    """
+    status = os.fstat(fd)
+    if status.st_size == end:
+        os.ftruncate(fd, start)
+    else:
+        close_torn_record(path, status.st_ino, end, terminator)
+
+
+def close_torn_record(path: str, inode: int, end: int, terminator: bytes, following: bytes = b"") -> None:
+    """Put ``terminator`` over the last bytes before ``end``, where a killed writer left half a record.
+
+    Leaves the file alone where the bytes there are a terminator already, where ``path`` is not the file
+    ``inode``, or where it does not go on with ``following``. It changes nothing but the half record, which nobody
+    else writes any more.
+    """
+    if end < len(terminator) or not terminator:
+        return
+    with open(path, "r+b", buffering=0) as file:
+        if os.fstat(file.fileno()).st_ino != inode:
+            return
+        file.seek(end - len(terminator))
+        before = file.read(len(terminator))
+        if before != terminator and file.read(len(following[:PAGE])) == following[:PAGE]:
+            file.seek(end - len(terminator))
+            file.write(terminator)

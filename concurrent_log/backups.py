@@ -1,0 +1,146 @@
+"""The backups beside a log file: what they are called, which exist, which have outlived retention.
+
+A backup is named after the period whose records it holds. Where that name is taken already (by a file that was
+restored, or by a rollover that the program asked for in the middle of a period), the next one gets a number,
+``app.log.2026-11-22.0001``: nothing is ever overwritten, and the names sort in the order of the records.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+_DIRECTIVES = (
+    {"Y": r"\d{4}", "j": r"\d{3}"}
+    | dict.fromkeys("mdHIMSyUWV", r"\d{2}")
+    | dict.fromkeys("aAbBpZ", r"[^\W\d_]+\.?")
+)
+_NUMBERED = re.compile(r"\.\d{4,}$")
+_COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$")
+
+
+class Backup(NamedTuple):
+    """One backup: ``period``, by which backups sort in the order of time, and the ``path`` of the file."""
+
+    period: str
+    path: str
+
+
+class Backups:
+    """The backups of one log file.
+
+    Args:
+        log_file: The absolute path of the log file.
+        suffix: The `time.strftime` format of the time in a backup's name.
+        rename: Turns the default name of a backup, ``LOG_FILE.TIME``, into the one it gets.
+        pattern: Finds the time in a name that ``suffix`` does not describe; by default the suffix does.
+    """
+
+    def __init__(
+        self, log_file: str, suffix: str, rename: Callable[[str], str], pattern: re.Pattern[str] | None = None
+    ) -> None:
+        self._log_file = log_file
+        self._suffix = suffix
+        self._rename = rename
+        self._own_pattern = pattern
+        self._pattern = pattern or re.compile(_expression(suffix))
+
+    def path(self, time_text: str) -> str:
+        """Return the path of the first backup of the period that ``time_text`` names."""
+        return self._rename(f"{self._log_file}.{time_text}")
+
+    def free_path(self, time_text: str) -> str:
+        """Return a path for one more backup of that period, at which no file stands."""
+        return self._numbered_path(time_text, taken=False)
+
+    def last_path(self, time_text: str) -> str | None:
+        """Return the path of the newest backup of that period, or None where there is none."""
+        path = self.path(time_text)
+        if not os.path.lexists(path):
+            return None
+        return self._numbered_path(time_text, taken=True)
+
+    def existing(self) -> list[Backup]:
+        """Return the backups that exist, oldest first."""
+        folder = os.path.dirname(self.path("x")) or os.curdir
+        found = []
+        for file_name in os.listdir(folder):
+            period = self._period_of(file_name)
+            if period is not None:
+                found.append(Backup(period, os.path.join(folder, file_name)))
+        return sorted(found)
+
+    def surplus(self, keep: int) -> list[str]:
+        """Return the paths of all backups but those of the newest ``keep`` periods, oldest first."""
+        existing = self.existing()
+        periods = sorted({backup.period for backup in existing})
+        outlived = set(periods[: max(0, len(periods) - keep)])
+        return [backup.path for backup in existing if backup.period in outlived]
+
+    def would_keep(self, time_text: str, keep: int) -> bool:
+        """Return whether a backup of that period would be among the newest ``keep`` periods."""
+        period = self._sortable(time_text)
+        newer = {backup.period for backup in self.existing() if backup.period > period}
+        return len(newer) < keep
+
+    def _numbered_path(self, time_text: str, *, taken: bool) -> str:
+        path = self.path(time_text)
+        numbered, number = path, 0
+        last = path
+        while os.path.lexists(numbered):
+            last = numbered
+            number += 1
+            numbered = f"{path}.{number:04}"
+        return last if taken else numbered
+
+    def _period_of(self, file_name: str) -> str | None:
+        """Return which period's backup ``file_name`` is, or None where it is something else."""
+        if file_name == os.path.basename(self._log_file):
+            return None
+        for name in _without_endings(file_name):
+            for time_text in self._times_in(name):
+                if os.path.basename(self.path(time_text)) == name:
+                    return self._sortable(time_text)
+        return None
+
+    def _times_in(self, name: str) -> Iterator[str]:
+        if self._own_pattern:
+            # Somebody's pattern may be anchored, or not, and is meant for what follows the log file's name.
+            name = name.removeprefix(os.path.basename(self._log_file) + ".")
+        match = self._pattern.search(name)
+        while match:
+            yield match[0]
+            match = self._pattern.search(name, match.start() + 1)
+
+    def _sortable(self, time_text: str) -> str:
+        try:
+            return datetime.strptime(time_text, self._suffix).isoformat()
+        except ValueError:
+            return time_text
+
+
+def _without_endings(file_name: str) -> Iterator[str]:
+    """Yield ``file_name`` as it is, and without the number and the compression that come after a backup's name."""
+    yield file_name
+    plain = _COMPRESSED.sub("", file_name)
+    if plain != file_name:
+        yield plain
+    unnumbered = _NUMBERED.sub("", plain)
+    if unnumbered != plain:
+        yield unnumbered
+
+
+def _expression(suffix: str) -> str:
+    """Return the regular expression of what the `time.strftime` format ``suffix`` can produce."""
+    parts = re.split(r"(%.)", suffix)
+    expression = ""
+    for part in parts:
+        directive = part[1:] if len(part) == 2 and part[0] == "%" else ""
+        if directive == "%":
+            expression += "%"
+        elif directive:
+            expression += _DIRECTIVES.get(directive, ".+?")
+        else:
+            expression += re.escape(part)
+    return rf"(?<!\d){expression}(?!\d)"

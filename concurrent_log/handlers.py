@@ -1,0 +1,195 @@
+"""The handlers: drop-in replacements for the standard library's rotating handlers."""
+
+import codecs
+import errno
+import locale
+import os
+import re
+import zlib
+from datetime import time as time_of_day
+from datetime import timezone
+from logging.handlers import TimedRotatingFileHandler
+from os import PathLike
+
+from concurrent_log.backups import Backups
+from concurrent_log.schedule import Schedule
+from concurrent_log.shared_file import SharedFileHandler, Span
+
+
+class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHandler):
+    """A `logging.handlers.TimedRotatingFileHandler` for any number of processes and threads on one file.
+
+    A record stands in the file of the period in which it was created. Periods are aligned to the clock: with
+    ``when="H"`` a file ends with the full hour, in every process. Safe to use from threads, in the children of a
+    fork, and to send to another process by pickling. After `close` the next record opens the file again.
+
+    Args:
+        filename: The log file. Folders that are missing are created.
+        when: ``S``, ``M``, ``H``, ``D``, ``midnight``, or ``W0`` (Monday) to ``W6``.
+        interval: How many of those a file covers, counted from 1970.
+        backupCount: How many periods to keep besides the current file; 0 keeps all.
+        encoding: Of the file; None is the locale's. What it lacks is written as a backslash escape, unless
+            ``errors`` says something else than ``strict``.
+        delay: Open the file with the first record.
+        utc: Periods and names in UTC, not in local time.
+        atTime: The time of day at which ``midnight`` and ``W0`` to ``W6`` roll over.
+        errors: What to do with characters that ``encoding`` lacks, as for `open`.
+        terminator: What ends a record in the file.
+        lock_file_directory: Where the lock file stands; by default beside the log file.
+        lock_timeout: Seconds to wait for a process that was stopped while it held the lock. After that, records
+            are written without the lock, and nothing rolls over.
+        keep_file_open: False opens and closes the file for each record, under the exclusive lock. By default
+            that is done where it is necessary: on Windows, and on network and unknown file systems.
+
+    Raises:
+        TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
+        OSError: The log file cannot be written.
+    """
+
+    def __init__(
+        self,
+        filename: "str | PathLike[str]",
+        when: str = "h",
+        interval: int = 1,
+        backupCount: int = 0,
+        encoding: str | None = None,
+        delay: bool = False,
+        utc: bool = False,
+        atTime: time_of_day | None = None,
+        errors: str | None = None,
+        *,
+        terminator: str = "\n",
+        lock_file_directory: "str | PathLike[str] | None" = None,
+        lock_timeout: float = 5.0,
+        keep_file_open: bool | None = None,
+    ) -> None:
+        self._schedule = Schedule(when, interval, atTime, timezone.utc if utc else None)
+        _check_count("backupCount", backupCount)
+        _check_seconds("lock_timeout", lock_timeout)
+        if not isinstance(terminator, str):
+            raise TypeError(f"terminator must be a string, not {terminator!r}")
+        codec = _codec(encoding, errors)
+        path = _log_path(filename)
+        super().__init__(path, when, interval, backupCount, encoding, True, utc, atTime, errors)
+        self.delay = delay
+        self.terminator = terminator
+        self._standard_ext_match = self.extMatch
+        self._late: tuple[int, float, str | None] | None = None
+        self._share(
+            lock_path=_lock_path(path, lock_file_directory),
+            lock_timeout=lock_timeout,
+            keep_file_open=keep_file_open,
+            codec=codec,
+        )
+        self._begin()
+
+    def getFilesToDelete(self) -> list[str]:
+        """Return the paths of the backups that ``backupCount`` does not keep, oldest first."""
+        return self._backups().surplus(self.backupCount) if self.backupCount > 0 else []
+
+    def _span(self, start: int) -> Span:
+        if self._overrides("computeRollover"):
+            end = max(int(self.computeRollover(start)), start + 1)
+        else:
+            end = self._schedule.period(start).end
+        self.rolloverAt = end
+        return Span(start, end)
+
+    def _start(self, moment: float) -> int:
+        if self._overrides("computeRollover"):
+            return int(moment)
+        return self._schedule.period(moment).start
+
+    def _move_aside(self, start: int) -> None:
+        destination = self._backups().free_path(self._time_text(start))
+        os.makedirs(os.path.dirname(destination), exist_ok=True)
+        self.rotate(self.baseFilename, destination)
+
+    def _late_path(self, moment: float, span: Span) -> str | None:
+        if self._makes_own_backups():
+            return None
+        start = self._start(moment)
+        if self._late is None or self._late[:2] != (start, span.start):
+            self._late = (start, span.start, self._find_late_path(self._time_text(start)))
+        return self._late[2]
+
+    def _find_late_path(self, time_text: str) -> str | None:
+        backups = self._backups()
+        if self.backupCount > 0 and not backups.would_keep(time_text, self.backupCount):
+            return None
+        return backups.last_path(time_text) or backups.path(time_text)
+
+    def _tidy(self) -> list[Exception]:
+        problems: list[Exception] = []
+        for path in self.getFilesToDelete():
+            try:
+                os.remove(path)
+            except FileNotFoundError:
+                pass  # Another process tidies up, too.
+            except OSError as error:
+                problems.append(error)
+        return problems
+
+    def _time_text(self, start: int) -> str:
+        return self._schedule.name(start, self.suffix)
+
+    def _backups(self) -> Backups:
+        pattern = None if self.extMatch is self._standard_ext_match else re.compile(self.extMatch)
+        return Backups(self.baseFilename, self.suffix, self.rotation_filename, pattern)
+
+    def _makes_own_backups(self) -> bool:
+        """Return whether backups may be something else than plain copies named after our periods."""
+        return self.rotator is not None or any(
+            map(self._overrides, ("rotate", "doRollover", "shouldRollover", "computeRollover"))
+        )
+
+
+def _log_path(filename: "str | PathLike[str]") -> str:
+    """Return the absolute path of the log file itself, so that all names of it share one lock file."""
+    try:
+        path = os.path.abspath(os.fsdecode(filename))
+    except TypeError:
+        raise TypeError(f"filename must be a path, not {filename!r}") from None
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
+    return os.path.realpath(path) if os.path.islink(path) and os.path.isfile(path) else path
+
+
+def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:
+    folder, name = os.path.split(log_path)
+    name = f".__{name.removesuffix('.log')}"
+    if directory is None:
+        return os.path.join(folder, f"{name}.lock")
+    # Log files of one name from several folders may have their lock files in one place.
+    distinct = zlib.crc32(os.fsencode(os.path.realpath(folder)))
+    return os.path.join(os.path.abspath(os.fsdecode(directory)), f"{name}.{distinct:08x}.lock")
+
+
+def _codec(encoding: str | None, errors: str | None) -> str:
+    """Return the name of the codec that ``open`` would use."""
+    name = locale.getpreferredencoding(False) if encoding in (None, "locale") else encoding
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError(f"encoding={encoding!r} is unknown: use 'utf-8', or another text encoding") from None
+    except TypeError:
+        raise TypeError(f"encoding must be a string such as 'utf-8', not {encoding!r}") from None
+    try:
+        codecs.lookup_error(errors or "strict")
+    except LookupError:
+        raise ValueError(f"errors={errors!r} is unknown: use 'backslashreplace' or 'replace'") from None
+    return codecs.lookup(name).name
+
+
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{name}={value} must not be negative; 0 keeps everything")
+
+
+def _check_seconds(name: str, value: float) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not value >= 0:
+        raise ValueError(f"{name}={value} must not be negative")

@@ -1,0 +1,256 @@
+"""The lock file beside a log file: who may write, and the few bytes that all writers share.
+
+A `LockFile` is opened once per process and shared by all handlers of one log file in that process. A *shared*
+lock lets any number of processes append; an *exclusive* lock is held alone, to roll the file over. The first
+bytes of the lock file hold a `State`, by which a writer sees in one read that another process rolled over.
+
+The lock file is never removed: a process that still held a removed one would exclude nobody.
+"""
+
+import contextlib
+import os
+import struct
+import sys
+import threading
+import time
+import weakref
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import portalocker
+from portalocker.exceptions import LockException
+
+if sys.platform == "win32":
+
+    def _open(path: str) -> int:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY | os.O_NOINHERIT, 0o660)
+
+    def _read(fd: int, size: int) -> bytes:
+        os.lseek(fd, 0, os.SEEK_SET)
+        content = os.read(fd, size)
+        os.lseek(fd, 0, os.SEEK_SET)  # where portalocker locks and unlocks
+        return content
+
+    def _write(fd: int, content: bytes) -> None:
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, content)
+        os.lseek(fd, 0, os.SEEK_SET)
+
+    def _is_busy(error: LockException) -> bool:
+        return True
+
+else:
+
+    def _open(path: str) -> int:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        except PermissionError:
+            # A worker that gave up its privileges may still read the lock file, and flock needs no more.
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _read(fd: int, size: int) -> bytes:
+        return os.pread(fd, size, 0)
+
+    def _write(fd: int, content: bytes) -> None:
+        os.pwrite(fd, content, 0)
+
+    def _is_busy(error: LockException) -> bool:
+        return isinstance(error.__context__, BlockingIOError)
+
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.01  # seconds between two tries for a lock somebody else holds
+
+_STATE = struct.Struct(">4sQqQ")
+_MAGIC = b"CLF1"
+_CHECKSUM = struct.Struct(">I")
+STATE_SIZE = _STATE.size + _CHECKSUM.size
+
+
+class State(NamedTuple):
+    """What the writers of one log file tell each other.
+
+    Attributes:
+        generation: Changes with every rollover.
+        start: Where the period of the current log file begins, in seconds since the epoch.
+        inode: Which file that is; another one at the log file's path makes the state worthless.
+    """
+
+    generation: int
+    start: int
+    inode: int
+
+    def to_bytes(self) -> bytes:
+        """Return the `STATE_SIZE` bytes that stand in the lock file."""
+        packed = _STATE.pack(_MAGIC, self.generation, self.start, self.inode)
+        return packed + _CHECKSUM.pack(zlib.crc32(packed))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "State | None":
+        """Return the state that ``content`` holds, or None where it is lost, torn or somebody else's."""
+        packed, checksum = content[: _STATE.size], content[_STATE.size :]
+        if checksum != _CHECKSUM.pack(zlib.crc32(packed)) or packed[:4] != _MAGIC:
+            return None
+        return cls(*_STATE.unpack(packed)[1:])
+
+
+class LockFile:
+    """One lock file, as this process holds it. Get it with `LockFile.at`.
+
+    Safe to use from any thread, and in the child after a fork. Locks are re-entrant: where the calling thread
+    holds the lock already, `hold` neither waits nor releases anything.
+
+    Attributes:
+        mutex: Keeps the threads of this process apart; the handlers of one log file use it as their lock.
+        fd: The descriptor, or -1 while the file is not open.
+        held: Whether this process is inside a locked section.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.mutex = threading.RLock()
+        self.fd = -1
+        self.held = False
+        self._exclusive = False
+        self._stuck = False
+        self._identity: tuple[int, int] | None = None
+        self._pid = 0
+
+    @classmethod
+    def at(cls, path: str) -> "LockFile":
+        """Return this process's one lock file at ``path``, which need not exist yet."""
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        with _registry_lock:
+            lock_file = _registry.get(path)
+            if lock_file is None:
+                lock_file = _registry[path] = cls(path)
+            return lock_file
+
+    @contextlib.contextmanager
+    def hold(self, *, exclusive: bool, timeout: float) -> Iterator[Exception | None]:
+        """Hold the lock for the body of a ``with`` statement, and yield what went wrong.
+
+        Never raises for a lock that cannot be had: it yields None where the lock is held, else a
+        `TimeoutError` after ``timeout`` seconds, or the `OSError` that the lock file caused. After a timeout
+        nobody waits again until the lock could be taken once, so that many threads do not wait in turn.
+        """
+        with self.mutex:
+            if self.held:
+                yield None if self._exclusive or not exclusive else TimeoutError(f"{self.path} is in use here")
+                return
+            try:
+                self.held = True
+                self._exclusive = exclusive
+                yield self._acquire(exclusive, timeout)
+            finally:
+                # One more signal may interrupt this; the second try leaves no lock behind.
+                try:
+                    self.let_go()
+                except BaseException:
+                    self.let_go()
+                    raise
+
+    def read(self) -> bytes:
+        """Return the bytes of the state, fewer where there are none; call it while holding the lock."""
+        return _read(self._opened(), STATE_SIZE)
+
+    def write(self, state: State) -> bytes:
+        """Publish ``state`` to all writers and return its bytes; call it while holding the exclusive lock."""
+        content = state.to_bytes()
+        _write(self._opened(), content)
+        return content
+
+    def is_in_place(self) -> bool:
+        """Return whether the open lock file is still the one at its path."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def close(self) -> None:
+        """Close the descriptor, without unlocking what a parent process holds; the next use opens it again."""
+        with self.mutex:
+            fd, self.fd = self.fd, -1
+            # A program that closed all descriptors (a daemon does) may have opened another file by this number.
+            if fd >= 0 and _identity(fd) == self._identity:
+                os.close(fd)
+
+    def _acquire(self, exclusive: bool, timeout: float) -> Exception | None:
+        flags = portalocker.LockFlags.EXCLUSIVE if exclusive else portalocker.LockFlags.SHARED
+        give_up_at = time.monotonic() + (0 if self._stuck else timeout)
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                portalocker.lock(_Descriptor(self._opened()), flags | portalocker.LockFlags.NON_BLOCKING)
+                # The lock file may have been removed, and made anew by another process, while we waited.
+                if self.is_in_place():
+                    self._stuck = False
+                    return None
+                self.close()
+            except OSError as error:
+                return error
+            except LockException as error:
+                if not _is_busy(error):
+                    return error
+            if time.monotonic() >= give_up_at:
+                self._stuck = True
+                return TimeoutError(f"{self.path} has been locked by another process for {timeout} seconds")
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def let_go(self) -> None:
+        """Unlock, whatever is held, by whichever call."""
+        self.held = False
+        if self.fd >= 0:
+            try:
+                portalocker.unlock(_Descriptor(self.fd))
+            except (OSError, LockException):
+                self.close()
+
+    def _opened(self) -> int:
+        if self._pid != os.getpid():
+            # A fork inside C code runs no hook. The inherited descriptor shares its lock with the parent.
+            self.close()
+            self._pid = os.getpid()
+        if self.fd < 0:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.fd = _open(self.path)
+            self._identity = _identity(self.fd)
+        return self.fd
+
+
+class _Descriptor:
+    """A descriptor in the form that every portalocker since 2.7 takes."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+_registry: "weakref.WeakValueDictionary[str, LockFile]" = weakref.WeakValueDictionary()
+_registry_lock = threading.Lock()
+
+
+def _let_go_in_child() -> None:
+    """Give up what the parent holds: a flock belongs to the descriptor that both share after a fork."""
+    global _registry_lock
+    _registry_lock = threading.Lock()
+    for lock_file in list(_registry.values()):
+        lock_file.mutex._at_fork_reinit()  # type: ignore[attr-defined]  # logging does the same to every handler
+        lock_file.held = False
+        lock_file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)

@@ -1,0 +1,122 @@
+"""Periods: which stretch of time a log file covers, from the wall clock alone.
+
+Every process computes the same periods without talking to another one, because their boundaries
+stand on the clock of the zone (the full hour, midnight, Monday noon) and not at the moment at which a
+process happened to start. Nothing here reads the current time.
+
+Where clocks go back, the wall shows an hour twice. The second showing belongs to the period before the
+change, so that periods never repeat: ``when="H"`` has one period of two hours that night.
+Where clocks go forward and skip a boundary, the period begins at the change.
+"""
+
+import calendar
+from bisect import bisect_left
+from collections.abc import Callable
+from datetime import datetime, time, tzinfo
+from math import floor
+from typing import NamedTuple
+
+_SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400}
+_DAY = 86400
+_WEEK = 7 * _DAY
+_THURSDAY = 3  # the weekday of 1970-01-01
+
+
+class Period(NamedTuple):
+    """A half-open stretch of time, ``start <= t < end``, in seconds since the epoch."""
+
+    start: int
+    end: int
+
+
+class Schedule:
+    """The periods of one combination of ``when``, ``interval``, ``at_time`` and zone.
+
+    Args:
+        when: ``S``, ``M``, ``H``, ``D``, ``midnight`` or ``W0`` (Monday) to ``W6``, in any case, with the
+            meaning of `logging.handlers.TimedRotatingFileHandler`.
+        interval: How many seconds, minutes, hours, days or weeks a period lasts. Longer periods are
+            counted from the first period of 1970, so that all processes agree on them.
+        at_time: The time of day at which ``midnight`` and ``W0`` to ``W6`` begin a period; the others
+            ignore it, as the standard class does. Without it, ``W0`` ends with Monday.
+        zone: The zone of the wall clock; None is the zone of this machine.
+
+    Raises:
+        ValueError: ``when`` or ``interval`` is none of the above.
+        TypeError: ``interval`` is no integer, or ``at_time`` no `datetime.time`.
+    """
+
+    def __init__(
+        self, when: str, interval: int = 1, at_time: time | None = None, zone: tzinfo | None = None
+    ) -> None:
+        if not isinstance(when, str):
+            raise TypeError(f"when must be a string such as 'midnight', not {when!r}")
+        kind = when.upper()
+        weekly = len(kind) == 2 and kind[0] == "W" and kind[1] in "0123456"
+        if not weekly and kind not in _SECONDS:
+            raise ValueError(f"when={when!r} is unknown: use S, M, H, D, midnight or W0 (Monday) to W6")
+        if not isinstance(interval, int) or isinstance(interval, bool):
+            raise TypeError(f"interval must be a whole number, not {interval!r}")
+        if interval < 1:
+            raise ValueError(f"interval={interval} must be at least 1")
+        if at_time is not None and not isinstance(at_time, time):
+            raise TypeError(f"atTime must be a datetime.time, not {at_time!r}")
+        self.zone = zone
+        self._length = interval * (_WEEK if weekly else _SECONDS[kind])
+        self._first = 0  # the boundary, in wall seconds since 1970-01-01 00:00, that others are counted from
+        if weekly:
+            boundary = int(kind[1]) + (at_time is None)
+            self._first = _seconds(at_time) - (_THURSDAY - boundary) % 7 * _DAY
+        elif kind == "MIDNIGHT":
+            self._first = _seconds(at_time)
+
+    def period(self, timestamp: float) -> Period:
+        """Return the one period that ``timestamp`` (seconds since the epoch) lies in.
+
+        Raises:
+            ValueError, OverflowError, OSError: The platform has no calendar date for that time.
+        """
+        at = floor(timestamp)
+        number = self._number(at)
+        after = at
+        while self._number(after) == number:
+            inside = after
+            after += (number + 1) * self._length + self._first - self._clock(after)
+        end = _first(inside, after, lambda t: self._number(t) != number)
+        before = at
+        while self._number(before) == number:
+            inside = before
+            before -= self._clock(before) - number * self._length - self._first + 1
+        return Period(_first(before, inside, lambda t: self._number(t) == number), end)
+
+    def name(self, start: int, suffix: str) -> str:
+        """Return how ``suffix``, a `time.strftime` format, reads for the period that begins at ``start``."""
+        return self._moment(start).strftime(suffix)
+
+    def _number(self, timestamp: int) -> int:
+        return (self._clock(timestamp) - self._first) // self._length
+
+    def _clock(self, timestamp: int) -> int:
+        """Return the latest wall time shown up to ``timestamp``; it never runs backwards."""
+        moment = self._moment(timestamp)
+        if not moment.fold:
+            return self._wall(timestamp)
+        shown_first = floor(moment.replace(fold=0).timestamp())
+        offset = self._wall(shown_first) - shown_first
+        change = _first(shown_first, timestamp, lambda t: self._wall(t) - t != offset)
+        return max(self._wall(timestamp), self._wall(change - 1))
+
+    def _wall(self, timestamp: int) -> int:
+        return calendar.timegm(self._moment(timestamp).timetuple())
+
+    def _moment(self, timestamp: int) -> datetime:
+        return datetime.fromtimestamp(timestamp, self.zone)
+
+
+def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """Return the first second from ``low`` to ``high`` at which ``holds`` turns true, and stays so."""
+    return low + bisect_left(range(high - low), True, key=lambda n: holds(low + n))
+
+
+def _seconds(at_time: time | None) -> int:
+    return 0 if at_time is None else at_time.hour * 3600 + at_time.minute * 60 + at_time.second

@@ -1,0 +1,623 @@
+"""One log file, written by the handlers of many processes: the protocol, without the question when to roll over.
+
+A record is formatted and encoded first. Then `SharedFileHandler.emit` takes the shared lock, sees in one read of
+the lock file that nobody rolled over, and appends the record with one ``write``. Everything else happens in
+`SharedFileHandler._append`: opening, noticing what others did, rolling over under the exclusive lock.
+"""
+
+import contextlib
+import errno
+import io
+import logging
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging.handlers import BaseRotatingHandler
+from typing import Any, NamedTuple
+
+from concurrent_log import appending
+from concurrent_log.asctime import AsctimeCache
+from concurrent_log.lock import STATE_SIZE, LockFile, State
+
+if sys.platform == "win32":
+    _CAN_RENAME_OPEN_FILES = False
+    LOCK_SH = LOCK_NB = LOCK_UN = 0
+
+    def flock(fd: int, operation: int) -> None:
+        raise NotImplementedError
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        raise NotImplementedError
+
+else:
+    from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
+    from os import pread
+
+    _CAN_RENAME_OPEN_FILES = True
+
+_LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
+_LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
+_COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
+_SHARED_AT_ONCE = LOCK_SH | LOCK_NB
+
+
+class Span(NamedTuple):
+    """Which records the current file takes: those created from ``start`` to before ``end``, in seconds."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a handler saw when it last looked: enough to append without looking again.
+
+    It holds for records created from ``opens`` to before ``closes`` in the process ``pid``, while the handler's
+    stream is ``stream`` and the lock file says ``state``.
+    """
+
+    stream: object
+    write: Callable[[bytes], int | None]
+    tell: Callable[[], int]
+    state: bytes
+    opens: float
+    closes: float
+    pid: int
+
+
+_NO_VIEW = _View(object(), lambda data: 0, lambda: 0, b"", float("inf"), float("-inf"), -1)
+
+
+class SharedFileHandler(BaseRotatingHandler):
+    """The part that all handlers of this package share; not of use on its own.
+
+    A subclass says which records the current file takes (`_span`), where a new file begins (`_start`), how a
+    rollover moves the file aside (`_move_aside`) and where a record that is too late for the current file goes
+    (`_late_path`).
+    """
+
+    _view = _NO_VIEW
+
+    def _share(
+        self, *, lock_path: str, lock_timeout: float, keep_file_open: bool | None, codec: str
+    ) -> None:
+        """Set up what `emit` needs; call it when the standard ``__init__`` is done."""
+        self._codec = codec
+        self._byte_order_mark = "".encode(codec)
+        self._encoding_errors = self.errors or "strict"
+        self._lock_path = lock_path
+        self._lock_timeout = lock_timeout
+        self._keep_file_open = keep_file_open
+        self._is_special = False
+        self._attach()
+
+    def _attach(self) -> None:
+        """Take part in the writing; what this sets belongs to one process."""
+        self._lock_file = LockFile.at(self._lock_path)
+        # All handlers of one log file in this process wait in one line, and logging renews this lock after a fork.
+        self.lock = self._lock_file.mutex
+        self._pid = os.getpid()
+        self._asctime = AsctimeCache()
+        self._reported: dict[str, set[tuple[object, ...]]] = {}
+        self._view = _NO_VIEW
+        self._after_rollover = False
+
+    def _begin(self) -> None:
+        """Make sure that the file can be written, and open it unless that is to wait for the first record."""
+        path = self.baseFilename
+        self._is_special = _is_special(path)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if self.delay:
+                writable = path if os.path.exists(path) else os.path.dirname(path)
+                if not os.access(writable, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), writable)
+            else:
+                self.stream = self._open()
+                if not self._is_special and not self._keeps_open():
+                    self._close_stream()
+        except OSError as error:
+            message = f"cannot write the log file {path} ({error.strerror}); name a place that this user may write"
+            raise type(error)(error.errno, message, error.filename) from error
+
+    # What a subclass decides.
+
+    def _span(self, start: int) -> Span:
+        """Return which records the file takes whose state says ``start``."""
+        raise NotImplementedError
+
+    def _start(self, moment: float) -> int:
+        """Return the ``start`` of a new file whose first record was created at ``moment``."""
+        raise NotImplementedError
+
+    def _move_aside(self, start: int) -> None:
+        """Move the log file to the backup of the records since ``start``; the exclusive lock is held."""
+        raise NotImplementedError
+
+    def _late_path(self, moment: float, span: Span) -> str | None:
+        """Return the file for a record from before ``span``, the current file's; None for the current file."""
+        raise NotImplementedError
+
+    def _tidy(self) -> list[Exception]:
+        """Do what follows a rollover and needs no lock, and return what failed."""
+        raise NotImplementedError
+
+    # The straight path.
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format ``record`` with the handler's formatter; its time is rendered once a second."""
+        return self._asctime.format(self.formatter, record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append ``record`` to the file of the period it was created in.
+
+        Never raises, but for `RecursionError`: what goes wrong is reported through ``handleError``, and the
+        record is written all the same wherever it can be. As in the standard library, ``handle`` is the method to
+        call from several threads; it takes the handler's lock.
+        """
+        try:
+            text = self.format(record) + self.terminator
+            if os.linesep != "\n":
+                text = text.replace("\n", os.linesep)
+            try:
+                data = text.encode(self._codec, self._encoding_errors)
+            except UnicodeEncodeError:
+                data = text.encode(self._codec, "backslashreplace")
+            view = self._view
+            lock_file = self._lock_file
+            if (
+                view.opens <= record.created < view.closes
+                and view.stream is self.stream
+                and view.pid == record.process
+                and not lock_file.held
+            ):
+                written = end = 0
+                try:
+                    lock_file.held = True
+                    flock(lock_file.fd, _SHARED_AT_ONCE)
+                    if pread(lock_file.fd, STATE_SIZE, 0) == view.state:
+                        written = view.write(data) or 0
+                        end = view.tell()
+                except (OSError, ValueError):
+                    pass  # A rollover is under way, the disk is full, a descriptor was closed: look carefully.
+                finally:
+                    # One more signal may interrupt this; the second try leaves no lock behind.
+                    try:
+                        lock_file.held = False
+                        flock(lock_file.fd, LOCK_UN)
+                    except (OSError, ValueError):
+                        pass  # The lock file was closed, and that released it.
+                    except BaseException:
+                        lock_file.let_go()
+                        raise
+                if written != len(data) or not (end - written) % appending.PAGE:
+                    self._emit_carefully(record, data, written, end)
+            else:
+                self._emit_carefully(record, data)
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    # Everything else.
+
+    def _emit_carefully(self, record: logging.LogRecord, data: bytes, written: int = 0, end: int = 0) -> None:
+        """Append ``data``, of which ``written`` bytes stand in the file already, up to its byte ``end``."""
+        problems: list[Exception] = []
+        try:
+            with self._lock_file.mutex:
+                if self._is_special:
+                    self._write_text(data)
+                elif self._lock_file.held:
+                    self._append_nested(data)
+                elif written == len(data):
+                    with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout):
+                        self._close_torn_record(end - written, data)
+                else:
+                    torn = _Piece(end - written, end) if written else None
+                    self._append(record, data, torn, problems)
+        finally:
+            self._report("append", record, problems)
+            if self._after_rollover and not self._lock_file.held:
+                self._after_rollover = False
+                self._tidy_up(record)
+
+    def _append(
+        self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]
+    ) -> None:
+        """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
+        moment = _moment(record)
+        if torn is None and self._may_share():
+            with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
+                span = self._look(record, moment, problems, alone=False) if problem is None else None
+                if span is not None:
+                    torn = self._write(data, moment, span)
+                    if torn is None:
+                        return
+        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+            if torn is not None:
+                self._cut(torn)
+            if problem is None:
+                span = self._look(record, moment, problems, alone=True) or _ANY
+            else:
+                problems.append(problem)
+                self._current_file(problems)
+                span = _ANY
+            torn = self._write(data, moment, span)
+            if torn is not None:
+                self._cut(torn)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
+            if not self._keeps_open():
+                self._close_stream()
+
+    def _look(
+        self, record: logging.LogRecord, moment: float, problems: list[Exception], *, alone: bool
+    ) -> Span | None:
+        """Bring what this handler knows up to date, and return which records the current file takes.
+
+        Changes nothing for others, and returns None where that would be necessary, unless called ``alone``: with
+        the exclusive lock held.
+        """
+        now = time.time()
+        found = self._current_file(problems)
+        if found is None:
+            return _ANY if alone else None
+        content = self._lock_file.read()
+        state = State.from_bytes(content)
+        if state is None or not self._is_true(state, found, now):
+            if not alone:
+                return None
+            first = moment if found.st_size == 0 else min(max(found.st_mtime, 0), now)
+            state, content = self._publish(self._start(first), found)
+        span = self._span(state.start)
+        due = self._is_due(record, moment, span)
+        if due and alone:
+            if self._roll_over_for(record, found, problems):
+                found = self._current_file(problems) or found
+                state, content = self._publish(self._start(moment), found)
+                span, due = self._span(state.start), False
+        elif due:
+            return None
+        self._remember(content, Span(span.start, float("inf")) if due else span, now)
+        return span
+
+    def _roll_over_for(
+        self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]
+    ) -> bool:
+        """Begin a new file, and return whether that worked; an empty file is as good as a new one."""
+        try:
+            if self._overrides("doRollover"):
+                self.doRollover()
+                if self.stream is not None:
+                    self.stream.flush()  # such as a header that an overriding method writes
+            elif found.st_size:
+                self._roll_over(found)
+        except Exception as error:
+            problems.append(error)
+            return False
+        return True
+
+    def _roll_over(self, found: os.stat_result) -> None:
+        """Move the log file aside and open a new one with its mode and owner; the exclusive lock is held."""
+        previous, self.stream = self.stream, None
+        self._view = _NO_VIEW
+        try:
+            if not _CAN_RENAME_OPEN_FILES and previous is not None:
+                previous.close()
+            self._move_aside(self._state_start(found))
+            _create_like(self.baseFilename, found)
+            self.stream = self._open()
+        except BaseException:
+            # Whatever failed, records go on into the file we have.
+            self.stream = previous if _CAN_RENAME_OPEN_FILES else None
+            raise
+        if previous is not None:
+            previous.close()
+        self._after_rollover = True
+
+    def _state_start(self, found: os.stat_result) -> int:
+        state = State.from_bytes(self._lock_file.read())
+        now = time.time()
+        if state is not None and self._is_true(state, found, now):
+            return state.start
+        return self._start(min(max(found.st_mtime, 0), now))
+
+    def _is_true(self, state: State, found: os.stat_result, now: float) -> bool:
+        """Return whether ``state`` can be true of the file ``found``; it is only a cache of the file's own story."""
+        if state.inode != found.st_ino:
+            return False
+        if state.start > max(self._span(self._start(now)).end, now + _LONGEST_STEP_BACK):
+            return False  # written while the clock was wrong
+        is_older = found.st_mtime + _COARSE_CLOCK < state.start <= found.st_ctime
+        return not (is_older and found.st_size)
+
+    def _is_due(self, record: logging.LogRecord, moment: float, span: Span) -> bool:
+        if self._overrides("shouldRollover"):
+            return bool(self.shouldRollover(record))
+        return moment >= span.end
+
+    def _publish(self, start: int, found: os.stat_result) -> tuple[State, bytes]:
+        before = State.from_bytes(self._lock_file.read())
+        generation = before.generation + 1 if before else time.time_ns()
+        state = State(generation % 2**64, start, found.st_ino)
+        return state, self._lock_file.write(state)
+
+    def _remember(self, content: bytes, span: Span, now: float) -> None:
+        if not self._may_share() or self._overrides("shouldRollover"):
+            return
+        raw = _raw(self.stream)
+        if raw is None:
+            return
+        self._view = _View(
+            stream=self.stream,
+            write=raw.write,
+            tell=raw.tell,
+            state=content,
+            opens=max(span.start, now - _LOOK_AGAIN),
+            closes=min(span.end, now + _LOOK_AGAIN),
+            pid=self._pid,
+        )
+
+    # The open file.
+
+    def _current_file(self, problems: list[Exception]) -> os.stat_result | None:
+        """Make sure that the stream is the file at our path; return its status, or None for a foreign stream."""
+        stream = self.stream
+        if stream is not None and _raw(stream) is None:
+            return None
+        found = _status(stream)
+        if found is not None and self._pid == os.getpid():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(found, os.stat(self.baseFilename)):
+                    return found
+        try:
+            fresh = self._open_in_folder()
+        except OSError as error:
+            if found is None or found.st_nlink == 0:
+                raise
+            problems.append(error)  # such as a worker that gave up its privileges: it keeps what it inherited
+            return found
+        self._close_stream()
+        self.stream = fresh
+        self._pid = os.getpid()
+        return _status(fresh)
+
+    def _open_in_folder(self) -> Any:
+        os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+        return self._open()
+
+    def _close_stream(self) -> None:
+        stream, self.stream = self.stream, None
+        self._view = _NO_VIEW
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def _keeps_open(self) -> bool:
+        if not _CAN_RENAME_OPEN_FILES:
+            return False
+        if self._keep_file_open is None:
+            return appending.is_atomic(os.path.dirname(self.baseFilename))
+        return self._keep_file_open
+
+    def _may_share(self) -> bool:
+        """Return whether the shared lock is enough to append."""
+        return (
+            self._keeps_open()
+            and not self._byte_order_mark
+            and appending.is_atomic(os.path.dirname(self.baseFilename))
+        )
+
+    # Writing.
+
+    def _write(self, data: bytes, moment: float, span: Span) -> "_Piece | None":
+        """Write one record, and return None, or the piece of it that a full disk let through."""
+        raw = _raw(self.stream)
+        if raw is None:
+            self._write_text(data)
+            return None
+        late = self._late_path(moment, span) if moment < span.start else None
+        if late is not None:
+            self._append_late(late, data, stat.S_IMODE(os.fstat(raw.fileno()).st_mode))
+            return None
+        data = self._marked(data, raw.fileno())
+        written = raw.write(data) or 0
+        end = raw.tell()
+        if written < len(data):
+            return _Piece(end - written, end)
+        if (end - written) % appending.PAGE == 0:
+            self._close_torn_record(end - written, data)
+        return None
+
+    def _append_late(self, path: str, data: bytes, mode: int) -> None:
+        fd = os.open(path, appending.FLAGS | os.O_CREAT, mode)
+        try:
+            data = self._marked(data, fd)
+            written = os.write(fd, data)
+            if written < len(data):
+                end = os.lseek(fd, 0, os.SEEK_CUR)
+                appending.cut(fd, path, end - written, end, self._end_of_record())
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        finally:
+            os.close(fd)
+
+    def _append_nested(self, data: bytes) -> None:
+        """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
+        fd = os.open(self.baseFilename, appending.FLAGS | os.O_CREAT, 0o666)
+        try:
+            os.write(fd, self._marked(data, fd))
+        finally:
+            os.close(fd)
+
+    def _write_text(self, data: bytes) -> None:
+        """Write to a stream that is no file of ours, as the standard class does."""
+        if self.stream is None:
+            self.stream = self._open()
+        self.stream.write(data.decode(self._codec, "surrogatepass" if self._codec.startswith("utf") else "strict"))
+        self.stream.flush()
+
+    def _marked(self, data: bytes, fd: int) -> bytes:
+        """Return ``data`` without its byte-order mark, unless it begins the file."""
+        mark = self._byte_order_mark
+        return data[len(mark) :] if mark and os.fstat(fd).st_size else data
+
+    def _close_torn_record(self, end: int, following: bytes) -> None:
+        found = _status(self.stream)
+        if found is not None:
+            appending.close_torn_record(
+                self.baseFilename, found.st_ino, end, self._end_of_record(), following
+            )
+
+    def _cut(self, torn: "_Piece") -> None:
+        if self.stream is not None:
+            fd = self.stream.fileno()
+            appending.cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
+
+    def _end_of_record(self) -> bytes:
+        return self.terminator.encode(self._codec, "backslashreplace")[len(self._byte_order_mark) :]
+
+    # What went wrong.
+
+    def _report(self, stage: str, record: logging.LogRecord, problems: list[Exception]) -> None:
+        """Tell ``handleError`` of each problem once, until it is gone or another one comes."""
+        known = self._reported.get(stage, set())
+        self._reported[stage] = {_cause(problem) for problem in problems}
+        for problem in problems:
+            if _cause(problem) not in known:
+                try:
+                    raise problem
+                except Exception:
+                    self.handleError(record)
+
+    def _tidy_up(self, record: logging.LogRecord) -> None:
+        try:
+            problems = self._tidy()
+        except Exception as error:
+            problems = [error]
+        self._report("tidy", record, problems)
+
+    def _overrides(self, name: str) -> bool:
+        """Return whether a subclass, or an attribute of this handler, replaces the method ``name``."""
+        module = str(getattr(getattr(self, name), "__module__", ""))
+        return module != "logging.handlers" and not module.startswith("concurrent_log.")
+
+    # The standard interface.
+
+    def shouldRollover(self, record: logging.LogRecord | None) -> bool:
+        """Return whether ``record`` would begin a new file.
+
+        Override it to roll over for reasons of your own; every record then takes the exclusive lock.
+        """
+        if self._is_special:
+            return False
+        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout):
+            found = self._current_file([])
+            if found is None or not found.st_size:
+                return False
+            moment = _moment(record) if record else time.time()
+            return moment >= self._span(self._state_start(found)).end
+
+    def doRollover(self) -> None:
+        """Roll over now: move the log file to the backup of its period and begin a new one.
+
+        The other processes go on in the new file. A file without records stays as it is. Raises what the
+        rollover raises, and `TimeoutError` where another process keeps the lock longer than ``lock_timeout``.
+        """
+        problems: list[Exception] = []
+        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+            if problem is not None:
+                raise problem
+            found = None if self._is_special else self._current_file(problems)
+            if found is not None and found.st_size:
+                self._roll_over(found)
+                found = self._current_file(problems) or found
+                self._publish(self._start(time.time()), found)
+        if self._after_rollover and not self._lock_file.held:
+            self._after_rollover = False
+            problems += self._tidy()
+        if problems:
+            raise problems[0]
+
+    def close(self) -> None:
+        """Close the file and the lock file. A record that comes later opens them again."""
+        with self._lock_file.mutex:
+            self._view = _NO_VIEW
+            super().close()
+            if not self._lock_file.held:
+                self._lock_file.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        logging.Handler.__init__(self)
+        vars(self).update(state, stream=None)
+        self._attach()
+
+
+_OF_ONE_PROCESS = frozenset(
+    ("lock", "stream", "_lock_file", "_pid", "_asctime", "_reported", "_view", "_after_rollover")
+)
+
+
+class _Piece(NamedTuple):
+    """The bytes of a file, from ``start`` to before ``end``, that hold half a record."""
+
+    start: int
+    end: int
+
+
+_ANY = Span(float("-inf"), float("inf"))
+
+
+def _moment(record: logging.LogRecord) -> float:
+    """Return when ``record`` was created, as far as the clock agrees: nothing was created in the future."""
+    now = time.time()
+    return record.created if 0 <= record.created <= now else now
+
+
+def _is_special(path: str) -> bool:
+    """Return whether ``path`` is a device, a pipe or this process's own output, which nobody rolls over."""
+    places = [path, os.readlink(path)] if os.path.islink(path) else [path]
+    if any(place.startswith(("/dev/std", "/dev/fd/", "/proc/")) for place in places):
+        return True
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _status(stream: Any) -> os.stat_result | None:
+    try:
+        return None if stream is None else os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None  # closed by somebody
+
+
+def _raw(stream: Any) -> io.FileIO | None:
+    """Return the file under ``stream`` if that was opened for appending, as the standard ``_open`` does."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    if type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and raw.mode.startswith("ab"):
+        return raw
+    return None
+
+
+def _create_like(path: str, model: os.stat_result) -> None:
+    """Create the file ``path`` with the mode and owner of ``model``, as far as this process may."""
+    try:
+        fd = os.open(path, appending.FLAGS | os.O_CREAT | os.O_EXCL, stat.S_IMODE(model.st_mode))
+    except FileExistsError:
+        return
+    try:
+        if sys.platform != "win32":
+            with contextlib.suppress(PermissionError):
+                os.fchown(fd, -1, model.st_gid)
+            with contextlib.suppress(PermissionError):
+                os.fchown(fd, model.st_uid, -1)
+            os.fchmod(fd, stat.S_IMODE(model.st_mode))
+    finally:
+        os.close(fd)
+
+
+def _cause(problem: Exception) -> tuple[object, ...]:
+    return type(problem), getattr(problem, "errno", None)
