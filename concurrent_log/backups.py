@@ -12,9 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 _DIRECTIVES = (
-    {"Y": r"\d{4}", "j": r"\d{3}"}
-    | dict.fromkeys("mdHIMSyUWV", r"\d{2}")
-    | dict.fromkeys("aAbBpZ", r"[^\W\d_]+\.?")
+    {"Y": r"\d{4}", "j": r"\d{3}"} | dict.fromkeys("mdHIMSyUWV", r"\d{2}") | dict.fromkeys("aAbBpZ", r"[^\W\d_]+\.?")
 )
 _NUMBERED = re.compile(r"\.\d{4,}$")
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$")

@@ -59,7 +59,10 @@ else:
         return isinstance(error.__context__, BlockingIOError)
 
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.01  # seconds between two tries for a lock somebody else holds
+_SHARED = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
+_EXCLUSIVE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.001  # seconds between two tries for a lock somebody else holds
 
 _STATE = struct.Struct(">4sQqQ")
 _MAGIC = b"CLF1"
@@ -177,12 +180,12 @@ class LockFile:
                 os.close(fd)
 
     def _acquire(self, exclusive: bool, timeout: float) -> Exception | None:
-        flags = portalocker.LockFlags.EXCLUSIVE if exclusive else portalocker.LockFlags.SHARED
+        flags = _EXCLUSIVE if exclusive else _SHARED
         give_up_at = time.monotonic() + (0 if self._stuck else timeout)
         pause = _FIRST_PAUSE
         while True:
             try:
-                portalocker.lock(_Descriptor(self._opened()), flags | portalocker.LockFlags.NON_BLOCKING)
+                portalocker.lock(_Descriptor(self._opened()), flags)
                 # The lock file may have been removed, and made anew by another process, while we waited.
                 if self.is_in_place():
                     self._stuck = False
@@ -214,8 +217,11 @@ class LockFile:
             self.close()
             self._pid = os.getpid()
         if self.fd < 0:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            self.fd = _open(self.path)
+            try:
+                self.fd = _open(self.path)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                self.fd = _open(self.path)
             self._identity = _identity(self.fd)
         return self.fd
 

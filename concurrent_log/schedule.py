@@ -19,6 +19,7 @@ from typing import NamedTuple
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400}
 _DAY = 86400
 _WEEK = 7 * _DAY
+_REMEMBERED = 4  # periods: the one of now, the one of the file, those of late records
 _THURSDAY = 3  # the weekday of 1970-01-01
 
 
@@ -46,9 +47,7 @@ class Schedule:
         TypeError: ``interval`` is no integer, or ``at_time`` no `datetime.time`.
     """
 
-    def __init__(
-        self, when: str, interval: int = 1, at_time: time | None = None, zone: tzinfo | None = None
-    ) -> None:
+    def __init__(self, when: str, interval: int = 1, at_time: time | None = None, zone: tzinfo | None = None) -> None:
         if not isinstance(when, str):
             raise TypeError(f"when must be a string such as 'midnight', not {when!r}")
         kind = when.upper()
@@ -62,6 +61,7 @@ class Schedule:
         if at_time is not None and not isinstance(at_time, time):
             raise TypeError(f"atTime must be a datetime.time, not {at_time!r}")
         self.zone = zone
+        self._recent: tuple[Period, ...] = ()
         self._length = interval * (_WEEK if weekly else _SECONDS[kind])
         self._first = 0  # the boundary, in wall seconds since 1970-01-01 00:00, that others are counted from
         if weekly:
@@ -76,7 +76,18 @@ class Schedule:
         Raises:
             ValueError, OverflowError, OSError: The platform has no calendar date for that time.
         """
-        at = floor(timestamp)
+        for known in self._recent:
+            if known.start <= timestamp < known.end:
+                return known
+        found = self._find(floor(timestamp))
+        self._recent = (found, *self._recent[: _REMEMBERED - 1])
+        return found
+
+    def name(self, start: int, suffix: str) -> str:
+        """Return how ``suffix``, a `time.strftime` format, reads for the period that begins at ``start``."""
+        return self._moment(start).strftime(suffix)
+
+    def _find(self, at: int) -> Period:
         number = self._number(at)
         after = at
         while self._number(after) == number:
@@ -88,10 +99,6 @@ class Schedule:
             inside = before
             before -= self._clock(before) - number * self._length - self._first + 1
         return Period(_first(before, inside, lambda t: self._number(t) == number), end)
-
-    def name(self, start: int, suffix: str) -> str:
-        """Return how ``suffix``, a `time.strftime` format, reads for the period that begins at ``start``."""
-        return self._moment(start).strftime(suffix)
 
     def _number(self, timestamp: int) -> int:
         return (self._clock(timestamp) - self._first) // self._length

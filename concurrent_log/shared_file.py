@@ -23,25 +23,29 @@ from concurrent_log.asctime import AsctimeCache
 from concurrent_log.lock import STATE_SIZE, LockFile, State
 
 if sys.platform == "win32":
+    # Every record takes the exclusive lock there, and what the straight path calls does not exist.
     _CAN_RENAME_OPEN_FILES = False
-    LOCK_SH = LOCK_NB = LOCK_UN = 0
+    _SHARED_AT_ONCE = _UNLOCK = 0
 
-    def flock(fd: int, operation: int) -> None:
+    def _flock(fd: int, operation: int) -> None:
         raise NotImplementedError
 
-    def pread(fd: int, size: int, offset: int) -> bytes:
+    def _pread(fd: int, size: int, offset: int) -> bytes:
         raise NotImplementedError
 
 else:
-    from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
-    from os import pread
+    # portalocker's own primitive, without the wrapper that costs eight times as much.
+    from fcntl import LOCK_NB, LOCK_SH
+    from fcntl import LOCK_UN as _UNLOCK
+    from fcntl import flock as _flock
+    from os import pread as _pread
 
     _CAN_RENAME_OPEN_FILES = True
+    _SHARED_AT_ONCE = LOCK_SH | LOCK_NB
 
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 _LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
-_SHARED_AT_ONCE = LOCK_SH | LOCK_NB
 
 
 class Span(NamedTuple):
@@ -81,9 +85,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     _view = _NO_VIEW
 
-    def _share(
-        self, *, lock_path: str, lock_timeout: float, keep_file_open: bool | None, codec: str
-    ) -> None:
+    def _share(self, *, lock_path: str, lock_timeout: float, keep_file_open: bool | None, codec: str) -> None:
         """Set up what `emit` needs; call it when the standard ``__init__`` is done."""
         self._codec = codec
         self._byte_order_mark = "".encode(codec)
@@ -177,8 +179,8 @@ class SharedFileHandler(BaseRotatingHandler):
                 written = end = 0
                 try:
                     lock_file.held = True
-                    flock(lock_file.fd, _SHARED_AT_ONCE)
-                    if pread(lock_file.fd, STATE_SIZE, 0) == view.state:
+                    _flock(lock_file.fd, _SHARED_AT_ONCE)
+                    if _pread(lock_file.fd, STATE_SIZE, 0) == view.state:
                         written = view.write(data) or 0
                         end = view.tell()
                 except (OSError, ValueError):
@@ -187,7 +189,7 @@ class SharedFileHandler(BaseRotatingHandler):
                     # One more signal may interrupt this; the second try leaves no lock behind.
                     try:
                         lock_file.held = False
-                        flock(lock_file.fd, LOCK_UN)
+                        _flock(lock_file.fd, LOCK_UN)
                     except (OSError, ValueError):
                         pass  # The lock file was closed, and that released it.
                     except BaseException:
@@ -225,9 +227,7 @@ class SharedFileHandler(BaseRotatingHandler):
                 self._after_rollover = False
                 self._tidy_up(record)
 
-    def _append(
-        self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]
-    ) -> None:
+    def _append(self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]) -> None:
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
         moment = _moment(record)
         if torn is None and self._may_share():
@@ -253,9 +253,7 @@ class SharedFileHandler(BaseRotatingHandler):
             if not self._keeps_open():
                 self._close_stream()
 
-    def _look(
-        self, record: logging.LogRecord, moment: float, problems: list[Exception], *, alone: bool
-    ) -> Span | None:
+    def _look(self, record: logging.LogRecord, moment: float, problems: list[Exception], *, alone: bool) -> Span | None:
         """Bring what this handler knows up to date, and return which records the current file takes.
 
         Changes nothing for others, and returns None where that would be necessary, unless called ``alone``: with
@@ -284,9 +282,7 @@ class SharedFileHandler(BaseRotatingHandler):
         self._remember(content, Span(span.start, float("inf")) if due else span, now)
         return span
 
-    def _roll_over_for(
-        self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]
-    ) -> bool:
+    def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
         """Begin a new file, and return whether that worked; an empty file is as good as a new one."""
         try:
             if self._overrides("doRollover"):
@@ -386,8 +382,11 @@ class SharedFileHandler(BaseRotatingHandler):
         return _status(fresh)
 
     def _open_in_folder(self) -> Any:
-        os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
-        return self._open()
+        try:
+            return self._open()
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+            return self._open()
 
     def _close_stream(self) -> None:
         stream, self.stream = self.stream, None
@@ -406,9 +405,7 @@ class SharedFileHandler(BaseRotatingHandler):
     def _may_share(self) -> bool:
         """Return whether the shared lock is enough to append."""
         return (
-            self._keeps_open()
-            and not self._byte_order_mark
-            and appending.is_atomic(os.path.dirname(self.baseFilename))
+            self._keeps_open() and not self._byte_order_mark and appending.is_atomic(os.path.dirname(self.baseFilename))
         )
 
     # Writing.
@@ -467,9 +464,7 @@ class SharedFileHandler(BaseRotatingHandler):
     def _close_torn_record(self, end: int, following: bytes) -> None:
         found = _status(self.stream)
         if found is not None:
-            appending.close_torn_record(
-                self.baseFilename, found.st_ino, end, self._end_of_record(), following
-            )
+            appending.close_torn_record(self.baseFilename, found.st_ino, end, self._end_of_record(), following)
 
     def _cut(self, torn: "_Piece") -> None:
         if self.stream is not None:
