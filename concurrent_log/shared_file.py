@@ -189,7 +189,7 @@ class SharedFileHandler(BaseRotatingHandler):
                     # One more signal may interrupt this; the second try leaves no lock behind.
                     try:
                         lock_file.held = False
-                        _flock(lock_file.fd, LOCK_UN)
+                        _flock(lock_file.fd, _UNLOCK)
                     except (OSError, ValueError):
                         pass  # The lock file was closed, and that released it.
                     except BaseException:
