@@ -36,9 +36,9 @@ class AsctimeCache:
             and formatter.datefmt is self._datefmt
             and not (record.exc_info or record.exc_text or record.stack_info)
         ):
-            text = self._text
+            text, milliseconds = self._text, self._milliseconds
             record.message = record.getMessage()
-            record.asctime = text if self._milliseconds is None else self._milliseconds % (text, record.msecs)
+            record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
             return formatter.formatMessage(record)
         formatter = formatter or _DEFAULT_FORMATTER
         if _is_standard(formatter):

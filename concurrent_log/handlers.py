@@ -13,7 +13,7 @@ from os import PathLike
 
 from concurrent_log.backups import Backups
 from concurrent_log.schedule import Schedule
-from concurrent_log.shared_file import SharedFileHandler, Span
+from concurrent_log.shared_file import SharedFileHandler, Span, is_special
 
 
 class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHandler):
@@ -152,7 +152,9 @@ def _log_path(filename: "str | PathLike[str]") -> str:
         raise TypeError(f"filename must be a path, not {filename!r}") from None
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
-    return os.path.realpath(path) if os.path.islink(path) and os.path.isfile(path) else path
+    if os.path.islink(path) and os.path.isfile(path) and not is_special(path):
+        return os.path.realpath(path)
+    return path
 
 
 def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:

@@ -218,11 +218,13 @@ class LockFile:
             self._pid = os.getpid()
         if self.fd < 0:
             try:
-                self.fd = _open(self.path)
+                fd = _open(self.path)
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(self.path), exist_ok=True)
-                self.fd = _open(self.path)
-            self._identity = _identity(self.fd)
+                fd = _open(self.path)
+            # In this order: an interrupt in between must not leave a descriptor that `close` takes for another's.
+            self._identity = _identity(fd)
+            self.fd = fd
         return self.fd
 
 

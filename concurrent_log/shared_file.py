@@ -106,11 +106,12 @@ class SharedFileHandler(BaseRotatingHandler):
         self._reported: dict[str, set[tuple[object, ...]]] = {}
         self._view = _NO_VIEW
         self._after_rollover = False
+        self._is_inherited = False
 
     def _begin(self) -> None:
         """Make sure that the file can be written, and open it unless that is to wait for the first record."""
         path = self.baseFilename
-        self._is_special = _is_special(path)
+        self._is_special = is_special(path)
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if self.delay:
@@ -173,7 +174,7 @@ class SharedFileHandler(BaseRotatingHandler):
             if (
                 view.opens <= record.created < view.closes
                 and view.stream is self.stream
-                and view.pid == record.process
+                and view.pid == (record.process or os.getpid())
                 and not lock_file.held
             ):
                 written = end = 0
@@ -212,7 +213,7 @@ class SharedFileHandler(BaseRotatingHandler):
         try:
             with self._lock_file.mutex:
                 if self._is_special:
-                    self._write_text(data)
+                    self._write_elsewhere(data)
                 elif self._lock_file.held:
                     self._append_nested(data)
                 elif written == len(data):
@@ -229,37 +230,58 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _append(self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]) -> None:
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
-        moment = _moment(record)
         if torn is None and self._may_share():
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-                span = self._look(record, moment, problems, alone=False) if problem is None else None
+                span = self._try_to_look(record, [], alone=False) if problem is None else None
                 if span is not None:
-                    torn = self._write(data, moment, span)
+                    torn = self._write(record, data, span)
                     if torn is None:
                         return
         with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
-            if torn is not None:
-                self._cut(torn)
-            if problem is None:
-                span = self._look(record, moment, problems, alone=True) or _ANY
-            else:
-                problems.append(problem)
-                self._current_file(problems)
-                span = _ANY
-            torn = self._write(data, moment, span)
-            if torn is not None:
-                self._cut(torn)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
-            if not self._keeps_open():
-                self._close_stream()
+            try:
+                self._append_alone(record, data, torn, problem, problems)
+            finally:
+                if not self._keeps_open() and _raw(self.stream) is not None:
+                    self._close_stream()
 
-    def _look(self, record: logging.LogRecord, moment: float, problems: list[Exception], *, alone: bool) -> Span | None:
+    def _append_alone(
+        self,
+        record: logging.LogRecord,
+        data: bytes,
+        torn: "_Piece | None",
+        problem: Exception | None,
+        problems: list[Exception],
+    ) -> None:
+        """Append ``data`` after all that the file needs; with a ``problem``, the lock could not be had."""
+        if torn is not None:
+            self._cut(torn)
+        if problem is None:
+            span = self._try_to_look(record, problems, alone=True)
+        else:
+            problems.append(problem)
+            self._current_file(problems)
+            span = None
+        torn = self._write(record, data, span or _ANY)
+        if torn is not None:
+            self._cut(torn)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
+
+    def _try_to_look(self, record: logging.LogRecord, problems: list[Exception], *, alone: bool) -> Span | None:
+        """Look; what fails on the way is no reason to lose the record."""
+        try:
+            return self._look(record, problems, alone=alone)
+        except Exception as error:
+            problems.append(error)
+            return None
+
+    def _look(self, record: logging.LogRecord, problems: list[Exception], *, alone: bool) -> Span | None:
         """Bring what this handler knows up to date, and return which records the current file takes.
 
         Changes nothing for others, and returns None where that would be necessary, unless called ``alone``: with
         the exclusive lock held.
         """
         now = time.time()
+        moment = min(_created(record, now), now)  # what comes from the future does not roll the file over
         found = self._current_file(problems)
         if found is None:
             return _ANY if alone else None
@@ -307,8 +329,9 @@ class SharedFileHandler(BaseRotatingHandler):
             _create_like(self.baseFilename, found)
             self.stream = self._open()
         except BaseException:
-            # Whatever failed, records go on into the file we have.
-            self.stream = previous if _CAN_RENAME_OPEN_FILES else None
+            # Whatever failed, records go on into the file we have, if it still has a name.
+            status = _status(previous)
+            self.stream = previous if status is not None and status.st_nlink else None
             raise
         if previous is not None:
             previous.close()
@@ -370,19 +393,24 @@ class SharedFileHandler(BaseRotatingHandler):
                 if os.path.samestat(found, os.stat(self.baseFilename)):
                     return found
         try:
-            fresh = self._open_in_folder()
+            fresh = self._open_in_folder(found)
         except OSError as error:
             if found is None or found.st_nlink == 0:
                 raise
             problems.append(error)  # such as a worker that gave up its privileges: it keeps what it inherited
+            self._is_inherited = self._is_inherited or self._pid != os.getpid()
+            self._pid = os.getpid()
             return found
         self._close_stream()
         self.stream = fresh
+        self._is_inherited = False
         self._pid = os.getpid()
         return _status(fresh)
 
-    def _open_in_folder(self) -> Any:
+    def _open_in_folder(self, previous: os.stat_result | None) -> Any:
         try:
+            if previous is not None:
+                _create_like(self.baseFilename, previous)  # if somebody removed it
             return self._open()
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
@@ -410,13 +438,13 @@ class SharedFileHandler(BaseRotatingHandler):
 
     # Writing.
 
-    def _write(self, data: bytes, moment: float, span: Span) -> "_Piece | None":
+    def _write(self, record: logging.LogRecord, data: bytes, span: Span) -> "_Piece | None":
         """Write one record, and return None, or the piece of it that a full disk let through."""
         raw = _raw(self.stream)
         if raw is None:
-            self._write_text(data)
+            self._write_elsewhere(data)
             return None
-        late = self._late_path(moment, span) if moment < span.start else None
+        late = self._late_path(record.created, span) if 0 <= record.created < span.start else None
         if late is not None:
             self._append_late(late, data, stat.S_IMODE(os.fstat(raw.fileno()).st_mode))
             return None
@@ -449,12 +477,17 @@ class SharedFileHandler(BaseRotatingHandler):
         finally:
             os.close(fd)
 
-    def _write_text(self, data: bytes) -> None:
-        """Write to a stream that is no file of ours, as the standard class does."""
+    def _write_elsewhere(self, data: bytes) -> None:
+        """Write to a device, a pipe or a stream of the program's own, as the standard class does."""
         if self.stream is None:
             self.stream = self._open()
-        self.stream.write(data.decode(self._codec, "surrogatepass" if self._codec.startswith("utf") else "strict"))
-        self.stream.flush()
+        raw = _raw(self.stream)
+        if raw is not None and not self._byte_order_mark:
+            raw.write(data)  # without a buffer, which would keep what a full device refused
+        else:
+            errors = "surrogatepass" if self._codec.startswith("utf") else "strict"
+            self.stream.write(data.decode(self._codec, errors))
+            self.stream.flush()
 
     def _marked(self, data: bytes, fd: int) -> bytes:
         """Return ``data`` without its byte-order mark, unless it begins the file."""
@@ -463,11 +496,14 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _close_torn_record(self, end: int, following: bytes) -> None:
         found = _status(self.stream)
-        if found is not None:
-            appending.close_torn_record(self.baseFilename, found.st_ino, end, self._end_of_record(), following)
+        if found is not None and not self._is_inherited:
+            # Whom the file is not open to for reading leaves this to others.
+            with contextlib.suppress(OSError):
+                appending.close_torn_record(self.baseFilename, found.st_ino, end, self._end_of_record(), following)
 
     def _cut(self, torn: "_Piece") -> None:
-        if self.stream is not None:
+        # An inherited descriptor has its position in common with the parent: nobody knows whose record ends there.
+        if self.stream is not None and not self._is_inherited:
             fd = self.stream.fileno()
             appending.cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
 
@@ -512,7 +548,8 @@ class SharedFileHandler(BaseRotatingHandler):
             found = self._current_file([])
             if found is None or not found.st_size:
                 return False
-            moment = _moment(record) if record else time.time()
+            now = time.time()
+            moment = min(_created(record, now), now) if record else now
             return moment >= self._span(self._state_start(found)).end
 
     def doRollover(self) -> None:
@@ -554,7 +591,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
 
 _OF_ONE_PROCESS = frozenset(
-    ("lock", "stream", "_lock_file", "_pid", "_asctime", "_reported", "_view", "_after_rollover")
+    ("lock", "stream", "_lock_file", "_pid", "_asctime", "_reported", "_view", "_after_rollover", "_is_inherited")
 )
 
 
@@ -568,13 +605,12 @@ class _Piece(NamedTuple):
 _ANY = Span(float("-inf"), float("inf"))
 
 
-def _moment(record: logging.LogRecord) -> float:
-    """Return when ``record`` was created, as far as the clock agrees: nothing was created in the future."""
-    now = time.time()
-    return record.created if 0 <= record.created <= now else now
+def _created(record: logging.LogRecord, now: float) -> float:
+    """Return when ``record`` was created, or ``now`` for one that says no time since 1970."""
+    return record.created if record.created >= 0 else now
 
 
-def _is_special(path: str) -> bool:
+def is_special(path: str) -> bool:
     """Return whether ``path`` is a device, a pipe or this process's own output, which nobody rolls over."""
     places = [path, os.readlink(path)] if os.path.islink(path) else [path]
     if any(place.startswith(("/dev/std", "/dev/fd/", "/proc/")) for place in places):

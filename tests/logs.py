@@ -1,0 +1,62 @@
+"""Handlers and records for the tests: chosen times, no waiting."""
+
+import calendar
+import logging
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+
+TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
+HOUR, DAY = 3600, 86400
+
+
+class Watched(ConcurrentTimedRotatingFileHandler):
+    """Our handler, remembering what it reported instead of printing it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.problems: list[BaseException] = []
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        import sys
+
+        error = sys.exc_info()[1]
+        assert error is not None
+        self.problems.append(error)
+
+
+def record(message: str, created: float | None = None) -> logging.LogRecord:
+    """Return a record of ``message``, created at that time, or now."""
+    made = logging.LogRecord("test", logging.INFO, __file__, 1, message, None, None)
+    if created is not None:
+        made.created = created
+        made.msecs = int((created % 1) * 1000)
+    return made
+
+
+def write(handler: logging.Handler, message: str, created: float | None = None) -> None:
+    """Log one record through ``handler``."""
+    handler.handle(record(message, created))
+
+
+def lines(path: pathlib.Path) -> list[str]:
+    """Return the lines of a file."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def files(folder: pathlib.Path) -> dict[str, list[str]]:
+    """Return the lines of all files in ``folder`` but the lock files, by name."""
+    return {
+        path.name: lines(path) for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for another process until ``holds`` is true; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
