@@ -606,6 +606,8 @@ def test_message_that_logs_while_it_is_formatted(make: Make, tmp_path: pathlib.P
     assert files(tmp_path) == {"app.log": ["inner", "outer"]}
 
 
+# A stream just opened or just given up is closed by the garbage collector when the interrupt comes right there.
+@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_lock_is_left_by_interrupts_at_random_moments(make: Make, tmp_path: pathlib.Path) -> None:
     """P1, P4: a signal handler that raises leaves neither a lock nor a torn line behind (HAZARDS 3.C4)."""
     import fcntl
