@@ -1,8 +1,10 @@
 """Handlers and records for the tests: chosen times, no waiting."""
 
 import calendar
+import itertools
 import logging
 import pathlib
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +23,7 @@ class Watched(ConcurrentTimedRotatingFileHandler):
         self.problems: list[BaseException] = []
 
     def handleError(self, record: logging.LogRecord) -> None:
-        import sys
-
+        """Keep the exception that is being handled."""
         error = sys.exc_info()[1]
         assert error is not None
         self.problems.append(error)
@@ -52,6 +53,11 @@ def files(folder: pathlib.Path) -> dict[str, list[str]]:
     return {
         path.name: lines(path) for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")
     }
+
+
+def all_lines(folder: pathlib.Path) -> list[str]:
+    """Return the lines of all files in ``folder`` but the lock files."""
+    return list(itertools.chain.from_iterable(files(folder).values()))
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:

@@ -15,6 +15,7 @@ from concurrent_log.schedule import Schedule
 KINDS = ["S", "M", "H", "D", "midnight", *(f"W{day}" for day in range(7))]
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kolkata", "UTC"]
 
+AT_0230 = time(2, 30)
 # zone, when, interval, atTime, an instant in UTC, and the period's start and end in the zone's own time
 TABLE = [
     # The clocks go forward at 02:00 to 03:00: a day of 23 hours, and no hour between 02:00 and 03:00.
@@ -28,8 +29,8 @@ TABLE = [
     ("Europe/Berlin", "M", 1, None, "2024-10-27T00:58", "2024-10-27T02:58+02:00", "2024-10-27T02:59+02:00"),
     ("Europe/Berlin", "M", 1, None, "2024-10-27T01:30", "2024-10-27T02:59+02:00", "2024-10-27T03:00+01:00"),
     # A time of day that is shown twice, or not at all.
-    ("Europe/Berlin", "midnight", 1, time(2, 30), "2024-10-27T01:00", "2024-10-27T02:30+02:00", "2024-10-28T02:30+01:00"),
-    ("Europe/Berlin", "midnight", 1, time(2, 30), "2024-03-31T12:00", "2024-03-31T03:00+02:00", "2024-04-01T02:30+02:00"),
+    ("Europe/Berlin", "midnight", 1, AT_0230, "2024-10-27T01:00", "2024-10-27T02:30+02:00", "2024-10-28T02:30+01:00"),
+    ("Europe/Berlin", "midnight", 1, AT_0230, "2024-03-31T12:00", "2024-03-31T03:00+02:00", "2024-04-01T02:30+02:00"),
     ("America/New_York", "midnight", 1, None, "2024-03-10T12:00", "2024-03-10T00:00-05:00", "2024-03-11T00:00-04:00"),
     ("America/New_York", "midnight", 1, None, "2024-11-03T12:00", "2024-11-03T00:00-04:00", "2024-11-04T00:00-05:00"),
     ("America/New_York", "H", 4, None, "2024-11-03T05:30", "2024-11-03T00:00-04:00", "2024-11-03T04:00-05:00"),
@@ -54,6 +55,7 @@ TABLE = [
 
 
 def instant(text: str) -> float:
+    """Return the timestamp of an ISO 8601 time, in UTC where it names no zone."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
@@ -80,7 +82,9 @@ def test_machine_zone_gives_the_same_periods_as_the_named_zone() -> None:
         "print(len(t.TABLE))\n"
     )
     here = os.path.dirname(__file__)
-    run = subprocess.run([sys.executable, "-c", script, here], capture_output=True, text=True, cwd=os.path.dirname(here))
+    run = subprocess.run(
+        [sys.executable, "-c", script, here], capture_output=True, text=True, cwd=os.path.dirname(here)
+    )
 
     assert run.stderr == ""
     assert run.stdout.strip() == str(len(TABLE))

@@ -1,0 +1,89 @@
+"""Faults on purpose: the n-th system call of a rollover fails, or the process dies right before or after it."""
+
+import contextlib
+import errno
+import io
+import os
+import pathlib
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import portalocker
+import pytest
+from logs import HOUR, TEN, Watched, write
+
+# Every call by which the careful path reaches the kernel, but for the write of the record itself.
+_NAMES = ["open", "close", "stat", "lstat", "fstat", "rename", "remove", "listdir", "makedirs"]
+_NAMES += ["fchmod", "fchown", "pread", "pwrite", "ftruncate", "lseek"]
+
+
+class Calls:
+    """Counts the system calls of a block; at the chosen one, does the chosen thing."""
+
+    def __init__(self, at: int = -1, fault: str = "") -> None:
+        self.names: list[str] = []
+        self._at = at
+        self._fault = fault
+
+    def through(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function``, counted as a call of ``name``."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            here = len(self.names) == self._at
+            self.names.append(name)
+            if here and self._fault == "error":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+            if here and self._fault == "killed before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = function(*args, **kwargs)
+            if here and self._fault == "killed after":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return call
+
+
+@contextlib.contextmanager
+def watched_calls(calls: Calls, handler: Watched) -> Iterator[None]:
+    """Send the system calls of ``handler`` through ``calls`` for the time of a block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _NAMES:
+            patch.setattr(os, name, calls.through(name, getattr(os, name)))
+        patch.setattr(handler, "_builtin_open", calls.through("open stream", io.open), raising=False)
+        patch.setattr(portalocker, "lock", calls.through("lock", portalocker.lock))
+        patch.setattr(portalocker, "unlock", calls.through("unlock", portalocker.unlock))
+        yield
+
+
+def make_handler(folder: pathlib.Path, arm: str) -> Watched:
+    """Return a handler of ``folder/app.log`` on that arm of the protocol, keeping two backups."""
+    keep_open = None if arm == "shared" else False
+    return Watched(
+        folder / "app.log",
+        when="H",
+        utc=True,
+        encoding="utf-8",
+        backupCount=2,
+        keep_file_open=keep_open,
+        lock_timeout=0.2,
+    )
+
+
+def prepare(folder: pathlib.Path, arm: str) -> Watched:
+    """Return a handler whose next record, of eleven o'clock, rolls the file over and deletes a backup."""
+    for name in ("07", "08"):
+        (folder / f"app.log.2024-05-17_{name}").write_text(f"{name}\n")
+    handler = make_handler(folder, arm)
+    write(handler, "ten", TEN)
+    return handler
+
+
+def calls_of_a_rollover(folder: pathlib.Path, arm: str) -> list[str]:
+    """Return the names of the system calls that a rollover makes."""
+    handler = prepare(folder, arm)
+    calls = Calls()
+    with watched_calls(calls, handler):
+        write(handler, "eleven", TEN + HOUR)
+    handler.close()
+    return calls.names
