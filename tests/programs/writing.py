@@ -52,3 +52,13 @@ def log_until_rolled_over(source: str) -> str:
 def tell(line: str) -> None:
     """Write ``line`` to the standard output, whole among the lines of other processes."""
     os.write(1, f"{line}\n".encode())
+
+
+def log_past_seconds(source: str) -> None:
+    """Log records ``SOURCE-0`` to ``SOURCE-5`` that were created in the course of three seconds, which are over."""
+    logger = logging.getLogger("app")
+    start = float(int(time.time()) - 10)
+    for number in range(6):
+        record = logger.makeRecord("app", logging.INFO, __file__, 0, "record %s-%d  0", (source, number), None)
+        record.created = start + number / 2
+        logger.handle(record)
