@@ -49,8 +49,9 @@ def read_back(log_file: Path) -> list[Record]:
         own = path.name.removeprefix(f"{log_file.name}.") if path != log_file else (seconds or [""])[-1]
         assert seconds == [own], f"{path.name} holds records of {seconds}"
         records += in_file
-    newest_backup = max((record.created for record in records if record.file != log_file.name), default=0)
-    assert records_of(log_file)[0].created > newest_backup, f"{log_file.name} is older than a backup"
+    current = int(records[-1].created)
+    newest_backup = max((int(record.created) for record in records if record.file != log_file.name), default=-1)
+    assert current > newest_backup, f"{log_file.name} holds second {current}, and a backup {newest_backup}"
     return records
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from counting import FORMAT, Record, assert_exactly_once, assert_in_order, backups, read_back
+from counting import FORMAT, Record, assert_exactly_once, assert_in_order, backups, read_back, records_of
 from serving import Load, Server, serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
@@ -106,6 +106,24 @@ def test_reopening_on_usr1_under_load_loses_nothing(tmp_path: Path) -> None:
     assert_exactly_once(_of(records, "app"), load.ids(load.answered))
     assert_exactly_once(_of(records, "gunicorn.access"), load.answered)
     assert any(record.message == "Handling signal: usr1" for record in _of(records, "gunicorn.error"))
+
+
+def test_file_moved_away_and_usr1_under_load_lose_nothing(tmp_path: Path) -> None:
+    """P1, P6: what logrotate does, a rename and then USR1; the moved file and the new ones together are complete."""
+    log_file, moved = tmp_path / "app.log", tmp_path / "moved.log"
+
+    with _gunicorn_in(tmp_path) as server:
+        with Load(server.port) as load:
+            server.wait_until(lambda: len(load.workers) == 4)
+            log_file.rename(moved)
+            server.process.send_signal(signal.SIGUSR1)
+            server.wait_until(_rolls_over(log_file))
+        server.stop()
+    records = [*records_of(moved), *read_back(log_file)]
+
+    assert not load.unanswered
+    assert_exactly_once(_of(records, "app"), load.ids(load.answered))
+    assert_exactly_once(_of(records, "gunicorn.access"), load.answered)
 
 
 def test_killed_worker_takes_no_answered_request_with_it(tmp_path: Path) -> None:
