@@ -1,0 +1,95 @@
+"""Counting the records that programs left in their log files: each by its id, in the file of its own period."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+FORMAT = "%(created)r %(process)d %(name)s %(message)s"
+SUFFIX = "%Y-%m-%d_%H-%M-%S"  # of backups with when="S"
+
+_LINE = re.compile(r"(\d+\.\d+(?:e\+\d+)?) (\d+) (\S+) (.*)")
+_NUMBERED = re.compile(r"record (\S+) (x*) (\d+)")
+_REQUEST = re.compile(r'.*GET /([^\s"]+)')
+
+
+class Record(NamedTuple):
+    """One line of a log file."""
+
+    created: float
+    process: int
+    logger: str
+    message: str
+    file: str
+
+    @property
+    def id(self) -> str:
+        """What the program called this record; the path of the request for a record of an access log."""
+        match = _NUMBERED.fullmatch(self.message) or _REQUEST.match(self.message)
+        return match[1] if match else ""
+
+
+def backups(log_file: Path) -> list[Path]:
+    """Return the backups of ``log_file``, oldest first."""
+    return sorted(log_file.parent.glob(f"{log_file.name}.*"))
+
+
+def read_back(log_file: Path) -> list[Record]:
+    """Return the records of a ``when="S"``, ``utc=True`` log in the order of its files.
+
+    Fails where a line is torn or glued, where a record is not in the file of the second in which it was created,
+    and where a second has two files.
+    """
+    records = []
+    for path in [*backups(log_file), log_file]:
+        in_file = records_of(path)
+        seconds = sorted({time.strftime(SUFFIX, time.gmtime(int(record.created))) for record in in_file})
+        own = path.name.removeprefix(f"{log_file.name}.") if path != log_file else (seconds or [""])[-1]
+        assert seconds == [own], f"{path.name} holds records of {seconds}"
+        records += in_file
+    current = int(records[-1].created)
+    newest_backup = max((int(record.created) for record in records if record.file != log_file.name), default=-1)
+    assert current > newest_backup, f"{log_file.name} holds second {current}, and a backup {newest_backup}"
+    return records
+
+
+def records_of(path: Path) -> list[Record]:
+    """Return the records of one file; fails where a line is not a whole record."""
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("\n"), f"{path.name} ends with half a record: {text[-100:]!r}"
+    records = []
+    for line in text.removesuffix("\n").split("\n"):
+        match = _LINE.fullmatch(line)
+        assert match, f"{path.name} holds a torn record: {line!r}"
+        record = Record(float(match[1]), int(match[2]), match[3], match[4], path.name)
+        if record.logger == "app":
+            numbered = _NUMBERED.fullmatch(record.message)
+            assert numbered, f"{path.name} holds a torn record: {line!r}"
+            assert len(numbered[2]) == int(numbered[3]), f"{path.name} holds a torn record: {line!r}"
+        records.append(record)
+    return records
+
+
+def assert_exactly_once(records: Iterable[Record], expected: Collection[str], possible: Collection[str] = ()) -> None:
+    """Check that each ``expected`` id is there once, each ``possible`` one at most once, and nothing else."""
+    counts = Counter(record.id for record in records)
+    lost = set(expected) - set(counts)
+    duplicated = {name: count for name, count in counts.items() if count > 1}
+    unknown = set(counts) - set(expected) - set(possible)
+
+    assert expected, "the program logged nothing"
+    assert (len(lost), len(duplicated), len(unknown)) == (0, 0, 0), (
+        f"of {len(expected)} records lost {sorted(lost)[:5]}, twice {sorted(duplicated)[:5]}, "
+        f"never logged {sorted(unknown)[:5]}"
+    )
+
+
+def assert_in_order(records: Iterable[Record]) -> None:
+    """Check that the records of each source, ``SOURCE-0``, ``SOURCE-1`` …, stand in the order of their logging."""
+    newest: dict[str, int] = {}
+    for record in records:
+        source, _, number = record.id.rpartition("-")
+        assert int(number) > newest.get(source, -1), f"{record.id} stands after {source}-{newest[source]}"
+        newest[source] = int(number)

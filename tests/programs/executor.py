@@ -1,0 +1,45 @@
+"""A ProcessPoolExecutor of four workers; its arguments: a start method, and how the workers get their handler."""
+
+import logging
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import writing
+
+import concurrent_log
+
+WORKERS = 4
+
+
+def start(barrier: "multiprocessing.synchronize.Barrier", configured: bool) -> None:
+    """Make a worker ready."""
+    global together
+    together = barrier
+    if configured:
+        writing.configure()
+
+
+def work(source: str, handler: logging.Handler | None) -> str:
+    """Log together with the other workers."""
+    if handler is not None:
+        writing.attach(handler)
+    together.wait(30)
+    return writing.log_until_rolled_over(source)
+
+
+def make_handler() -> logging.Handler:
+    """Return the handler that is pickled to the workers."""
+    handler = concurrent_log.ConcurrentTimedRotatingFileHandler("app.log", when="S", utc=True)
+    handler.setFormatter(logging.Formatter(writing.CONFIGURATION["formatters"]["line"]["format"]))
+    return handler
+
+
+if __name__ == "__main__":
+    start_method, way = sys.argv[1:]
+    context = multiprocessing.get_context(start_method)
+    handler = make_handler() if way == "argument" else None
+    arguments = (context.Barrier(WORKERS), way == "initializer")
+    with ProcessPoolExecutor(WORKERS, context, initializer=start, initargs=arguments) as executor:
+        for line in executor.map(work, "abcd", [handler] * WORKERS):
+            writing.tell(line)
