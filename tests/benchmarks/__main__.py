@@ -15,7 +15,7 @@ import one_process
 import seed_test
 from machine import describe
 from measuring import Course, Duel, Figure, fight, follow
-from page import benchmarks_page, readme_with_figures, summary, write_text
+from page import benchmarks_page, ratio_of, readme_with_figures, summary
 from results import Curve, Results, Row
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,6 +23,7 @@ from rich.table import Table
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = "python tests/benchmarks --write"
+RESULTS = Path("docs", "benchmarks.json")
 _FIGURES = (one_process.figure, many_processes.figure, seed_test.figure, memory.figure)
 
 
@@ -30,10 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks as the command line says, and return the exit status."""
     options = _parser().parse_args(arguments)
     figures = _chosen(options.only, options.quick)
-    if options.write and (options.only or options.quick):
-        sys.exit("--write is for a full run: leave out --only and --quick")
-    console = Console(stderr=True)
-    results = Results.load(options.results) if options.results else _measure(figures, options.directory, console)
+    if options.write and options.only:
+        sys.exit("--write is for all figures: leave out --only")
+    if options.check:
+        return _check(figures, options.project)
+    results = Results.load(options.results) if options.results else _measure(figures, options)
     if options.json:
         results.save(options.json)
     if options.write:
@@ -50,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--directory", metavar="DIR", help="lay the log files here, to measure its file system")
     parser.add_argument("--write", action="store_true", help="write the page, its plots and the table of the README")
     parser.add_argument("--results", metavar="FILE", type=Path, help="do not measure; take the results from there")
-    parser.add_argument("--project", metavar="DIR", type=Path, default=PROJECT, help="where --write finds docs/")
+    parser.add_argument("--check", action="store_true", help="say whether page and README are what the results make")
+    parser.add_argument("--project", metavar="DIR", type=Path, default=PROJECT, help="where docs/ and README.md are")
     return parser
 
 
@@ -62,9 +65,10 @@ def _chosen(names: list[str] | None, quick: bool) -> list[Figure]:
     return [figure for figure in figures if not names or figure.name in names]
 
 
-def _measure(figures: list[Figure], directory: str | None, console: Console) -> Results:
-    results = Results(datetime.date.today().isoformat(), COMMAND, describe(directory))
-    with _progress(console) as progress:
+def _measure(figures: list[Figure], options: argparse.Namespace) -> Results:
+    directory = options.directory
+    results = Results(datetime.date.today().isoformat(), COMMAND, options.quick, describe(directory))
+    with _progress() as progress:
         for figure in figures:
             for duel in figure.duels:
                 results.rows.append(_fight(duel, figure, directory, progress))
@@ -73,17 +77,20 @@ def _measure(figures: list[Figure], directory: str | None, console: Console) -> 
     return results
 
 
-def _progress(console: Console) -> Progress:
+def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _fight(duel: Duel, figure: Figure, directory: str | None, progress: Progress) -> Row:
     task = progress.add_task(f"{figure.name}: {duel.title} / {duel.against}", total=duel.pairs)
     row = fight(duel, figure.name, directory, lambda: progress.advance(task))
-    if row.missing:
-        progress.console.print(f"{duel.title} against {duel.against} was not measured: {row.missing}", markup=False)
+    progress.console.print(f"{duel.title}, against {duel.against}: {_outcome(row)}", markup=False)
     return row
+
+
+def _outcome(row: Row) -> str:
+    return f"not measured: {row.missing}" if row.missing else f"{ratio_of(row)} {row.verdict}"
 
 
 def _follow(course: Course, figure: Figure, directory: str | None, progress: Progress) -> list[Curve]:
@@ -92,16 +99,32 @@ def _follow(course: Course, figure: Figure, directory: str | None, progress: Pro
 
 
 def _write(results: Results, figures: list[Figure], project: Path) -> None:
-    docs = project / "docs"
-    results.save(docs / "benchmarks.json")
-    results = Results.load(docs / "benchmarks.json")  # so that the page says what anybody makes of the file
-    write_text(docs / "benchmarks.md", benchmarks_page(results, figures))
-    readme = project / "README.md"
-    if readme.exists():
-        write_text(readme, readme_with_figures(readme.read_text(encoding="utf-8"), results))
     from plots import draw  # only here: measuring needs no matplotlib
 
-    draw(results, figures, docs / "images")
+    if results.quick:
+        sys.exit("the quick form measures nothing that is worth writing down")
+    results.save(project / RESULTS)
+    results = Results.load(project / RESULTS)  # so that the page says what anybody makes of the file
+    for path, text in _texts(results, figures, project).items():
+        path.write_text(text, encoding="utf-8")
+    draw(results, figures, project / "docs" / "images")
+
+
+def _check(figures: list[Figure], project: Path) -> int:
+    texts = _texts(Results.load(project / RESULTS), figures, project)
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{path} is not what {RESULTS} makes: {COMMAND} --results {RESULTS}")
+    return int(bool(stale))
+
+
+def _texts(results: Results, figures: list[Figure], project: Path) -> dict[Path, str]:
+    """Return what is generated, by the path of the file that it belongs in."""
+    texts = {project / "docs" / "benchmarks.md": benchmarks_page(results, figures)}
+    readme = project / "README.md"
+    if readme.exists():
+        texts[readme] = readme_with_figures(readme.read_text(encoding="utf-8"), results)
+    return texts
 
 
 def _print(results: Results) -> None:

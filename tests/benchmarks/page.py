@@ -1,8 +1,8 @@
 """The results as text: a page of the documentation, and the table of the README."""
 
 import re
+import textwrap
 from collections.abc import Iterable
-from pathlib import Path
 from statistics import median
 
 from measuring import Figure
@@ -47,7 +47,7 @@ The *bar* is what this project promises, the *goal* what it aims for. Rows in wh
 def readme_with_figures(readme: str, results: Results) -> str:
     """Return ``readme`` with a fresh table between its two markers, or unchanged where it has none."""
     table = readme_table(results)
-    return _BLOCK.sub(lambda found: f"{found[1]}{table}{found[2]}", readme)
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", readme)
 
 
 def readme_table(results: Results) -> str:
@@ -72,7 +72,8 @@ def summary(row: Row) -> tuple[str, ...]:
 def _part(results: Results, figure: Figure) -> str:
     rows = [row for row in results.rows if row.figure == figure.name]
     curves = [curve for curve in results.curves if curve.figure == figure.name]
-    lines = [f"## {figure.title}", "", figure.text, "", _line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|"]
+    text = textwrap.fill(figure.text, 120, break_on_hyphens=False)
+    lines = [f"## {figure.title}", "", text, "", _line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|"]
     lines += [_line(summary(row)) for row in rows]
     lines += ["", *(_lost(row) for row in rows if any(row.lost))]
     lines += [f"![{figure.title}](images/benchmarks-{figure.name}.svg)", ""]
@@ -120,9 +121,3 @@ def _limit(row: Row, limit: float | None) -> str:
     if limit is None:
         return ""
     return f"{'≥' if row.higher_is_better else '≤'} {limit:.2f}{_TIMES}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a generated text file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

@@ -75,7 +75,9 @@ def _panel(panel: Any, unit: str, rows: list[Row]) -> None:
     panel.invert_yaxis()
     panel.margins(x=0.12)
     panel.set_xlim(left=0)
-    panel.xaxis.set_major_formatter("{x:,.0f}" if max(panel.get_xlim()) > 5 else "{x:g}")
+    if panel.get_xlim()[1] > 1:
+        panel.locator_params(axis="x", integer=True)
+        panel.xaxis.set_major_formatter("{x:,.0f}")
     better = "more" if rows and rows[0].higher_is_better else "less"
     panel.set_xlabel(f"{unit} ({better} is better); dots: the single pairs; ratio: median of the pairs")
     panel.tick_params(axis="y", length=0)
@@ -101,8 +103,7 @@ def _lines(curve: Curve) -> Any:
         panel.plot(x, y, marker="o", markersize=4, color=(_OURS, _FAINT)[min(at, 1)], label=label)
         panel.annotate(label, (x[-1], y[-1]), (8, 0), textcoords="offset points", va="center")
     panel.set_xlim(left=0)
-    panel.set_ylim(bottom=0)
-    panel.margins(y=0.2)
+    panel.set_ylim(0, 1.2 * max(y for points in curve.lines.values() for _, y in points))
     panel.xaxis.set_major_formatter("{x:,.0f}")
     panel.set_xlabel(curve.x)
     panel.set_ylabel(curve.y)

@@ -79,6 +79,7 @@ class Results:
 
     date: str
     command: str
+    quick: bool
     machine: dict[str, str]
     rows: list[Row] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
