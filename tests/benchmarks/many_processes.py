@@ -1,0 +1,89 @@
+"""Figure: records per second of many processes on one file."""
+
+import logging
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from measuring import Duel, Figure, Work, serve
+from programs import CONCURRENT_LOG_HANDLER, OURS, STANDARD, count_lines, log_orders, make_logger
+
+UNLOCKED = "unlocked.UnlockedHandler"
+_WARM_UP = 200  # records
+
+
+def figure(quick: bool) -> Figure:
+    """Return the figure: eight processes with our handler beside others."""
+    return Figure(
+        name="eight-processes",
+        title="Eight processes, one file: records per second",
+        text="Eight processes are started, open the file, log 200 records each, and wait for one another; then all of "
+        "them log as fast as they can, and the clock runs until the last one is done. *Unlocked* is our handler "
+        "with the lock and every check removed: it formats, encodes and writes, and would lose records at the first "
+        "rollover. So would the standard class. No rollover falls into the measurement.",
+        duels=[
+            _duel(quick, "ours without lock and checks", UNLOCKED, pairs=15, bar=0.80, goal=0.95, headline=True),
+            _duel(quick, "standard class (loses records at a rollover)", STANDARD, pairs=9),
+            _duel(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER, pairs=7, bar=5, goal=8, headline=True),
+        ],
+    )
+
+
+def _duel(
+    quick: bool,
+    against: str,
+    handler: str,
+    *,
+    pairs: int,
+    bar: float | None = None,
+    goal: float | None = None,
+    headline: bool = False,
+) -> Duel:
+    arguments = {"processes": 8, "records": 50 if quick else 8000}
+    return Duel(
+        title="8 processes",
+        against=against,
+        unit="records/s",
+        ours=Work("many_processes.py", {**arguments, "handler": OURS}),
+        theirs=Work("many_processes.py", {**arguments, "handler": handler}),
+        pairs=1 if quick else pairs,
+        bar=bar,
+        goal=goal,
+        headline=headline,
+    )
+
+
+def _prepare(folder: str, handler: str, processes: int, records: int) -> Callable[[], dict[str, float]]:
+    context = multiprocessing.get_context("fork")
+
+    def one_round() -> dict[str, float]:
+        barrier = context.Barrier(processes)
+        times: Any = context.SimpleQueue()
+        arguments = (handler, folder, records, barrier, times)
+        workers = [context.Process(target=_work, args=arguments) for _ in range(processes)]
+        for worker in workers:
+            worker.start()
+        starts, ends = zip(*(times.get() for _ in workers), strict=True)
+        for worker in workers:
+            worker.join()
+        lost = processes * (records + _WARM_UP) - count_lines(folder)
+        return {"value": processes * records / (max(ends) - min(starts)), "lost": lost}
+
+    return one_round
+
+
+def _work(handler: str, folder: str, records: int, barrier: Any, times: Any) -> None:
+    # Every process opens the file itself, as a program's workers do.
+    logger = make_logger(handler, Path(folder, "app.log"))
+    log_orders(logger, _WARM_UP)
+    barrier.wait(60)
+    start = perf_counter()
+    log_orders(logger, records)
+    times.put((start, perf_counter()))
+    logging.shutdown()
+
+
+if __name__ == "__main__":
+    serve(_prepare)

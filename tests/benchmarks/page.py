@@ -1,0 +1,123 @@
+"""The results as text: a page of the documentation, and the table of the README."""
+
+import re
+import textwrap
+from collections.abc import Iterable
+from statistics import median
+
+from measuring import Figure
+from results import Results, Row
+
+_BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_HEAD = ("what", "against", "ours", "theirs", "ratio", "lowest to highest", "bar", "goal", "")
+
+
+def benchmarks_page(results: Results, figures: Iterable[Figure]) -> str:
+    """Return the Markdown of ``docs/benchmarks.md``."""
+    machine = "\n".join(f"| {name} | {value} |" for name, value in results.machine.items())
+    parts = [_part(results, figure) for figure in figures]
+    page = f"""\
+# Benchmarks
+
+For everybody who wants to know what the handlers cost before they use them, and on which machine that was measured.
+
+This page is generated; nothing on it is written by hand. Measure on your own machine, with the command below, from
+a checkout with `pip install -e '.[benchmarks]'`:
+
+```console
+$ {results.command}
+```
+
+{results.date}, on this machine:
+
+| | |
+|---|---|
+{machine}
+
+Two ways to do the same work are measured in turn: each pair starts two fresh processes and a fresh folder, and lets
+them work alternately, so that what else runs on the machine slows down both. A ratio is ours divided by theirs, the
+median over the pairs; the column after it shows the pair with the lowest and the pair with the highest ratio.
+The *bar* is what this project promises, the *goal* what it aims for. Rows in which we lose stay on the page.
+
+{"".join(parts)}"""
+    return page.rstrip() + "\n"
+
+
+def readme_with_figures(readme: str, results: Results) -> str:
+    """Return ``readme`` with a fresh table between its two markers, or unchanged where it has none."""
+    table = readme_table(results)
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", readme)
+
+
+def readme_table(results: Results) -> str:
+    """Return the table of the README: the rows that matter most, ours first or not."""
+    lines = ["| | against | ratio | bar |", "|---|---|--:|--:|"]
+    titles = {"µs": "time per record", "records/s": "records/s", "s": "wall time"}
+    for row in results.rows:
+        if row.headline:
+            what = f"{titles.get(row.unit, row.unit)}, {_place(row)}{row.title}"
+            lines.append(f"| {what} | {row.against} | {ratio_of(row)} | {_limit(row, row.bar)} |")
+    machine = f"{results.machine['CPU']}, {results.machine['cores']} cores, {results.machine['Python']}, {results.date}"
+    return "\n".join(lines) + f"\n\n{machine}.\n"
+
+
+def summary(row: Row) -> tuple[str, ...]:
+    """Return the cells of ``row`` for a table, under `_HEAD`."""
+    spread = f"{min(row.ratios):.2f} … {max(row.ratios):.2f}" if len(row.ratios) > 1 else ""
+    cells = (_value(row.ours), _value(row.theirs), ratio_of(row), spread, _limit(row, row.bar), _limit(row, row.goal))
+    return (f"{row.title}, {row.unit}", row.against, *cells, _verdict(row))
+
+
+def _part(results: Results, figure: Figure) -> str:
+    rows = [row for row in results.rows if row.figure == figure.name]
+    curves = [curve for curve in results.curves if curve.figure == figure.name]
+    text = textwrap.fill(figure.text, 120, break_on_hyphens=False)
+    lines = [f"## {figure.title}", "", text, "", _line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|"]
+    lines += [_line(summary(row)) for row in rows]
+    lines += ["", *(_lost(row) for row in rows if any(row.lost))]
+    lines += [f"![{figure.title}](images/benchmarks-{figure.name}.svg)", ""]
+    lines += [f"![{curve.title}](images/{curve_name(figure.name, at)}.svg)\n" for at, curve in enumerate(curves)]
+    return "\n".join(lines) + "\n"
+
+
+def curve_name(figure: str, at: int) -> str:
+    """Return the name of the file, without its ending, that holds a figure's curve number ``at``."""
+    return f"benchmarks-{figure}-{at + 1}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _lost(row: Row) -> str:
+    ours, theirs = row.lost
+    return f"Records that the run with the greatest loss lost, {row.title}: ours {ours:,}, {row.against} {theirs:,}.\n"
+
+
+def _place(row: Row) -> str:
+    return {"one-process": "one process, "}.get(row.figure, "")
+
+
+def _verdict(row: Row) -> str:
+    if row.missing:
+        return "not measured"
+    return "**missed**" if row.verdict == "missed" else row.verdict
+
+
+def _value(values: list[float]) -> str:
+    if not values:
+        return ""
+    value = median(values)
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def ratio_of(row: Row) -> str:
+    """Return the ratio of ``row`` as it is printed."""
+    return "" if row.ratio is None else f"{row.ratio:.2f}{_TIMES}"
+
+
+def _limit(row: Row, limit: float | None) -> str:
+    if limit is None:
+        return ""
+    return f"{'≥' if row.higher_is_better else '≤'} {limit:.2f}{_TIMES}"

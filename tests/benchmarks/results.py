@@ -1,0 +1,109 @@
+"""What was measured: the numbers, what they are held against, and their form in a JSON file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Row:
+    """Two ways to do the same work, side by side.
+
+    Attributes:
+        figure: The name of the figure this row belongs to; rows of one figure share a unit, or a few.
+        title: What was done.
+        against: What ours was compared with.
+        unit: Of the measurements; "records/s" is better when higher, everything else when lower.
+        ours: Our measurements, one for each pair.
+        theirs: The other measurements, in the same order.
+        ratios: Ours divided by theirs, for each pair.
+        bar: The ratio that is promised, or None where a row is only said.
+        goal: The ratio that is aimed for.
+        headline: Whether the row stands in the README, too.
+        lost: The most records that a run of each lost: ours, theirs.
+        missing: Why there are no measurements; empty where there are.
+    """
+
+    figure: str
+    title: str
+    against: str
+    unit: str
+    ours: list[float]
+    theirs: list[float]
+    ratios: list[float]
+    bar: float | None = None
+    goal: float | None = None
+    headline: bool = False
+    lost: tuple[int, int] = (0, 0)
+    missing: str = ""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the unit is better."""
+        return self.unit == "records/s"
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the pairs' ratios; None where nothing was measured."""
+        return median(self.ratios) if self.ratios else None
+
+    @property
+    def verdict(self) -> str:
+        """What the ratio is worth: "goal met", "bar met", "missed", or nothing where there is no bar."""
+        if self.ratio is None or self.bar is None:
+            return ""
+        if self.goal is not None and self._reaches(self.goal):
+            return "goal met"
+        return "bar met" if self._reaches(self.bar) else "missed"
+
+    def _reaches(self, limit: float) -> bool:
+        ratio = round(self.ratio or 0, 2)  # as it is printed
+        return ratio >= limit if self.higher_is_better else ratio <= limit
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a quantity goes along another one: ``lines`` maps a label to its points."""
+
+    figure: str
+    title: str
+    x: str
+    y: str
+    lines: dict[str, list[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run of the benchmarks, and where it took place."""
+
+    date: str
+    command: str
+    quick: bool
+    machine: dict[str, str]
+    rows: list[Row] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write the results to a JSON file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_rounded(asdict(self)), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Results":
+        """Read the results that `save` wrote."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["rows"] = [Row(**row) for row in content["rows"]]
+        content["curves"] = [Curve(**curve) for curve in content["curves"]]
+        return cls(**content)
+
+
+def _rounded(value: object) -> object:
+    """Return ``value`` with its numbers cut to five digits, which is more than a measurement is worth."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
