@@ -8,7 +8,7 @@ import logging.handlers
 
 from concurrent_log.handlers import ConcurrentTimedRotatingFileHandler
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 __all__ = ["ConcurrentTimedRotatingFileHandler"]
 

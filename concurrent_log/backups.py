@@ -7,6 +7,7 @@ restored, or by a rollover that the program asked for in the middle of a period)
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -61,7 +62,10 @@ class Backups:
 
     def existing(self) -> list[Backup]:
         """Return the backups that exist, oldest first."""
-        folder = os.path.dirname(self.path("x")) or os.curdir
+        # Wherever the backup of this moment would stand: a namer may choose another folder.
+        folder = os.path.dirname(self.path(time.strftime(self._suffix))) or os.curdir
+        if not os.path.isdir(folder):
+            return []
         found = []
         for file_name in os.listdir(folder):
             period = self._period_of(file_name)

@@ -19,27 +19,32 @@ from concurrent_log.shared_file import SharedFileHandler, Span, is_special
 class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHandler):
     """A `logging.handlers.TimedRotatingFileHandler` for any number of processes and threads on one file.
 
-    A record stands in the file of the period in which it was created. Periods are aligned to the clock: with
-    ``when="H"`` a file ends with the full hour, in every process. Safe to use from threads, in the children of a
-    fork, and to send to another process by pickling. After `close` the next record opens the file again.
+    A record stands in the file of the period in which it was created, as far as retention still keeps that
+    period. Periods are aligned to the clock: with ``when="H"`` a file ends with the full hour, in every process.
+
+    Safe to use from threads and in the children of a fork. To be sent to another process by pickling, its formatter,
+    filters, namer and rotator must be picklable, too. After `close` the next record opens the file again.
 
     Args:
-        filename: The log file. Folders that are missing are created.
+        filename: The log file. Folders that are missing are created. A device or a pipe is only written to.
         when: ``S``, ``M``, ``H``, ``D``, ``midnight``, or ``W0`` (Monday) to ``W6``.
-        interval: How many of those a file covers, counted from 1970.
+        interval: How many of those a file covers, counted on the clock of the zone from 1970.
         backupCount: How many periods to keep besides the current file; 0 keeps all.
         encoding: Of the file; None is the locale's. What it lacks is written as a backslash escape, unless
-            ``errors`` says something else than ``strict``.
-        delay: Open the file with the first record.
+            ``errors`` says something else than ``strict``. One with a byte-order mark (``utf-16``) takes the
+            exclusive lock for each record.
+        delay: Open the file with the first record. That it can be written is checked all the same.
         utc: Periods and names in UTC, not in local time.
         atTime: The time of day at which ``midnight`` and ``W0`` to ``W6`` roll over.
         errors: What to do with characters that ``encoding`` lacks, as for `open`.
         terminator: What ends a record in the file.
         lock_file_directory: Where the lock file stands; by default beside the log file.
         lock_timeout: Seconds to wait for a process that was stopped while it held the lock. After that, records
-            are written without the lock, and nothing rolls over.
+            join the current file without the lock and without further waiting, and nothing rolls over, until
+            the lock can be had again.
         keep_file_open: False opens and closes the file for each record, under the exclusive lock. By default
-            that is done where it is necessary: on Windows, and on network and unknown file systems.
+            that is done where it is necessary: on Windows (where True is ignored), and on file systems that are
+            not known to be local. True keeps the file open there, but still takes the exclusive lock.
 
     Raises:
         TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
@@ -68,6 +73,8 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         _check_seconds("lock_timeout", lock_timeout)
         if not isinstance(terminator, str):
             raise TypeError(f"terminator must be a string, not {terminator!r}")
+        if keep_file_open not in (None, True, False):
+            raise TypeError(f"keep_file_open must be True, False or None, not {keep_file_open!r}")
         codec = _codec(encoding, errors)
         path = _log_path(filename)
         super().__init__(path, when, interval, backupCount, encoding, True, utc, atTime, errors)
@@ -146,10 +153,7 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
 
 def _log_path(filename: "str | PathLike[str]") -> str:
     """Return the absolute path of the log file itself, so that all names of it share one lock file."""
-    try:
-        path = os.path.abspath(os.fsdecode(filename))
-    except TypeError:
-        raise TypeError(f"filename must be a path, not {filename!r}") from None
+    path = _absolute("filename", filename)
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
     if os.path.islink(path) and os.path.isfile(path) and not is_special(path):
@@ -164,7 +168,14 @@ def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:
         return os.path.join(folder, f"{name}.lock")
     # Log files of one name from several folders may have their lock files in one place.
     distinct = zlib.crc32(os.fsencode(os.path.realpath(folder)))
-    return os.path.join(os.path.abspath(os.fsdecode(directory)), f"{name}.{distinct:08x}.lock")
+    return os.path.join(_absolute("lock_file_directory", directory), f"{name}.{distinct:08x}.lock")
+
+
+def _absolute(name: str, path: "str | PathLike[str]") -> str:
+    try:
+        return os.path.abspath(os.fsdecode(path))
+    except TypeError:
+        raise TypeError(f"{name} must be a path, not {path!r}") from None
 
 
 def _codec(encoding: str | None, errors: str | None) -> str:

@@ -163,6 +163,10 @@ class LockFile:
         _write(self._opened(), content)
         return content
 
+    def is_writable(self) -> bool:
+        """Return whether `write` can be expected to work; whoever may only read the file can still lock it."""
+        return os.access(self.path, os.W_OK)
+
     def is_in_place(self) -> bool:
         """Return whether the open lock file is still the one at its path."""
         try:

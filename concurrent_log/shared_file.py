@@ -234,7 +234,7 @@ class SharedFileHandler(BaseRotatingHandler):
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
                 span = self._try_to_look(record, [], alone=False) if problem is None else None
                 if span is not None:
-                    torn = self._write(record, data, span)
+                    torn = self._write(record, data, span, problems)
                     if torn is None:
                         return
         with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
@@ -261,7 +261,7 @@ class SharedFileHandler(BaseRotatingHandler):
             problems.append(problem)
             self._current_file(problems)
             span = None
-        torn = self._write(record, data, span or _ANY)
+        torn = self._write(record, data, span or _ANY, problems)
         if torn is not None:
             self._cut(torn)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
@@ -287,6 +287,8 @@ class SharedFileHandler(BaseRotatingHandler):
             return _ANY if alone else None
         content = self._lock_file.read()
         state = State.from_bytes(content)
+        if alone and not self._lock_file.is_writable():
+            raise PermissionError(errno.EACCES, "cannot tell other processes of a rollover", self._lock_file.path)
         if state is None or not self._is_true(state, found, now):
             if not alone:
                 return None
@@ -438,15 +440,13 @@ class SharedFileHandler(BaseRotatingHandler):
 
     # Writing.
 
-    def _write(self, record: logging.LogRecord, data: bytes, span: Span) -> "_Piece | None":
+    def _write(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> "_Piece | None":
         """Write one record, and return None, or the piece of it that a full disk let through."""
         raw = _raw(self.stream)
         if raw is None:
             self._write_elsewhere(data)
             return None
-        late = self._late_path(record.created, span) if 0 <= record.created < span.start else None
-        if late is not None:
-            self._append_late(late, data, stat.S_IMODE(os.fstat(raw.fileno()).st_mode))
+        if 0 <= record.created < span.start and self._append_late(record, data, span, problems):
             return None
         data = self._marked(data, raw.fileno())
         written = raw.write(data) or 0
@@ -457,8 +457,16 @@ class SharedFileHandler(BaseRotatingHandler):
             self._close_torn_record(end - written, data)
         return None
 
-    def _append_late(self, path: str, data: bytes, mode: int) -> None:
-        fd = os.open(path, appending.FLAGS | os.O_CREAT, mode)
+    def _append_late(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> bool:
+        """Append a record to the backup of its own period, and return whether that was possible."""
+        try:
+            path = self._late_path(record.created, span)
+            if path is None:
+                return False
+            fd = os.open(path, appending.FLAGS | os.O_CREAT, _mode(self.stream))
+        except Exception as error:
+            problems.append(error)
+            return False
         try:
             data = self._marked(data, fd)
             written = os.write(fd, data)
@@ -468,6 +476,7 @@ class SharedFileHandler(BaseRotatingHandler):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         finally:
             os.close(fd)
+        return True
 
     def _append_nested(self, data: bytes) -> None:
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
@@ -623,6 +632,10 @@ def _status(stream: Any) -> os.stat_result | None:
         return None if stream is None else os.fstat(stream.fileno())
     except (OSError, ValueError):
         return None  # closed by somebody
+
+
+def _mode(stream: Any) -> int:
+    return stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
 
 
 def _raw(stream: Any) -> io.FileIO | None:

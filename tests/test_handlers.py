@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from datetime import time as time_of_day
 from typing import Any
 
@@ -470,6 +471,61 @@ def test_lock_file_that_cannot_be_made_costs_no_record(
 
     assert lines(tmp_path / "app.log") == ["0", "1", "2"]
     assert len(handler.problems) == 1
+
+
+def test_namer_is_asked_for_nothing_but_times(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a namer that takes the time apart gets names of backups only, for rollover, retention and late records."""
+
+    def namer(name: str) -> str:
+        folder, base = os.path.split(name)
+        moment = datetime.strptime(base, "app.log.%Y-%m-%d_%H")
+        return os.path.join(folder, "old", f"app-{moment:%Y-%m-%d_%H}.log")
+
+    handler = make(backupCount=2)
+    handler.namer = namer
+    for hour in range(5):
+        write(handler, str(hour), TEN + hour * HOUR)
+    write(handler, "late", TEN + 3 * HOUR)
+
+    assert files(tmp_path / "old") == {"app-2024-05-17_12.log": ["2"], "app-2024-05-17_13.log": ["3", "late"]}
+    assert handler.problems == []
+
+
+def test_late_record_whose_backup_cannot_be_written_joins_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: nothing around a late record costs it."""
+    handler = make()
+    write(handler, "eleven", TEN + HOUR)
+    (tmp_path / "app.log.2024-05-17_10").mkdir()
+    write(handler, "late", TEN)
+
+    assert files(tmp_path) == {"app.log": ["eleven", "late"]}
+    assert [type(error) for error in handler.problems] == [IsADirectoryError]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_worker_that_gave_up_its_privileges_loses_nothing(tmp_path: pathlib.Path, mode: int) -> None:
+    """P4: forked, then another user: it keeps the file it inherited, whether it may read the lock file or not."""
+    tmp_path.chmod(0o755)
+    handler = Watched(tmp_path / "app.log", when="H", utc=True, encoding="utf-8")
+    write(handler, "root", TEN)
+    (tmp_path / ".__app.lock").chmod(mode)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setuid(65534)
+            for second in range(50):
+                write(handler, f"nobody {second}", TEN + 1 + second * 100)
+            status = len(handler.problems)
+        finally:
+            os._exit(status)
+    problems = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    write(handler, "root again", TEN + 1)
+
+    handler.close()
+    assert all_lines(tmp_path) == ["root", *(f"nobody {second}" for second in range(50)), "root again"]
+    assert problems <= 3
 
 
 # Whole records
@@ -993,6 +1049,8 @@ def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib
         ({"terminator": b"\n"}, TypeError, "terminator must be a string"),
         ({"lock_timeout": -1}, ValueError, "lock_timeout=-1"),
         ({"lock_timeout": None}, TypeError, "lock_timeout must be a number of seconds"),
+        ({"keep_file_open": "no"}, TypeError, "keep_file_open must be True, False or None, not 'no'"),
+        ({"lock_file_directory": 3}, TypeError, "lock_file_directory must be a path, not 3"),
         ({"filename": 5}, TypeError, "filename must be a path, not 5"),
         ({"filename": "/"}, IsADirectoryError, "filename is a folder"),
         ({"filename": "/proc/none/app.log"}, OSError, "cannot write the log file /proc/none/app.log"),
