@@ -174,7 +174,7 @@ class SharedFileHandler(BaseRotatingHandler):
             if (
                 view.opens <= record.created < view.closes
                 and view.stream is self.stream
-                and view.pid == (record.process or os.getpid())
+                and (view.pid == record.process or view.pid == os.getpid())
                 and not lock_file.held
             ):
                 written = end = 0
@@ -448,9 +448,23 @@ class SharedFileHandler(BaseRotatingHandler):
             return None
         if 0 <= record.created < span.start and self._append_late(record, data, span, problems):
             return None
+        try:
+            return self._write_to(raw, data)
+        except ValueError:
+            # A signal handler closed the stream right here: gunicorn reopens its logs that way.
+            self._current_file(problems)
+            again = _raw(self.stream)
+            if again is None:
+                raise
+            return self._write_to(again, data)
+
+    def _write_to(self, raw: io.FileIO, data: bytes) -> "_Piece | None":
         data = self._marked(data, raw.fileno())
         written = raw.write(data) or 0
-        end = raw.tell()
+        try:
+            end = raw.tell()
+        except ValueError:  # closed by a signal handler after the write
+            end = 0
         if written < len(data):
             return _Piece(end - written, end)
         if (end - written) % appending.PAGE == 0:
@@ -512,7 +526,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _cut(self, torn: "_Piece") -> None:
         # An inherited descriptor has its position in common with the parent: nobody knows whose record ends there.
-        if self.stream is not None and not self._is_inherited:
+        if self.stream is not None and not self._is_inherited and torn.start >= 0:
             fd = self.stream.fileno()
             appending.cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
 

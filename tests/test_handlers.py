@@ -735,6 +735,41 @@ def test_signal_handler_that_logs_loses_nothing(make: Make, tmp_path: pathlib.Pa
     assert handler.problems == []
 
 
+@pytest.mark.parametrize("keep_file_open", [None, False])
+def test_signal_handler_that_reopens_the_file_loses_nothing(
+    tmp_path: pathlib.Path, keep_file_open: bool | None
+) -> None:
+    """P1: gunicorn's USR1 closes the stream and opens another, between any two steps of a record (HAZARDS 2.13)."""
+    handler = Watched(
+        tmp_path / "app.log", when="S", utc=True, encoding="utf-8", keep_file_open=keep_file_open, delay=True
+    )
+    reopened = []
+
+    def reopen(signum: int, frame: object) -> None:
+        handler.acquire()
+        try:
+            if handler.stream:
+                handler.close()
+                handler.stream = handler._open()
+                reopened.append(signum)
+        finally:
+            handler.release()
+
+    before = signal.signal(signal.SIGALRM, reopen)
+    signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+    try:
+        for number in range(6000):
+            write(handler, f"record {number}", TEN + number // 50)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        handler.close()
+
+    assert len(reopened) > 20
+    assert sorted(all_lines(tmp_path)) == sorted(f"record {number}" for number in range(6000))
+    assert handler.problems == []
+
+
 def test_warnings_from_inside_reach_the_log(tmp_path: pathlib.Path) -> None:
     """P1: a warning raised while the file is opened, captured into the same log (HAZARDS 2.25)."""
     script = (
