@@ -31,6 +31,17 @@ class Record(NamedTuple):
         return match[1] if match else ""
 
 
+def assert_all_there(log_file: Path, told: str, sources: int) -> None:
+    """Check the log of a program that told, in a line for each source, how many records it logged."""
+    counts = [line.split() for line in told.splitlines()]
+    records = read_back(log_file)
+
+    assert len(counts) == sources
+    assert_exactly_once(records, {f"{source}-{number}" for source, count in counts for number in range(int(count))})
+    assert_in_order(records)
+    assert len(backups(log_file)) >= 2
+
+
 def backups(log_file: Path) -> list[Path]:
     """Return the backups of ``log_file``, oldest first."""
     return sorted(log_file.parent.glob(f"{log_file.name}.*"))

@@ -64,6 +64,11 @@ def _rolls_over(log_file: Path, times: int = 1) -> Callable[[], bool]:
     return lambda: len(backups(log_file)) >= wanted
 
 
+def _answers_more(load: Load) -> Callable[[], bool]:
+    seen = len(load.answered)
+    return lambda: len(load.answered) > seen
+
+
 def _of(records: list[Record], logger: str) -> list[Record]:
     return [record for record in records if record.logger == logger]
 
@@ -97,8 +102,7 @@ def test_reopening_on_usr1_under_load_loses_nothing(tmp_path: Path) -> None:
             rolled_over = _rolls_over(log_file, times=2)
             while not rolled_over():
                 server.process.send_signal(signal.SIGUSR1)
-                seen = len(load.answered)
-                server.wait_until(lambda seen=seen: len(load.answered) > seen)
+                server.wait_until(_answers_more(load))
         server.stop()
     records = read_back(log_file)
 

@@ -5,21 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from counting import assert_exactly_once, assert_in_order, backups, read_back
+from counting import assert_all_there
 from serving import PROGRAMS, run
 
 _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
-
-
-def _check(folder: Path, output: str, sources: int) -> None:
-    """Check the log of a program that told for each source how many records it logged."""
-    counts = [line.split() for line in output.splitlines()]
-    records = read_back(folder / "app.log")
-
-    assert len(counts) == sources
-    assert_exactly_once(records, {f"{source}-{n}" for source, count in counts for n in range(int(count))})
-    assert_in_order(records)
-    assert len(backups(folder / "app.log")) >= 2
 
 
 @pytest.mark.parametrize("way", ["initializer", "argument"])
@@ -28,21 +17,21 @@ def test_executor_loses_nothing(tmp_path: Path, start_method: str, way: str) -> 
     """P1, P2: workers of every start method share the file, configured by name or handed a pickled handler."""
     output = run(tmp_path, str(PROGRAMS / "executor.py"), start_method, way)
 
-    _check(tmp_path, output, sources=4)
+    assert_all_there(tmp_path / "app.log", output, sources=4)
 
 
 def test_pool_loses_nothing_when_its_workers_are_terminated(tmp_path: Path) -> None:
     """P1: multiprocessing.Pool ends its workers with SIGTERM; each record they logged is there once."""
     output = run(tmp_path, str(PROGRAMS / "pool.py"))
 
-    _check(tmp_path, output, sources=4)
+    assert_all_there(tmp_path / "app.log", output, sources=4)
 
 
 def test_children_that_vanish_lose_nothing(tmp_path: Path) -> None:
     """P1: nothing waits in a buffer when a child ends by os._exit, which runs no handler's close."""
     output = run(tmp_path, str(PROGRAMS / "children.py"))
 
-    _check(tmp_path, output, sources=4)
+    assert_all_there(tmp_path / "app.log", output, sources=4)
 
 
 @_needs_fork
@@ -50,4 +39,4 @@ def test_fork_amid_logging_threads_loses_nothing(tmp_path: Path) -> None:
     """P1: twenty children are forked while threads of the parent are inside the handler they all use."""
     output = run(tmp_path, str(PROGRAMS / "forking.py"))
 
-    _check(tmp_path, output, sources=23)
+    assert_all_there(tmp_path / "app.log", output, sources=23)

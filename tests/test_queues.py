@@ -6,7 +6,7 @@ import queue
 import time
 from pathlib import Path
 
-from counting import FORMAT, assert_exactly_once, assert_in_order, backups, read_back
+from counting import FORMAT, assert_all_there, assert_exactly_once, assert_in_order, backups, read_back
 from serving import PROGRAMS, run
 
 from concurrent_log import ConcurrentTimedRotatingFileHandler
@@ -57,20 +57,11 @@ def test_listener_writes_the_records_of_other_processes(tmp_path: Path) -> None:
     """P1, P2: two processes log into one queue; what is still in it when the file rolls over loses nothing."""
     output = run(tmp_path, str(PROGRAMS / "queueing.py"))
 
-    _check(tmp_path, output, sources=2)
+    assert_all_there(tmp_path / "app.log", output, sources=2)
 
 
 def test_tasks_of_two_asyncio_programs_lose_nothing(tmp_path: Path) -> None:
     """P1, P2: the tasks of two event loops write the same file."""
     output = run(tmp_path, str(PROGRAMS / "tasks.py"), "first")
 
-    _check(tmp_path, output, sources=8)
-
-
-def _check(folder: Path, output: str, sources: int) -> None:
-    counts = [line.split() for line in output.splitlines()]
-    records = read_back(folder / "app.log")
-
-    assert len(counts) == sources
-    assert_exactly_once(records, {f"{source}-{n}" for source, count in counts for n in range(int(count))})
-    assert_in_order(records)
+    assert_all_there(tmp_path / "app.log", output, sources=8)

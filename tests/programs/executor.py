@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import multiprocessing.synchronize
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -10,6 +11,8 @@ import writing
 import concurrent_log
 
 WORKERS = 4
+
+together: "multiprocessing.synchronize.Barrier"  # in a worker
 
 
 def start(barrier: "multiprocessing.synchronize.Barrier", configured: bool) -> None:
