@@ -1,0 +1,29 @@
+"""The command line: ``python -m concurrent_log COMMAND``, and the console script ``concurrent-log``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from concurrent_log import __version__
+from concurrent_log.stress import command as stress
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong, and leave the usage to ``--help``."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` name, by default those of this process, and return its exit status."""
+    parser = _Parser(prog="concurrent-log", description="Rotating log files for programs of more than one process.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    stress.add_command(commands)
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
