@@ -25,7 +25,7 @@ from peers import folder_with
 from results import Curve, Row
 
 HERE = Path(__file__).resolve().parent
-LONGEST_ROUND = 300.0  # seconds after which a child is taken for stuck
+LONGEST_ROUND = 600.0  # seconds after which a child is taken for stuck
 
 
 class MeasuringError(Exception):

@@ -48,20 +48,35 @@ def _save(plot: Any, path: Path) -> Path:
 
 
 def _bars(figure: Figure, rows: list[Row]) -> Any:
-    """Return one panel for each unit, in which every row has a bar for ours and one for the other."""
-    units = list(dict.fromkeys(row.unit for row in rows))
-    heights = [sum(row.unit == unit for row in rows) for unit in units]
+    """Return panels in which every row has a bar for ours and one for the other."""
+    groups = _groups(rows)
+    heights = [len(group) for group in groups]
     plot, panels = plt.subplots(
-        len(units),
+        len(groups),
         squeeze=False,
-        figsize=(8, 0.95 * sum(heights) + 0.75 * len(units) + 0.3),
+        figsize=(8, 0.95 * sum(heights) + 0.75 * len(groups) + 0.3),
         height_ratios=heights,
         layout="constrained",
     )
     plot.suptitle(figure.title, x=0.01, ha="left", fontweight="bold")
-    for panel, unit in zip(panels[:, 0], units, strict=True):
-        _panel(panel, unit, [row for row in rows if row.unit == unit])
+    for panel, group in zip(panels[:, 0], groups, strict=True):
+        _panel(panel, group[0].unit, group)
     return plot
+
+
+def _groups(rows: list[Row]) -> list[list[Row]]:
+    """Return the rows that share a scale: those of one unit, the much longer bars apart from the others."""
+    groups = []
+    for unit in dict.fromkeys(row.unit for row in rows):
+        shortest = min(_length(row) for row in rows if row.unit == unit)
+        for is_long in (False, True):
+            group = [row for row in rows if row.unit == unit and (_length(row) > 4 * shortest) == is_long]
+            groups += [group] if group else []
+    return groups
+
+
+def _length(row: Row) -> float:
+    return max(median(values) if values else 0 for values in (row.ours, row.theirs))
 
 
 def _panel(panel: Any, unit: str, rows: list[Row]) -> None:
