@@ -23,36 +23,38 @@ class AsctimeCache:
     def __init__(self) -> None:
         self._formatter: logging.Formatter | None = None
         self._datefmt: str | None = None
+        self._is_standard = False
         self._second: float | None = None
         self._text = ""
         self._milliseconds: str | None = None
 
     def format(self, formatter: logging.Formatter | None, record: logging.LogRecord) -> str:
         """Return what ``formatter.format(record)`` returns, None standing for the default formatter."""
-        if (
-            formatter is self._formatter
-            and record.created // 1 == self._second
-            and formatter is not None
-            and formatter.datefmt is self._datefmt
-            and not (record.exc_info or record.exc_text or record.stack_info)
-        ):
-            text, milliseconds = self._text, self._milliseconds
-            record.message = record.getMessage()
-            record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
-            return formatter.formatMessage(record)
-        formatter = formatter or _DEFAULT_FORMATTER
-        if _is_standard(formatter):
-            self._remember(formatter, record.created)
-        return formatter.format(record)
+        if formatter is None:
+            formatter = _DEFAULT_FORMATTER
+        if formatter is not self._formatter or formatter.datefmt is not self._datefmt:
+            self._meet(formatter)
+        if not self._is_standard or record.exc_info or record.exc_text or record.stack_info:
+            return formatter.format(record)
+        if record.created // 1 != self._second:
+            self._meet(formatter)
+            self._render(formatter, record.created)
+        text, milliseconds = self._text, self._milliseconds
+        record.message = record.getMessage()
+        record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
+        return formatter.formatMessage(record)
 
-    def _remember(self, formatter: logging.Formatter, created: float) -> None:
-        moment = formatter.converter(created)
-        self._second = None  # an exception between these lines leaves nothing half remembered
+    def _meet(self, formatter: logging.Formatter) -> None:
+        self._second = None
         self._formatter = formatter
         self._datefmt = formatter.datefmt
+        self._is_standard = _is_standard(formatter)
+
+    def _render(self, formatter: logging.Formatter, created: float) -> None:
+        moment = formatter.converter(created)
         self._text = time.strftime(formatter.datefmt or formatter.default_time_format, moment)
         self._milliseconds = None if formatter.datefmt else formatter.default_msec_format or None
-        self._second = floor(created)
+        self._second = floor(created)  # last: an interrupt before this line leaves nothing half remembered
 
 
 def _is_standard(formatter: logging.Formatter) -> bool:

@@ -1,6 +1,7 @@
 """The handlers: drop-in replacements for the standard library's rotating handlers."""
 
 import codecs
+import contextlib
 import errno
 import locale
 import os
@@ -11,6 +12,7 @@ from datetime import timezone
 from logging.handlers import TimedRotatingFileHandler
 from os import PathLike
 
+from concurrent_log import backups
 from concurrent_log.backups import Backups
 from concurrent_log.schedule import Schedule
 from concurrent_log.shared_file import SharedFileHandler, Span, is_special
@@ -77,7 +79,11 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
             raise TypeError(f"keep_file_open must be True, False or None, not {keep_file_open!r}")
         codec = _codec(encoding, errors)
         path = _log_path(filename)
-        super().__init__(path, when, interval, backupCount, encoding, True, utc, atTime, errors)
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                super().__init__(path, when, interval, backupCount, encoding, True, utc, atTime, errors)
+                break
+            # Another process rolled over between the standard class's exists() and its stat().
         self.delay = delay
         self.terminator = terminator
         self._standard_ext_match = self.extMatch
@@ -110,7 +116,15 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
     def _move_aside(self, start: int) -> None:
         destination = self._backups().free_path(self._time_text(start))
         os.makedirs(os.path.dirname(destination), exist_ok=True)
-        self.rotate(self.baseFilename, destination)
+        if self.rotator is not None or self._overrides("rotate"):
+            self.rotate(self.baseFilename, destination)
+            return
+        try:
+            backups.move(self.baseFilename, destination)
+        except FileNotFoundError:
+            pass  # Somebody else moved the log file away.
+        except FileExistsError:
+            self._move_aside(start)
 
     def _late_path(self, moment: float, span: Span) -> str | None:
         if self._makes_own_backups():
@@ -121,10 +135,10 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         return self._late[2]
 
     def _find_late_path(self, time_text: str) -> str | None:
-        backups = self._backups()
-        if self.backupCount > 0 and not backups.would_keep(time_text, self.backupCount):
+        existing = self._backups()
+        if self.backupCount > 0 and not existing.would_keep(time_text, self.backupCount):
             return None
-        return backups.last_path(time_text) or backups.path(time_text)
+        return existing.last_path(time_text) or existing.path(time_text)
 
     def _tidy(self) -> list[Exception]:
         problems: list[Exception] = []

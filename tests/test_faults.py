@@ -35,7 +35,7 @@ def test_a_rollover_is_made_of_many_steps() -> None:
     names = " ".join(str(step.id) for step in STEPS)
 
     assert len(STEPS) > 40
-    assert all(name in names for name in ("rename", "open stream", "pwrite", "remove", "lock", "unlock", "fchmod"))
+    assert all(name in names for name in ("move", "open stream", "pwrite", "remove", "lock", "unlock", "fchmod"))
 
 
 @pytest.mark.parametrize(("arm", "step"), STEPS)

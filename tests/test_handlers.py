@@ -25,7 +25,7 @@ import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 import concurrent_log
-from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log import ConcurrentTimedRotatingFileHandler, backups
 
 Make = Callable[..., Watched]
 
@@ -218,6 +218,25 @@ def test_nothing_rolls_over_inside_the_constructor(make: Make, tmp_path: pathlib
     assert files(tmp_path) == {"app.log": ["new"], "app-20240517.log": ["old"]}
 
 
+def test_file_that_rolls_over_while_a_handler_is_made(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: a worker starts while another one renames the file: the constructor does not fail."""
+    write(make(), "ten", TEN)
+    look = os.stat
+
+    def gone(path: Any, **options: Any) -> os.stat_result:
+        monkeypatch.setattr(os, "stat", look)
+        raise FileNotFoundError(2, "renamed at this moment", path)
+
+    monkeypatch.setattr(os.path, "exists", lambda path: True)
+    monkeypatch.setattr(os, "stat", gone)
+    handler = make(delay=True)
+    write(handler, "more", TEN)
+
+    assert files(tmp_path) == {"app.log": ["ten", "more"]}
+
+
 def test_existing_backup_is_never_overwritten(make: Make, tmp_path: pathlib.Path) -> None:
     """P3: a name that is taken gets a number (HAZARDS 2.1, 2.24, 3.O9)."""
     (tmp_path / "app.log.2024-05-17_10").write_text("restored\n")
@@ -230,6 +249,33 @@ def test_existing_backup_is_never_overwritten(make: Make, tmp_path: pathlib.Path
         "app.log.2024-05-17_10": ["restored"],
         "app.log.2024-05-17_10.0001": ["ten"],
     }
+
+
+@pytest.mark.parametrize("has_renameat2", [True, False])
+def test_backup_that_appears_at_the_last_moment_is_not_overwritten(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool
+) -> None:
+    """P3: where the lock file was removed, two processes may roll over at once; neither replaces the other's backup."""
+    if not has_renameat2:
+        monkeypatch.setattr(backups, "_renameat2", lambda: None)
+    handler = make()
+    write(handler, "ten", TEN)
+    move = backups.move
+
+    def too_late(source: str, destination: str) -> None:
+        monkeypatch.setattr(backups, "move", move)
+        pathlib.Path(destination).write_text("another process's\n")
+        move(source, destination)
+
+    monkeypatch.setattr(backups, "move", too_late)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert files(tmp_path) == {
+        "app.log": ["eleven"],
+        "app.log.2024-05-17_10": ["another process's"],
+        "app.log.2024-05-17_10.0001": ["ten"],
+    }
+    assert handler.problems == []
 
 
 def test_empty_file_makes_no_backup(make: Make, tmp_path: pathlib.Path) -> None:
@@ -351,14 +397,14 @@ def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
     """P4: reported once, not with every record; when the cause is gone, the file rolls over (HAZARDS 1.11, 3.C7)."""
     handler = make()
     write(handler, "ten", TEN)
-    rename = os.rename
-    monkeypatch.setattr(os, "rename", lambda *names: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    move = backups.move
+    monkeypatch.setattr(backups, "move", lambda *names: (_ for _ in ()).throw(PermissionError(13, "denied")))
     for second in range(20):
         write(handler, f"eleven {second}", TEN + HOUR + second)
     assert len(lines(tmp_path / "app.log")) == 21
     assert [type(error) for error in handler.problems] == [PermissionError]
 
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(backups, "move", move)
     write(handler, "twelve", TEN + 2 * HOUR)
 
     assert files(tmp_path)["app.log"] == ["twelve"]

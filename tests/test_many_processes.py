@@ -433,7 +433,6 @@ class TestFromOutside:
         assert found.expected == 6000
         assert undamaged(found), found
 
-    @pytest.mark.xfail(strict=True, reason="the backup is renamed over another one, not beside it")
     def test_lock_file_deleted_in_the_middle_of_a_rollover_costs_no_backup(
         self, team: Callable[..., Team], monkeypatch: pytest.MonkeyPatch
     ) -> None:
