@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log import ConcurrentTimedRotatingFileHandler, backups
 from concurrent_log.lock import LockFile
 from concurrent_log.schedule import Schedule
 from concurrent_log.stress import sequence
@@ -440,15 +440,14 @@ class TestFromOutside:
         hour = HOURS.period(time.time()).start
         writers = team(when="H", threads=1, count=10, created=functools.partial(walking, hour - 3600, 1))
 
-        def interfere(system_call: Callable[..., None], *paths: str) -> None:
+        def interfere(move: Callable[..., None], *paths: str) -> None:
             monkeypatch.undo()
             os.unlink(pathlib.Path(writers.log_file).with_name(".__app.lock"))
             os.utime(writers.log_file, (hour - 3601, hour - 3601))
             writers.start().join()
-            system_call(*paths)
+            move(*paths)
 
-        monkeypatch.setattr(os, "rename", functools.partial(interfere, os.rename))
-        monkeypatch.setattr(os, "link", functools.partial(interfere, os.link))
+        monkeypatch.setattr(backups, "move", functools.partial(interfere, backups.move))
         with contextlib.closing(writers.make()) as handler:
             for created in (hour - 3601, hour - 3600):
                 handler.handle(logging.makeLogRecord({"msg": "first", "created": created}))
