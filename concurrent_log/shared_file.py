@@ -115,9 +115,7 @@ class SharedFileHandler(BaseRotatingHandler):
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if self.delay:
-                writable = path if os.path.exists(path) else os.path.dirname(path)
-                if not os.access(writable, os.W_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), writable)
+                _check_writable(path, self._is_special)
             else:
                 self.stream = self._open()
                 if not self._is_special and not self._keeps_open():
@@ -643,12 +641,27 @@ def _created(record: logging.LogRecord, now: float) -> float:
     return record.created if record.created >= 0 else now
 
 
+def _check_writable(path: str, is_special: bool) -> None:
+    if is_special:
+        return  # a pipe would be opened only once somebody reads it
+    try:
+        os.close(os.open(path, appending.FLAGS))
+    except FileNotFoundError:
+        folder = os.path.dirname(path)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder) from None
+
+
 def is_special(path: str) -> bool:
     """Return whether ``path`` is a device, a pipe or this process's own output, which nobody rolls over."""
     places = [path, os.readlink(path)] if os.path.islink(path) else [path]
     if any(place.startswith(("/dev/std", "/dev/fd/", "/proc/")) for place in places):
         return True
-    return os.path.exists(path) and not os.path.isfile(path)
+    try:
+        # One look, not two: another process may rename the file in between.
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _status(stream: Any) -> os.stat_result | None:

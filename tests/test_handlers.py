@@ -237,6 +237,28 @@ def test_file_that_rolls_over_while_a_handler_is_made(
     assert files(tmp_path) == {"app.log": ["ten", "more"]}
 
 
+@pytest.mark.parametrize("delay", [True, False])
+@pytest.mark.parametrize("chosen", range(10))
+def test_file_renamed_while_a_handler_is_made_is_not_taken_for_a_device(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, delay: bool, chosen: int
+) -> None:
+    """P2: at whichever look of the constructor another process renames the file, this one rolls over like all."""
+    write(make(), "ten", TEN)
+    look, numbers = os.stat, itertools.count()
+
+    def stat_once_missing(path: Any, *args: Any, **options: Any) -> os.stat_result:
+        if os.fspath(path).endswith("app.log") and next(numbers) == chosen:
+            raise FileNotFoundError(2, "renamed at this moment", path)
+        return look(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", stat_once_missing)
+        handler = make(delay=delay)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert files(tmp_path) == {"app.log": ["eleven"], "app.log.2024-05-17_10": ["ten"]}
+
+
 def test_existing_backup_is_never_overwritten(make: Make, tmp_path: pathlib.Path) -> None:
     """P3: a name that is taken gets a number (HAZARDS 2.1, 2.24, 3.O9)."""
     (tmp_path / "app.log.2024-05-17_10").write_text("restored\n")
