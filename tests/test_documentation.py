@@ -36,6 +36,7 @@ _PAGES = [_ROOT / "README.md", *sorted(_DOCS.glob("*.md"))]
 
 # The first line of each block that is not run here.
 _NOT_RUN = {
+    ("benchmarks.md", "python tests/benchmarks --write"),
     ("README.md", "python -m pip install '.[stress]' && python -m concurrent_log stress"),
     ("README.md", "python -m pip install '.[test]' && python -m pytest"),
     ("contributing.md", "python -m pip install -e '.[test,lint,docs,benchmarks]'"),
@@ -307,3 +308,13 @@ def test_no_page_installs_from_pypi() -> None:
         for block in _blocks(page):
             for arguments in re.findall(r"pip install (.*)", block.text):
                 assert re.search(r"(^|[\s'\"])\.", arguments), f"{block}: {arguments}"
+
+
+def test_reference_lists_every_option_of_the_stress_test() -> None:
+    """What ``--help`` shows and what the page says are the same set of options."""
+    command = [sys.executable, "-m", "concurrent_log", "stress", "--help"]
+    shown = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout
+    rows = [line for line in (_DOCS / "reference.md").read_text().splitlines() if line.startswith("| `--")]
+    listed = set(re.findall(r"--[a-z-]+", "".join(rows)))
+
+    assert listed == set(re.findall(r"^ +(?:-h, )?(--[a-z-]+)", shown, re.MULTILINE)) - {"--help"}

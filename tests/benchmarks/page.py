@@ -25,6 +25,7 @@ For everybody who wants to know what the handlers cost before they use them, and
 This page is generated; nothing on it is written by hand. Measure on your own machine, with the command below, from
 a checkout with `pip install -e '.[benchmarks]'`:
 
+<!-- not run: it takes minutes, and writes this page -->
 ```console
 $ {results.command}
 ```
