@@ -6,7 +6,6 @@ with the second. The text stays the same to the byte, milliseconds included.
 
 import logging
 import time
-from math import floor
 
 _FORMAT = logging.Formatter.format
 _FORMAT_TIME = logging.Formatter.formatTime
@@ -24,6 +23,7 @@ class AsctimeCache:
         self._formatter: logging.Formatter | None = None
         self._datefmt: str | None = None
         self._is_standard = False
+        self._uses_time = False
         self._second: float | None = None
         self._text = ""
         self._milliseconds: str | None = None
@@ -39,9 +39,10 @@ class AsctimeCache:
         if record.created // 1 != self._second:
             self._meet(formatter)
             self._render(formatter, record.created)
-        text, milliseconds = self._text, self._milliseconds
+        text, milliseconds, uses_time = self._text, self._milliseconds, self._uses_time
         record.message = record.getMessage()
-        record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
+        if uses_time:
+            record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
         return formatter.formatMessage(record)
 
     def _meet(self, formatter: logging.Formatter) -> None:
@@ -51,10 +52,12 @@ class AsctimeCache:
         self._is_standard = _is_standard(formatter)
 
     def _render(self, formatter: logging.Formatter, created: float) -> None:
-        moment = formatter.converter(created)
-        self._text = time.strftime(formatter.datefmt or formatter.default_time_format, moment)
-        self._milliseconds = None if formatter.datefmt else formatter.default_msec_format or None
-        self._second = floor(created)  # last: an interrupt before this line leaves nothing half remembered
+        self._uses_time = formatter.usesTime()
+        if self._uses_time:
+            moment = formatter.converter(created)
+            self._text = time.strftime(formatter.datefmt or formatter.default_time_format, moment)
+            self._milliseconds = None if formatter.datefmt else formatter.default_msec_format or None
+        self._second = created // 1  # last: an interrupt before this line leaves nothing half remembered
 
 
 def _is_standard(formatter: logging.Formatter) -> bool:
@@ -65,5 +68,4 @@ def _is_standard(formatter: logging.Formatter) -> bool:
         and formatter.converter in (time.localtime, time.gmtime)
         and "format" not in own
         and "formatTime" not in own
-        and formatter.usesTime()
     )
