@@ -208,7 +208,7 @@ class LockFile:
 
     def let_go(self) -> None:
         """Unlock, whatever is held, by whichever call."""
-        self.held = False
+        self.held = self._exclusive = False
         if self.fd >= 0:
             try:
                 portalocker.unlock(_Descriptor(self.fd))

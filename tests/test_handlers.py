@@ -709,6 +709,31 @@ def test_no_lock_is_left_by_interrupts_at_random_moments(make: Make, tmp_path: p
     assert all(re.fullmatch(r"record \d+", line) for line in found)
 
 
+def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: a rollover asked for while this process appends never takes a shared lock for the exclusive one."""
+    import concurrent_log.shared_file
+
+    handler = Watched(tmp_path / "app.log", when="H", utc=True)
+    write(handler, "first")  # begins the file under the exclusive lock
+    write(handler, "second")
+    outcomes: list[Exception | None] = []
+    read = os.pread
+
+    def interrupted(fd: int, size: int, offset: int) -> bytes:
+        with handler._lock_file.hold(exclusive=True, timeout=0) as problem:
+            outcomes.append(problem)
+        return read(fd, size, offset)
+
+    monkeypatch.setattr(concurrent_log.shared_file, "_pread", interrupted)
+    write(handler, "third")
+
+    assert [type(outcome) for outcome in outcomes] == [TimeoutError]
+    assert files(tmp_path) == {"app.log": ["first", "second", "third"]}
+    handler.close()
+
+
 def test_signal_handler_that_logs_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
     """P1: the interrupted call and the call from the signal handler both stand in the file (HAZARDS 1.24)."""
     handler = make(when="S")
