@@ -1014,6 +1014,24 @@ def test_rotator_of_ones_own_makes_the_backups(make: Make, tmp_path: pathlib.Pat
     assert lines(tmp_path / "app.log") == ["4", "4"]
 
 
+def test_backup_that_a_rotator_compressed_is_never_overwritten(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: also where the rotator chooses the ending, and no namer knows it (HAZARDS 3.O9)."""
+    import gzip
+
+    def rotator(source: str, destination: str) -> None:
+        with open(source, "rb") as plain, gzip.open(destination + ".gz", "wb") as packed:
+            packed.write(plain.read())
+        os.remove(source)
+
+    handler = make(when="D")
+    handler.rotator = rotator
+    for word in ("a", "b", "c"):
+        write(handler, word)
+        handler.doRollover()
+
+    assert sorted(gzip.decompress(path.read_bytes()) for path in tmp_path.glob("*.gz")) == [b"a\n", b"b\n", b"c\n"]
+
+
 def test_new_file_takes_the_mode_of_the_old_one(make: Make, tmp_path: pathlib.Path) -> None:
     """DESIGN 3.5: who could read the log before can read it after a rollover, and nobody else."""
     handler = make()
