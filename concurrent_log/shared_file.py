@@ -496,7 +496,13 @@ class SharedFileHandler(BaseRotatingHandler):
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
         fd = os.open(self.baseFilename, appending.FLAGS | os.O_CREAT, 0o666)
         try:
-            os.write(fd, self._marked(data, fd))
+            data = self._marked(data, fd)
+            written = os.write(fd, data)
+            if written < len(data):
+                # Perhaps only the shared lock is held: others may append, so nothing can be cut off again.
+                end, inode = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_ino
+                appending.close_torn_record(self.baseFilename, inode, end, self._end_of_record())
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
         finally:
             os.close(fd)
 

@@ -2,6 +2,7 @@
 
 import configparser
 import copy
+import errno
 import io
 import itertools
 import logging
@@ -643,6 +644,31 @@ def test_namer_that_logs_does_not_free_the_lock(make: Make, tmp_path: pathlib.Pa
     assert not any(free[:1])
     assert sorted(all_lines(tmp_path)) == sorted(["ten", "eleven"] + ["naming"] * len(free))
     assert handler.problems == []
+
+
+def test_record_from_inside_that_does_not_fit_swallows_nothing(tmp_path: pathlib.Path) -> None:
+    """P1: what a full disk let through of a record that a namer logged is closed, and reported."""
+    import resource
+
+    handler = Watched(tmp_path / "app.log", when="H", utc=True)
+
+    def namer(name: str) -> str:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+        write(handler, "inner" * 10)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        handler.namer = None
+        return name
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler.namer = namer
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "late ten", TEN + 1)
+
+    assert files(tmp_path)["app.log"] == ["eleven"]
+    assert files(tmp_path)["app.log.2024-05-17_10"] == ["ten", "innerinnerinner", "late ten"]
+    assert [getattr(problem, "errno", None) for problem in handler.problems] == [errno.ENOSPC]
+    handler.close()
 
 
 def test_message_that_logs_while_it_is_formatted(make: Make, tmp_path: pathlib.Path) -> None:
