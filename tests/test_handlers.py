@@ -1117,9 +1117,11 @@ def test_full_device_is_reported_not_raised(make: Make) -> None:
     assert [type(error) for error in handler.problems] == [OSError]
 
 
-def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: two names of one file are one file, and the link stays (HAZARDS 3, general)."""
-    (tmp_path / "real.log").write_text("")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib.Path, is_there: bool) -> None:
+    """P3: two names of one file are one file, and the link stays, also if made before it (HAZARDS 3, general)."""
+    if is_there:
+        (tmp_path / "real.log").write_text("")
     (tmp_path / "app.log").symlink_to("real.log")
     (tmp_path / "here").symlink_to(tmp_path, target_is_directory=True)
     first, second, third = make(), make(tmp_path / "real.log"), make(tmp_path / "here" / "app.log")
