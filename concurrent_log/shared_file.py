@@ -209,7 +209,6 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _emit_carefully(self, record: logging.LogRecord, data: bytes, written: int = 0, end: int = 0) -> None:
         """Append ``data``, of which ``written`` bytes stand in the file already, up to its byte ``end``."""
-        problems: list[Exception] = []
         try:
             with self._lock_file.mutex:
                 if self._is_special:
@@ -221,9 +220,12 @@ class SharedFileHandler(BaseRotatingHandler):
                         self._close_torn_record(end - written, data)
                 else:
                     torn = _Piece(end - written, end) if written else None
-                    self._append(record, data, torn, problems)
+                    problems: list[Exception] = []
+                    try:
+                        self._append(record, data, torn, problems)
+                    finally:
+                        self._report("append", record, problems)
         finally:
-            self._report("append", record, problems)
             if self._after_rollover and not self._lock_file.held:
                 self._after_rollover = False
                 self._tidy_up(record)

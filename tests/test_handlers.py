@@ -27,6 +27,7 @@ from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 import concurrent_log
 from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
 
@@ -365,6 +366,27 @@ def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
     assert files(tmp_path)["app.log"] == ["twelve"]
     assert len(files(tmp_path)["app.log.2024-05-17_10"]) == 21
     assert len(handler.problems) == 1
+
+
+def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_path: pathlib.Path) -> None:
+    """P4: a record that begins a page, or was logged from inside, does not make an old cause news again."""
+    handler = Watched(tmp_path / "app.log", when="H", utc=True)
+
+    def rotator(source: str, destination: str) -> None:
+        write(handler, "inner")
+        raise ZeroDivisionError
+
+    handler.rotator = rotator
+    write(handler, "ten", TEN)
+    for _ in range(3):
+        write(handler, "overdue")
+        size = (tmp_path / "app.log").stat().st_size
+        write(handler, "x" * (4095 - size % 4096))
+        write(handler, "begins a page")
+        handler._view = _NO_VIEW  # as a second later
+
+    assert [type(error) for error in handler.problems] == [ZeroDivisionError]
+    handler.close()
 
 
 def test_rotator_that_fails_halfway_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
