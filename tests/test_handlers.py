@@ -12,10 +12,12 @@ import os
 import pathlib
 import pickle
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -552,6 +554,42 @@ def test_worker_that_gave_up_its_privileges_loses_nothing(tmp_path: pathlib.Path
 
 
 # Whole records
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_right_to_write_the_lock_file_can_be_given_later(request: pytest.FixtureRequest) -> None:
+    """P3, P4: a worker that may only read the lock file leaves rolling over to others, until it may write it."""
+    folder = pathlib.Path(tempfile.mkdtemp())  # tmp_path is in a folder that others may not enter
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    folder.chmod(0o777)
+    lock_file = folder / ".__app.lock"
+    handler = Watched(folder / "app.log", when="H", utc=True, encoding="utf-8")
+    (folder / "app.log").chmod(0o666)
+    write(handler, "root", TEN)
+    lock_file.chmod(0o644)
+    child = os.fork()
+    if child == 0:
+        status = 9
+        try:
+            os.seteuid(65534)  # the real user stays root
+            write(handler, "eleven", TEN + HOUR)
+            backups = len(list(folder.glob("app.log.*")))
+            os.seteuid(0)
+            lock_file.chmod(0o666)
+            os.seteuid(65534)
+            write(handler, "twelve", TEN + 2 * HOUR)
+            write(handler, "thirteen", TEN + 3 * HOUR)
+            status = backups * 3 + len(handler.problems)
+        finally:
+            os._exit(status)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert files(folder) == {
+        "app.log": ["thirteen"],
+        "app.log.2024-05-17_10": ["root", "eleven"],
+        "app.log.2024-05-17_12": ["twelve"],
+    }
+    handler.close()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "shift_jis", "iso2022_jp"])
