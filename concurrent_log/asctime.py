@@ -6,65 +6,83 @@ with the second. The text stays the same to the byte, milliseconds included.
 
 import logging
 import time
+from typing import NamedTuple
 
 _FORMAT = logging.Formatter.format
 _FORMAT_TIME = logging.Formatter.formatTime
 _DEFAULT_FORMATTER = logging.Formatter()
 
 
+class _Second(NamedTuple):
+    """What a standard formatter makes of one second: the text, and the format that appends milliseconds to it."""
+
+    second: float
+    formatter: logging.Formatter | None
+    datefmt: str | None
+    converter: object
+    uses_time: bool
+    text: str
+    milliseconds: str | None
+
+
+_NOTHING = _Second(float("nan"), None, None, None, False, "", None)
+
+
 class AsctimeCache:
     """Formats records like their formatter does, remembering the last second's ``asctime``.
 
     A formatter whose ``format``, ``formatTime`` or ``converter`` is not the standard one is left alone, and so
-    are records with an exception or a stack. Not thread-safe on its own: a handler formats under its lock.
+    are records with an exception or a stack. Safe to use from threads and signal handlers.
     """
 
     def __init__(self) -> None:
-        self._formatter: logging.Formatter | None = None
-        self._datefmt: str | None = None
-        self._is_standard = False
-        self._uses_time = False
-        self._second: float | None = None
-        self._text = ""
-        self._milliseconds: str | None = None
+        self._last = _NOTHING
 
     def format(self, formatter: logging.Formatter | None, record: logging.LogRecord) -> str:
         """Return what ``formatter.format(record)`` returns, None standing for the default formatter."""
         if formatter is None:
             formatter = _DEFAULT_FORMATTER
-        if formatter is not self._formatter or formatter.datefmt is not self._datefmt:
-            self._meet(formatter)
-        if not self._is_standard or record.exc_info or record.exc_text or record.stack_info:
-            return formatter.format(record)
-        if record.created // 1 != self._second:
-            self._meet(formatter)
-            self._render(formatter, record.created)
-        text, milliseconds, uses_time = self._text, self._milliseconds, self._uses_time
+        # All at once: a signal handler that logs may remember another second between any two lines.
+        second, known, datefmt, converter, uses_time, text, milliseconds = self._last
+        if (
+            record.created // 1 != second
+            or formatter is not known
+            or formatter.datefmt is not datefmt
+            or formatter.converter is not converter
+            or record.exc_info
+            or record.exc_text
+            or record.stack_info
+        ):
+            return self._format_anew(formatter, record)
         record.message = record.getMessage()
         if uses_time:
             record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
         return formatter.formatMessage(record)
 
-    def _meet(self, formatter: logging.Formatter) -> None:
-        self._second = None
-        self._formatter = formatter
-        self._datefmt = formatter.datefmt
-        self._is_standard = _is_standard(formatter)
+    def _format_anew(self, formatter: logging.Formatter, record: logging.LogRecord) -> str:
+        if not (record.exc_info or record.exc_text or record.stack_info) and _is_standard(formatter):
+            self._last = _render(formatter, record.created)
+        return formatter.format(record)
 
-    def _render(self, formatter: logging.Formatter, created: float) -> None:
-        self._uses_time = formatter.usesTime()
-        if self._uses_time:
-            moment = formatter.converter(created)
-            self._text = time.strftime(formatter.datefmt or formatter.default_time_format, moment)
-            self._milliseconds = None if formatter.datefmt else formatter.default_msec_format or None
-        self._second = created // 1  # last: an interrupt before this line leaves nothing half remembered
+
+def _render(formatter: logging.Formatter, created: float) -> _Second:
+    datefmt, converter = formatter.datefmt, formatter.converter
+    uses_time = formatter.usesTime()
+    text, milliseconds = "", None
+    if uses_time:
+        text = time.strftime(datefmt or formatter.default_time_format, converter(created))
+        milliseconds = None if datefmt else formatter.default_msec_format or None
+    return _Second(created // 1, formatter, datefmt, converter, uses_time, text, milliseconds)
 
 
 def _is_standard(formatter: logging.Formatter) -> bool:
+    kind = type(formatter)
+    if not issubclass(kind, logging.Formatter):
+        return False  # such as a proxy, or a test's double, with a format method of its own
     own = vars(formatter)
     return (
-        type(formatter).format is _FORMAT
-        and type(formatter).formatTime is _FORMAT_TIME
+        kind.format is _FORMAT
+        and kind.formatTime is _FORMAT_TIME
         and formatter.converter in (time.localtime, time.gmtime)
         and "format" not in own
         and "formatTime" not in own

@@ -21,7 +21,8 @@ _DIRECTIVES = (
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _NUMBERED = re.compile(r"\.\d{4,}$")
-_COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$")
+_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+_COMPRESSED = re.compile(rf"({'|'.join(map(re.escape, _COMPRESSIONS))})$")
 
 
 class Backup(NamedTuple):
@@ -55,15 +56,23 @@ class Backups:
         return self._rename(f"{self._log_file}.{time_text}")
 
     def free_path(self, time_text: str) -> str:
-        """Return a path for one more backup of that period, at which no file stands."""
-        return self._numbered_path(time_text, taken=False)
+        """Return a path for one more backup of that period, at which no file stands, compressed or not."""
+        path = self.path(time_text)
+        numbered, number = path, 0
+        # A rotator may add an ending of its own to the path it is given.
+        while any(os.path.lexists(numbered + ending) for ending in ("", *_COMPRESSIONS)):
+            number += 1
+            numbered = f"{path}.{number:04}"
+        return numbered
 
     def last_path(self, time_text: str) -> str | None:
         """Return the path of the newest backup of that period, or None where there is none."""
         path = self.path(time_text)
-        if not os.path.lexists(path):
-            return None
-        return self._numbered_path(time_text, taken=True)
+        numbered, number, last = path, 0, None
+        while os.path.lexists(numbered):
+            number += 1
+            last, numbered = numbered, f"{path}.{number:04}"
+        return last
 
     def existing(self) -> list[Backup]:
         """Return the backups that exist, oldest first."""
@@ -90,16 +99,6 @@ class Backups:
         period = self._sortable(time_text)
         newer = {backup.period for backup in self.existing() if backup.period > period}
         return len(newer) < keep
-
-    def _numbered_path(self, time_text: str, *, taken: bool) -> str:
-        path = self.path(time_text)
-        numbered, number = path, 0
-        last = path
-        while os.path.lexists(numbered):
-            last = numbered
-            number += 1
-            numbered = f"{path}.{number:04}"
-        return last if taken else numbered
 
     def _period_of(self, file_name: str) -> str | None:
         """Return which period's backup ``file_name`` is, or None where it is something else."""

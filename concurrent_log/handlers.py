@@ -170,7 +170,8 @@ def _log_path(filename: "str | PathLike[str]") -> str:
     path = _absolute("filename", filename)
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
-    if os.path.islink(path) and os.path.isfile(path) and not is_special(path):
+    # Also where that does not exist yet, since the second process will find it.
+    if os.path.islink(path) and not is_special(path):
         return os.path.realpath(path)
     return path
 

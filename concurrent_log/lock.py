@@ -37,10 +37,14 @@ if sys.platform == "win32":
         os.write(fd, content)
         os.lseek(fd, 0, os.SEEK_SET)
 
+    def _may_write(fd: int) -> bool:
+        return True
+
     def _is_busy(error: LockException) -> bool:
         return True
 
 else:
+    from fcntl import F_GETFL, fcntl
 
     def _open(path: str) -> int:
         try:
@@ -54,6 +58,9 @@ else:
 
     def _write(fd: int, content: bytes) -> None:
         os.pwrite(fd, content, 0)
+
+    def _may_write(fd: int) -> bool:
+        return bool(fcntl(fd, F_GETFL) & os.O_RDWR)
 
     def _is_busy(error: LockException) -> bool:
         return isinstance(error.__context__, BlockingIOError)
@@ -116,6 +123,7 @@ class LockFile:
         self.held = False
         self._exclusive = False
         self._stuck = False
+        self._is_read_only = False
         self._identity: tuple[int, int] | None = None
         self._pid = 0
 
@@ -164,8 +172,12 @@ class LockFile:
         return content
 
     def is_writable(self) -> bool:
-        """Return whether `write` can be expected to work; whoever may only read the file can still lock it."""
-        return os.access(self.path, os.W_OK)
+        """Return whether `write` can be expected to work; whoever may only read the file can still lock it.
+
+        Where it cannot, the file is opened anew for the next lock: this process may be given the right to write.
+        """
+        self._is_read_only = not _may_write(self._opened())
+        return not self._is_read_only
 
     def is_in_place(self) -> bool:
         """Return whether the open lock file is still the one at its path."""
@@ -208,11 +220,14 @@ class LockFile:
 
     def let_go(self) -> None:
         """Unlock, whatever is held, by whichever call."""
-        self.held = False
+        self.held = self._exclusive = False
         if self.fd >= 0:
             try:
                 portalocker.unlock(_Descriptor(self.fd))
             except (OSError, LockException):
+                self.close()
+            if self._is_read_only:
+                self._is_read_only = False
                 self.close()
 
     def _opened(self) -> int:

@@ -217,7 +217,6 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _emit_carefully(self, record: logging.LogRecord, data: bytes, written: int = 0, end: int = 0) -> None:
         """Append ``data``, of which ``written`` bytes stand in the file already, up to its byte ``end``."""
-        problems: list[Exception] = []
         try:
             with self._lock_file.mutex:
                 if self._is_special:
@@ -229,9 +228,12 @@ class SharedFileHandler(BaseRotatingHandler):
                         self._close_torn_record(end - written, data)
                 else:
                     torn = _Piece(end - written, end) if written else None
-                    self._append(record, data, torn, problems)
+                    problems: list[Exception] = []
+                    try:
+                        self._append(record, data, torn, problems)
+                    finally:
+                        self._report("append", record, problems)
         finally:
-            self._report("append", record, problems)
             if self._after_rollover and not self._lock_file.held:
                 self._after_rollover = False
                 self._tidy_up(record)
@@ -504,7 +506,13 @@ class SharedFileHandler(BaseRotatingHandler):
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
         fd = os.open(self.baseFilename, appending.FLAGS | os.O_CREAT, 0o666)
         try:
-            os.write(fd, self._marked(data, fd))
+            data = self._marked(data, fd)
+            written = os.write(fd, data)
+            if written < len(data):
+                # Perhaps only the shared lock is held: others may append, so nothing can be cut off again.
+                end, inode = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_ino
+                appending.close_torn_record(self.baseFilename, inode, end, self._end_of_record())
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
         finally:
             os.close(fd)
 

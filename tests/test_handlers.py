@@ -2,6 +2,7 @@
 
 import configparser
 import copy
+import errno
 import io
 import itertools
 import logging
@@ -11,10 +12,12 @@ import os
 import pathlib
 import pickle
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -26,6 +29,7 @@ from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 import concurrent_log
 from concurrent_log import ConcurrentTimedRotatingFileHandler, backups
+from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
 
@@ -434,6 +438,27 @@ def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
     assert len(handler.problems) == 1
 
 
+def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_path: pathlib.Path) -> None:
+    """P4: a record that begins a page, or was logged from inside, does not make an old cause news again."""
+    handler = Watched(tmp_path / "app.log", when="H", utc=True)
+
+    def rotator(source: str, destination: str) -> None:
+        write(handler, "inner")
+        raise ZeroDivisionError
+
+    handler.rotator = rotator
+    write(handler, "ten", TEN)
+    for _ in range(3):
+        write(handler, "overdue")
+        size = (tmp_path / "app.log").stat().st_size
+        write(handler, "x" * (4095 - size % 4096))
+        write(handler, "begins a page")
+        handler._view = _NO_VIEW  # as a second later
+
+    assert [type(error) for error in handler.problems] == [ZeroDivisionError]
+    handler.close()
+
+
 def test_rotator_that_fails_halfway_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
     """P4: a rotator of one's own may raise anything."""
     handler = make()
@@ -599,6 +624,42 @@ def test_worker_that_gave_up_its_privileges_loses_nothing(tmp_path: pathlib.Path
 # Whole records
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_right_to_write_the_lock_file_can_be_given_later(request: pytest.FixtureRequest) -> None:
+    """P3, P4: a worker that may only read the lock file leaves rolling over to others, until it may write it."""
+    folder = pathlib.Path(tempfile.mkdtemp())  # tmp_path is in a folder that others may not enter
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    folder.chmod(0o777)
+    lock_file = folder / ".__app.lock"
+    handler = Watched(folder / "app.log", when="H", utc=True, encoding="utf-8")
+    (folder / "app.log").chmod(0o666)
+    write(handler, "root", TEN)
+    lock_file.chmod(0o644)
+    child = os.fork()
+    if child == 0:
+        status = 9
+        try:
+            os.seteuid(65534)  # the real user stays root
+            write(handler, "eleven", TEN + HOUR)
+            backups = len(list(folder.glob("app.log.*")))
+            os.seteuid(0)
+            lock_file.chmod(0o666)
+            os.seteuid(65534)
+            write(handler, "twelve", TEN + 2 * HOUR)
+            write(handler, "thirteen", TEN + 3 * HOUR)
+            status = backups * 3 + len(handler.problems)
+        finally:
+            os._exit(status)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert files(folder) == {
+        "app.log": ["thirteen"],
+        "app.log.2024-05-17_10": ["root", "eleven"],
+        "app.log.2024-05-17_12": ["twelve"],
+    }
+    handler.close()
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "shift_jis", "iso2022_jp"])
 def test_each_encoding_reads_back_whole(make: Make, tmp_path: pathlib.Path, encoding: str) -> None:
     """P1: one byte-order mark at the start of each file and none inside, on the current file and the late ones."""
@@ -713,6 +774,31 @@ def test_namer_that_logs_does_not_free_the_lock(make: Make, tmp_path: pathlib.Pa
     assert handler.problems == []
 
 
+def test_record_from_inside_that_does_not_fit_swallows_nothing(tmp_path: pathlib.Path) -> None:
+    """P1: what a full disk let through of a record that a namer logged is closed, and reported."""
+    import resource
+
+    handler = Watched(tmp_path / "app.log", when="H", utc=True)
+
+    def namer(name: str) -> str:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+        write(handler, "inner" * 10)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        handler.namer = None
+        return name
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler.namer = namer
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "late ten", TEN + 1)
+
+    assert files(tmp_path)["app.log"] == ["eleven"]
+    assert files(tmp_path)["app.log.2024-05-17_10"] == ["ten", "innerinnerinner", "late ten"]
+    assert [getattr(problem, "errno", None) for problem in handler.problems] == [errno.ENOSPC]
+    handler.close()
+
+
 def test_message_that_logs_while_it_is_formatted(make: Make, tmp_path: pathlib.Path) -> None:
     """P1: formatting happens before the lock, also through a second handler of the file (HAZARDS 3.O6)."""
     first, second = make(), make()
@@ -775,6 +861,31 @@ def test_no_lock_is_left_by_interrupts_at_random_moments(make: Make, tmp_path: p
     assert len(set(found)) == len(found)
     assert set(acknowledged) <= set(found)
     assert all(re.fullmatch(r"record \d+", line) for line in found)
+
+
+def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: a rollover asked for while this process appends never takes a shared lock for the exclusive one."""
+    import concurrent_log.shared_file
+
+    handler = Watched(tmp_path / "app.log", when="H", utc=True)
+    write(handler, "first")  # begins the file under the exclusive lock
+    write(handler, "second")
+    outcomes: list[Exception | None] = []
+    read = os.pread
+
+    def interrupted(fd: int, size: int, offset: int) -> bytes:
+        with handler._lock_file.hold(exclusive=True, timeout=0) as problem:
+            outcomes.append(problem)
+        return read(fd, size, offset)
+
+    monkeypatch.setattr(concurrent_log.shared_file, "_pread", interrupted)
+    write(handler, "third")
+
+    assert [type(outcome) for outcome in outcomes] == [TimeoutError]
+    assert files(tmp_path) == {"app.log": ["first", "second", "third"]}
+    handler.close()
 
 
 def test_signal_handler_that_logs_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
@@ -1057,6 +1168,24 @@ def test_rotator_of_ones_own_makes_the_backups(make: Make, tmp_path: pathlib.Pat
     assert lines(tmp_path / "app.log") == ["4", "4"]
 
 
+def test_backup_that_a_rotator_compressed_is_never_overwritten(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: also where the rotator chooses the ending, and no namer knows it (HAZARDS 3.O9)."""
+    import gzip
+
+    def rotator(source: str, destination: str) -> None:
+        with open(source, "rb") as plain, gzip.open(destination + ".gz", "wb") as packed:
+            packed.write(plain.read())
+        os.remove(source)
+
+    handler = make(when="D")
+    handler.rotator = rotator
+    for word in ("a", "b", "c"):
+        write(handler, word)
+        handler.doRollover()
+
+    assert sorted(gzip.decompress(path.read_bytes()) for path in tmp_path.glob("*.gz")) == [b"a\n", b"b\n", b"c\n"]
+
+
 def test_new_file_takes_the_mode_of_the_old_one(make: Make, tmp_path: pathlib.Path) -> None:
     """DESIGN 3.5: who could read the log before can read it after a rollover, and nobody else."""
     handler = make()
@@ -1116,9 +1245,11 @@ def test_full_device_is_reported_not_raised(make: Make) -> None:
     assert [type(error) for error in handler.problems] == [OSError]
 
 
-def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: two names of one file are one file, and the link stays (HAZARDS 3, general)."""
-    (tmp_path / "real.log").write_text("")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib.Path, is_there: bool) -> None:
+    """P3: two names of one file are one file, and the link stays, also if made before it (HAZARDS 3, general)."""
+    if is_there:
+        (tmp_path / "real.log").write_text("")
     (tmp_path / "app.log").symlink_to("real.log")
     (tmp_path / "here").symlink_to(tmp_path, target_is_directory=True)
     first, second, third = make(), make(tmp_path / "real.log"), make(tmp_path / "here" / "app.log")
