@@ -15,7 +15,8 @@ from os import PathLike
 from concurrent_log import backups
 from concurrent_log.backups import Backups
 from concurrent_log.schedule import Schedule
-from concurrent_log.shared_file import SharedFileHandler, Span, is_special
+from concurrent_log.shared_file import SharedFileHandler, Span
+from concurrent_log.streams import is_special
 
 
 class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHandler):

@@ -10,7 +10,6 @@ import errno
 import io
 import logging
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from concurrent_log import appending
 from concurrent_log.appending import PAGE
 from concurrent_log.asctime import AsctimeCache
 from concurrent_log.lock import STATE_SIZE, LockFile, State
+from concurrent_log.streams import check_writable, create_like, is_special, mode_of, raw_file, status_of
 
 if sys.platform == "win32":
     # Every record takes the exclusive lock there, and what the straight path calls does not exist.
@@ -115,7 +115,7 @@ class SharedFileHandler(BaseRotatingHandler):
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if self.delay:
-                _check_writable(path, self._is_special)
+                check_writable(path)
             else:
                 self.stream = self._open()
                 if not self._is_special and not self._keeps_open():
@@ -251,7 +251,7 @@ class SharedFileHandler(BaseRotatingHandler):
             try:
                 self._append_alone(record, data, torn, problem, problems)
             finally:
-                if not self._keeps_open() and _raw(self.stream) is not None:
+                if not self._keeps_open() and raw_file(self.stream) is not None:
                     self._close_stream()
 
     def _append_alone(
@@ -338,11 +338,11 @@ class SharedFileHandler(BaseRotatingHandler):
             if not _CAN_RENAME_OPEN_FILES and previous is not None:
                 previous.close()
             self._move_aside(self._state_start(found))
-            _create_like(self.baseFilename, found)
+            create_like(self.baseFilename, found)
             self.stream = self._open()
         except BaseException:
             # Whatever failed, records go on into the file we have, if it still has a name.
-            status = _status(previous)
+            status = status_of(previous)
             self.stream = previous if status is not None and status.st_nlink else None
             raise
         if previous is not None:
@@ -379,7 +379,7 @@ class SharedFileHandler(BaseRotatingHandler):
     def _remember(self, content: bytes, span: Span, now: float) -> None:
         if not self._may_share() or self._overrides("shouldRollover"):
             return
-        raw = _raw(self.stream)
+        raw = raw_file(self.stream)
         if raw is None:
             return
         self._view = _View(
@@ -397,9 +397,9 @@ class SharedFileHandler(BaseRotatingHandler):
     def _current_file(self, problems: list[Exception]) -> os.stat_result | None:
         """Make sure that the stream is the file at our path; return its status, or None for a foreign stream."""
         stream = self.stream
-        if stream is not None and _raw(stream) is None:
+        if stream is not None and raw_file(stream) is None:
             return None
-        found = _status(stream)
+        found = status_of(stream)
         if found is not None and self._pid == os.getpid():
             with contextlib.suppress(OSError):
                 if os.path.samestat(found, os.stat(self.baseFilename)):
@@ -417,12 +417,12 @@ class SharedFileHandler(BaseRotatingHandler):
         self.stream = fresh
         self._is_inherited = False
         self._pid = os.getpid()
-        return _status(fresh)
+        return status_of(fresh)
 
     def _open_in_folder(self, previous: os.stat_result | None) -> Any:
         try:
             if previous is not None:
-                _create_like(self.baseFilename, previous)  # if somebody removed it
+                create_like(self.baseFilename, previous)  # if somebody removed it
             return self._open()
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
@@ -452,7 +452,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _write(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> "_Piece | None":
         """Write one record, and return None, or the piece of it that a full disk let through."""
-        raw = _raw(self.stream)
+        raw = raw_file(self.stream)
         if raw is None:
             self._write_elsewhere(data)
             return None
@@ -463,7 +463,7 @@ class SharedFileHandler(BaseRotatingHandler):
         except ValueError:
             # A signal handler closed the stream right here: gunicorn reopens its logs that way.
             self._current_file(problems)
-            again = _raw(self.stream)
+            again = raw_file(self.stream)
             if again is None:
                 raise
             return self._write_to(again, data)
@@ -487,7 +487,7 @@ class SharedFileHandler(BaseRotatingHandler):
             path = self._late_path(record.created, span)
             if path is None:
                 return False
-            fd = os.open(path, appending.FLAGS | os.O_CREAT, _mode(self.stream))
+            fd = os.open(path, appending.FLAGS | os.O_CREAT, mode_of(self.stream))
         except Exception as error:
             problems.append(error)
             return False
@@ -520,7 +520,7 @@ class SharedFileHandler(BaseRotatingHandler):
         """Write to a device, a pipe or a stream of the program's own, as the standard class does."""
         if self.stream is None:
             self.stream = self._open()
-        raw = _raw(self.stream)
+        raw = raw_file(self.stream)
         if raw is not None and not self._byte_order_mark:
             raw.write(data)  # without a buffer, which would keep what a full device refused
         else:
@@ -534,7 +534,7 @@ class SharedFileHandler(BaseRotatingHandler):
         return data[len(mark) :] if mark and os.fstat(fd).st_size else data
 
     def _close_torn_record(self, end: int, following: bytes) -> None:
-        found = _status(self.stream)
+        found = status_of(self.stream)
         if found is not None and not self._is_inherited:
             # Whom the file is not open to for reading leaves this to others.
             with contextlib.suppress(OSError):
@@ -647,65 +647,6 @@ _ANY = Span(float("-inf"), float("inf"))
 def _created(record: logging.LogRecord, now: float) -> float:
     """Return when ``record`` was created, or ``now`` for one that says no time since 1970."""
     return record.created if record.created >= 0 else now
-
-
-def _check_writable(path: str, is_special: bool) -> None:
-    if is_special:
-        return  # a pipe would be opened only once somebody reads it
-    try:
-        os.close(os.open(path, appending.FLAGS))
-    except FileNotFoundError:
-        folder = os.path.dirname(path)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder) from None
-
-
-def is_special(path: str) -> bool:
-    """Return whether ``path`` is a device, a pipe or this process's own output, which nobody rolls over."""
-    places = [path, os.readlink(path)] if os.path.islink(path) else [path]
-    if any(place.startswith(("/dev/std", "/dev/fd/", "/proc/")) for place in places):
-        return True
-    try:
-        # One look, not two: another process may rename the file in between.
-        return not stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False
-
-
-def _status(stream: Any) -> os.stat_result | None:
-    try:
-        return None if stream is None else os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return None  # closed by somebody
-
-
-def _mode(stream: Any) -> int:
-    return stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-
-
-def _raw(stream: Any) -> io.FileIO | None:
-    """Return the file under ``stream`` if that was opened for appending, as the standard ``_open`` does."""
-    raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    if type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and raw.mode.startswith("ab"):
-        return raw
-    return None
-
-
-def _create_like(path: str, model: os.stat_result) -> None:
-    """Create the file ``path`` with the mode and owner of ``model``, as far as this process may."""
-    try:
-        fd = os.open(path, appending.FLAGS | os.O_CREAT | os.O_EXCL, stat.S_IMODE(model.st_mode))
-    except FileExistsError:
-        return
-    try:
-        if sys.platform != "win32":
-            with contextlib.suppress(PermissionError):
-                os.fchown(fd, -1, model.st_gid)
-            with contextlib.suppress(PermissionError):
-                os.fchown(fd, model.st_uid, -1)
-            os.fchmod(fd, stat.S_IMODE(model.st_mode))
-    finally:
-        os.close(fd)
 
 
 def _cause(problem: Exception) -> tuple[object, ...]:

@@ -1,0 +1,77 @@
+"""What stands at the path of a log file, and under the stream of a handler."""
+
+import contextlib
+import errno
+import io
+import os
+import stat
+import sys
+from typing import Any
+
+from concurrent_log.appending import FLAGS
+
+_OWN_OUTPUT = ("/dev/std", "/dev/fd/", "/proc/")
+
+
+def is_special(path: str) -> bool:
+    """Return whether ``path`` is a device, a pipe or this process's own output, which nobody rolls over."""
+    target = ""
+    with contextlib.suppress(OSError):
+        target = os.readlink(path)
+    if path.startswith(_OWN_OUTPUT) or target.startswith(_OWN_OUTPUT):
+        return True
+    try:
+        # One look, not two: another process may rename the file in between.
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def check_writable(path: str) -> None:
+    """Raise the `OSError` that opening ``path`` for writing would raise, without creating it."""
+    if is_special(path):
+        return  # a pipe would be opened only once somebody reads it
+    try:
+        os.close(os.open(path, FLAGS))
+    except FileNotFoundError:
+        folder = os.path.dirname(path)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder) from None
+
+
+def create_like(path: str, model: os.stat_result) -> None:
+    """Create the file ``path`` with the mode and owner of ``model``, as far as this process may."""
+    try:
+        fd = os.open(path, FLAGS | os.O_CREAT | os.O_EXCL, stat.S_IMODE(model.st_mode))
+    except FileExistsError:
+        return
+    try:
+        if sys.platform != "win32":
+            with contextlib.suppress(PermissionError):
+                os.fchown(fd, -1, model.st_gid)
+            with contextlib.suppress(PermissionError):
+                os.fchown(fd, model.st_uid, -1)
+            os.fchmod(fd, stat.S_IMODE(model.st_mode))
+    finally:
+        os.close(fd)
+
+
+def raw_file(stream: Any) -> io.FileIO | None:
+    """Return the file under ``stream`` if that was opened for appending, as the standard ``_open`` does."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    if type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and raw.mode.startswith("ab"):
+        return raw
+    return None
+
+
+def status_of(stream: Any) -> os.stat_result | None:
+    """Return the status of the file under ``stream``, or None where there is none, or somebody closed it."""
+    try:
+        return None if stream is None else os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None
+
+
+def mode_of(stream: Any) -> int:
+    """Return the permission bits of the file under ``stream``."""
+    return stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
