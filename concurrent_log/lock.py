@@ -224,7 +224,7 @@ class LockFile:
         if self.fd >= 0:
             try:
                 portalocker.unlock(_Descriptor(self.fd))
-            except (OSError, LockException):
+            except (OSError, ValueError, LockException):
                 self.close()
             if self._is_read_only:
                 self._is_read_only = False
