@@ -307,8 +307,10 @@ class SharedFileHandler(BaseRotatingHandler):
         span = self._span(state.start)
         due = self._is_due(record, moment, span)
         if due and alone:
-            if self._roll_over_for(record, found, problems):
-                found = self._current_file(problems) or found
+            moved = self._roll_over_for(record, found, problems)
+            previous, found = found, self._current_file(problems) or found
+            # What failed may have failed after the file was moved aside: then this one is new all the same.
+            if moved or not os.path.samestat(previous, found):
                 state, content = self._publish(self._start(moment), found)
                 span, due = self._span(state.start), False
         elif due:

@@ -459,6 +459,28 @@ def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_pat
     handler.close()
 
 
+def test_rollover_that_fails_at_its_end_is_over_all_the_same(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P2: once the file was moved aside, no record of the new period follows it."""
+    handler = make()
+    write(handler, "ten", TEN)
+    fail = [OSError(errno.EMFILE, "too many open files")]
+    opened = handler._open
+
+    def fail_once() -> Any:
+        if fail and not (tmp_path / "app.log").stat().st_size:
+            raise fail.pop()
+        return opened()
+
+    monkeypatch.setattr(handler, "_open", fail_once)
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "still eleven", TEN + HOUR + 0.5)
+
+    assert files(tmp_path) == {"app.log": ["eleven", "still eleven"], "app.log.2024-05-17_10": ["ten"]}
+    assert [type(error) for error in handler.problems] == [OSError]
+
+
 def test_rotator_that_fails_halfway_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
     """P4: a rotator of one's own may raise anything."""
     handler = make()
