@@ -64,8 +64,8 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
     """Put ``terminator`` over the last bytes before ``end``, where a killed writer left half a record.
 
     Leaves the file alone where the bytes there are a terminator already, where ``path`` is not the file
-    ``inode``, or where it does not go on with ``following``. It changes nothing but the half record, which nobody
-    else writes any more.
+    ``inode``, or where it does not go on with ``following``. A record that ends there with another
+    terminator is taken for a half one: all handlers of a file must have the same.
     """
     if end < len(terminator) or not terminator:
         return

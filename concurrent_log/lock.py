@@ -179,6 +179,10 @@ class LockFile:
         self._is_read_only = not _may_write(self._opened())
         return not self._is_read_only
 
+    def is_appending(self) -> bool:
+        """Return whether this process is inside a section that holds the lock with others."""
+        return self.held and not self._exclusive
+
     def is_in_place(self) -> bool:
         """Return whether the open lock file is still the one at its path."""
         try:

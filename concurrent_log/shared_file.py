@@ -60,11 +60,15 @@ class _View(NamedTuple):
     """What a handler saw when it last looked: enough to append without looking again.
 
     It holds for records created from ``opens`` to before ``closes`` in the process ``pid``, while the handler's
-    stream is ``stream`` and the lock file says ``state``.
+    stream is ``stream`` and the lock file says ``state``. For older records, which come out of a queue, it holds
+    from ``since`` to before ``until``, and until the clock says ``expires``.
     """
 
     opens: float
     closes: float
+    since: float
+    until: float
+    expires: float
     stream: object
     pid: int
     state: bytes
@@ -72,7 +76,7 @@ class _View(NamedTuple):
     tell: Callable[[], int]
 
 
-_NO_VIEW = _View(float("inf"), float("-inf"), object(), -1, b"", lambda data: 0, lambda: 0)
+_NO_VIEW = _View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", lambda data: 0, lambda: 0)
 
 
 class SharedFileHandler(BaseRotatingHandler):
@@ -107,6 +111,14 @@ class SharedFileHandler(BaseRotatingHandler):
         self._view = _NO_VIEW
         self._after_rollover = False
         self._is_inherited = False
+        self._rollover_is_wanted = False
+
+    def createLock(self) -> None:
+        """Keep to the lock that all handlers of the file in this process have in common."""
+        if hasattr(self, "_lock_file"):
+            self.lock = self._lock_file.mutex
+        else:
+            super().createLock()
 
     def _begin(self) -> None:
         """Make sure that the file can be written, and open it unless that is to wait for the first record."""
@@ -177,10 +189,10 @@ class SharedFileHandler(BaseRotatingHandler):
                 data = text.encode(self._codec, self._encoding_errors)
             except UnicodeEncodeError:
                 data = text.encode(self._codec, "backslashreplace")
-            opens, closes, stream, pid, state, write, tell = self._view
+            opens, closes, since, until, expires, stream, pid, state, write, tell = self._view
             lock_file = self._lock_file
             if (
-                opens <= record.created < closes
+                (opens <= record.created < closes or (since <= record.created < until and time.time() < expires))
                 and stream is self.stream
                 and (pid == record.process or pid == os.getpid())
                 and not lock_file.held
@@ -192,8 +204,11 @@ class SharedFileHandler(BaseRotatingHandler):
                     if _pread(lock_file.fd, STATE_SIZE, 0) == state:
                         written = write(data) or 0
                         end = tell()
-                except (OSError, ValueError):
-                    pass  # A rollover is under way, the disk is full, a descriptor was closed: look carefully.
+                except (OSError, ValueError) as error:
+                    # A rollover is under way, the disk is full, a descriptor was closed: look carefully. But what
+                    # a signal handler raised here says nothing of the file, and the record may be written.
+                    if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                        raise
                 finally:
                     # One more signal may interrupt this; the second try leaves no lock behind.
                     try:
@@ -263,9 +278,9 @@ class SharedFileHandler(BaseRotatingHandler):
         problems: list[Exception],
     ) -> None:
         """Append ``data`` after all that the file needs; with a ``problem``, the lock could not be had."""
-        if torn is not None:
-            self._cut(torn)
         if problem is None:
+            if torn is not None:
+                self._cut(torn)
             span = self._try_to_look(record, problems, alone=True)
         else:
             problems.append(problem)
@@ -305,7 +320,7 @@ class SharedFileHandler(BaseRotatingHandler):
             first = moment if found.st_size == 0 else min(max(found.st_mtime, 0), now)
             state, content = self._publish(self._start(first), found)
         span = self._span(state.start)
-        due = self._is_due(record, moment, span)
+        due = self._rollover_is_wanted or self._is_due(record, moment, span)
         if due and alone:
             moved = self._roll_over_for(record, found, problems)
             previous, found = found, self._current_file(problems) or found
@@ -315,7 +330,7 @@ class SharedFileHandler(BaseRotatingHandler):
                 span, due = self._span(state.start), False
         elif due:
             return None
-        self._remember(content, Span(span.start, float("inf")) if due else span, now)
+        self._remember(content, Span(span.start, float("inf")) if due else span, moment, now)
         return span
 
     def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
@@ -378,7 +393,7 @@ class SharedFileHandler(BaseRotatingHandler):
         state = State(generation % 2**64, start, found.st_ino)
         return state, self._lock_file.write(state)
 
-    def _remember(self, content: bytes, span: Span, now: float) -> None:
+    def _remember(self, content: bytes, span: Span, moment: float, now: float) -> None:
         if not self._may_share() or self._overrides("shouldRollover"):
             return
         raw = raw_file(self.stream)
@@ -391,6 +406,9 @@ class SharedFileHandler(BaseRotatingHandler):
             state=content,
             opens=max(span.start, now - _LOOK_AGAIN),
             closes=min(span.end, now + _LOOK_AGAIN),
+            since=max(span.start, moment - _LOOK_AGAIN),
+            until=min(span.end, moment + _LOOK_AGAIN),
+            expires=now + _LOOK_AGAIN,
             pid=self._pid,
         )
 
@@ -460,15 +478,15 @@ class SharedFileHandler(BaseRotatingHandler):
             return None
         if 0 <= record.created < span.start and self._append_late(record, data, span, problems):
             return None
-        try:
-            return self._write_to(raw, data)
-        except ValueError:
+        while True:
+            try:
+                return self._write_to(raw, data)
+            except ValueError:
+                if not raw.closed:
+                    raise
             # A signal handler closed the stream right here: gunicorn reopens its logs that way.
             self._current_file(problems)
-            again = raw_file(self.stream)
-            if again is None:
-                raise
-            return self._write_to(again, data)
+            raw = raw_file(self.stream) or raw
 
     def _write_to(self, raw: io.FileIO, data: bytes) -> "_Piece | None":
         data = self._marked(data, raw.fileno())
@@ -596,10 +614,15 @@ class SharedFileHandler(BaseRotatingHandler):
     def doRollover(self) -> None:
         """Roll over now: move the log file to the backup of its period and begin a new one.
 
-        The other processes go on in the new file. A file without records stays as it is. Raises what the
+        The other processes go on in the new file. A file without records stays as it is. Called by a signal handler
+        while a record is being written, it rolls over before the next record. Raises what the
         rollover raises, and `TimeoutError` where another process keeps the lock longer than ``lock_timeout``.
         """
         problems: list[Exception] = []
+        if self._lock_file.is_appending():
+            self._rollover_is_wanted = True  # by a signal handler, in the middle of a record
+            self._view = _NO_VIEW
+            return
         with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
             if problem is not None:
                 raise problem
@@ -632,7 +655,18 @@ class SharedFileHandler(BaseRotatingHandler):
 
 
 _OF_ONE_PROCESS = frozenset(
-    ("lock", "stream", "_lock_file", "_pid", "_asctime", "_reported", "_view", "_after_rollover", "_is_inherited")
+    (
+        "lock",
+        "stream",
+        "_lock_file",
+        "_pid",
+        "_asctime",
+        "_reported",
+        "_view",
+        "_after_rollover",
+        "_is_inherited",
+        "_rollover_is_wanted",
+    )
 )
 
 

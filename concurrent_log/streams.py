@@ -73,5 +73,6 @@ def status_of(stream: Any) -> os.stat_result | None:
 
 
 def mode_of(stream: Any) -> int:
-    """Return the permission bits of the file under ``stream``."""
-    return stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+    """Return the permission bits of the file under ``stream``; where there is none, those of any new file."""
+    status = status_of(stream)
+    return 0o666 if status is None else stat.S_IMODE(status.st_mode)

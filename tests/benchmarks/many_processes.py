@@ -65,9 +65,11 @@ def _prepare(folder: str, handler: str, processes: int, records: int) -> Callabl
         workers = [context.Process(target=_work, args=arguments) for _ in range(processes)]
         for worker in workers:
             worker.start()
-        starts, ends = zip(*(times.get() for _ in workers), strict=True)
         for worker in workers:
             worker.join()
+        if any(worker.exitcode for worker in workers):
+            raise RuntimeError("a worker of the benchmark failed")
+        starts, ends = zip(*(times.get() for _ in workers), strict=True)
         lost = processes * (records + _WARM_UP) - count_lines(folder)
         return {"value": processes * records / (max(ends) - min(starts)), "lost": lost}
 
@@ -76,9 +78,13 @@ def _prepare(folder: str, handler: str, processes: int, records: int) -> Callabl
 
 def _work(handler: str, folder: str, records: int, barrier: Any, times: Any) -> None:
     # Every process opens the file itself, as a program's workers do.
-    logger = make_logger(handler, Path(folder, "app.log"))
-    log_orders(logger, _WARM_UP)
-    barrier.wait(60)
+    try:
+        logger = make_logger(handler, Path(folder, "app.log"))
+        log_orders(logger, _WARM_UP)
+        barrier.wait(60)
+    except BaseException:
+        barrier.abort()  # so that nobody waits for this one
+        raise
     start = perf_counter()
     log_orders(logger, records)
     times.put((start, perf_counter()))
