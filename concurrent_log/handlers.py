@@ -115,17 +115,37 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         return self._schedule.period(moment).start
 
     def _move_aside(self, start: int) -> None:
-        destination = self._backups().free_path(self._time_text(start))
-        os.makedirs(os.path.dirname(destination), exist_ok=True)
         if self.rotator is not None or self._overrides("rotate"):
-            self.rotate(self.baseFilename, destination)
+            self._rotate_aside(start)
             return
         try:
-            backups.move(self.baseFilename, destination)
+            backups.move(self.baseFilename, self._destination(start))
         except FileNotFoundError:
             pass  # Somebody else moved the log file away.
         except FileExistsError:
             self._move_aside(start)
+
+    def _rotate_aside(self, start: int) -> None:
+        """Let a rotator of the user's own make the backup, from a file that nobody appends to any more.
+
+        It may copy and then remove, for longer than others wait for the lock: what they append meanwhile must not
+        be in the file that it removes.
+        """
+        aside = f"{self.baseFilename}.rotating"
+        if os.path.exists(aside):  # A process was killed here, or its rotator failed.
+            self.rotate(aside, self._destination(self._start(os.stat(aside).st_mtime)))
+        backups.move(self.baseFilename, aside)
+        try:
+            self.rotate(aside, self._destination(start))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                backups.move(aside, self.baseFilename)
+            raise
+
+    def _destination(self, start: int) -> str:
+        path = self._backups().free_path(self._time_text(start))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
 
     def _late_path(self, moment: float, span: Span) -> str | None:
         if self._makes_own_backups():

@@ -1,8 +1,10 @@
 """What one handler promises: periods, late records, overrides, errors, on both arms of the protocol."""
 
 import configparser
+import contextlib
 import copy
 import errno
+import gzip
 import io
 import itertools
 import logging
@@ -1165,16 +1167,9 @@ def test_overridden_compute_rollover_ends_the_period(make: Make, tmp_path: pathl
 
 def test_rotator_of_ones_own_makes_the_backups(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: the Cookbook's pair of gzip rotator and namer, with retention (HAZARDS 2.7, 3.O9)."""
-    import gzip
-
-    def rotator(source: str, destination: str) -> None:
-        with open(source, "rb") as plain, gzip.open(destination, "wb") as packed:
-            packed.write(plain.read())
-        os.remove(source)
-
     handlers = make(backupCount=2), make(backupCount=2)
     for handler in handlers:
-        handler.rotator = rotator
+        handler.rotator = _gzip_and_remove
         handler.namer = lambda name: name + ".gz"
     for hour in range(5):
         for handler in handlers:
@@ -1206,6 +1201,118 @@ def test_backup_that_a_rotator_compressed_is_never_overwritten(make: Make, tmp_p
         handler.doRollover()
 
     assert sorted(gzip.decompress(path.read_bytes()) for path in tmp_path.glob("*.gz")) == [b"a\n", b"b\n", b"c\n"]
+
+
+def _gzip_and_remove(source: str, destination: str) -> None:
+    with open(source, "rb") as plain, gzip.open(destination, "wb") as packed:
+        packed.write(plain.read())
+    os.remove(source)
+
+
+def test_rotator_that_takes_longer_than_others_wait_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: who gives up waiting for the lock appends to a file that the rotator does not remove."""
+    handler, impatient = make(), make(lock_timeout=0.01)
+    write(handler, "ten", TEN)
+    write(impatient, "impatient ten", TEN)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from logs import *\n"
+        "handler = Watched(sys.argv[2], when='H', utc=True, encoding='utf-8', lock_timeout=0.01)\n"
+        "write(handler, 'other eleven', TEN + HOUR); print(handler.problems)\n"
+    )
+
+    def rotator(source: str, destination: str) -> None:
+        with open(source, "rb") as plain, gzip.open(destination, "wb") as packed:
+            packed.write(plain.read())
+        command = [sys.executable, "-c", program, os.path.dirname(__file__), str(tmp_path / "app.log")]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        write(handler, "from inside", TEN + HOUR)
+        os.remove(source)
+        assert "TimeoutError" in said
+
+    handler.rotator = rotator
+    handler.namer = lambda name: name + ".gz"
+    write(handler, "eleven", TEN + HOUR)
+
+    assert lines(tmp_path / "app.log") == ["other eleven", "from inside", "eleven"]
+    assert gzip.decompress((tmp_path / "app.log.2024-05-17_10.gz").read_bytes()) == b"ten\nimpatient ten\n"
+    assert sorted(os.listdir(tmp_path)) == [".__app.lock", "app.log", "app.log.2024-05-17_10.gz"]
+
+
+def test_what_a_killed_rotator_left_becomes_a_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: a file set aside for a rotator that was killed is found by the next rollover."""
+    (tmp_path / "app.log.rotating").write_text("nine\n")
+    os.utime(tmp_path / "app.log.rotating", (TEN - 1, TEN - 1))
+    handler = make()
+    handler.rotator = _gzip_and_remove
+    handler.namer = lambda name: name + ".gz"
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert sorted(os.listdir(tmp_path)) == [
+        ".__app.lock",
+        "app.log",
+        "app.log.2024-05-17_09.gz",
+        "app.log.2024-05-17_10.gz",
+    ]
+    assert handler.problems == []
+
+
+def test_timeout_raised_by_a_signal_handler_writes_no_record_twice(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: the usual alarm that raises TimeoutError, at any moment of a record (HAZARDS 3.C4)."""
+    handler = make(when="S")
+
+    def too_slow(signum: int, frame: object) -> None:
+        raise TimeoutError("the program's own")
+
+    before = signal.signal(signal.SIGALRM, too_slow)
+    try:
+        for number in range(3000):
+            with contextlib.suppress(TimeoutError):
+                signal.setitimer(signal.ITIMER_REAL, 0.000_02 + number % 89 * 0.000_003)
+                write(handler, f"record {number}", TEN + number // 40)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    found = all_lines(tmp_path)
+    assert len(found) > 1500
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(r"record \d+", line) for line in found)
+
+
+def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: SIGHUP calls doRollover() while a record is being written; both happen, one after the other."""
+    handler = make(keep_file_open=None)
+
+    write(handler, "ten", TEN)
+    handler._lock_file.held = True  # as in the middle of an append
+    handler.doRollover()
+    handler._lock_file.held = False
+    write(handler, "after", TEN + 1)
+
+    assert files(tmp_path) == {"app.log": ["after"], "app.log.2024-05-17_10": ["ten"]}
+
+
+@pytest.mark.parametrize("behind", [2, 600])
+def test_records_from_a_queue_take_the_straight_path(tmp_path: pathlib.Path, behind: float) -> None:
+    """P5: a listener that is behind looks once a second, not once a record."""
+    looks = []
+
+    class Counted(Watched):
+        def _look(self, *args: Any, **kwargs: Any) -> Any:
+            looks.append(args)
+            return super()._look(*args, **kwargs)
+
+    handler = Counted(tmp_path / "app.log", when="D", utc=True)
+    created = TEN - behind
+    for number in range(500):
+        write(handler, str(number), created + number / 1000)
+    handler.close()
+
+    assert len(looks) <= 3
+    assert len(lines(tmp_path / "app.log")) == 500
 
 
 def test_new_file_takes_the_mode_of_the_old_one(make: Make, tmp_path: pathlib.Path) -> None:
