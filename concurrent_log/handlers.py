@@ -12,8 +12,7 @@ from datetime import timezone
 from logging.handlers import TimedRotatingFileHandler
 from os import PathLike
 
-from concurrent_log import backups
-from concurrent_log.backups import Backups
+from concurrent_log.backups import Backups, move
 from concurrent_log.schedule import Schedule
 from concurrent_log.shared_file import SharedFileHandler, Span
 from concurrent_log.streams import is_special
@@ -119,7 +118,7 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
             self._rotate_aside(start)
             return
         try:
-            backups.move(self.baseFilename, self._destination(start))
+            move(self.baseFilename, self._destination(start))
         except FileNotFoundError:
             pass  # Somebody else moved the log file away.
         except FileExistsError:
@@ -134,12 +133,12 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         aside = f"{self.baseFilename}.rotating"
         if os.path.exists(aside):  # A process was killed here, or its rotator failed.
             self.rotate(aside, self._destination(self._start(os.stat(aside).st_mtime)))
-        backups.move(self.baseFilename, aside)
+        move(self.baseFilename, aside)
         try:
             self.rotate(aside, self._destination(start))
         except BaseException:
             with contextlib.suppress(OSError):
-                backups.move(aside, self.baseFilename)
+                move(aside, self.baseFilename)
             raise
 
     def _destination(self, start: int) -> str:

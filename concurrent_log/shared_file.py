@@ -16,8 +16,7 @@ from collections.abc import Callable
 from logging.handlers import BaseRotatingHandler
 from typing import Any, NamedTuple
 
-from concurrent_log import appending
-from concurrent_log.appending import PAGE
+from concurrent_log.appending import FLAGS, PAGE, close_torn_record, cut, is_atomic
 from concurrent_log.asctime import AsctimeCache
 from concurrent_log.lock import STATE_SIZE, LockFile, State
 from concurrent_log.streams import check_writable, create_like, is_special, mode_of, raw_file, status_of
@@ -459,14 +458,12 @@ class SharedFileHandler(BaseRotatingHandler):
         if not _CAN_RENAME_OPEN_FILES:
             return False
         if self._keep_file_open is None:
-            return appending.is_atomic(os.path.dirname(self.baseFilename))
+            return is_atomic(os.path.dirname(self.baseFilename))
         return self._keep_file_open
 
     def _may_share(self) -> bool:
         """Return whether the shared lock is enough to append."""
-        return (
-            self._keeps_open() and not self._byte_order_mark and appending.is_atomic(os.path.dirname(self.baseFilename))
-        )
+        return self._keeps_open() and not self._byte_order_mark and is_atomic(os.path.dirname(self.baseFilename))
 
     # Writing.
 
@@ -507,7 +504,7 @@ class SharedFileHandler(BaseRotatingHandler):
             path = self._late_path(record.created, span)
             if path is None:
                 return False
-            fd = os.open(path, appending.FLAGS | os.O_CREAT, mode_of(self.stream))
+            fd = os.open(path, FLAGS | os.O_CREAT, mode_of(self.stream))
         except Exception as error:
             problems.append(error)
             return False
@@ -516,7 +513,7 @@ class SharedFileHandler(BaseRotatingHandler):
             written = os.write(fd, data)
             if written < len(data):
                 end = os.lseek(fd, 0, os.SEEK_CUR)
-                appending.cut(fd, path, end - written, end, self._end_of_record())
+                cut(fd, path, end - written, end, self._end_of_record())
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         finally:
             os.close(fd)
@@ -524,14 +521,14 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _append_nested(self, data: bytes) -> None:
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
-        fd = os.open(self.baseFilename, appending.FLAGS | os.O_CREAT, 0o666)
+        fd = os.open(self.baseFilename, FLAGS | os.O_CREAT, 0o666)
         try:
             data = self._marked(data, fd)
             written = os.write(fd, data)
             if written < len(data):
                 # Perhaps only the shared lock is held: others may append, so nothing can be cut off again.
                 end, inode = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_ino
-                appending.close_torn_record(self.baseFilename, inode, end, self._end_of_record())
+                close_torn_record(self.baseFilename, inode, end, self._end_of_record())
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
         finally:
             os.close(fd)
@@ -558,13 +555,13 @@ class SharedFileHandler(BaseRotatingHandler):
         if found is not None and not self._is_inherited:
             # Whom the file is not open to for reading leaves this to others.
             with contextlib.suppress(OSError):
-                appending.close_torn_record(self.baseFilename, found.st_ino, end, self._end_of_record(), following)
+                close_torn_record(self.baseFilename, found.st_ino, end, self._end_of_record(), following)
 
     def _cut(self, torn: "_Piece") -> None:
         # An inherited descriptor has its position in common with the parent: nobody knows whose record ends there.
         if self.stream is not None and not self._is_inherited and torn.start >= 0:
             fd = self.stream.fileno()
-            appending.cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
+            cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
 
     def _end_of_record(self) -> bytes:
         return self.terminator.encode(self._codec, "backslashreplace")[len(self._byte_order_mark) :]

@@ -31,7 +31,7 @@ import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 import concurrent_log
-from concurrent_log import ConcurrentTimedRotatingFileHandler, backups
+from concurrent_log import ConcurrentTimedRotatingFileHandler, backups, handlers
 from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
@@ -295,14 +295,14 @@ def test_backup_that_appears_at_the_last_moment_is_not_overwritten(
         monkeypatch.setattr(backups, "_renameat2", lambda: None)
     handler = make()
     write(handler, "ten", TEN)
-    move = backups.move
+    move = handlers.move
 
     def too_late(source: str, destination: str) -> None:
-        monkeypatch.setattr(backups, "move", move)
+        monkeypatch.setattr(handlers, "move", move)
         pathlib.Path(destination).write_text("another process's\n")
         move(source, destination)
 
-    monkeypatch.setattr(backups, "move", too_late)
+    monkeypatch.setattr(handlers, "move", too_late)
     write(handler, "eleven", TEN + HOUR)
 
     assert files(tmp_path) == {
@@ -432,14 +432,14 @@ def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
     """P4: reported once, not with every record; when the cause is gone, the file rolls over (HAZARDS 1.11, 3.C7)."""
     handler = make()
     write(handler, "ten", TEN)
-    move = backups.move
-    monkeypatch.setattr(backups, "move", lambda *names: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    move = handlers.move
+    monkeypatch.setattr(handlers, "move", lambda *names: (_ for _ in ()).throw(PermissionError(13, "denied")))
     for second in range(20):
         write(handler, f"eleven {second}", TEN + HOUR + second)
     assert len(lines(tmp_path / "app.log")) == 21
     assert [type(error) for error in handler.problems] == [PermissionError]
 
-    monkeypatch.setattr(backups, "move", move)
+    monkeypatch.setattr(handlers, "move", move)
     write(handler, "twelve", TEN + 2 * HOUR)
 
     assert files(tmp_path)["app.log"] == ["twelve"]
