@@ -15,6 +15,7 @@ import os
 import pathlib
 import pickle
 import re
+import resource
 import shutil
 import signal
 import stat
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from datetime import time as time_of_day
 from typing import Any
@@ -31,7 +32,7 @@ import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 import concurrent_log
-from concurrent_log import ConcurrentTimedRotatingFileHandler, backups, handlers
+from concurrent_log import ConcurrentTimedRotatingFileHandler, appending, backups, handlers, shared_file
 from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
@@ -740,6 +741,66 @@ def test_record_of_any_size_is_one_line(make: Make, tmp_path: pathlib.Path, size
     assert (tmp_path / "app.log").read_text() == ("x" * size + "\n") * 3
 
 
+@contextlib.contextmanager
+def _file_size_limited(size: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_record_that_does_not_fit_is_cut_off_again(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: a full disk lets half a record through; it is removed, reported, and swallows no neighbour (DESIGN 3.7)."""
+    handler, other = make(), make()
+    write(handler, "before")
+    with _file_size_limited(40):
+        for _ in range(3):
+            write(handler, "too long " * 10)
+        write(handler, "fits")
+    write(other, "other")
+    write(handler, "after")
+
+    assert files(tmp_path) == {"app.log": ["before", "fits", "other", "after"]}
+    assert [error.errno in (errno.ENOSPC, errno.EFBIG) for error in handler.problems] == [True] * 3
+
+
+def test_half_a_record_that_another_one_follows_is_closed(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: where somebody appended before it could be cut off, half a record ends with a terminator (DESIGN 3.7)."""
+    handler = make()
+    write(handler, "before")
+
+    def too_late(*arguments: Any) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with open(tmp_path / "app.log", "a") as file:
+            file.write("neighbour\n")
+        appending.cut(*arguments)
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(shared_file, "cut", too_late)
+    with _file_size_limited(20):
+        write(handler, "x" * 60)
+    write(handler, "after")
+
+    found = lines(tmp_path / "app.log")
+    assert "neighbour" in found
+    assert "after" in found
+    assert all(re.fullmatch("before|x+|neighbour|after", line) for line in found)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="filters return records since Python 3.12")
+def test_filter_may_replace_the_record(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: what a filter returns is what is written (HAZARDS 2.21)."""
+    handler = make()
+    handler.addFilter(lambda found: record(f"instead of {found.msg}", found.created))
+    write(handler, "this", TEN)
+
+    assert files(tmp_path) == {"app.log": ["instead of this"]}
+
+
 def test_message_with_newlines_stays_together(make: Make, tmp_path: pathlib.Path) -> None:
     """P1: with a terminator of one's own, records are told apart though they have many lines."""
     handler = make(terminator="\x1e\n")
@@ -807,8 +868,6 @@ def test_namer_that_logs_does_not_free_the_lock(make: Make, tmp_path: pathlib.Pa
 
 def test_record_from_inside_that_does_not_fit_swallows_nothing(tmp_path: pathlib.Path) -> None:
     """P1: what a full disk let through of a record that a namer logged is closed, and reported."""
-    import resource
-
     handler = Watched(tmp_path / "app.log", when="H", utc=True)
 
     def namer(name: str) -> str:
