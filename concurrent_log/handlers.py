@@ -87,7 +87,7 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         self.delay = delay
         self.terminator = terminator
         self._standard_ext_match = self.extMatch
-        self._late: tuple[int, float, str | None] | None = None
+        self._late: tuple[int, bytes, str | None] | None = None
         self._share(
             lock_path=_lock_path(path, lock_file_directory),
             lock_timeout=lock_timeout,
@@ -149,9 +149,9 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
     def _late_path(self, moment: float, span: Span) -> str | None:
         if self._makes_own_backups():
             return None
-        start = self._start(moment)
-        if self._late is None or self._late[:2] != (start, span.start):
-            self._late = (start, span.start, self._find_late_path(self._time_text(start)))
+        start, state = self._start(moment), self._lock_file.read()
+        if self._late is None or self._late[:2] != (start, state):
+            self._late = (start, state, self._find_late_path(self._time_text(start)))
         return self._late[2]
 
     def _find_late_path(self, time_text: str) -> str | None:

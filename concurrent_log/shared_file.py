@@ -317,7 +317,10 @@ class SharedFileHandler(BaseRotatingHandler):
             if not alone:
                 return None
             first = moment if found.st_size == 0 else min(max(found.st_mtime, 0), now)
-            state, content = self._publish(self._start(first), found)
+            start = self._start(first)
+            if found.st_size == 0 and state is not None and state.start <= now:
+                start = max(start, state.start)  # a late record opens no earlier period again
+            state, content = self._publish(start, found)
         span = self._span(state.start)
         due = self._rollover_is_wanted or self._is_due(record, moment, span)
         if due and alone:

@@ -133,6 +133,22 @@ def test_late_record_goes_to_the_backup_of_its_own_period(make: Make, tmp_path: 
     }
 
 
+def test_late_record_opens_no_earlier_period_again(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2, P3: also as the first record after the log file is gone, by a process killed in a rollover."""
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    (tmp_path / "app.log").rename(tmp_path / "app.log.2024-05-17_11")
+    write(handler, "late ten", TEN + 1)
+    write(handler, "late eleven", TEN + HOUR + 2)
+
+    assert files(tmp_path) == {
+        "app.log": ["late eleven"],
+        "app.log.2024-05-17_10": ["ten", "late ten"],
+        "app.log.2024-05-17_11": ["eleven"],
+    }
+
+
 def test_late_record_of_a_period_not_kept_goes_to_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
     """P2: where retention no longer keeps its period, the record is still not lost."""
     handler = make(backupCount=1)
