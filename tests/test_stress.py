@@ -131,6 +131,20 @@ class TestTally:
 
         assert (found.misplaced, found.ok) == (1, False)
 
+    @pytest.mark.parametrize(("first", "second", "wrong"), [((0, 1), (2, 3), 0), ((2, 3), (0, 1), 2)])
+    def test_two_backups_of_a_period_are_read_in_the_order_of_their_names(
+        self, count: Count, first: tuple[int, int], second: tuple[int, int], wrong: int
+    ) -> None:
+        """P1: whichever begins with the record that was created earlier; a killed rollover leaves two."""
+        late, early = NOON + 0.9, NOON + 0.1
+        backups = {
+            "at_12_00_00": line(first[0], created=late) + line(first[1], created=late),
+            "at_12_00_00.0001": line(second[0], created=early) + line(second[1], created=early),
+        }
+        found = count(line(4, created=NOON + 1), 5, **backups)
+
+        assert (found.out_of_order, found.lost, found.misplaced) == (wrong, 0, 0)
+
     def test_reordered_records_are_counted(self, count: Count) -> None:
         """P1: the records of one thread stand in the order in which it logged them."""
         found = count(line(1) + line(0), 2)

@@ -82,7 +82,9 @@ def tally(
     """
     paths = log_files(log_file) if files is None else list(files)
     count = _Count(period_name)
-    for path in sorted(paths, key=lambda path: (path == log_file, _begins(path))):
+    moment: Callable[[float], str | float] = period_name or float
+    # Not by the first record alone: a thread that waited may begin the first of two backups of one period.
+    for path in sorted(paths, key=lambda path: (path == log_file, moment(_begins(path)), path)):
         count.read(path, is_current=path == log_file)
     return count.result(expected, frozenset(interrupted), len(paths))
 
