@@ -146,7 +146,7 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
-    def _late_path(self, moment: float, span: Span) -> str | None:
+    def _late_path(self, moment: float) -> str | None:
         if self._makes_own_backups():
             return None
         start, state = self._start(moment), self._lock_file.read()

@@ -149,8 +149,8 @@ class SharedFileHandler(BaseRotatingHandler):
         """Move the log file to the backup of the records since ``start``; the exclusive lock is held."""
         raise NotImplementedError
 
-    def _late_path(self, moment: float, span: Span) -> str | None:
-        """Return the file for a record from before ``span``, the current file's; None for the current file."""
+    def _late_path(self, moment: float) -> str | None:
+        """Return the file for a record created at ``moment``, before the current file; None: the current one."""
         raise NotImplementedError
 
     def _tidy(self) -> list[Exception]:
@@ -316,8 +316,7 @@ class SharedFileHandler(BaseRotatingHandler):
         if state is None or not self._is_true(state, found, now):
             if not alone:
                 return None
-            first = moment if found.st_size == 0 else min(max(found.st_mtime, 0), now)
-            start = self._start(first)
+            start = self._start_by_change(found, now) if found.st_size else self._start(moment)
             if found.st_size == 0 and state is not None and state.start <= now:
                 start = max(start, state.start)  # a late record opens no earlier period again
             state, content = self._publish(start, found)
@@ -373,6 +372,10 @@ class SharedFileHandler(BaseRotatingHandler):
         now = time.time()
         if state is not None and self._is_true(state, found, now):
             return state.start
+        return self._start_by_change(found, now)
+
+    def _start_by_change(self, found: os.stat_result, now: float) -> int:
+        """Return the start of the period in which the file was last written: what it says without a state."""
         return self._start(min(max(found.st_mtime, 0), now))
 
     def _is_true(self, state: State, found: os.stat_result, now: float) -> bool:
@@ -476,7 +479,7 @@ class SharedFileHandler(BaseRotatingHandler):
         if raw is None:
             self._write_elsewhere(data)
             return None
-        if 0 <= record.created < span.start and self._append_late(record, data, span, problems):
+        if 0 <= record.created < span.start and self._append_late(record, data, problems):
             return None
         while True:
             try:
@@ -501,10 +504,10 @@ class SharedFileHandler(BaseRotatingHandler):
             self._close_torn_record(end - written, data)
         return None
 
-    def _append_late(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> bool:
+    def _append_late(self, record: logging.LogRecord, data: bytes, problems: list[Exception]) -> bool:
         """Append a record to the backup of its own period, and return whether that was possible."""
         try:
-            path = self._late_path(record.created, span)
+            path = self._late_path(record.created)
             if path is None:
                 return False
             fd = os.open(path, FLAGS | os.O_CREAT, mode_of(self.stream))
