@@ -103,7 +103,7 @@ def translated(migrating: Mapping[str, Any], errors: str | None) -> str | None:
         TypeError, ValueError: One of them means nothing here; the message says what to use instead.
     """
     policy = migrating.get("unicode_error_policy")
-    for name, value in migrating.items():
+    for name in migrating:
         if name not in ("unicode_error_policy", "debug", "mode"):
             raise TypeError(f"unexpected keyword argument {name!r}")
     if migrating.get("debug"):

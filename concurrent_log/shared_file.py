@@ -734,7 +734,8 @@ class SharedFileHandler(BaseRotatingHandler):
                 start = self._state_start(found)
                 self._roll_over(found)
                 found = self._current_file(problems) or found
-                self._publish(max(start, self._start(time.time())), found)
+                state, _ = self._publish(max(start, self._start(time.time())), found)
+                self._span(state.start)
         if self._after_rollover and not self._lock_file.held:
             self._after_rollover = False
             asked = logging.makeLogRecord({"msg": "doRollover of %s", "args": (self.baseFilename,)})
