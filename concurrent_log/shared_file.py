@@ -392,14 +392,16 @@ class SharedFileHandler(BaseRotatingHandler):
             # In the second case a rollover failed: everybody goes on in this file, and tries again in a second.
             self._grant, self._room = None, _UNLIMITED
             return content
+        left = int(self._room) if self._has_room(content, 0) else 0
         granted = self._lock_file.granted()
-        if granted is None or granted + size >= limit:
-            granted = found.st_size
+        if granted is None or granted + size - left >= limit:
+            granted, left = found.st_size, 0
             _, content = self._publish(state.start, found)
-        granted = max(granted, found.st_size)
-        share = max(size, (limit - 1 - granted) // _SHARES) if self._may_share() else size
+        granted = max(granted, found.st_size + left)
+        share = (limit - 1 - granted) // _SHARES if self._may_share() else 0
+        share = max(share, size - left)
         self._lock_file.grant(granted + share)
-        self._grant, self._room = (content, self._pid), share
+        self._grant, self._room = (content, self._pid), left + share
         return content
 
     def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
