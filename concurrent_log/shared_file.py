@@ -677,9 +677,10 @@ class SharedFileHandler(BaseRotatingHandler):
     def _report(self, stage: str, record: logging.LogRecord, problems: list[Exception]) -> None:
         """Tell ``handleError`` of each problem once, until it is gone or another one comes."""
         known = self._reported.get(stage, set())
-        self._reported[stage] = {_cause(problem) for problem in problems}
-        for problem in problems:
-            if _cause(problem) not in known:
+        causes = {_cause(problem): problem for problem in problems}
+        self._reported[stage] = set(causes)
+        for cause, problem in causes.items():
+            if cause not in known:
                 try:
                     raise problem
                 except Exception:

@@ -224,7 +224,7 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
         write(other, "late", TEN + 1)
         wait_until(_is_quiet)
     held.close()
-    Compressor(handler._lock_path, 1).start(handler._existing, print)
+    Compressor(handler._lock_path, 1, handler._lock_file.create).start(handler._existing, print)
     wait_until(_is_quiet)
     write(other, "later", TEN + 2)
 
