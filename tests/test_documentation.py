@@ -28,7 +28,6 @@ import pytest
 from markdown_it import MarkdownIt
 
 import concurrent_log
-from concurrent_log import ConcurrentTimedRotatingFileHandler
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DOCS = _ROOT / "docs"
@@ -46,6 +45,7 @@ _NOT_RUN = {
     ("contributing.md", "python tests/benchmarks --write"),
     ("contributing.md", ".ci/run"),
     ("tutorial.md", "python -m pip install ."),
+    ("files.md", "install -d -g logwriters -m 2775 /var/log/app"),
 }
 
 # What a page needs besides this package: commands, and modules that can be imported.
@@ -273,14 +273,20 @@ def test_page_says_for_whom_it_is(page: pathlib.Path) -> None:
     assert first.startswith("For "), first
 
 
-def test_table_of_parameters_shows_the_defaults() -> None:
-    """The reference's table names every parameter in order, with the default that the signature has."""
-    rows = re.findall(
-        r"^\| `(\w+)` \| (?:`(.+?)`|required) \|", (_DOCS / "reference.md").read_text("utf-8"), re.MULTILINE
-    )
-    parameters = inspect.signature(ConcurrentTimedRotatingFileHandler).parameters.values()
+@pytest.mark.parametrize("name", concurrent_log.__all__)
+def test_table_of_parameters_shows_the_defaults(name: str) -> None:
+    """The reference's tables name every parameter in order, with the default that the signature has."""
+    text = (_DOCS / "reference.md").read_text("utf-8")
+    tables = [
+        re.search(rf"^\| {head} \| Default(.*?)\n\n", text, re.DOTALL | re.MULTILINE) for head in (f"`{name}`", "Both")
+    ]
+    rows = [
+        row for table in tables for row in re.findall(r"^\| `(\w+)` \| (?:`(.+?)`|required) \|", table[1], re.MULTILINE)
+    ]
+    parameters = inspect.signature(getattr(concurrent_log, name)).parameters.values()
+    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
 
-    assert rows == [(p.name, "" if p.default is p.empty else _as_written(p.default)) for p in parameters]
+    assert rows == [(p.name, "" if p.default is p.empty else _as_written(p.default)) for p in named]
 
 
 def _as_written(default: object) -> str:
