@@ -20,6 +20,7 @@ from concurrent_log.ownership import create, of_status
 
 _CHUNK = 1 << 20
 _LEVEL = 6  # that of gzip(1); 9 takes three times as long for one per cent less
+_PATIENCE = 60.0  # seconds to wait for the lock of the last step, while nobody waits for us
 
 Report = Callable[[list[Exception]], None]
 
@@ -29,17 +30,15 @@ class Compressor:
 
     Args:
         lock_path: The lock file of the log file.
-        lock_timeout: Seconds to wait for it.
         create: Creates a lock file.
     """
 
-    def __init__(self, lock_path: str, lock_timeout: float, create: Callable[[str], None]) -> None:
+    def __init__(self, lock_path: str, create: Callable[[str], None]) -> None:
         # Not the lock file that the handlers have in common: a daemon thread may end in the middle, with the mutex.
         self._lock_file = LockFile(lock_path)
         self._name = f"{os.path.basename(lock_path).removesuffix('.lock')}.gz"
         self._turn = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
         self._lock_file.create = self._turn.create = create
-        self._lock_timeout = lock_timeout
 
     def start(self, backups: Callable[[], list[str]], report: Report) -> None:
         """Compress all plain ones of the paths that ``backups`` returns, in a daemon thread.
@@ -89,20 +88,20 @@ class Compressor:
     def _compress(self, path: str, backups: Callable[[], list[str]]) -> None:
         temporary = os.path.join(os.path.dirname(path), self._name)
         discarded = f"{temporary}.old"
-        for left_by_a_killed_process in (temporary, discarded):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(left_by_a_killed_process)
-        with open(path, "rb") as plain:
-            is_done = _is_packed(path, plain)
-            if not is_done:
-                self._pack(plain, temporary)
-            with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
-                if problem is not None:
-                    raise problem
-                path = _path_now(plain, path, backups)
-                self._finish(plain, path, temporary, is_done)
-                os.rename(path, discarded)
-        os.remove(discarded)  # without the lock, since it takes its time for a large file
+        _remove(temporary, discarded)  # left by a process that was killed
+        try:
+            with open(path, "rb") as plain:
+                is_done = _is_packed(path, plain)
+                if not is_done:
+                    self._pack(plain, temporary)
+                with self._lock_file.hold(exclusive=True, timeout=_PATIENCE) as problem:
+                    if problem is not None:
+                        raise problem
+                    path = _path_now(plain, path, backups)
+                    self._finish(plain, path, temporary, is_done)
+                    os.rename(path, discarded)
+        finally:
+            _remove(temporary, discarded)  # without the lock, since it takes its time for a large file
 
     def _pack(self, plain: BinaryIO, temporary: str) -> None:
         """Compress ``plain`` into the file ``temporary``, with its mode, owner and times."""
@@ -134,6 +133,12 @@ class Compressor:
             self._lock_file.write(state._replace(generation=(state.generation + 1) % 2**64), 0)
 
 
+def _remove(*paths: str) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
+
 def _add(plain: BinaryIO, file: BinaryIO, time: float) -> None:
     """Append the rest of ``plain`` to ``file``, as one member."""
     with gzip.GzipFile("", "wb", _LEVEL, file, time) as packed:
@@ -143,11 +148,16 @@ def _add(plain: BinaryIO, file: BinaryIO, time: float) -> None:
 def _path_now(plain: BinaryIO, path: str, backups: Callable[[], list[str]]) -> str:
     """Return where the open backup stands by now: a rollover by size gives it another number."""
     found = os.fstat(plain.fileno())
-    for candidate in (path, *backups()):
+    for candidate in _lazily(path, backups):
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(candidate), found):
                 return candidate
     raise FileNotFoundError(path)
+
+
+def _lazily(path: str, backups: Callable[[], list[str]]) -> Iterator[str]:
+    yield path
+    yield from backups()
 
 
 def _is_packed(path: str, plain: BinaryIO) -> bool:

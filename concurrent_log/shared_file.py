@@ -615,10 +615,13 @@ class SharedFileHandler(BaseRotatingHandler):
         try:
             data = self._marked(data, fd)
             written = os.write(fd, data)
+            end = os.lseek(fd, 0, os.SEEK_CUR)
             if written < len(data):
-                end = os.lseek(fd, 0, os.SEEK_CUR)
                 cut(fd, path, end - written, end, self._end_of_record())
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            if (end - written) % PAGE == 0:
+                with contextlib.suppress(OSError):
+                    close_torn_record(path, os.fstat(fd).st_ino, end - written, self._end_of_record(), data)
         finally:
             os.close(fd)
         return True

@@ -1,6 +1,7 @@
 """Compressed backups: nothing lost, nothing left behind, nobody kept waiting."""
 
 import gzip
+import itertools
 import multiprocessing
 import os
 import pathlib
@@ -224,7 +225,7 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
         write(other, "late", TEN + 1)
         wait_until(_is_quiet)
     held.close()
-    Compressor(handler._lock_path, 1, handler._lock_file.create).start(handler._existing, print)
+    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing, print)
     wait_until(_is_quiet)
     write(other, "later", TEN + 2)
 
@@ -294,19 +295,21 @@ def test_member_that_does_not_fit_is_cut_off_again(
 # Who is killed, and what fails
 
 
-def _roll_over_and_die(folder: str, module: str, step: str, after: bool) -> None:
+def _roll_over_and_die(folder: str, module: str, step: str, call: int, after: bool) -> None:
     handler = Watched(os.path.join(folder, "app.log"), utc=True, use_gzip=True)
     patched: Any = {"os": compression.os, "shutil": compression.shutil, "compression": compression}[module]
     original = getattr(patched, step)
+    calls = itertools.count(1)
 
     def deadly(*args: Any, **kwargs: Any) -> Any:
-        is_at_work = threading.current_thread() is not threading.main_thread()
-        if is_at_work and not after:
+        is_the_one = threading.current_thread() is not threading.main_thread() and next(calls) == call
+        if is_the_one and not after:
             os.kill(os.getpid(), signal.SIGKILL)
-        result = original(*args, **kwargs)
-        if is_at_work:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        try:
+            return original(*args, **kwargs)
+        finally:
+            if is_the_one:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(patched, step, deadly)
     write(handler, "eleven", TEN + HOUR)
@@ -315,28 +318,28 @@ def _roll_over_and_die(folder: str, module: str, step: str, after: bool) -> None
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
-    ("module", "step"),
+    ("module", "step", "call"),
     [
-        ("compression", "create"),
-        ("shutil", "copyfileobj"),
-        ("os", "fsync"),
-        ("os", "utime"),
-        ("compression", "move"),
-        ("os", "rename"),
-        ("os", "remove"),
+        ("os", "remove", 1),
+        ("os", "remove", 2),
+        ("compression", "create", 1),
+        ("shutil", "copyfileobj", 1),
+        ("os", "fsync", 1),
+        ("os", "utime", 1),
+        ("compression", "move", 1),
+        ("os", "rename", 1),
+        ("os", "remove", 4),
     ],
 )
 def test_what_a_killed_compressor_left_is_finished(
-    make: Make, tmp_path: pathlib.Path, module: str, step: str, after: bool
+    make: Make, tmp_path: pathlib.Path, module: str, step: str, call: int, after: bool
 ) -> None:
     """P1: wherever a process dies, the next rollover finds the backup and finishes it, and nothing stands twice."""
     handler = make()
     write(handler, "ten", TEN)
     victim = multiprocessing.get_context("fork").Process(
-        target=_roll_over_and_die, args=(str(tmp_path), module, step, after)
+        target=_roll_over_and_die, args=(str(tmp_path), module, step, call, after)
     )
-    if step == "remove":
-        (tmp_path / ".__app.gz").touch()
     victim.start()
     victim.join()
     write(handler, "late", TEN + 1)
@@ -359,11 +362,12 @@ def test_failing_compression_is_reported_once_and_keeps_the_backup(
         for hour in (11, 12, 13):
             write(handler, f"{hour}", TEN + (hour - 10) * HOUR)
             wait_until(_is_quiet)
-        plain = unpacked(tmp_path)
+        plain, hidden = unpacked(tmp_path), sorted(tmp_path.glob(".*"))
     write(handler, "14", TEN + 4 * HOUR)
     packed = unpacked(tmp_path)
 
     assert plain == {"app.log": ["13"], _TEN: ["10"], _ELEVEN: ["11"], _TWELVE: ["12"]}
+    assert hidden == [tmp_path / ".__app.gz.lock", tmp_path / ".__app.lock"]  # half a file takes no room on a full disk
     assert sorted(packed) == ["app.log", *(f"app.log.2024-05-17_{hour}.gz" for hour in (10, 11, 12, 13))]
     assert [type(problem) for problem in handler.problems] == [OSError]
 

@@ -840,6 +840,18 @@ def test_half_a_record_of_a_killed_process_swallows_nothing(
     assert (tmp_path / "app.log").read_bytes().split(terminator.encode())[-3:] == [b"second", b"third", b""]
 
 
+def test_half_a_late_record_of_a_killed_process_swallows_nothing(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: the same in a backup, which others append to as late."""
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    with open(tmp_path / "app.log.2024-05-17_10", "ab") as file:
+        file.write(b"z" * (4096 - file.tell()))
+    write(handler, "late", TEN + 1)
+
+    assert files(tmp_path)["app.log.2024-05-17_10"] == ["ten", "z" * (4096 - 5), "late"]
+
+
 def test_record_that_ends_at_a_page_is_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
     """P1: whole records that fill a page are not taken for torn ones."""
     handler = make()

@@ -5,6 +5,7 @@ import os
 import pathlib
 import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -237,15 +238,15 @@ def test_file_that_exists_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.fixture
-def open_folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Return a folder of the group, into which its members may write."""
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    os.chown(folder, 0, _GROUP)
-    folder.chmod(0o2775)
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
-        parent.chmod(0o755)
-    return folder
+def open_folder() -> Iterator[pathlib.Path]:
+    """Return a folder of the group, into which its members may write; pytest's own are closed to other users."""
+    with tempfile.TemporaryDirectory() as parent:
+        os.chmod(parent, 0o755)
+        folder = pathlib.Path(parent, "logs")
+        folder.mkdir()
+        os.chown(folder, 0, _GROUP)
+        folder.chmod(0o2775)
+        yield folder
 
 
 def _write_in_turn(path: str, kind: str, name: str, hours: range, arguments: dict[str, Any]) -> None:
