@@ -1,0 +1,257 @@
+"""Reading the files of a round back: what is there, against the journal and what the faults excuse."""
+
+import gzip
+import pathlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timezone
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from torture_journal import INTERRUPTED, RETURNED
+from torture_plan import ENDLESS, EXCUSES, Check, Fault, Round
+from torture_round import Outcome
+from torture_worker import padding
+
+from concurrent_log.schedule import Schedule
+from concurrent_log.stress import sequence
+from concurrent_log.stress.sequence import Entry, Source
+from concurrent_log.stress.tally import period_names
+
+_SUFFIXES = {"S": "%Y-%m-%d_%H-%M-%S", "M": "%Y-%m-%d_%H-%M", "H": "%Y-%m-%d_%H", "midnight": "%Y-%m-%d"}
+_TIMED = re.compile(r"app\.log\.(?P<period>\d{4}-\d\d-\d\d[\d_-]*)(?:\.(?P<number>\d{4,}))?(?:\.gz)?")
+_SIZED = re.compile(r"app\.log\.(?P<number>[1-9]\d*)(?:\.gz)?")
+_EXAMPLES = 5
+
+
+class Place(NamedTuple):
+    """Where a file stands among the backups, in the order in which they were written."""
+
+    is_current: bool
+    period: str
+    number: int
+
+
+@dataclass
+class Findings:
+    """What was found.
+
+    Attributes:
+        problems: What is wrong, one line each.
+        records: How many whole records there are.
+        files: How many files.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    records: int = 0
+    files: int = 0
+
+
+def check(plan: Round, outcome: Outcome) -> Findings:
+    """Read everything back."""
+    return _Check(plan, outcome).findings()
+
+
+class _Check:
+    def __init__(self, plan: Round, outcome: Outcome) -> None:
+        self._plan, self._outcome = plan, outcome
+        self._timed = "Timed" in plan.handler
+        self._schedule = _schedule(plan) if self._timed else None
+        if self._schedule:
+            self._period_name = period_names(self._schedule, _SUFFIXES[plan.options["when"]])
+        self._problems: list[str] = list(outcome.problems)
+        self._where: dict[Source, dict[int, str]] = defaultdict(dict)
+        self._last: dict[Source, tuple[int, str]] = {}
+        self._torn: list[str] = []
+        self._wrong: dict[str, list[str]] = defaultdict(list)
+
+    def findings(self) -> Findings:
+        """Check everything, and return what was found."""
+        places = self._places()
+        for path in sorted(self._outcome.outside.iterdir()):
+            self._read(path, None)
+        for path in sorted(places, key=lambda path: places[path]):
+            self._read(path, places[path])
+        self._check_journal()
+        self._check_torn()
+        self._check_reports()
+        self._check_retention(list(places.values()))
+        for wrong, examples in self._wrong.items():
+            shown = "; ".join(examples[:_EXAMPLES])
+            self._problems.append(f"{len(examples)} {wrong}: {shown}")
+        return Findings(self._problems, sum(map(len, self._where.values())), len(places))
+
+    def _places(self) -> dict[pathlib.Path, Place]:
+        """Return the log file and its backups, and complain about every other file."""
+        places = {}
+        for path in self._outcome.folder.iterdir():
+            place = self._place(path.name)
+            if place is not None:
+                places[path] = place
+            elif path.name != ".__app.lock":
+                self._wrong["stray files"].append(path.name)
+        return places
+
+    def _place(self, name: str) -> Place | None:
+        if name == "app.log":
+            return Place(True, "", 0)
+        if match := (_TIMED if self._timed else _SIZED).fullmatch(name):
+            if self._timed:
+                return Place(False, match["period"], int(match["number"] or 0))
+            return Place(False, "", -int(match["number"]))
+        return None
+
+    def _read(self, path: pathlib.Path, place: Place | None) -> None:
+        """Read one file; ``place`` is None for one that was taken away."""
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        self._check_size(path, content)
+        in_file: dict[Source, int] = {}
+        periods: Counter[str] = Counter()
+        for line in self._lines(path.name, content):
+            entry = _parse(line)
+            if entry is None:
+                self._torn.append(f"{path.name} {line[:60]!r}")
+                continue
+            if entry.number <= in_file.get(entry.source, -1):
+                self._wrong["records out of order in one file"].append(f"{path.name} {_name(entry)}")
+            in_file[entry.source] = entry.number
+            self._add(entry, path.name)
+            if place is None:
+                self._check_vanished(entry, path)
+            else:
+                self._check_order(entry, path.name)
+                self._check_place(entry, path.name, place, periods)
+
+    def _lines(self, name: str, content: bytes) -> Iterator[str]:
+        text = content.decode(self._plan.options["encoding"], "replace") if content else ""
+        *lines, rest = text.split(self._plan.options["terminator"])
+        if rest:
+            self._torn.append(f"{name} ends with {rest[-60:]!r}")
+        yield from lines
+
+    def _add(self, entry: Entry, name: str) -> None:
+        known = self._where[entry.source].get(entry.number)
+        if known is not None:
+            self._wrong["records twice"].append(f"{_name(entry)} in {known} and {name}")
+        self._where[entry.source][entry.number] = name
+
+    def _check_size(self, path: pathlib.Path, content: bytes) -> None:
+        largest = self._plan.options.get("maxBytes", 0)
+        if largest and len(content) > largest and self._plan.checks(Check.SIZE) and path.parent == self._outcome.folder:
+            records = len(list(self._lines(path.name, content)))
+            if records > 1:
+                self._wrong["files too large"].append(f"{path.name}: {len(content)} bytes, {records} records")
+
+    def _check_order(self, entry: Entry, name: str) -> None:
+        last, there = self._last.get(entry.source, (-1, ""))
+        if entry.number < last and self._is_checked(Check.ORDER, entry):
+            self._wrong["records out of order"].append(f"{_name(entry)} in {name} after {last} in {there}")
+        if entry.number > last:
+            self._last[entry.source] = entry.number, name
+
+    def _check_place(self, entry: Entry, name: str, place: Place, periods: Counter[str]) -> None:
+        if self._schedule is None or not self._is_checked(Check.PLACE, entry):
+            return
+        period = self._period_name(entry.created)
+        if place.is_current:
+            periods[period] += 1
+            if len(periods) > 1 and not self._is_outlived(entry, max(periods)):
+                self._wrong["records of two periods in the log file"].append(f"{_name(entry)} of {period}")
+        elif period != place.period and not self._is_outlived(entry, place.period):
+            self._wrong["records in the wrong period"].append(f"{_name(entry)} of {period} in {name}")
+
+    def _is_outlived(self, entry: Entry, period: str) -> bool:
+        """Return whether ``period`` is too late for backupCount to keep the entry's own: then it joins another."""
+        keep = self._plan.options["backupCount"]
+        moment = entry.created
+        for _ in range(keep if keep < ENDLESS else 0):
+            moment = self._schedule.period(moment).end
+        return keep < ENDLESS and self._period_name(moment) < period
+
+    def _check_vanished(self, entry: Entry, path: pathlib.Path) -> None:
+        """A file that was taken away is noticed within a second."""
+        if Fault.CLOCK_STEP in self._plan.faults:
+            return
+        if entry.created > self._outcome.vanished[path] + 1 + 0.5 * self._plan.speed:
+            self._wrong["records still written to a file that was taken away"].append(f"{_name(entry)} in {path.name}")
+
+    def _check_journal(self) -> None:
+        """Each record whose call returned is there, and no record that was never logged."""
+        logged = dict(self._outcome.journal.used())
+        may_be_deleted = self._plan.options["backupCount"] < ENDLESS
+        for source in logged.keys() | self._where.keys():
+            states, found = logged.get(source, b""), self._where.get(source, {})
+            unknown = [number for number in found if number >= len(states)]
+            self._wrong_numbers("records that nobody logged", source, unknown)
+            begin = min(found, default=len(states)) if may_be_deleted else 0
+            lost = [n for n in range(begin, len(states)) if states[n] == RETURNED and n not in found]
+            self._wrong_numbers("records lost", source, lost)
+
+    def _wrong_numbers(self, what: str, source: Source, numbers: list[int]) -> None:
+        self._wrong[what] += [f"writer {source.writer} thread {source.thread} record {number}" for number in numbers]
+        if not self._wrong[what]:
+            del self._wrong[what]
+
+    def _check_torn(self) -> None:
+        reported = sum(line.startswith("reported ENOSPC ") for line in self._outcome.reports())
+        budget = {Fault.KILL: self._outcome.faults[Fault.KILL], Fault.FULL_DISK: reported}
+        allowed = sum(budget.get(fault, 0) for fault in self._plan.faults if EXCUSES[fault].torn)
+        if len(self._torn) > allowed:
+            self._wrong["half records"] += self._torn
+
+    def _check_reports(self) -> None:
+        allowed = frozenset[str]().union(*(EXCUSES[fault].reports for fault in self._plan.faults))
+        for line in self._outcome.reports():
+            how, kind, _ = line.split(" ", 2)
+            if how == "raised":
+                self._wrong["errors raised into a worker"].append(line)
+            elif kind not in allowed:
+                self._wrong["errors reported"].append(line)
+
+    def _check_retention(self, places: list[Place]) -> None:
+        """No more is kept than backupCount says; no less, either, if anything was deleted."""
+        keep = self._plan.options["backupCount"]
+        if keep == ENDLESS:
+            return
+        backups = {place.period if self._timed else place.number for place in places if not place.is_current}
+        logged = sum(states.count(RETURNED) for _, states in self._outcome.journal.used())
+        found = sum(map(len, self._where.values()))
+        if len(backups) > keep or (found < logged and len(backups) < keep):
+            self._wrong["backups, wrongly kept or deleted"] += map(str, sorted(backups, key=str))
+
+    def _is_checked(self, check: Check, entry: Entry) -> bool:
+        return self._plan.checks(check, nested=self._outcome.journal.is_nested(entry.source))
+
+
+def count_faults(plan: Round, outcome: Outcome) -> Counter[Fault]:
+    """Return how often each fault of the round came, also those of the workers' own making."""
+    faults = Counter(outcome.faults)
+    journal = outcome.journal
+    for source, states in journal.used():
+        faults[Fault.FORK] += source.writer % 5 != 0 and source.thread == 0
+        if journal.is_nested(source):
+            faults[Fault.SIGNAL] += len(states)
+        faults[Fault.INTERRUPT] += states.count(INTERRUPTED)
+    faults[Fault.INTERRUPT] += sum(" AsyncError " in line for line in outcome.reports())
+    return +faults
+
+
+def _schedule(plan: Round) -> Schedule:
+    options = plan.options
+    zone = ZoneInfo(options["timezone"]) if options.get("timezone") else timezone.utc if options["utc"] else None
+    return Schedule(options["when"], options["interval"], None, zone)
+
+
+def _parse(line: str) -> Entry | None:
+    """Return what a line says, None where it is not exactly one whole record."""
+    bare = line.rstrip("#")
+    entry = sequence.parse(bare.encode())
+    if entry is None or len(line) - len(bare) != len(padding(entry.number)):
+        return None
+    return entry
+
+
+def _name(entry: Entry) -> str:
+    return f"writer {entry.source.writer} thread {entry.source.thread} record {entry.number}"
