@@ -1,5 +1,6 @@
 """Reading the files of a round back: what is there, against the journal and what the faults excuse."""
 
+import functools
 import gzip
 import pathlib
 import re
@@ -69,20 +70,20 @@ class _Check:
 
     def findings(self) -> Findings:
         """Check everything, and return what was found."""
-        places = self._places()
         for path in sorted(self._outcome.outside.iterdir()):
             self._read(path, None)
-        for path in sorted(places, key=lambda path: places[path]):
-            self._read(path, places[path])
+        for path in sorted(self._places, key=lambda path: self._places[path]):
+            self._read(path, self._places[path])
         self._check_journal()
         self._check_torn()
         self._check_reports()
-        self._check_retention(list(places.values()))
+        self._check_retention()
         for wrong, examples in self._wrong.items():
             shown = "; ".join(examples[:_EXAMPLES])
             self._problems.append(f"{len(examples)} {wrong}: {shown}")
-        return Findings(self._problems, sum(map(len, self._where.values())), len(places))
+        return Findings(self._problems, sum(map(len, self._where.values())), len(self._places))
 
+    @functools.cached_property
     def _places(self) -> dict[pathlib.Path, Place]:
         """Return the log file and its backups, and complain about every other file."""
         places = {}
@@ -180,14 +181,30 @@ class _Check:
     def _check_journal(self) -> None:
         """Each record whose call returned is there, and no record that was never logged."""
         logged = dict(self._outcome.journal.used())
-        may_be_deleted = self._plan.options["backupCount"] < ENDLESS
         for source in logged.keys() | self._where.keys():
             states, found = logged.get(source, b""), self._where.get(source, {})
-            unknown = [number for number in found if number >= len(states)]
-            self._wrong_numbers("records that nobody logged", source, unknown)
-            begin = min(found, default=len(states)) if may_be_deleted else 0
-            lost = [n for n in range(begin, len(states)) if states[n] == RETURNED and n not in found]
+            self._wrong_numbers("records that nobody logged", source, [n for n in found if n >= len(states)])
+            missing = [n for n, state in enumerate(states) if state == RETURNED and n not in found]
+            lost = [n for n in missing if not self._may_be_deleted(source, n)]
             self._wrong_numbers("records lost", source, lost)
+
+    def _may_be_deleted(self, source: Source, number: int) -> bool:
+        """Return whether that record is older than the oldest file, so that backupCount may not keep it."""
+        if self._plan.options["backupCount"] == ENDLESS:
+            return False
+        begun = self._outcome.journal.begun(source, number)
+        if self._schedule is not None:
+            backups = [place.period for place in self._places.values() if not place.is_current]
+            return self._period_name(begun) < min(backups, default="")
+        return begun < self._oldest_file_grew
+
+    @functools.cached_property
+    def _oldest_file_grew(self) -> float:
+        """A moment at which the oldest file was being written: its records' successors began later."""
+        oldest = min(self._places, key=lambda path: self._places[path]).name
+        journal = self._outcome.journal
+        here = [(source, n) for source, found in self._where.items() for n, name in found.items() if name == oldest]
+        return min((moment for source, n in here if (moment := journal.begun(source, n + 1))), default=float("inf"))
 
     def _wrong_numbers(self, what: str, source: Source, numbers: list[int]) -> None:
         self._wrong[what] += [f"writer {source.writer} thread {source.thread} record {number}" for number in numbers]
@@ -210,8 +227,9 @@ class _Check:
             elif kind not in allowed:
                 self._wrong["errors reported"].append(line)
 
-    def _check_retention(self, places: list[Place]) -> None:
+    def _check_retention(self) -> None:
         """No more is kept than backupCount says; no less, either, if anything was deleted."""
+        places = self._places.values()
         keep = self._plan.options["backupCount"]
         if keep == ENDLESS:
             return

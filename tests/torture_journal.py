@@ -19,7 +19,7 @@ _DOUBLE = struct.Struct("d")
 
 
 class Journal:
-    """What became of each logging call: one byte for each number of each thread.
+    """What became of each logging call, and when it began: a byte and a double for each number of each thread.
 
     The states are `BEGUN` before the call, `RETURNED` after it, `REPORTED` where the handler reported that it may
     have failed, and `INTERRUPTED` where an exception came out that we raised. A row is one process; after its
@@ -30,6 +30,7 @@ class Journal:
         self.threads = threads
         self._width = (threads + 1) * LONGEST
         self._cells = _mapped(path, ROWS * self._width + 1)
+        self._times = _mapped(f"{path}-times", ROWS * self._width * _DOUBLE.size)
 
     def end(self) -> None:
         """Tell the workers to end."""
@@ -39,9 +40,20 @@ class Journal:
         """Return whether the workers are to end."""
         return bool(self._cells[-1])
 
+    def begin(self, source: Source, number: int) -> None:
+        """Note that a call begins, now."""
+        cell = self._first_cell(source) + number
+        _DOUBLE.pack_into(self._times, cell * _DOUBLE.size, time.time())
+        self._cells[cell] = BEGUN
+
+    def begun(self, source: Source, number: int) -> float:
+        """Return when that call began, in the workers' time; 0 for one that did not."""
+        (moment,) = _DOUBLE.unpack_from(self._times, (self._first_cell(source) + number) * _DOUBLE.size)
+        return float(moment)
+
     def mark(self, source: Source, number: int, state: int) -> None:
         """Note the state of one call."""
-        self._cells[source.writer * self._width + source.thread * LONGEST + number] = state
+        self._cells[self._first_cell(source) + number] = state
 
     def acknowledge(self, source: Source, number: int) -> None:
         """Note that the call returned, unless the handler reported that it failed."""
@@ -50,7 +62,7 @@ class Journal:
 
     def states(self, source: Source) -> memoryview:
         """Return the states of all calls of one thread."""
-        start = source.writer * self._width + source.thread * LONGEST
+        start = self._first_cell(source)
         return memoryview(self._cells)[start : start + LONGEST]
 
     def is_nested(self, source: Source) -> bool:
@@ -65,9 +77,8 @@ class Journal:
                 if states:
                     yield Source(row, thread), states
 
-    def count(self, state: int) -> int:
-        """Return how many calls are in that state."""
-        return sum(states.count(state) for _, states in self.used())
+    def _first_cell(self, source: Source) -> int:
+        return source.writer * self._width + source.thread * LONGEST
 
 
 class Clock:

@@ -141,7 +141,7 @@ class Round:
     @property
     def pause(self) -> float:
         """Seconds for which a thread sleeps, on average, for each record."""
-        return self.processes * self.threads / RECORDS_A_SECOND
+        return max(self.processes * self.threads, 4) / RECORDS_A_SECOND
 
     def checks(self, check: Check, *, nested: bool = False) -> bool:
         """Return whether ``check`` is made in this round, of the records that signal handlers logged or of others."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torture_journal import BEGUN, FAMILY, INTERRUPTED, LONGEST, REPORTED, Clock, Journal
+from torture_journal import FAMILY, INTERRUPTED, LONGEST, REPORTED, Clock, Journal
 from torture_plan import EXCUSES, Fault, Round
 
 import concurrent_log
@@ -132,7 +132,7 @@ class _Worker:
     def log(self, thread: int, number: int) -> None:
         """Log one record, and note in the journal what became of it."""
         source = Source(self._row, thread)
-        self._journal.mark(source, number, BEGUN)
+        self._journal.begin(source, number)
         try:
             with self._alarm if thread == 0 else contextlib.nullcontext():
                 self._pass_on(source, number)
@@ -151,9 +151,9 @@ class _Worker:
     def _log(self, thread: int) -> None:
         dice = random.Random(f"{self._job.round.seed} {self._row} {thread}")
         number = 0
-        while not self._journal.has_ended():
+        while not self._journal.has_ended() and number < LONGEST - _BURST:
             burst = dice.randint(1, _BURST)
-            for _ in range(min(burst, LONGEST - 1 - number)):
+            for _ in range(burst):
                 self.log(thread, number)
                 number += 1
             if Fault.FORK in self._job.round.faults and dice.random() < 0.05:
@@ -163,7 +163,7 @@ class _Worker:
     def _log_nested(self, numbers: "itertools.count[int]") -> None:
         """Log from a signal handler."""
         source, number = Source(self._row, self._job.round.threads), next(numbers)
-        self._journal.mark(source, number, BEGUN)
+        self._journal.begin(source, number)
         self._pass_on(source, number)
         self._journal.acknowledge(source, number)
 
