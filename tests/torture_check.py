@@ -11,7 +11,7 @@ from datetime import timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from torture_journal import INTERRUPTED, RETURNED
+from torture_journal import FAMILY, INTERRUPTED, RETURNED
 from torture_plan import ENDLESS, EXCUSES, Check, Fault, Round
 from torture_round import Outcome
 from torture_worker import padding
@@ -240,7 +240,8 @@ class _Check:
             self._wrong["backups, wrongly kept or deleted"] += map(str, sorted(backups, key=str))
 
     def _is_checked(self, check: Check, entry: Entry) -> bool:
-        return self._plan.checks(check, nested=self._outcome.journal.is_nested(entry.source))
+        strikes = {0: Fault.INTERRUPT, self._plan.threads: Fault.SIGNAL}
+        return self._plan.checks(check, strikes.get(entry.source.thread))
 
 
 def count_faults(plan: Round, outcome: Outcome) -> Counter[Fault]:
@@ -248,7 +249,7 @@ def count_faults(plan: Round, outcome: Outcome) -> Counter[Fault]:
     faults = Counter(outcome.faults)
     journal = outcome.journal
     for source, states in journal.used():
-        faults[Fault.FORK] += source.writer % 5 != 0 and source.thread == 0
+        faults[Fault.FORK] += source.writer % FAMILY != 0 and source.thread == 0
         if journal.is_nested(source):
             faults[Fault.SIGNAL] += len(states)
         faults[Fault.INTERRUPT] += states.count(INTERRUPTED)

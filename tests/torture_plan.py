@@ -48,14 +48,15 @@ class Excuse:
 
     Attributes:
         checks: What is not checked in a round with the fault.
-        nested: What is not checked of the records that signal handlers logged.
+        struck: What is not checked of the records that the fault strikes: those that signal handlers logged, or those
+            of the main thread, in which exceptions are raised.
         torn: Whether each occurrence may leave one half record on a line of its own.
         reports: What may be reported through ``handleError``.
         loses: Whether a record may be missing with which that was reported.
     """
 
     checks: frozenset[Check] = frozenset()
-    nested: frozenset[Check] = frozenset()
+    struck: frozenset[Check] = frozenset()
     torn: bool = False
     reports: frozenset[str] = frozenset()
     loses: bool = False
@@ -77,10 +78,12 @@ EXCUSES = {
     Fault.REMOVED_LOG: Excuse(frozenset({Check.ORDER})),
     Fault.MOVED_LOG: Excuse(frozenset({Check.ORDER})),
     Fault.FORK: Excuse(),
-    # An exception that the handler reports is a record whose logging failed.
-    Fault.INTERRUPT: Excuse(reports=frozenset({"AsyncError"}), loses=True),
+    # An error that the handler reports may have cost the record, or the rollover before it, which is tried again.
+    Fault.INTERRUPT: Excuse(
+        struck=frozenset({Check.PLACE, Check.ORDER}), reports=frozenset({"AsyncError"}), loses=True
+    ),
     # A record logged inside the handler joins the current file at once.
-    Fault.SIGNAL: Excuse(frozenset({Check.SIZE}), nested=frozenset({Check.PLACE, Check.ORDER})),
+    Fault.SIGNAL: Excuse(frozenset({Check.SIZE}), struck=frozenset({Check.PLACE, Check.ORDER})),
 }
 
 _OCCURRENCES = {  # of the faults that come from outside the workers, in one round
@@ -143,10 +146,11 @@ class Round:
         """Seconds for which a thread sleeps, on average, for each record."""
         return max(self.processes * self.threads, 4) / RECORDS_A_SECOND
 
-    def checks(self, check: Check, *, nested: bool = False) -> bool:
-        """Return whether ``check`` is made in this round, of the records that signal handlers logged or of others."""
-        excuses = [EXCUSES[fault] for fault in self.faults]
-        return not any(check in excuse.checks or (nested and check in excuse.nested) for excuse in excuses)
+    def checks(self, check: Check, struck_by: Fault | None = None) -> bool:
+        """Return whether ``check`` is made in this round, of the records that such a fault strikes or of others."""
+        if any(check in EXCUSES[fault].checks for fault in self.faults):
+            return False
+        return struck_by not in self.faults or check not in EXCUSES[struck_by].struck
 
 
 def draw(seed: int) -> Round:
@@ -161,6 +165,7 @@ def draw(seed: int) -> Round:
     else:
         speed = 1.0
         options["maxBytes"] = dice.choice((5_000, 20_000, 100_000))
+    # Where the order is unknown, nobody can tell what retention deleted from what was lost.
     may_delete = all(Check.ORDER not in EXCUSES[fault].checks for fault in faults)
     options["backupCount"] = dice.choice((3, 10)) if may_delete and dice.random() < 0.3 else ENDLESS
     _draw_new_options(dice, handler, options)
