@@ -1,16 +1,17 @@
 """Rotating log files for programs of more than one process.
 
 Importing this package registers its handlers in `logging.handlers`, so that a logging configuration needs no more
-than the class name changed: ``logging.handlers.ConcurrentTimedRotatingFileHandler``.
+than the class name changed: ``logging.handlers.ConcurrentTimedRotatingFileHandler``, or
+``logging.handlers.ConcurrentRotatingFileHandler``.
 """
 
 import logging.handlers
 
-from concurrent_log.handlers import ConcurrentTimedRotatingFileHandler
+from concurrent_log.handlers import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 
 __version__ = "2.0.0"
 
-__all__ = ["ConcurrentTimedRotatingFileHandler"]
+__all__ = ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"]
 
-for _handler in (ConcurrentTimedRotatingFileHandler,):
+for _handler in (ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler):
     setattr(logging.handlers, _handler.__name__, _handler)

@@ -1,28 +1,26 @@
-"""The backups beside a log file: what they are called, which exist, which have outlived retention.
+"""The backups of a log file that rolls over by time: their names, which exist, which have outlived retention.
 
-A backup is named after the period whose records it holds. Where that name is taken already (by a file that was
-restored, or by a rollover that the program asked for in the middle of a period), the next one gets a number,
+A backup is named after the period whose records it holds. Where that name is taken already (by the first part of a
+period that has more than ``maxBytes``, or by a file that was restored), the next one gets a number,
 ``app.log.2026-11-22.0001``: nothing is ever overwritten, and the names sort in the order of the records.
 """
 
-import errno
-import functools
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+
 _DIRECTIVES = (
     {"Y": r"\d{4}", "j": r"\d{3}"} | dict.fromkeys("mdHIMSyUWV", r"\d{2}") | dict.fromkeys("aAbBpZ", r"[^\W\d_]+\.?")
 )
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1
+_ENDING = rf"({'|'.join(map(re.escape, COMPRESSIONS))})"
+_COMPRESSED = re.compile(rf"{_ENDING}$")
 _NUMBERED = re.compile(r"\.\d{4,}$")
-_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-_COMPRESSED = re.compile(rf"({'|'.join(map(re.escape, _COMPRESSIONS))})$")
+_NUMBER = re.compile(rf"(?:\.(\d{{4,}}))?{_ENDING}?")
 
 
 class Backup(NamedTuple):
@@ -56,32 +54,24 @@ class Backups:
         return self._rename(f"{self._log_file}.{time_text}")
 
     def free_path(self, time_text: str) -> str:
-        """Return a path for one more backup of that period, at which no file stands, compressed or not."""
+        """Return a path for one more backup of that period, which sorts after all that exist, compressed or not."""
         path = self.path(time_text)
-        numbered, number = path, 0
-        # A rotator may add an ending of its own to the path it is given.
-        while any(os.path.lexists(numbered + ending) for ending in ("", *_COMPRESSIONS)):
-            number += 1
-            numbered = f"{path}.{number:04}"
-        return numbered
+        numbers = [number for number, _ in _numbered(path)]
+        return f"{path}.{max(numbers) + 1:04}" if numbers else path
 
     def last_path(self, time_text: str) -> str | None:
-        """Return the path of the newest backup of that period, or None where there is none."""
-        path = self.path(time_text)
-        numbered, number, last = path, 0, None
-        while os.path.lexists(numbered):
-            number += 1
-            last, numbered = numbered, f"{path}.{number:04}"
-        return last
+        """Return the path of the newest backup of that period, or None where there is none.
+
+        Where it stands both plain and compressed, a process was killed after it had compressed it.
+        """
+        return max(_numbered(self.path(time_text)), default=(0, None))[1]
 
     def existing(self) -> list[Backup]:
         """Return the backups that exist, oldest first."""
         # Wherever the backup of this moment would stand: a namer may choose another folder.
         folder = os.path.dirname(self.path(time.strftime(self._suffix))) or os.curdir
-        if not os.path.isdir(folder):
-            return []
         found = []
-        for file_name in os.listdir(folder):
+        for file_name in files_in(folder):
             period = self._period_of(file_name)
             if period is not None:
                 found.append(Backup(period, os.path.join(folder, file_name)))
@@ -126,41 +116,26 @@ class Backups:
             return time_text
 
 
-def move(source: str, destination: str) -> None:
-    """Rename ``source`` to ``destination``, which must be free.
-
-    Raises:
-        FileExistsError: ``destination`` is taken: by a process that has another lock file, since somebody removed
-            the one we hold. Where the platform has no rename that refuses to replace, this is only looked up.
-    """
-    rename_exclusively = _renameat2()
-    code = errno.ENOSYS if rename_exclusively is None else rename_exclusively(source, destination)
-    if code in (errno.ENOSYS, errno.EINVAL):  # unknown to the kernel, or to this file system
-        code = errno.EEXIST if os.path.lexists(destination) else 0
-        if code == 0:
-            os.rename(source, destination)
-    if code:
-        raise OSError(code, os.strerror(code), source, None, destination)
+def is_compressed(path: str) -> bool:
+    """Return whether ``path`` has the ending of a compressed file."""
+    return path.endswith(COMPRESSIONS)
 
 
-@functools.cache
-def _renameat2() -> Callable[[str, str], int] | None:
-    """Return renameat2(2), which refuses to replace, as a function that returns an error number."""
-    if not sys.platform.startswith("linux"):
-        return None
+def files_in(folder: str) -> list[str]:
+    """Return the names in ``folder``, none where that does not exist."""
     try:
-        import ctypes  # only here: some Pythons are built without it
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
-        function = ctypes.CDLL(None, use_errno=True).renameat2
-    except (ImportError, OSError, AttributeError):
-        return None
-    function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
-    def rename_exclusively(source: str, destination: str) -> int:
-        failed = function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(destination), _RENAME_NOREPLACE)
-        return ctypes.get_errno() if failed else 0
-
-    return rename_exclusively
+def _numbered(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the path of each backup that is called ``path``; the first one has the number 0."""
+    folder, name = os.path.split(path)
+    for file_name in files_in(folder):
+        match = _NUMBER.fullmatch(file_name, len(name)) if file_name.startswith(name) else None
+        if match:
+            yield int(match[1] or 0), os.path.join(folder, file_name)
 
 
 def _without_endings(file_name: str) -> Iterator[str]:

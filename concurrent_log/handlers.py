@@ -1,24 +1,26 @@
 """The handlers: drop-in replacements for the standard library's rotating handlers."""
 
-import codecs
 import contextlib
-import errno
-import locale
+import logging
 import os
 import re
-import zlib
+from collections.abc import Sequence
 from datetime import time as time_of_day
-from datetime import timezone
-from logging.handlers import TimedRotatingFileHandler
+from datetime import tzinfo
+from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from os import PathLike
 
-from concurrent_log.backups import Backups, move
+from concurrent_log.arguments import FileArguments, check_count, check_mode, translated, zone
+from concurrent_log.backups import Backups, is_compressed
+from concurrent_log.numbered import NumberedBackups
+from concurrent_log.rolling import RollingFileHandler
 from concurrent_log.schedule import Schedule
-from concurrent_log.shared_file import SharedFileHandler, Span
-from concurrent_log.streams import is_special
+from concurrent_log.shared_file import Span
+
+_EVER = Span(float("-inf"), float("inf"))
 
 
-class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHandler):
+class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHandler):
     """A `logging.handlers.TimedRotatingFileHandler` for any number of processes and threads on one file.
 
     A record stands in the file of the period in which it was created, as far as retention still keeps that
@@ -39,6 +41,16 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         utc: Periods and names in UTC, not in local time.
         atTime: The time of day at which ``midnight`` and ``W0`` to ``W6`` roll over.
         errors: What to do with characters that ``encoding`` lacks, as for `open`.
+        maxBytes: Begin another file also before the record that would make this one reach so many bytes; 0 is no
+            limit. The backups of one period are numbered, and count as one for ``backupCount``.
+        timezone: Periods, ``atTime`` and names by the clock of this zone, whatever the machine's: an IANA name such
+            as ``"Asia/Seoul"``, or a `datetime.tzinfo`.
+        use_gzip: Compress backups to ``NAME.gz``, in a thread, after the rollover and without the lock.
+        owner: The user and the group of new files, each a name, a number, or None to leave it. By default a new
+            file takes the mode and owner of the one that it replaces.
+        chmod: The mode of new files, such as ``0o640``. The lock file is open to those who may write the log file.
+        umask: Which rights new files do not have, such as ``0o027``, in place of the process's umask.
+        newline: What a newline in a record becomes in the file, as for `open`.
         terminator: What ends a record in the file.
         lock_file_directory: Where the lock file stands; by default beside the log file.
         lock_timeout: Seconds to wait for a process that was stopped while it held the lock. After that, records
@@ -47,6 +59,7 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         keep_file_open: False opens and closes the file for each record, under the exclusive lock. By default
             that is done where it is necessary: on Windows (where True is ignored), and on file systems that are
             not known to be local. True keeps the file open there, but still takes the exclusive lock.
+        **migrating: Further arguments of concurrent-log-handler, as far as they mean something here.
 
     Raises:
         TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
@@ -65,36 +78,52 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         atTime: time_of_day | None = None,
         errors: str | None = None,
         *,
+        maxBytes: int = 0,
+        timezone: str | tzinfo | None = None,
+        use_gzip: bool = False,
+        owner: Sequence[str | int | None] | None = None,
+        chmod: int | None = None,
+        umask: int | None = None,
+        newline: str | None = None,
         terminator: str = "\n",
         lock_file_directory: "str | PathLike[str] | None" = None,
         lock_timeout: float = 5.0,
         keep_file_open: bool | None = None,
+        **migrating: object,
     ) -> None:
-        self._schedule = Schedule(when, interval, atTime, timezone.utc if utc else None)
-        _check_count("backupCount", backupCount)
-        _check_seconds("lock_timeout", lock_timeout)
-        if not isinstance(terminator, str):
-            raise TypeError(f"terminator must be a string, not {terminator!r}")
-        if keep_file_open not in (None, True, False):
-            raise TypeError(f"keep_file_open must be True, False or None, not {keep_file_open!r}")
-        codec = _codec(encoding, errors)
-        path = _log_path(filename)
-        while True:
-            with contextlib.suppress(FileNotFoundError):
-                super().__init__(path, when, interval, backupCount, encoding, True, utc, atTime, errors)
-                break
-            # Another process rolled over between the standard class's exists() and its stat().
-        self.delay = delay
-        self.terminator = terminator
-        self._standard_ext_match = self.extMatch
-        self._late: tuple[int, bytes, str | None] | None = None
-        self._share(
-            lock_path=_lock_path(path, lock_file_directory),
+        self._schedule = Schedule(when, interval, atTime, zone(timezone, utc))
+        check_count("backupCount", backupCount, "keeps everything")
+        check_count("maxBytes", maxBytes, "is no limit")
+        errors = translated(migrating, errors)
+        given = FileArguments(
+            filename=filename,
+            encoding=encoding,
+            errors=errors,
+            use_gzip=use_gzip,
+            owner=owner,
+            chmod=chmod,
+            umask=umask,
+            newline=newline,
+            terminator=terminator,
+            lock_file_directory=lock_file_directory,
             lock_timeout=lock_timeout,
             keep_file_open=keep_file_open,
-            codec=codec,
         )
-        self._begin()
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                TimedRotatingFileHandler.__init__(
+                    self, given.path, when, interval, backupCount, encoding, True, utc, atTime, errors
+                )
+                break
+            # Another process rolled over between the standard class's exists() and its stat().
+        self.maxBytes = maxBytes
+        self._standard_ext_match = self.extMatch
+        self._late: tuple[int, bytes, str | None] | None = None
+        self.finalize_handler_configuration()
+        self._set_up(given, delay=delay)
+
+    def finalize_handler_configuration(self) -> None:
+        """Do nothing; override it to set ``suffix``, ``namer`` and the like, as in concurrent-log-handler."""
 
     def getFilesToDelete(self) -> list[str]:
         """Return the paths of the backups that ``backupCount`` does not keep, oldest first."""
@@ -113,38 +142,17 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
             return int(moment)
         return self._schedule.period(moment).start
 
-    def _move_aside(self, start: int) -> None:
-        if self.rotator is not None or self._overrides("rotate"):
-            self._rotate_aside(start)
-            return
-        try:
-            move(self.baseFilename, self._destination(start))
-        except FileNotFoundError:
-            pass  # Somebody else moved the log file away.
-        except FileExistsError:
-            self._move_aside(start)
+    def _largest_size(self) -> int:
+        return self.maxBytes
 
-    def _rotate_aside(self, start: int) -> None:
-        """Let a rotator of the user's own make the backup, from a file that nobody appends to any more.
+    def _free_path(self, start: int) -> str:
+        return self._backups().free_path(self._time_text(start))
 
-        It may copy and then remove, for longer than others wait for the lock: what they append meanwhile must not
-        be in the file that it removes.
-        """
-        aside = f"{self.baseFilename}.rotating"
-        if os.path.exists(aside):  # A process was killed here, or its rotator failed.
-            self.rotate(aside, self._destination(self._start(os.stat(aside).st_mtime)))
-        move(self.baseFilename, aside)
-        try:
-            self.rotate(aside, self._destination(start))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                move(aside, self.baseFilename)
-            raise
+    def _existing(self) -> list[str]:
+        return [backup.path for backup in self._backups().existing()]
 
-    def _destination(self, start: int) -> str:
-        path = self._backups().free_path(self._time_text(start))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return path
+    def _surplus(self) -> list[str]:
+        return self.getFilesToDelete()
 
     def _late_path(self, moment: float) -> str | None:
         if self._makes_own_backups():
@@ -158,18 +166,10 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
         existing = self._backups()
         if self.backupCount > 0 and not existing.would_keep(time_text, self.backupCount):
             return None
-        return existing.last_path(time_text) or existing.path(time_text)
-
-    def _tidy(self) -> list[Exception]:
-        problems: list[Exception] = []
-        for path in self.getFilesToDelete():
-            try:
-                os.remove(path)
-            except FileNotFoundError:
-                pass  # Another process tidies up, too.
-            except OSError as error:
-                problems.append(error)
-        return problems
+        last = existing.last_path(time_text)
+        if last is None or (is_compressed(last) and not last.endswith(".gz")):
+            return existing.free_path(time_text)
+        return last
 
     def _time_text(self, start: int) -> str:
         return self._schedule.name(start, self.suffix)
@@ -180,64 +180,118 @@ class ConcurrentTimedRotatingFileHandler(SharedFileHandler, TimedRotatingFileHan
 
     def _makes_own_backups(self) -> bool:
         """Return whether backups may be something else than plain copies named after our periods."""
-        return self.rotator is not None or any(
-            map(self._overrides, ("rotate", "doRollover", "shouldRollover", "computeRollover"))
+        return self._rotates_itself() or any(map(self._overrides, ("doRollover", "shouldRollover", "computeRollover")))
+
+
+class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
+    """A `logging.handlers.RotatingFileHandler` for any number of processes and threads on one file.
+
+    A file ends before the record that would make it reach ``maxBytes``; only a record that is larger alone has a
+    larger file, of its own. ``app.log.1`` is the newest backup, ``app.log.2`` the one before.
+
+    What `ConcurrentTimedRotatingFileHandler` says of threads, forks, pickling and closing holds here, too, and its
+    arguments of the same names mean the same.
+
+    Args:
+        filename: The log file.
+        mode: ``a``. As in the standard class, another one counts as ``a`` where ``maxBytes`` is given.
+        maxBytes: Which size in bytes a file does not reach; 0 is no limit.
+        backupCount: How many backups to keep. With 0 the file never rolls over, as in the standard class.
+        encoding: Of the file.
+        delay: Open the file with the first record.
+        errors: What to do with characters that ``encoding`` lacks.
+        use_gzip: Compress the backups.
+        owner: The user and the group of new files.
+        chmod: The mode of new files.
+        umask: Which rights new files do not have.
+        newline: What a newline in a record becomes in the file.
+        terminator: What ends a record in the file.
+        lock_file_directory: Where the lock file stands.
+        lock_timeout: Seconds to wait for a process that was stopped while it held the lock.
+        keep_file_open: False opens and closes the file for each record.
+        **migrating: The other arguments of concurrent-log-handler, as far as they mean something here.
+
+    Raises:
+        TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
+        OSError: The log file cannot be written.
+    """
+
+    def __init__(
+        self,
+        filename: "str | PathLike[str]",
+        mode: str = "a",
+        maxBytes: int = 0,
+        backupCount: int = 0,
+        encoding: str | None = None,
+        delay: bool = False,
+        errors: str | None = None,
+        *,
+        use_gzip: bool = False,
+        owner: Sequence[str | int | None] | None = None,
+        chmod: int | None = None,
+        umask: int | None = None,
+        newline: str | None = None,
+        terminator: str = "\n",
+        lock_file_directory: "str | PathLike[str] | None" = None,
+        lock_timeout: float = 5.0,
+        keep_file_open: bool | None = None,
+        **migrating: object,
+    ) -> None:
+        check_count("maxBytes", maxBytes, "is no limit")
+        check_count("backupCount", backupCount, "never rolls over")
+        check_mode(mode, maxBytes)
+        errors = translated(migrating, errors)
+        given = FileArguments(
+            filename=filename,
+            encoding=encoding,
+            errors=errors,
+            use_gzip=use_gzip,
+            owner=owner,
+            chmod=chmod,
+            umask=umask,
+            newline=newline,
+            terminator=terminator,
+            lock_file_directory=lock_file_directory,
+            lock_timeout=lock_timeout,
+            keep_file_open=keep_file_open,
         )
+        RotatingFileHandler.__init__(self, given.path, "a", maxBytes, backupCount, encoding, True, errors)
+        self._set_up(given, delay=delay)
 
+    def shouldRollover(self, record: logging.LogRecord | None) -> bool:
+        """Return whether ``record`` would begin a new file, by the rule of the running Python's own class.
 
-def _log_path(filename: "str | PathLike[str]") -> str:
-    """Return the absolute path of the log file itself, so that all names of it share one lock file."""
-    path = _absolute("filename", filename)
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
-    # Also where that does not exist yet, since the second process will find it.
-    if os.path.islink(path) and not is_special(path):
-        return os.path.realpath(path)
-    return path
+        Override it to roll over for reasons of your own; every record then takes the exclusive lock.
+        """
+        if self._is_special:
+            return False
+        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout):
+            if self._current_file([]) is None or self.stream is None or record is None:
+                return False
+            self.stream.seek(0, os.SEEK_END)
+            return bool(RotatingFileHandler.shouldRollover(self, record))
 
+    def _span(self, start: int) -> Span:
+        return _EVER
 
-def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:
-    folder, name = os.path.split(log_path)
-    name = f".__{name.removesuffix('.log')}"
-    if directory is None:
-        return os.path.join(folder, f"{name}.lock")
-    # Log files of one name from several folders may have their lock files in one place.
-    distinct = zlib.crc32(os.fsencode(os.path.realpath(folder)))
-    return os.path.join(_absolute("lock_file_directory", directory), f"{name}.{distinct:08x}.lock")
+    def _start(self, moment: float) -> int:
+        return 0
 
+    def _largest_size(self) -> int:
+        return self.maxBytes if self.backupCount > 0 else 0
 
-def _absolute(name: str, path: "str | PathLike[str]") -> str:
-    try:
-        return os.path.abspath(os.fsdecode(path))
-    except TypeError:
-        raise TypeError(f"{name} must be a path, not {path!r}") from None
+    def _late_path(self, moment: float) -> str | None:
+        return None
 
+    def _free_path(self, start: int) -> str:
+        self._backups().make_room()
+        return self._backups().path(1)
 
-def _codec(encoding: str | None, errors: str | None) -> str:
-    """Return the name of the codec that ``open`` would use."""
-    name = locale.getpreferredencoding(False) if encoding in (None, "locale") else encoding
-    try:
-        "".encode(name)
-    except LookupError:
-        raise ValueError(f"encoding={encoding!r} is unknown: use 'utf-8', or another text encoding") from None
-    except TypeError:
-        raise TypeError(f"encoding must be a string such as 'utf-8', not {encoding!r}") from None
-    try:
-        codecs.lookup_error(errors or "strict")
-    except LookupError:
-        raise ValueError(f"errors={errors!r} is unknown: use 'backslashreplace' or 'replace'") from None
-    return codecs.lookup(name).name
+    def _existing(self) -> list[str]:
+        return self._backups().existing()
 
+    def _surplus(self) -> list[str]:
+        return self._backups().surplus(self.backupCount) if self.backupCount > 0 else []
 
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 0:
-        raise ValueError(f"{name}={value} must not be negative; 0 keeps everything")
-
-
-def _check_seconds(name: str, value: float) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not value >= 0:
-        raise ValueError(f"{name}={value} must not be negative")
+    def _backups(self) -> NumberedBackups:
+        return NumberedBackups(self.baseFilename, self.rotation_filename)

@@ -2,7 +2,8 @@
 
 A `LockFile` is opened once per process and shared by all handlers of one log file in that process. A *shared*
 lock lets any number of processes append; an *exclusive* lock is held alone, to roll the file over. The first
-bytes of the lock file hold a `State`, by which a writer sees in one read that another process rolled over.
+bytes of the lock file hold a `State`, by which a writer sees in one read that another process rolled over. After
+them stands up to which size the log file has been granted to writers, where it has a largest size.
 
 The lock file is never removed: a process that still held a removed one would exclude nobody.
 """
@@ -15,7 +16,7 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import portalocker
@@ -24,16 +25,16 @@ from portalocker.exceptions import LockException
 if sys.platform == "win32":
 
     def _open(path: str) -> int:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY | os.O_NOINHERIT, 0o660)
+        return os.open(path, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT)
 
-    def _read(fd: int, size: int) -> bytes:
-        os.lseek(fd, 0, os.SEEK_SET)
+    def _read(fd: int, size: int, offset: int = 0) -> bytes:
+        os.lseek(fd, offset, os.SEEK_SET)
         content = os.read(fd, size)
         os.lseek(fd, 0, os.SEEK_SET)  # where portalocker locks and unlocks
         return content
 
-    def _write(fd: int, content: bytes) -> None:
-        os.lseek(fd, 0, os.SEEK_SET)
+    def _write(fd: int, content: bytes, offset: int = 0) -> None:
+        os.lseek(fd, offset, os.SEEK_SET)
         os.write(fd, content)
         os.lseek(fd, 0, os.SEEK_SET)
 
@@ -48,16 +49,16 @@ else:
 
     def _open(path: str) -> int:
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except PermissionError:
             # A worker that gave up its privileges may still read the lock file, and flock needs no more.
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-    def _read(fd: int, size: int) -> bytes:
-        return os.pread(fd, size, 0)
+    def _read(fd: int, size: int, offset: int = 0) -> bytes:
+        return os.pread(fd, size, offset)
 
-    def _write(fd: int, content: bytes) -> None:
-        os.pwrite(fd, content, 0)
+    def _write(fd: int, content: bytes, offset: int = 0) -> None:
+        os.pwrite(fd, content, offset)
 
     def _may_write(fd: int) -> bool:
         return bool(fcntl(fd, F_GETFL) & os.O_RDWR)
@@ -75,6 +76,7 @@ _STATE = struct.Struct(">4sQqQ")
 _MAGIC = b"CLF1"
 _CHECKSUM = struct.Struct(">I")
 STATE_SIZE = _STATE.size + _CHECKSUM.size
+_GRANTED = struct.Struct(">Q")
 
 
 class State(NamedTuple):
@@ -91,14 +93,14 @@ class State(NamedTuple):
     inode: int
 
     def to_bytes(self) -> bytes:
-        """Return the `STATE_SIZE` bytes that stand in the lock file."""
+        """Return the `STATE_SIZE` bytes that stand first in the lock file."""
         packed = _STATE.pack(_MAGIC, self.generation, self.start, self.inode)
         return packed + _CHECKSUM.pack(zlib.crc32(packed))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "State | None":
-        """Return the state that ``content`` holds, or None where it is lost, torn or somebody else's."""
-        packed, checksum = content[: _STATE.size], content[_STATE.size :]
+        """Return the state that ``content`` begins with, or None where it is lost, torn or somebody else's."""
+        packed, checksum = content[: _STATE.size], content[_STATE.size : STATE_SIZE]
         if checksum != _CHECKSUM.pack(zlib.crc32(packed)) or packed[:4] != _MAGIC:
             return None
         return cls(*_STATE.unpack(packed)[1:])
@@ -111,6 +113,7 @@ class LockFile:
     holds the lock already, `hold` neither waits nor releases anything.
 
     Attributes:
+        create: Creates the file at a path where there is none.
         mutex: Keeps the threads of this process apart; the handlers of one log file use it as their lock.
         fd: The descriptor, or -1 while the file is not open.
         held: Whether this process is inside a locked section.
@@ -118,6 +121,7 @@ class LockFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.create: Callable[[str], None] = _create
         self.mutex = threading.RLock()
         self.fd = -1
         self.held = False
@@ -126,6 +130,7 @@ class LockFile:
         self._is_read_only = False
         self._identity: tuple[int, int] | None = None
         self._pid = 0
+        _all.add(self)
 
     @classmethod
     def at(cls, path: str) -> "LockFile":
@@ -165,11 +170,24 @@ class LockFile:
         """Return the bytes of the state, fewer where there are none; call it while holding the lock."""
         return _read(self._opened(), STATE_SIZE)
 
-    def write(self, state: State) -> bytes:
-        """Publish ``state`` to all writers and return its bytes; call it while holding the exclusive lock."""
+    def write(self, state: State, granted: int) -> bytes:
+        """Publish ``state`` to all writers and return its bytes; call it while holding the exclusive lock.
+
+        What writers were granted of the file up to now is void, and they have to ask again, from the byte
+        ``granted`` on.
+        """
         content = state.to_bytes()
-        _write(self._opened(), content)
+        _write(self._opened(), content + _GRANTED.pack(granted))
         return content
+
+    def granted(self) -> int | None:
+        """Return up to which size the log file has been granted to writers; None where nothing says so."""
+        content = _read(self._opened(), _GRANTED.size, STATE_SIZE)
+        return _GRANTED.unpack(content)[0] if len(content) == _GRANTED.size else None
+
+    def grant(self, granted: int) -> None:
+        """Grant the log file up to that size; call it while holding the exclusive lock."""
+        _write(self._opened(), _GRANTED.pack(granted), STATE_SIZE)
 
     def is_writable(self) -> bool:
         """Return whether `write` can be expected to work; whoever may only read the file can still lock it.
@@ -244,6 +262,7 @@ class LockFile:
                 fd = _open(self.path)
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                self.create(self.path)
                 fd = _open(self.path)
             # In this order: an interrupt in between must not leave a descriptor that `close` takes for another's.
             self._identity = _identity(fd)
@@ -269,6 +288,12 @@ def _identity(fd: int) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _create(path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
+
+
+_all: "weakref.WeakSet[LockFile]" = weakref.WeakSet()
 _registry: "weakref.WeakValueDictionary[str, LockFile]" = weakref.WeakValueDictionary()
 _registry_lock = threading.Lock()
 
@@ -277,7 +302,7 @@ def _let_go_in_child() -> None:
     """Give up what the parent holds: a flock belongs to the descriptor that both share after a fork."""
     global _registry_lock
     _registry_lock = threading.Lock()
-    for lock_file in list(_registry.values()):
+    for lock_file in list(_all):
         lock_file.mutex._at_fork_reinit()  # type: ignore[attr-defined]  # logging does the same to every handler
         lock_file.held = False
         lock_file.close()

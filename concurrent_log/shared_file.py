@@ -7,6 +7,7 @@ the lock file that nobody rolled over, and appends the record with one ``write``
 
 import contextlib
 import errno
+import functools
 import io
 import logging
 import os
@@ -17,9 +18,12 @@ from logging.handlers import BaseRotatingHandler
 from typing import Any, NamedTuple
 
 from concurrent_log.appending import FLAGS, PAGE, close_torn_record, cut, is_atomic
+from concurrent_log.arguments import FileArguments
 from concurrent_log.asctime import AsctimeCache
 from concurrent_log.lock import STATE_SIZE, LockFile, State
-from concurrent_log.streams import check_writable, create_like, is_special, mode_of, raw_file, status_of
+from concurrent_log.members import append_member
+from concurrent_log.ownership import Ownership, create, create_lock_file, of_status
+from concurrent_log.streams import check_writable, is_special, raw_file, status_of
 
 if sys.platform == "win32":
     # Every record takes the exclusive lock there, and what the straight path calls does not exist.
@@ -42,10 +46,11 @@ else:
     _CAN_RENAME_OPEN_FILES = True
     _SHARED_AT_ONCE = LOCK_SH | LOCK_NB
 
-_TRANSLATES_NEWLINES = os.linesep != "\n"
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 _LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
+_SHARES = 8  # a handler is granted this part of what a file of limited size has left
+_UNLIMITED = float("inf")
 
 
 class Span(NamedTuple):
@@ -81,33 +86,42 @@ _NO_VIEW = _View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", l
 class SharedFileHandler(BaseRotatingHandler):
     """The part that all handlers of this package share; not of use on its own.
 
-    A subclass says which records the current file takes (`_span`), where a new file begins (`_start`), how a
-    rollover moves the file aside (`_move_aside`) and where a record that is too late for the current file goes
-    (`_late_path`).
+    A subclass says which records the current file takes (`_span`), where a new file begins (`_start`), how large
+    a file may become (`_largest_size`), how a rollover moves the file aside (`_move_aside`) and where a record that
+    is too late for the current file goes (`_late_path`).
     """
 
     _view = _NO_VIEW
+    _ownership = Ownership()
 
-    def _share(self, *, lock_path: str, lock_timeout: float, keep_file_open: bool | None, codec: str) -> None:
-        """Set up what `emit` needs; call it when the standard ``__init__`` is done."""
-        self._codec = codec
-        self._byte_order_mark = "".encode(codec)
+    def _set_up(self, given: FileArguments, *, delay: bool) -> None:
+        """Set up what `emit` needs, and open the file; call it when the standard ``__init__`` is done."""
+        self.delay = delay
+        self.terminator = given.terminator
+        self._codec = given.codec
+        self._byte_order_mark = "".encode(given.codec)
         self._encoding_errors = self.errors or "strict"
-        self._lock_path = lock_path
-        self._lock_timeout = lock_timeout
-        self._keep_file_open = keep_file_open
+        self._line_end = given.line_end
+        self._ownership = given.ownership
+        self._lock_path = given.lock_path
+        self._lock_timeout = given.lock_timeout
+        self._keep_file_open = given.keep_file_open
         self._is_special = False
         self._attach()
+        self._begin()
 
     def _attach(self) -> None:
         """Take part in the writing; what this sets belongs to one process."""
         self._lock_file = LockFile.at(self._lock_path)
+        self._lock_file.create = functools.partial(create_lock_file, self.baseFilename, self._ownership)
         # All handlers of one log file in this process wait in one line, and logging renews this lock after a fork.
         self.lock = self._lock_file.mutex
         self._pid = os.getpid()
         self._asctime = AsctimeCache()
         self._reported: dict[str, set[tuple[object, ...]]] = {}
         self._view = _NO_VIEW
+        self._room: float = _UNLIMITED
+        self._grant: tuple[bytes, int] | None = None
         self._after_rollover = False
         self._is_inherited = False
         self._rollover_is_wanted = False
@@ -145,6 +159,10 @@ class SharedFileHandler(BaseRotatingHandler):
         """Return the ``start`` of a new file whose first record was created at ``moment``."""
         raise NotImplementedError
 
+    def _largest_size(self) -> int:
+        """Return how many bytes no file may reach, but by a single record; 0 where there is no limit."""
+        raise NotImplementedError
+
     def _move_aside(self, start: int) -> None:
         """Move the log file to the backup of the records since ``start``; the exclusive lock is held."""
         raise NotImplementedError
@@ -153,8 +171,11 @@ class SharedFileHandler(BaseRotatingHandler):
         """Return the file for a record created at ``moment``, before the current file; None: the current one."""
         raise NotImplementedError
 
-    def _tidy(self) -> list[Exception]:
-        """Do what follows a rollover and needs no lock, and return what failed."""
+    def _tidy(self, report: Callable[[list[Exception]], None]) -> list[Exception]:
+        """Do what follows a rollover and needs no lock, and return what failed.
+
+        What takes longer may be done in a thread, which calls ``report`` in the end.
+        """
         raise NotImplementedError
 
     # The straight path.
@@ -181,13 +202,7 @@ class SharedFileHandler(BaseRotatingHandler):
         call from several threads; it takes the handler's lock.
         """
         try:
-            text = self.format(record) + self.terminator
-            if _TRANSLATES_NEWLINES:
-                text = text.replace("\n", os.linesep)
-            try:
-                data = text.encode(self._codec, self._encoding_errors)
-            except UnicodeEncodeError:
-                data = text.encode(self._codec, "backslashreplace")
+            data = self._encoded(record)
             opens, closes, since, until, expires, stream, pid, state, write, tell = self._view
             lock_file = self._lock_file
             if (
@@ -200,7 +215,9 @@ class SharedFileHandler(BaseRotatingHandler):
                 try:
                     lock_file.held = True
                     _flock(lock_file.fd, _SHARED_AT_ONCE)
-                    if _pread(lock_file.fd, STATE_SIZE, 0) == state:
+                    room = self._room - len(data)
+                    if room >= 0 and _pread(lock_file.fd, STATE_SIZE, 0) == state:
+                        self._room = room
                         written = write(data) or 0
                         end = tell()
                 except (OSError, ValueError) as error:
@@ -226,6 +243,15 @@ class SharedFileHandler(BaseRotatingHandler):
             raise
         except Exception:
             self.handleError(record)
+
+    def _encoded(self, record: logging.LogRecord) -> bytes:
+        text = self.format(record) + self.terminator
+        if self._line_end != "\n":
+            text = text.replace("\n", self._line_end)
+        try:
+            return text.encode(self._codec, self._encoding_errors)
+        except UnicodeEncodeError:
+            return text.encode(self._codec, "backslashreplace")
 
     # Everything else.
 
@@ -256,8 +282,10 @@ class SharedFileHandler(BaseRotatingHandler):
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
         if torn is None and self._may_share():
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-                span = self._try_to_look(record, [], alone=False) if problem is None else None
+                found: list[Exception] = []
+                span = self._try_to_look(record, data, found, alone=False) if problem is None else None
                 if span is not None:
+                    problems += found
                     torn = self._write(record, data, span, problems)
                     if torn is None:
                         return
@@ -280,25 +308,30 @@ class SharedFileHandler(BaseRotatingHandler):
         if problem is None:
             if torn is not None:
                 self._cut(torn)
-            span = self._try_to_look(record, problems, alone=True)
+            span = self._try_to_look(record, data, problems, alone=True)
         else:
             problems.append(problem)
             self._current_file(problems)
             span = None
         torn = self._write(record, data, span or _ANY, problems)
         if torn is not None:
-            self._cut(torn)
+            if problem is None:
+                self._cut(torn)
+            else:
+                self._close_torn_record(torn.end, b"")  # others may be appending behind it
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
 
-    def _try_to_look(self, record: logging.LogRecord, problems: list[Exception], *, alone: bool) -> Span | None:
+    def _try_to_look(
+        self, record: logging.LogRecord, data: bytes, problems: list[Exception], *, alone: bool
+    ) -> Span | None:
         """Look; what fails on the way is no reason to lose the record."""
         try:
-            return self._look(record, problems, alone=alone)
+            return self._look(record, data, problems, alone=alone)
         except Exception as error:
             problems.append(error)
             return None
 
-    def _look(self, record: logging.LogRecord, problems: list[Exception], *, alone: bool) -> Span | None:
+    def _look(self, record: logging.LogRecord, data: bytes, problems: list[Exception], *, alone: bool) -> Span | None:
         """Bring what this handler knows up to date, and return which records the current file takes.
 
         Changes nothing for others, and returns None where that would be necessary, unless called ``alone``: with
@@ -321,18 +354,53 @@ class SharedFileHandler(BaseRotatingHandler):
                 start = max(start, state.start)  # a late record opens no earlier period again
             state, content = self._publish(start, found)
         span = self._span(state.start)
-        due = self._rollover_is_wanted or self._is_due(record, moment, span)
+        late_path = self._late_path(record.created) if 0 <= record.created < span.start else None
+        if late_path is not None:
+            return span if alone or not late_path.endswith(".gz") else None
+        due = self._rollover_is_wanted or self._is_due(record, moment, span, found, len(data))
         if due and alone:
             moved = self._roll_over_for(record, found, problems)
             previous, found = found, self._current_file(problems) or found
             # What failed may have failed after the file was moved aside: then this one is new all the same.
             if moved or not os.path.samestat(previous, found):
-                state, content = self._publish(self._start(moment), found)
+                state, content = self._publish(max(state.start, self._start(moment)), found)
                 span, due = self._span(state.start), False
-        elif due:
+        elif due or not (alone or self._has_room(content, len(data))):
             return None
+        if alone:
+            content = self._reserve(state, content, found, len(data))
+        self._room -= len(data)
         self._remember(content, Span(span.start, float("inf")) if due else span, moment, now)
         return span
+
+    def _has_room(self, content: bytes, size: int) -> bool:
+        """Return whether this handler was granted ``size`` more bytes of the file that ``content`` is the state of."""
+        if not self._largest_size():
+            self._room = _UNLIMITED
+            return True
+        return self._grant == (content, self._pid) and self._room >= size
+
+    def _reserve(self, state: State, content: bytes, found: os.stat_result, size: int) -> bytes:
+        """Have ``size`` bytes granted, and some for records to come, and return the bytes of the state.
+
+        Each handler appends what it was granted without asking how large the file has become, since the sum of
+        what all were granted stays below the limit. When that sum reaches it, what others have not used is taken
+        back, with a new state that makes them ask again.
+        """
+        limit = self._largest_size()
+        if not limit or self._is_full(found, size):
+            # In the second case a rollover failed: everybody goes on in this file, and tries again in a second.
+            self._grant, self._room = None, _UNLIMITED
+            return content
+        granted = self._lock_file.granted()
+        if granted is None or granted + size >= limit:
+            granted = found.st_size
+            _, content = self._publish(state.start, found)
+        granted = max(granted, found.st_size)
+        share = max(size, (limit - 1 - granted) // _SHARES) if self._may_share() else size
+        self._lock_file.grant(granted + share)
+        self._grant, self._room = (content, self._pid), share
+        return content
 
     def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
         """Begin a new file, and return whether that worked; an empty file is as good as a new one."""
@@ -356,7 +424,7 @@ class SharedFileHandler(BaseRotatingHandler):
             if not _CAN_RENAME_OPEN_FILES and previous is not None:
                 previous.close()
             self._move_aside(self._state_start(found))
-            create_like(self.baseFilename, found)
+            self._create_like(found)
             self.stream = self._open()
         except BaseException:
             # Whatever failed, records go on into the file we have, if it still has a name.
@@ -387,16 +455,21 @@ class SharedFileHandler(BaseRotatingHandler):
         is_older = found.st_mtime + _COARSE_CLOCK < state.start <= found.st_ctime
         return not (is_older and found.st_size)
 
-    def _is_due(self, record: logging.LogRecord, moment: float, span: Span) -> bool:
+    def _is_due(self, record: logging.LogRecord, moment: float, span: Span, found: os.stat_result, size: int) -> bool:
+        """Return whether a new file begins with ``record``, of ``size`` bytes, which was created at ``moment``."""
         if self._overrides("shouldRollover"):
             return bool(self.shouldRollover(record))
-        return moment >= span.end
+        return moment >= span.end or self._is_full(found, size)
+
+    def _is_full(self, found: os.stat_result, size: int) -> bool:
+        """Return whether ``size`` more bytes are too many; a record that is too large alone has a file of its own."""
+        return found.st_size > 0 and 0 < self._largest_size() <= found.st_size + size
 
     def _publish(self, start: int, found: os.stat_result) -> tuple[State, bytes]:
         before = State.from_bytes(self._lock_file.read())
         generation = before.generation + 1 if before else time.time_ns()
         state = State(generation % 2**64, start, found.st_ino)
-        return state, self._lock_file.write(state)
+        return state, self._lock_file.write(state, found.st_size)
 
     def _remember(self, content: bytes, span: Span, moment: float, now: float) -> None:
         if not self._may_share() or self._overrides("shouldRollover"):
@@ -428,7 +501,7 @@ class SharedFileHandler(BaseRotatingHandler):
         if found is not None and self._pid == os.getpid():
             with contextlib.suppress(OSError):
                 if os.path.samestat(found, os.stat(self.baseFilename)):
-                    return found
+                    return self._claimed(found, problems)
         try:
             fresh = self._open_in_folder(found)
         except OSError as error:
@@ -438,20 +511,38 @@ class SharedFileHandler(BaseRotatingHandler):
             self._is_inherited = self._is_inherited or self._pid != os.getpid()
             self._pid = os.getpid()
             return found
+        found = os.fstat(fresh.fileno())
         self._close_stream()
         self.stream = fresh
         self._is_inherited = False
         self._pid = os.getpid()
-        return status_of(fresh)
+        return self._claimed(found, problems)
+
+    def _claimed(self, found: os.stat_result, problems: list[Exception]) -> os.stat_result:
+        """Give the open file the mode and owner that the handler's arguments ask for; return its status, ``found``."""
+        if self.stream is not None and self._ownership.missing(found):
+            with contextlib.suppress(ValueError):  # closed by a signal handler
+                problems += self._ownership.claim(self.stream.fileno())
+        return found
 
     def _open_in_folder(self, previous: os.stat_result | None) -> Any:
         try:
             if previous is not None:
-                create_like(self.baseFilename, previous)  # if somebody removed it
+                self._create_like(previous)  # if somebody removed it
             return self._open()
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
             return self._open()
+
+    def _open(self) -> Any:
+        """Open the log file, and create it with the mode and owner that it is to have; return the stream."""
+        if self._ownership != Ownership() and not os.path.lexists(self.baseFilename):
+            create(self.baseFilename, self._ownership)
+        return super()._open()
+
+    def _create_like(self, previous: os.stat_result) -> None:
+        """Create the log file like the one before, but for what the handler's arguments say of its mode and owner."""
+        create(self.baseFilename, self._ownership.instead_of(of_status(previous)))
 
     def _close_stream(self) -> None:
         stream, self.stream = self.stream, None
@@ -510,7 +601,12 @@ class SharedFileHandler(BaseRotatingHandler):
             path = self._late_path(record.created)
             if path is None:
                 return False
-            fd = os.open(path, FLAGS | os.O_CREAT, mode_of(self.stream))
+            if path.endswith(".gz"):
+                append_member(path, data[len(self._byte_order_mark) :])
+                return True
+            found = status_of(self.stream)
+            create(path, self._ownership if found is None else of_status(found))
+            fd = os.open(path, FLAGS)
         except Exception as error:
             problems.append(error)
             return False
@@ -527,6 +623,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _append_nested(self, data: bytes) -> None:
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
+        self._room -= len(data)
         fd = os.open(self.baseFilename, FLAGS | os.O_CREAT, 0o666)
         try:
             data = self._marked(data, fd)
@@ -570,7 +667,8 @@ class SharedFileHandler(BaseRotatingHandler):
             cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
 
     def _end_of_record(self) -> bytes:
-        return self.terminator.encode(self._codec, "backslashreplace")[len(self._byte_order_mark) :]
+        end = self.terminator.replace("\n", self._line_end)
+        return end.encode(self._codec, "backslashreplace")[len(self._byte_order_mark) :]
 
     # What went wrong.
 
@@ -587,7 +685,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _tidy_up(self, record: logging.LogRecord) -> None:
         try:
-            problems = self._tidy()
+            problems = self._tidy(functools.partial(self._report, "compress", record))
         except Exception as error:
             problems = [error]
         self._report("tidy", record, problems)
@@ -612,7 +710,9 @@ class SharedFileHandler(BaseRotatingHandler):
                 return False
             now = time.time()
             moment = min(_created(record, now), now) if record else now
-            return moment >= self._span(self._state_start(found)).end
+            if moment >= self._span(self._state_start(found)).end:
+                return True
+            return self._is_full(found, len(self._encoded(record)) if record else 0)
 
     def doRollover(self) -> None:
         """Roll over now: move the log file to the backup of its period and begin a new one.
@@ -631,12 +731,14 @@ class SharedFileHandler(BaseRotatingHandler):
                 raise problem
             found = None if self._is_special else self._current_file(problems)
             if found is not None and found.st_size:
+                start = self._state_start(found)
                 self._roll_over(found)
                 found = self._current_file(problems) or found
-                self._publish(self._start(time.time()), found)
+                self._publish(max(start, self._start(time.time())), found)
         if self._after_rollover and not self._lock_file.held:
             self._after_rollover = False
-            problems += self._tidy()
+            asked = logging.makeLogRecord({"msg": "doRollover of %s", "args": (self.baseFilename,)})
+            problems += self._tidy(functools.partial(self._report, "compress", asked))
         if problems:
             raise problems[0]
 
@@ -662,10 +764,13 @@ _OF_ONE_PROCESS = frozenset(
         "lock",
         "stream",
         "_lock_file",
+        "_compressor",
         "_pid",
         "_asctime",
         "_reported",
         "_view",
+        "_room",
+        "_grant",
         "_after_rollover",
         "_is_inherited",
         "_rollover_is_wanted",

@@ -5,7 +5,6 @@ import errno
 import io
 import os
 import stat
-import sys
 from typing import Any
 
 from concurrent_log.appending import FLAGS
@@ -37,23 +36,6 @@ def check_writable(path: str) -> None:
         folder = os.path.dirname(path)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder) from None
-
-
-def create_like(path: str, model: os.stat_result) -> None:
-    """Create the file ``path`` with the mode and owner of ``model``, as far as this process may."""
-    try:
-        fd = os.open(path, FLAGS | os.O_CREAT | os.O_EXCL, stat.S_IMODE(model.st_mode))
-    except FileExistsError:
-        return
-    try:
-        if sys.platform != "win32":
-            with contextlib.suppress(PermissionError):
-                os.fchown(fd, -1, model.st_gid)
-            with contextlib.suppress(PermissionError):
-                os.fchown(fd, model.st_uid, -1)
-            os.fchmod(fd, stat.S_IMODE(model.st_mode))
-    finally:
-        os.close(fd)
 
 
 def raw_file(stream: Any) -> io.FileIO | None:

@@ -13,7 +13,7 @@ import portalocker
 import pytest
 from logs import HOUR, TEN, Watched, write
 
-from concurrent_log import handlers
+from concurrent_log import rolling
 
 # Every call by which the careful path reaches the kernel, but for the write of the record itself.
 _NAMES = ["open", "close", "stat", "lstat", "fstat", "rename", "remove", "listdir", "makedirs"]
@@ -52,7 +52,7 @@ def watched_calls(calls: Calls, handler: Watched) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in _NAMES:
             patch.setattr(os, name, calls.through(name, getattr(os, name)))
-        patch.setattr(handlers, "move", calls.through("move", handlers.move))
+        patch.setattr(rolling, "move", calls.through("move", rolling.move))
         patch.setattr(handler, "_builtin_open", calls.through("open stream", io.open), raising=False)
         patch.setattr(portalocker, "lock", calls.through("lock", portalocker.lock))
         patch.setattr(portalocker, "unlock", calls.through("unlock", portalocker.unlock))

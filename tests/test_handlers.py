@@ -32,7 +32,7 @@ import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 import concurrent_log
-from concurrent_log import ConcurrentTimedRotatingFileHandler, appending, backups, handlers, shared_file
+from concurrent_log import ConcurrentTimedRotatingFileHandler, appending, moving, rolling, shared_file
 from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
@@ -309,17 +309,17 @@ def test_backup_that_appears_at_the_last_moment_is_not_overwritten(
 ) -> None:
     """P3: where the lock file was removed, two processes may roll over at once; neither replaces the other's backup."""
     if not has_renameat2:
-        monkeypatch.setattr(backups, "_renameat2", lambda: None)
+        monkeypatch.setattr(moving, "_renameat2", lambda: None)
     handler = make()
     write(handler, "ten", TEN)
-    move = handlers.move
+    move = rolling.move
 
     def too_late(source: str, destination: str) -> None:
-        monkeypatch.setattr(handlers, "move", move)
+        monkeypatch.setattr(rolling, "move", move)
         pathlib.Path(destination).write_text("another process's\n")
         move(source, destination)
 
-    monkeypatch.setattr(handlers, "move", too_late)
+    monkeypatch.setattr(rolling, "move", too_late)
     write(handler, "eleven", TEN + HOUR)
 
     assert files(tmp_path) == {
@@ -449,14 +449,14 @@ def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
     """P4: reported once, not with every record; when the cause is gone, the file rolls over (HAZARDS 1.11, 3.C7)."""
     handler = make()
     write(handler, "ten", TEN)
-    move = handlers.move
-    monkeypatch.setattr(handlers, "move", lambda *names: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    move = rolling.move
+    monkeypatch.setattr(rolling, "move", lambda *names: (_ for _ in ()).throw(PermissionError(13, "denied")))
     for second in range(20):
         write(handler, f"eleven {second}", TEN + HOUR + second)
     assert len(lines(tmp_path / "app.log")) == 21
     assert [type(error) for error in handler.problems] == [PermissionError]
 
-    monkeypatch.setattr(handlers, "move", move)
+    monkeypatch.setattr(rolling, "move", move)
     write(handler, "twelve", TEN + 2 * HOUR)
 
     assert files(tmp_path)["app.log"] == ["twelve"]
@@ -1519,5 +1519,5 @@ def test_bad_argument_is_refused_at_once(
 
 def test_public_names_are_these() -> None:
     """A name is added or removed on purpose."""
-    assert concurrent_log.__all__ == ["ConcurrentTimedRotatingFileHandler"]
+    assert concurrent_log.__all__ == ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"]
     assert logging.handlers.ConcurrentTimedRotatingFileHandler is ConcurrentTimedRotatingFileHandler  # type: ignore[attr-defined]

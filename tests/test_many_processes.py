@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-from concurrent_log import ConcurrentTimedRotatingFileHandler, handlers
+from concurrent_log import ConcurrentTimedRotatingFileHandler, rolling
 from concurrent_log.lock import LockFile
 from concurrent_log.schedule import Schedule
 from concurrent_log.stress import sequence
@@ -447,7 +447,7 @@ class TestFromOutside:
             writers.start().join()
             move(*paths)
 
-        monkeypatch.setattr(handlers, "move", functools.partial(interfere, handlers.move))
+        monkeypatch.setattr(rolling, "move", functools.partial(interfere, rolling.move))
         with contextlib.closing(writers.make()) as handler:
             for created in (hour - 3601, hour - 3600):
                 handler.handle(logging.makeLogRecord({"msg": "first", "created": created}))

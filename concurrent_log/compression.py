@@ -1,0 +1,163 @@
+"""Compressing backups: after the rollover, without the lock, by one process, in a thread that keeps nobody waiting.
+
+A backup is compressed into a temporary file. Only the last step takes the exclusive lock: it adds what came late,
+gives the temporary file its name and takes the plain one away. Who is killed leaves a plain backup, which the next
+rollover finds. Killed within the last step, he leaves it both plain and compressed; that, too, is put in order then.
+"""
+
+import contextlib
+import gzip
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from concurrent_log.backups import is_compressed
+from concurrent_log.lock import LockFile, State
+from concurrent_log.moving import move
+from concurrent_log.ownership import create, of_status
+
+_CHUNK = 1 << 20
+_LEVEL = 6  # that of gzip(1); 9 takes three times as long for one per cent less
+
+Report = Callable[[list[Exception]], None]
+
+
+class Compressor:
+    """Compresses the backups of one log file.
+
+    Args:
+        lock_path: The lock file of the log file.
+        lock_timeout: Seconds to wait for it.
+    """
+
+    def __init__(self, lock_path: str, lock_timeout: float) -> None:
+        # Not the lock file that the handlers have in common: a daemon thread may end in the middle, with the mutex.
+        self._lock_file = LockFile(lock_path)
+        self._name = f"{os.path.basename(lock_path).removesuffix('.lock')}.gz"
+        self._turn = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
+        self._lock_timeout = lock_timeout
+
+    def start(self, backups: Callable[[], list[str]], report: Report) -> None:
+        """Compress all plain ones of the paths that ``backups`` returns, in a daemon thread.
+
+        In the end the thread calls ``report`` with all that went wrong.
+        """
+        thread = threading.Thread(target=self._work, args=(backups, report), name="concurrent-log-gzip", daemon=True)
+        # No thread can be started while the interpreter exits: the next rollover finds what is left.
+        with contextlib.suppress(RuntimeError):
+            thread.start()
+
+    def _work(self, backups: Callable[[], list[str]], report: Report) -> None:
+        problems: dict[str, Exception] = {}
+        # Once more after each turn: who rolled over meanwhile saw that somebody is at work, and left it at that.
+        while waiting := self._waiting(backups, problems):
+            with self._take_turn() as is_ours:
+                if not is_ours:
+                    return
+                for path in waiting:
+                    try:
+                        self._compress(path, backups)
+                    except FileNotFoundError:
+                        pass  # outlived retention meanwhile, or was given another number: look again
+                    except Exception as error:
+                        problems[path] = error
+        report(list(problems.values()))
+
+    def _waiting(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> list[str]:
+        """Return the backups that are to be compressed, oldest first, without those for which that failed."""
+        paths = (path for path in backups() if not is_compressed(path) and path not in problems)
+        return [path for path in paths if os.path.isfile(path)]
+
+    @contextlib.contextmanager
+    def _take_turn(self) -> Iterator[bool]:
+        """Keep other threads and processes from compressing; yield False where one of them is at work."""
+        if not self._turn.mutex.acquire(blocking=False):
+            yield False
+            return
+        try:
+            with self._turn.hold(exclusive=True, timeout=0) as problem:
+                yield problem is None
+        finally:
+            self._turn.close()
+            self._lock_file.close()
+            self._turn.mutex.release()
+
+    def _compress(self, path: str, backups: Callable[[], list[str]]) -> None:
+        temporary = os.path.join(os.path.dirname(path), self._name)
+        discarded = f"{temporary}.old"
+        for left_by_a_killed_process in (temporary, discarded):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(left_by_a_killed_process)
+        with open(path, "rb") as plain:
+            is_done = _is_packed(path, plain)
+            if not is_done:
+                self._pack(plain, temporary)
+            with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+                if problem is not None:
+                    raise problem
+                path = _path_now(plain, path, backups)
+                self._finish(plain, path, temporary, is_done)
+                os.rename(path, discarded)
+        os.remove(discarded)  # without the lock, since it takes its time for a large file
+
+    def _pack(self, plain: BinaryIO, temporary: str) -> None:
+        """Compress ``plain`` into the file ``temporary``, with its mode, owner and times."""
+        found = os.fstat(plain.fileno())
+        create(temporary, of_status(found))
+        with open(temporary, "r+b") as file:
+            _add(plain, file, found.st_mtime)
+            file.flush()
+            os.fsync(file.fileno())  # What has been on the disk for long must not be lost now by a power failure.
+
+    def _finish(self, plain: BinaryIO, path: str, temporary: str, is_done: bool) -> None:
+        """Add what came late, and let ``temporary`` be the backup; the exclusive lock is held."""
+        found = os.fstat(plain.fileno())
+        if plain.tell() < found.st_size:
+            if is_done:
+                raise FileExistsError(f"{path} has grown although it was compressed already")
+            with open(temporary, "r+b") as file:
+                file.seek(0, os.SEEK_END)
+                _add(plain, file, found.st_mtime)
+        self._tell_others()
+        if not is_done:
+            os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
+            move(temporary, f"{path}.gz")
+
+    def _tell_others(self) -> None:
+        """Change the state, so that nobody relies on the plain backup that he saw."""
+        state = State.from_bytes(self._lock_file.read())
+        if state is not None:
+            self._lock_file.write(state._replace(generation=(state.generation + 1) % 2**64), 0)
+
+
+def _add(plain: BinaryIO, file: BinaryIO, time: float) -> None:
+    """Append the rest of ``plain`` to ``file``, as one member."""
+    with gzip.GzipFile("", "wb", _LEVEL, file, time) as packed:
+        shutil.copyfileobj(plain, packed, _CHUNK)
+
+
+def _path_now(plain: BinaryIO, path: str, backups: Callable[[], list[str]]) -> str:
+    """Return where the open backup stands by now: a rollover by size gives it another number."""
+    found = os.fstat(plain.fileno())
+    for candidate in (path, *backups()):
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(candidate), found):
+                return candidate
+    raise FileNotFoundError(path)
+
+
+def _is_packed(path: str, plain: BinaryIO) -> bool:
+    """Return whether all of ``plain`` has been compressed already; afterwards it is read up to there.
+
+    Raises:
+        FileExistsError: There is a compressed backup of this name, with something else in it.
+    """
+    if not os.path.lexists(f"{path}.gz"):
+        return False
+    with gzip.open(f"{path}.gz") as packed:
+        while chunk := plain.read(_CHUNK):
+            if packed.read(len(chunk)) != chunk:
+                raise FileExistsError(f"{path}.gz exists, and is not {path}; remove or rename one of them")
+    return True
