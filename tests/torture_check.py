@@ -4,6 +4,7 @@ import functools
 import gzip
 import pathlib
 import re
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from concurrent_log.stress.tally import period_names
 _SUFFIXES = {"S": "%Y-%m-%d_%H-%M-%S", "M": "%Y-%m-%d_%H-%M", "H": "%Y-%m-%d_%H", "midnight": "%Y-%m-%d"}
 _TIMED = re.compile(r"app\.log\.(?P<period>\d{4}-\d\d-\d\d[\d_-]*)(?:\.(?P<number>\d{4,}))?(?:\.gz)?")
 _SIZED = re.compile(r"app\.log\.(?P<number>[1-9]\d*)(?:\.gz)?")
+_LOCK_FILES = (".__app.lock", ".__app.gz.lock")
 _EXAMPLES = 5
 
 
@@ -78,9 +80,10 @@ class _Check:
         self._check_torn()
         self._check_reports()
         self._check_retention()
+        self._check_files()
         for wrong, examples in self._wrong.items():
-            shown = "; ".join(examples[:_EXAMPLES])
-            self._problems.append(f"{len(examples)} {wrong}: {shown}")
+            if examples:
+                self._problems.append(f"{len(examples)} {wrong}: {'; '.join(examples[:_EXAMPLES])}")
         return Findings(self._problems, sum(map(len, self._where.values())), len(self._places))
 
     @functools.cached_property
@@ -91,7 +94,7 @@ class _Check:
             place = self._place(path.name)
             if place is not None:
                 places[path] = place
-            elif path.name != ".__app.lock":
+            elif path.name not in _LOCK_FILES:
                 self._wrong["stray files"].append(path.name)
         return places
 
@@ -107,7 +110,8 @@ class _Check:
     def _read(self, path: pathlib.Path, place: Place | None) -> None:
         """Read one file; ``place`` is None for one that was taken away."""
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        self._check_size(path, content)
+        if place is not None:
+            self._check_size(path, content, place)
         in_file: dict[Source, int] = {}
         periods: Counter[str] = Counter()
         for line in self._lines(path.name, content):
@@ -138,12 +142,19 @@ class _Check:
             self._wrong["records twice"].append(f"{_name(entry)} in {known} and {name}")
         self._where[entry.source][entry.number] = name
 
-    def _check_size(self, path: pathlib.Path, content: bytes) -> None:
+    def _check_size(self, path: pathlib.Path, content: bytes, place: Place) -> None:
         largest = self._plan.options.get("maxBytes", 0)
-        if largest and len(content) > largest and self._plan.checks(Check.SIZE) and path.parent == self._outcome.folder:
-            records = len(list(self._lines(path.name, content)))
-            if records > 1:
-                self._wrong["files too large"].append(f"{path.name}: {len(content)} bytes, {records} records")
+        if not largest or len(content) <= largest or not self._plan.checks(Check.SIZE):
+            return
+        options = self._plan.options
+        records = content.decode(options["encoding"], "replace").count(options["terminator"])
+        if records > 1 and not self._takes_late_records(place):
+            self._wrong["files too large"].append(f"{path.name}: {len(content)} bytes, {records} records")
+
+    def _takes_late_records(self, place: Place) -> bool:
+        """Return whether that is the last backup of its period: late records join it, whatever its size."""
+        of_period = [other.number for other in self._places.values() if other.period == place.period]
+        return self._timed and not place.is_current and place.number == max(of_period)
 
     def _check_order(self, entry: Entry, name: str) -> None:
         last, there = self._last.get(entry.source, (-1, ""))
@@ -208,8 +219,6 @@ class _Check:
 
     def _wrong_numbers(self, what: str, source: Source, numbers: list[int]) -> None:
         self._wrong[what] += [f"writer {source.writer} thread {source.thread} record {number}" for number in numbers]
-        if not self._wrong[what]:
-            del self._wrong[what]
 
     def _check_torn(self) -> None:
         reported = sum(line.startswith("reported ENOSPC ") for line in self._outcome.reports())
@@ -238,6 +247,18 @@ class _Check:
         found = sum(map(len, self._where.values()))
         if len(backups) > keep or (found < logged and len(backups) < keep):
             self._wrong["backups, wrongly kept or deleted"] += map(str, sorted(backups, key=str))
+
+    def _check_files(self) -> None:
+        """Backups are compressed where they are to be, numbered without a hole, and have the mode that they should."""
+        backups = {path.name: place for path, place in self._places.items() if not place.is_current}
+        if self._plan.options.get("use_gzip"):
+            self._wrong["backups not compressed"] += [name for name in backups if not name.endswith(".gz")]
+        if not self._timed:
+            holes = set(range(1, len(backups) + 1)) - {-place.number for place in backups.values()}
+            self._wrong["numbers without a backup"] += map(str, sorted(holes))
+        if mode := self._plan.options.get("chmod"):
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self._places}
+            self._wrong["files of another mode"] += [f"{name}: {had:o}" for name, had in modes.items() if had != mode]
 
     def _is_checked(self, check: Check, entry: Entry) -> bool:
         strikes = {0: Fault.INTERRUPT, self._plan.threads: Fault.SIGNAL}

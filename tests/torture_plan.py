@@ -68,8 +68,8 @@ EXCUSES = {
     Fault.SHORT_STOP: Excuse(),
     # Past lock_timeout records join the current file without the lock, whatever its period and its size.
     Fault.LONG_STOP: Excuse(frozenset(Check), reports=frozenset({"TimeoutError"})),
-    # A record that was created before the step and written after it is from the future, or from long ago.
-    Fault.CLOCK_STEP: Excuse(frozenset({Check.PLACE, Check.ORDER})),
+    # What was created before the step and is written after it is from the future, or a late record of any size.
+    Fault.CLOCK_STEP: Excuse(frozenset(Check)),
     # A rollover that fails leaves the record in the current file.
     Fault.FULL_DISK: Excuse(frozenset(Check), torn=True, reports=frozenset({"ENOSPC"}), loses=True),
     # For a second, two processes may hold two different lock files.
@@ -80,7 +80,10 @@ EXCUSES = {
     Fault.FORK: Excuse(),
     # An error that the handler reports may have cost the record, or the rollover before it, which is tried again.
     Fault.INTERRUPT: Excuse(
-        struck=frozenset({Check.PLACE, Check.ORDER}), reports=frozenset({"AsyncError"}), loses=True
+        frozenset({Check.SIZE}),
+        struck=frozenset({Check.PLACE, Check.ORDER}),
+        reports=frozenset({"AsyncError"}),
+        loses=True,
     ),
     # A record logged inside the handler joins the current file at once.
     Fault.SIGNAL: Excuse(frozenset({Check.SIZE}), struck=frozenset({Check.PLACE, Check.ORDER})),

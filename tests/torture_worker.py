@@ -239,4 +239,7 @@ def _logger(handler: logging.Handler, note_report: Callable[[logging.LogRecord],
     handler.handleError = note_report  # type: ignore[method-assign]
     logger = logging.Logger("torture")
     logger.addHandler(handler)
+    for number in range(5):
+        # From now on this takes no lock of logging's own, which an exception at the wrong moment leaves locked.
+        logger.isEnabledFor(sequence.level(number))
     return logger
