@@ -39,6 +39,7 @@ class Totals:
     failed: int = 0
     records: int = 0
     rollovers: int = 0
+    half_records: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
 
 
@@ -104,6 +105,7 @@ def _play(plan: Round, folder: pathlib.Path, totals: Totals) -> list[str]:
     totals.rounds += 1
     totals.records += findings.records
     totals.rollovers += max(0, findings.files - 1)
+    totals.half_records += findings.torn
     totals.faults += count_faults(plan, outcome)
     return findings.problems
 
@@ -118,8 +120,8 @@ def _show(totals: Totals) -> None:
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    for name in ("rounds", "failed", "records", "rollovers"):
-        table.add_row(name, f"{getattr(totals, name):,}")
+    for name in ("rounds", "failed", "records", "rollovers", "half_records"):
+        table.add_row(name.replace("_", " "), f"{getattr(totals, name):,}")
     for fault in Fault:
         table.add_row(fault.value, f"{totals.faults[fault]:,}")
     Console().print(table)

@@ -45,11 +45,13 @@ class Findings:
         problems: What is wrong, one line each.
         records: How many whole records there are.
         files: How many files.
+        torn: How many lines are half a record.
     """
 
     problems: list[str] = field(default_factory=list)
     records: int = 0
     files: int = 0
+    torn: int = 0
 
 
 def check(plan: Round, outcome: Outcome) -> Findings:
@@ -84,7 +86,7 @@ class _Check:
         for wrong, examples in self._wrong.items():
             if examples:
                 self._problems.append(f"{len(examples)} {wrong}: {'; '.join(examples[:_EXAMPLES])}")
-        return Findings(self._problems, sum(map(len, self._where.values())), len(self._places))
+        return Findings(self._problems, sum(map(len, self._where.values())), len(self._places), len(self._torn))
 
     @functools.cached_property
     def _places(self) -> dict[pathlib.Path, Place]:
@@ -184,9 +186,9 @@ class _Check:
 
     def _check_vanished(self, entry: Entry, path: pathlib.Path) -> None:
         """A file that was taken away is noticed within a second."""
-        if Fault.CLOCK_STEP in self._plan.faults:
+        if Fault.CLOCK_STEP in self._plan.faults or not self._is_checked(Check.PLACE, entry):
             return
-        if entry.created > self._outcome.vanished[path] + 1 + 0.5 * self._plan.speed:
+        if entry.created > self._outcome.vanished[path] + 1:
             self._wrong["records still written to a file that was taken away"].append(f"{_name(entry)} in {path.name}")
 
     def _check_journal(self) -> None:

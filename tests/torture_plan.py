@@ -90,7 +90,7 @@ EXCUSES = {
 }
 
 _OCCURRENCES = {  # of the faults that come from outside the workers, in one round
-    Fault.KILL: (1, 12),
+    Fault.KILL: (2, 25),
     Fault.SHORT_STOP: (1, 10),
     Fault.LONG_STOP: (1, 4),
     Fault.CLOCK_STEP: (1, 5),

@@ -88,13 +88,17 @@ def finish(job: Job, row: int) -> None:
         worker.log(0, 0)
         handler.doRollover()
         handler.close()
-        folder, name = os.path.split(job.log_file)
         give_up_at = time.monotonic() + 10
-        while job.round.options.get("use_gzip") and time.monotonic() < give_up_at:
-            plain = [found for found in os.listdir(folder) if found.startswith(f"{name}.") and found[-3:] != ".gz"]
-            if not plain:
-                break
+        while job.round.options.get("use_gzip") and _is_compressing(job) and time.monotonic() < give_up_at:
             time.sleep(0.01)
+
+
+def _is_compressing(job: Job) -> bool:
+    """Return whether there are plain backups, or files that are used to compress them."""
+    folder, name = os.path.split(job.log_file)
+    names = os.listdir(folder)
+    is_plain = any(found.startswith(f"{name}.") and not found.endswith(".gz") for found in names)
+    return is_plain or any(found.startswith(".") and not found.endswith(".lock") for found in names)
 
 
 @contextlib.contextmanager
@@ -230,7 +234,7 @@ class _Alarm:
 
 def padding(number: int) -> str:
     """Return what makes some records longer than a page, and a few longer than any file may be."""
-    if number % 1009 == 500:
+    if number % 257 == 128:
         return "#" * 120_000
     return "#" * 9_000 if number % 101 == 50 else ""
 
