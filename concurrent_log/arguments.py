@@ -103,7 +103,7 @@ def translated(migrating: Mapping[str, Any], errors: str | None) -> str | None:
         TypeError, ValueError: One of them means nothing here; the message says what to use instead.
     """
     policy = migrating.get("unicode_error_policy")
-    for name, value in migrating.items():
+    for name in migrating:
         if name not in ("unicode_error_policy", "debug", "mode"):
             raise TypeError(f"unexpected keyword argument {name!r}")
     if migrating.get("debug"):
@@ -158,7 +158,7 @@ def _codec(encoding: str | None, errors: str | None) -> str:
 
 def _line_end(newline: str | None) -> str:
     """Return what a newline in a record becomes in the file, by the rules of `open`."""
-    if newline not in _NEWLINES:
+    if not isinstance(newline, (str, type(None))) or newline not in _NEWLINES:
         raise ValueError(f"newline={newline!r} must be None, '', '\\n', '\\r' or '\\r\\n', as for open()")
     return _NEWLINES[newline]
 

@@ -77,18 +77,27 @@ class Backups:
                 found.append(Backup(period, os.path.join(folder, file_name)))
         return sorted(found)
 
-    def surplus(self, keep: int) -> list[str]:
-        """Return the paths of all backups but those of the newest ``keep`` periods, oldest first."""
+    def surplus(self, keep: int, current: str | None) -> list[str]:
+        """Return the paths of all backups but those of the newest ``keep`` periods before the current one.
+
+        ``current`` is the time text of that; its backups are neither counted nor returned. The oldest come first.
+        """
         existing = self.existing()
-        periods = sorted({backup.period for backup in existing})
+        periods = sorted(self._before(existing, current))
         outlived = set(periods[: max(0, len(periods) - keep)])
         return [backup.path for backup in existing if backup.period in outlived]
 
-    def would_keep(self, time_text: str, keep: int) -> bool:
-        """Return whether a backup of that period would be among the newest ``keep`` periods."""
+    def would_keep(self, time_text: str, keep: int, current: str | None) -> bool:
+        """Return whether a backup of that period would be among the newest ``keep`` periods before the current one."""
         period = self._sortable(time_text)
-        newer = {backup.period for backup in self.existing() if backup.period > period}
-        return len(newer) < keep
+        return sum(other > period for other in self._before(self.existing(), current)) < keep
+
+    def _before(self, backups: list[Backup], current: str | None) -> set[str]:
+        periods = {backup.period for backup in backups}
+        if current is None:
+            return periods
+        now = self._sortable(current)
+        return {period for period in periods if period < now}
 
     def _period_of(self, file_name: str) -> str | None:
         """Return which period's backup ``file_name`` is, or None where it is something else."""

@@ -30,13 +30,15 @@ class Compressor:
     Args:
         lock_path: The lock file of the log file.
         lock_timeout: Seconds to wait for it.
+        create: Creates a lock file.
     """
 
-    def __init__(self, lock_path: str, lock_timeout: float) -> None:
+    def __init__(self, lock_path: str, lock_timeout: float, create: Callable[[str], None]) -> None:
         # Not the lock file that the handlers have in common: a daemon thread may end in the middle, with the mutex.
         self._lock_file = LockFile(lock_path)
         self._name = f"{os.path.basename(lock_path).removesuffix('.lock')}.gz"
         self._turn = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
+        self._lock_file.create = self._turn.create = create
         self._lock_timeout = lock_timeout
 
     def start(self, backups: Callable[[], list[str]], report: Report) -> None:

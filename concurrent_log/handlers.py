@@ -118,6 +118,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
             # Another process rolled over between the standard class's exists() and its stat().
         self.maxBytes = maxBytes
         self._standard_ext_match = self.extMatch
+        self._current_start: int | None = None
         self._late: tuple[int, bytes, str | None] | None = None
         self.finalize_handler_configuration()
         self._set_up(given, delay=delay)
@@ -127,7 +128,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
 
     def getFilesToDelete(self) -> list[str]:
         """Return the paths of the backups that ``backupCount`` does not keep, oldest first."""
-        return self._backups().surplus(self.backupCount) if self.backupCount > 0 else []
+        return self._backups().surplus(self.backupCount, self._current_text()) if self.backupCount > 0 else []
 
     def _span(self, start: int) -> Span:
         if self._overrides("computeRollover"):
@@ -135,6 +136,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
         else:
             end = self._schedule.period(start).end
         self.rolloverAt = end
+        self._current_start = start
         return Span(start, end)
 
     def _start(self, moment: float) -> int:
@@ -164,12 +166,16 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
 
     def _find_late_path(self, time_text: str) -> str | None:
         existing = self._backups()
-        if self.backupCount > 0 and not existing.would_keep(time_text, self.backupCount):
+        if self.backupCount > 0 and not existing.would_keep(time_text, self.backupCount, self._current_text()):
             return None
         last = existing.last_path(time_text)
         if last is None or (is_compressed(last) and not last.endswith(".gz")):
             return existing.free_path(time_text)
         return last
+
+    def _current_text(self) -> str | None:
+        """Return the time in the name that the current file's backup will have; None while no file was written."""
+        return None if self._current_start is None else self._time_text(self._current_start)
 
     def _time_text(self, start: int) -> str:
         return self._schedule.name(start, self.suffix)

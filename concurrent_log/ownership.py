@@ -64,9 +64,10 @@ def ownership(owner: Sequence[str | int | None] | None, chmod: int | None, umask
     """
     _check_mode("chmod", chmod, 0o7777, "a mode such as 0o640")
     _check_mode("umask", umask, 0o777, "a mask such as 0o027")
-    mode = chmod
-    if mode is None and umask is not None:
-        mode = 0o666 & ~umask
+    mode = 0o666 & ~umask if chmod is None and umask is not None else chmod
+    if mode is not None and mode & 0o600 != 0o600:
+        name, value = ("umask", umask) if chmod is None else ("chmod", chmod)
+        raise ValueError(f"{name}={value:#o} takes from the owner what he needs to write the file")
     if owner is None:
         return Ownership(mode)
     if isinstance(owner, str) or not isinstance(owner, Sequence) or len(owner) != 2:
@@ -144,7 +145,9 @@ def _number_of(kind: str, name: str | int | None) -> int:
     """Return the number of a user or a group; None leaves it as it is."""
     if name is None:
         return -1
-    if isinstance(name, int) and not isinstance(name, bool) and name >= 0:
+    if isinstance(name, int) and not isinstance(name, bool):
+        if name < 0:
+            raise ValueError(f"owner: the {kind} must not be negative, as {name} is; None leaves it")
         return name
     if not isinstance(name, str):
         raise TypeError(f"owner: the {kind} must be a name or a number, not {name!r}")

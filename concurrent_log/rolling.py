@@ -39,7 +39,7 @@ class RollingFileHandler(SharedFileHandler):
 
     def _attach(self) -> None:
         super()._attach()
-        self._compressor = Compressor(self._lock_path, self._lock_timeout)
+        self._compressor = Compressor(self._lock_path, self._lock_timeout, self._lock_file.create)
 
     def _move_aside(self, start: int) -> None:
         if self._rotates_itself():

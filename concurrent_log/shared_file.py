@@ -392,14 +392,16 @@ class SharedFileHandler(BaseRotatingHandler):
             # In the second case a rollover failed: everybody goes on in this file, and tries again in a second.
             self._grant, self._room = None, _UNLIMITED
             return content
+        left = int(self._room) if self._has_room(content, 0) else 0
         granted = self._lock_file.granted()
-        if granted is None or granted + size >= limit:
-            granted = found.st_size
+        if granted is None or granted + size - left >= limit:
+            granted, left = found.st_size, 0
             _, content = self._publish(state.start, found)
-        granted = max(granted, found.st_size)
-        share = max(size, (limit - 1 - granted) // _SHARES) if self._may_share() else size
+        granted = max(granted, found.st_size + left)
+        share = (limit - 1 - granted) // _SHARES if self._may_share() else 0
+        share = max(share, size - left)
         self._lock_file.grant(granted + share)
-        self._grant, self._room = (content, self._pid), share
+        self._grant, self._room = (content, self._pid), left + share
         return content
 
     def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
@@ -675,9 +677,10 @@ class SharedFileHandler(BaseRotatingHandler):
     def _report(self, stage: str, record: logging.LogRecord, problems: list[Exception]) -> None:
         """Tell ``handleError`` of each problem once, until it is gone or another one comes."""
         known = self._reported.get(stage, set())
-        self._reported[stage] = {_cause(problem) for problem in problems}
-        for problem in problems:
-            if _cause(problem) not in known:
+        causes = {_cause(problem): problem for problem in problems}
+        self._reported[stage] = set(causes)
+        for cause, problem in causes.items():
+            if cause not in known:
                 try:
                     raise problem
                 except Exception:
@@ -734,7 +737,8 @@ class SharedFileHandler(BaseRotatingHandler):
                 start = self._state_start(found)
                 self._roll_over(found)
                 found = self._current_file(problems) or found
-                self._publish(max(start, self._start(time.time())), found)
+                state, _ = self._publish(max(start, self._start(time.time())), found)
+                self._span(state.start)
         if self._after_rollover and not self._lock_file.held:
             self._after_rollover = False
             asked = logging.makeLogRecord({"msg": "doRollover of %s", "args": (self.baseFilename,)})

@@ -15,9 +15,20 @@ def require() -> Callable[[str], None]:
 
     def installed_or_skip(module: str) -> None:
         if importlib.util.find_spec(module) is None:
-            reason = f"{module} is not installed: pip install {module}"
-            if os.environ.get("CONCURRENT_LOG_REQUIRE_ALL") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
+            _skip_or_fail(f"{module} is not installed: pip install {module}")
 
     return installed_or_skip
+
+
+@pytest.fixture(scope="session")
+def root() -> None:
+    """Skip, or fail, a test that only root can run."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        _skip_or_fail("only root can do this: run the tests as root")
+
+
+def _skip_or_fail(reason: str) -> None:
+    """Skip a test for want of something, or fail it where everything has to be there."""
+    if os.environ.get("CONCURRENT_LOG_REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

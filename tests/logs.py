@@ -9,24 +9,34 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 
 TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
 HOUR, DAY = 3600, 86400
 
 
-class Watched(ConcurrentTimedRotatingFileHandler):
-    """Our handler, remembering what it reported instead of printing it."""
+class _Watching(logging.Handler):
+    """Remembers what a handler reported instead of printing it."""
+
+    problems: list[BaseException]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.problems = []
         super().__init__(*args, **kwargs)
-        self.problems: list[BaseException] = []
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Keep the exception that is being handled."""
         error = sys.exc_info()[1]
         assert error is not None
         self.problems.append(error)
+
+
+class Watched(_Watching, ConcurrentTimedRotatingFileHandler):
+    """Our handler, remembering what it reported instead of printing it."""
+
+
+class WatchedBySize(_Watching, ConcurrentRotatingFileHandler):
+    """Our handler that rolls over by size, remembering what it reported instead of printing it."""
 
 
 def record(message: str, created: float | None = None) -> logging.LogRecord:

@@ -31,8 +31,7 @@ from typing import Any
 import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
-import concurrent_log
-from concurrent_log import ConcurrentTimedRotatingFileHandler, appending, moving, rolling, shared_file
+from concurrent_log import appending, moving, rolling, shared_file
 from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
@@ -1475,49 +1474,3 @@ def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib
     assert (tmp_path / "app.log").is_symlink()
     assert lines(tmp_path / "real.log.2024-05-17_10") == ["a", "b"]
     assert lines(tmp_path / "real.log") == ["c", "d"]
-
-
-# Bad input
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "says"),
-    [
-        ({"when": "X"}, ValueError, "when='X'"),
-        ({"when": "W7"}, ValueError, "W0 (Monday) to W6"),
-        ({"interval": 0}, ValueError, "interval=0"),
-        ({"interval": 1.0}, TypeError, "interval must be a whole number, not 1.0"),
-        ({"backupCount": -1}, ValueError, "backupCount=-1 must not be negative"),
-        ({"backupCount": "3"}, TypeError, "backupCount must be a whole number, not '3'"),
-        ({"encoding": "utf-9"}, ValueError, "encoding='utf-9' is unknown"),
-        ({"encoding": "hex"}, ValueError, "encoding='hex' is unknown"),
-        ({"encoding": 8}, TypeError, "encoding must be a string"),
-        ({"errors": "shrug"}, ValueError, "errors='shrug' is unknown"),
-        ({"atTime": "12:00"}, TypeError, "atTime must be a datetime.time, not '12:00'"),
-        ({"terminator": b"\n"}, TypeError, "terminator must be a string"),
-        ({"lock_timeout": -1}, ValueError, "lock_timeout=-1"),
-        ({"lock_timeout": None}, TypeError, "lock_timeout must be a number of seconds"),
-        ({"keep_file_open": "no"}, TypeError, "keep_file_open must be True, False or None, not 'no'"),
-        ({"lock_file_directory": 3}, TypeError, "lock_file_directory must be a path, not 3"),
-        ({"filename": 5}, TypeError, "filename must be a path, not 5"),
-        ({"filename": "/"}, IsADirectoryError, "filename is a folder"),
-        ({"filename": "/proc/none/app.log"}, OSError, "cannot write the log file /proc/none/app.log"),
-        ({"filename": "/proc/none/app.log", "delay": True}, OSError, "name a place that this user may write"),
-    ],
-)
-def test_bad_argument_is_refused_at_once(
-    tmp_path: pathlib.Path, arguments: dict[str, Any], error: type[Exception], says: str
-) -> None:
-    """One clear line from the constructor: what was wrong, the value, the remedy; and no file is left behind."""
-    with pytest.raises(error) as caught:
-        ConcurrentTimedRotatingFileHandler(**{"filename": tmp_path / "app.log", **arguments})
-
-    assert says in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert os.listdir(tmp_path) == []
-
-
-def test_public_names_are_these() -> None:
-    """A name is added or removed on purpose."""
-    assert concurrent_log.__all__ == ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"]
-    assert logging.handlers.ConcurrentTimedRotatingFileHandler is ConcurrentTimedRotatingFileHandler  # type: ignore[attr-defined]

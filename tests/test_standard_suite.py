@@ -30,6 +30,7 @@ class Outcomes(unittest.TestResult):
 
 Ours = concurrent_log.ConcurrentTimedRotatingFileHandler
 logging.handlers.TimedRotatingFileHandler = Ours
+logging.handlers.RotatingFileHandler = concurrent_log.ConcurrentRotatingFileHandler
 # What the test itself calls, and nobody else: the standard handlers build on the class of this name.
 named = types.SimpleNamespace(**{**vars(logging), "FileHandler": Ours})
 theirs.FileHandlerTest.test_delay = mock.patch.object(theirs, "logging", named)(theirs.FileHandlerTest.test_delay)
@@ -38,12 +39,13 @@ unittest.TestLoader().loadTestsFromNames(names).run(Outcomes())
 print(json.dumps(Outcomes.seen))
 """
 
-_TIMED = [
-    f"TimedRotatingFileHandlerTest.{name}"
-    for name in unittest.TestLoader().getTestCaseNames(theirs.TimedRotatingFileHandlerTest)
+_ROTATING = [
+    f"{case.__name__}.{name}"
+    for case in (theirs.RotatingFileHandlerTest, theirs.TimedRotatingFileHandlerTest)
+    for name in unittest.TestLoader().getTestCaseNames(case)
 ]
-# FileHandlerTest's other test needs mode="w", which the timed handlers do not have.
-_NAMES = [*_TIMED, "FileHandlerTest.test_delay"]
+# FileHandlerTest's other test needs mode="w", which empties what other processes write.
+_NAMES = [*_ROTATING, "FileHandlerTest.test_delay"]
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +69,17 @@ def test_passes_the_standard_test(name: str, outcomes: dict[str, str]) -> None:
     assert outcomes[name] == "passed"
 
 
-def test_the_standard_class_was_replaced() -> None:
-    """P6: the tests above can fail; with a handler that never rolls over, one does."""
+@pytest.mark.parametrize(
+    "name", ["TimedRotatingFileHandlerTest.test_rollover", "RotatingFileHandlerTest.test_rollover_filenames"]
+)
+def test_the_standard_class_was_replaced(name: str) -> None:
+    """P6: the tests above can fail; with handlers that never roll over, these do."""
     broken = _RUN.replace(
         "names =",
-        "Ours._move_aside = lambda self, start: None\nnames =",
+        "concurrent_log.rolling.RollingFileHandler._move_aside = lambda self, start: None\nnames =",
     )
     run = subprocess.run(
-        [sys.executable, "-c", broken, "TimedRotatingFileHandlerTest.test_rollover"],
+        [sys.executable, "-c", broken, name],
         capture_output=True,
         text=True,
         check=True,
