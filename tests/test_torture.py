@@ -54,8 +54,8 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Round, Outcome]:
         handlers=1,
         start_method="fork",
         inherited=False,
-        speed=20.0,
-        seconds=0.5,
+        speed=5.0,
+        seconds=1.0,
         faults=(),
         events=(),
     )
@@ -73,17 +73,17 @@ def test_quiet_round_has_no_problem(quiet: tuple[Round, Outcome]) -> None:
 
 def lose(first: list[bytes], second: list[bytes]) -> None:
     """Remove a record."""
-    del first[5]
+    del first[1]
 
 
 def repeat(first: list[bytes], second: list[bytes]) -> None:
     """Write a record twice."""
-    first.append(first[5])
+    first.append(first[1])
 
 
 def tear(first: list[bytes], second: list[bytes]) -> None:
     """Leave half of a record."""
-    first[5] = first[5][:50] + b"\n"
+    first[1] = first[1][:50] + b"\n"
 
 
 def misplace(first: list[bytes], second: list[bytes]) -> None:
@@ -124,8 +124,8 @@ def test_stray_file_is_seen(quiet: tuple[Round, Outcome]) -> None:
 
 
 def _check_damaged(damage: Callable[..., None], quiet: tuple[Round, Outcome]) -> Findings:
-    """Damage the first two backups, check, and make them whole again."""
-    paths = sorted(quiet[1].folder.glob("app.log.*"))[:2]
+    """Damage two backups of whole periods, check, and make them whole again."""
+    paths = sorted(quiet[1].folder.glob("app.log.*"))[1:3]
     contents = [path.read_bytes() for path in paths]
     lines = [content.splitlines(keepends=True) for content in contents]
     damage(*lines)
