@@ -42,6 +42,7 @@ _NOT_RUN = {
     ("contributing.md", "for version in 3.10 3.11 3.12 3.13; do"),
     ("contributing.md", "ruff check . && ruff format --check ."),
     ("contributing.md", "python -m sphinx -W -b html docs docs/_build/html"),
+    ("contributing.md", "python tests/torture.py --minutes 10"),
     ("contributing.md", "python tests/benchmarks --write"),
     ("contributing.md", ".ci/run"),
     ("tutorial.md", "python -m pip install ."),
