@@ -1,12 +1,19 @@
 """What all tests share."""
 
+import contextlib
 import importlib.util
 import os
-from collections.abc import Callable
+import pathlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("counting", "serving")
+pytest.register_assert_rewrite("counting", "serving", "writers")
+
+from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +28,63 @@ def require() -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Return what finds a program, also where only root looks for it; without it, a test is skipped, or fails."""
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+    def path_or_skip(name: str) -> str:
+        path = shutil.which(name, path=folders)
+        if path is None:
+            _skip_or_fail(f"{name} is not on the PATH: install it")
+        return path or ""
+
+    return path_or_skip
+
+
+@pytest.fixture(scope="session")
 def root() -> None:
     """Skip, or fail, a test that only root can run."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         _skip_or_fail("only root can do this: run the tests as root")
+
+
+@pytest.fixture
+def mount(root: None, program: Callable[[str], str]) -> Iterator[Callable[..., None]]:
+    """Return what mounts something over a folder or a file; it is unmounted whatever happens."""
+    with contextlib.ExitStack() as mounts:
+
+        def mount_or_skip(place: pathlib.Path, *arguments: str) -> None:
+            # Lazily, since a process may still be in there; and also where an interrupt comes right after mounting.
+            unmount = [program("umount"), "--lazy", str(place)]
+            mounts.callback(subprocess.run, unmount, stderr=subprocess.DEVNULL)
+            command = [program("mount"), *arguments, str(place)]
+            run = subprocess.run(command, capture_output=True, text=True)
+            if run.returncode:
+                _skip_or_fail(f"cannot mount: {run.stderr.strip()}")
+
+        yield mount_or_skip
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the clock of the test's writers."""
+    return Clock()
+
+
+@pytest.fixture
+def writers(tmp_path: pathlib.Path, clock: Clock) -> Iterator[Callable[..., Writers]]:
+    """Return a function that makes writers of a log file, and see to their end."""
+    made: list[Writers] = []
+
+    def make(log_file: pathlib.Path, **options: Any) -> Writers:
+        notes = tmp_path / f"notes-{len(made)}"
+        notes.mkdir()
+        made.append(Writers(notes, log_file, clock, options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.kill_all()
 
 
 def _skip_or_fail(reason: str) -> None:
