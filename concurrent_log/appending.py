@@ -56,7 +56,7 @@ def cut(fd: int, path: str, start: int, end: int, terminator: bytes) -> None:
     status = os.fstat(fd)
     if status.st_size == end:
         os.ftruncate(fd, start)
-    else:
+    elif status.st_size > end:  # Else somebody emptied the file.
         close_torn_record(path, status.st_ino, end, terminator)
 
 
@@ -74,6 +74,10 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
             return
         file.seek(end - len(terminator))
         before = file.read(len(terminator))
-        if before != terminator and file.read(len(following[:PAGE])) == following[:PAGE]:
+        if (
+            len(before) == len(terminator)
+            and before != terminator
+            and file.read(len(following[:PAGE])) == following[:PAGE]
+        ):
             file.seek(end - len(terminator))
             file.write(terminator)

@@ -135,11 +135,12 @@ class LockFile:
     @classmethod
     def at(cls, path: str) -> "LockFile":
         """Return this process's one lock file at ``path``, which need not exist yet."""
-        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        # One for all links to the folder; but opened by the given path, so that a link may be exchanged.
+        resolved = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         with _registry_lock:
-            lock_file = _registry.get(path)
+            lock_file = _registry.get(resolved)
             if lock_file is None:
-                lock_file = _registry[path] = cls(path)
+                lock_file = _registry[resolved] = cls(path)
             return lock_file
 
     @contextlib.contextmanager

@@ -41,18 +41,19 @@ class RollingFileHandler(SharedFileHandler):
         super()._attach()
         self._compressor = Compressor(self._lock_path, self._lock_file.create)
 
-    def _move_aside(self, start: int) -> None:
+    def _move_aside(self, start: int) -> str | None:
         if self._rotates_itself():
             self._rotate_aside(start)
-            return
+            return None
         for _ in range(_TRIES):
+            backup = self._destination(start)
             try:
-                move(self.baseFilename, self._destination(start))
+                move(self.baseFilename, backup)
             except FileNotFoundError:
-                pass  # Somebody else moved the log file away.
+                return None  # Somebody else moved the log file away.
             except FileExistsError:
                 continue  # Somebody else, with another lock file, took the name.
-            return
+            return backup
         raise FileExistsError(f"no free name could be had for a backup of {self.baseFilename}")
 
     def _rotate_aside(self, start: int) -> None:

@@ -22,6 +22,7 @@ from concurrent_log.arguments import FileArguments
 from concurrent_log.asctime import AsctimeCache
 from concurrent_log.lock import STATE_SIZE, LockFile, State
 from concurrent_log.members import append_member
+from concurrent_log.moving import move
 from concurrent_log.ownership import Ownership, create, create_lock_file, of_status
 from concurrent_log.streams import check_writable, is_special, raw_file, status_of
 
@@ -163,8 +164,11 @@ class SharedFileHandler(BaseRotatingHandler):
         """Return how many bytes no file may reach, but by a single record; 0 where there is no limit."""
         raise NotImplementedError
 
-    def _move_aside(self, start: int) -> None:
-        """Move the log file to the backup of the records since ``start``; the exclusive lock is held."""
+    def _move_aside(self, start: int) -> str | None:
+        """Move the log file to the backup of the records since ``start``; the exclusive lock is held.
+
+        Returns the path of the backup, or None where the file cannot be moved back from there.
+        """
         raise NotImplementedError
 
     def _late_path(self, moment: float) -> str | None:
@@ -309,6 +313,8 @@ class SharedFileHandler(BaseRotatingHandler):
             if torn is not None:
                 self._cut(torn)
             span = self._try_to_look(record, data, problems, alone=True)
+            if span is None and self._is_removed():
+                raise problems.pop()  # Nobody will ever read what we would write.
         else:
             problems.append(problem)
             self._current_file(problems)
@@ -356,7 +362,7 @@ class SharedFileHandler(BaseRotatingHandler):
         span = self._span(state.start)
         late_path = self._late_path(record.created) if 0 <= record.created < span.start else None
         if late_path is not None:
-            return span if alone or not late_path.endswith(".gz") else None
+            return span if alone or _is_appendable(late_path) else None
         due = self._rollover_is_wanted or self._is_due(record, moment, span, found, len(data))
         if due and alone:
             moved = self._roll_over_for(record, found, problems)
@@ -422,13 +428,17 @@ class SharedFileHandler(BaseRotatingHandler):
         """Move the log file aside and open a new one with its mode and owner; the exclusive lock is held."""
         previous, self.stream = self.stream, None
         self._view = _NO_VIEW
+        backup = None
         try:
             if not _CAN_RENAME_OPEN_FILES and previous is not None:
                 previous.close()
-            self._move_aside(self._state_start(found))
+            backup = self._move_aside(self._state_start(found))
             self._create_like(found)
             self.stream = self._open()
         except BaseException:
+            if backup is not None and not os.path.lexists(self.baseFilename):
+                with contextlib.suppress(OSError):
+                    move(backup, self.baseFilename)  # such as on a disk that has no room for one more file
             # Whatever failed, records go on into the file we have, if it still has a name.
             status = status_of(previous)
             self.stream = previous if status is not None and status.st_nlink else None
@@ -546,6 +556,11 @@ class SharedFileHandler(BaseRotatingHandler):
         """Create the log file like the one before, but for what the handler's arguments say of its mode and owner."""
         create(self.baseFilename, self._ownership.instead_of(of_status(previous)))
 
+    def _is_removed(self) -> bool:
+        """Return whether the open file has no name any more."""
+        found = None if raw_file(self.stream) is None else status_of(self.stream)
+        return found is not None and found.st_nlink == 0
+
     def _close_stream(self) -> None:
         stream, self.stream = self.stream, None
         self._view = _NO_VIEW
@@ -606,25 +621,36 @@ class SharedFileHandler(BaseRotatingHandler):
             if path.endswith(".gz"):
                 append_member(path, data[len(self._byte_order_mark) :])
                 return True
-            found = status_of(self.stream)
-            create(path, self._ownership if found is None else of_status(found))
+            is_new = not os.path.exists(path)
+            if is_new:
+                found = status_of(self.stream)
+                create(path, self._ownership if found is None else of_status(found))
+                self._after_rollover = True  # one backup more, so perhaps one too many
             fd = os.open(path, FLAGS)
         except Exception as error:
             problems.append(error)
             return False
         try:
-            data = self._marked(data, fd)
-            written = os.write(fd, data)
-            end = os.lseek(fd, 0, os.SEEK_CUR)
-            if written < len(data):
-                cut(fd, path, end - written, end, self._end_of_record())
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-            if (end - written) % PAGE == 0:
-                with contextlib.suppress(OSError):
-                    close_torn_record(path, os.fstat(fd).st_ino, end - written, self._end_of_record(), data)
+            self._write_late(fd, path, data)
+        except OSError:
+            # Only with the exclusive lock: else others may be about to append.
+            if is_new and not self._lock_file.is_appending() and not os.fstat(fd).st_size:
+                os.remove(path)
+            raise
         finally:
             os.close(fd)
         return True
+
+    def _write_late(self, fd: int, path: str, data: bytes) -> None:
+        data = self._marked(data, fd)
+        written = os.write(fd, data)
+        end = os.lseek(fd, 0, os.SEEK_CUR)
+        if written < len(data):
+            cut(fd, path, end - written, end, self._end_of_record())
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        if (end - written) % PAGE == 0:
+            with contextlib.suppress(OSError):
+                close_torn_record(path, os.fstat(fd).st_ino, end - written, self._end_of_record(), data)
 
     def _append_nested(self, data: bytes) -> None:
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
@@ -793,6 +819,11 @@ class _Piece(NamedTuple):
 
 
 _ANY = Span(float("-inf"), float("inf"))
+
+
+def _is_appendable(backup: str) -> bool:
+    """Return whether several processes may append to a backup at once: it exists, and is not compressed."""
+    return not backup.endswith(".gz") and os.path.exists(backup)
 
 
 def _created(record: logging.LogRecord, now: float) -> float:

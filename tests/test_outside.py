@@ -315,7 +315,6 @@ class TestReadOnlyFolder:
 
         assert found.is_perfect(), str(found)
 
-    @pytest.mark.xfail(strict=True, reason="records that go into the deleted file are reported once, not each")
     def test_every_record_that_a_deleted_file_swallows_is_reported(self, open_folder: pathlib.Path) -> None:
         """P4: where no new file can be made in place of a deleted one, each record that is lost is reported."""
         handler = Watched(open_folder / "app.log", when="H", utc=True)
