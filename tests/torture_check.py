@@ -210,8 +210,10 @@ class _Check:
             return False
         begun = self._outcome.journal.begun(source, number)
         if self._schedule is not None:
-            backups = [place.period for place in self._places.values() if not place.is_current]
-            return self._period_name(begun) < min(backups, default="")
+            oldest = min((place.period for place in self._places.values() if not place.is_current), default="")
+            # A record from inside the handler joins the current file, which may still be that of the period before.
+            is_nested = self._outcome.journal.is_nested(source)
+            return self._period_name(begun) < oldest or (is_nested and self._period_name(begun) == oldest)
         return begun < self._oldest_file_grew
 
     @functools.cached_property
@@ -250,8 +252,8 @@ class _Check:
         backups = {place.period if self._timed else place.number for place in places if not place.is_current}
         logged = sum(states.count(RETURNED) for _, states in self._outcome.journal.used())
         found = sum(map(len, self._where.values()))
-        # The current period may have backups as well, where files end by size: they do not count.
-        most = keep + bool(self._timed and self._plan.options.get("maxBytes"))
+        # The current period has backups as well, by its size or by doRollover() at the end: they do not count.
+        most = keep + self._timed
         if len(backups) > most or (found < logged and len(backups) < keep):
             self._wrong["backups, wrongly kept or deleted"] += map(str, sorted(backups, key=str))
 
