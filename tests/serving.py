@@ -159,7 +159,9 @@ class Load:
                 try:
                     connection.request("GET", f"/{request}", headers={"Connection": "close"})
                     answer = connection.getresponse()
-                    worker = int(answer.read())
+                    worker = answer.read()
+                    if not worker:
+                        raise http.client.IncompleteRead(worker)  # such as after half of the headers
                 except ConnectionRefusedError:
                     return  # The server ended.
                 except (OSError, http.client.HTTPException):
@@ -167,4 +169,4 @@ class Load:
                 else:
                     assert answer.status == 200
                     self.answered.add(request)
-                    self.workers.add(worker)
+                    self.workers.add(int(worker))
