@@ -85,13 +85,9 @@ class Server:
 
     def stop(self) -> None:
         """End the server the polite way and check that it had nothing to complain about."""
-        self.terminate()
-        assert_quiet(self.output)
-
-    def terminate(self) -> None:
-        """End the server the polite way."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(_DEADLINE)
+        assert_quiet(self.output)
 
 
 @contextlib.contextmanager
