@@ -6,8 +6,9 @@ import os
 import pathlib
 import shutil
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -36,7 +37,7 @@ def program() -> Callable[[str], str]:
         path = shutil.which(name, path=folders)
         if path is None:
             _skip_or_fail(f"{name} is not on the PATH: install it")
-        return path or ""
+        return path
 
     return path_or_skip
 
@@ -87,7 +88,28 @@ def writers(tmp_path: pathlib.Path, clock: Clock) -> Iterator[Callable[..., Writ
         each.kill_all()
 
 
-def _skip_or_fail(reason: str) -> None:
+@pytest.fixture
+def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Return the address of a Redis server, and the prefix of the keys that the test may use there.
+
+    The environment variable ``REDIS_URL`` names the server. Where none answers, the test does as where a module is
+    not installed.
+    """
+    require("redis")
+    import redis
+
+    url, prefix = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), f"concurrent_log-{uuid.uuid4()}-"
+    with redis.Redis.from_url(url, socket_connect_timeout=5) as server:
+        try:
+            server.ping()
+        except redis.RedisError as error:
+            _skip_or_fail(f"no Redis server answers at {url} ({error}): start one, or name yours in REDIS_URL")
+        yield url, prefix
+        for key in server.scan_iter(f"{prefix}*"):
+            server.delete(key)
+
+
+def _skip_or_fail(reason: str) -> NoReturn:
     """Skip a test for want of something, or fail it where everything has to be there."""
     if os.environ.get("CONCURRENT_LOG_REQUIRE_ALL") == "1":
         pytest.fail(reason)

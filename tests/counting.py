@@ -3,15 +3,15 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-FORMAT = "%(created)r %(process)d %(name)s %(message)s"
 SUFFIX = "%Y-%m-%d_%H-%M-%S"  # of backups with when="S"
 
 _LINE = re.compile(r"(\d+\.\d+(?:e\+\d+)?) (\d+) (\S+) (.*)")
 _NUMBERED = re.compile(r"record (\S+) (x*) (\d+)")
+_TOLD = re.compile(r"^(\S+) (\d+)$", re.MULTILINE)
 _REQUEST = re.compile(r'.*GET /([^\s"]+)')
 
 
@@ -33,13 +33,23 @@ class Record(NamedTuple):
 
 def assert_all_there(log_file: Path, told: str, sources: int) -> None:
     """Check the log of a program that told, in a line for each source, how many records it logged."""
-    counts = [line.split() for line in told.splitlines()]
+    counts = told_counts(told)
     records = read_back(log_file)
 
-    assert len(counts) == sources
-    assert_exactly_once(records, {f"{source}-{number}" for source, count in counts for number in range(int(count))})
+    assert len(told.splitlines()) == len(counts) == sources
+    assert_exactly_once(records, ids(counts))
     assert_in_order(records)
     assert len(backups(log_file)) >= 2
+
+
+def told_counts(told: str) -> dict[str, int]:
+    """Return how many records each source said it logged: in lines ``SOURCE COUNT``, of which the last one counts."""
+    return {source: int(count) for source, count in _TOLD.findall(told)}
+
+
+def ids(counts: Mapping[str, int]) -> set[str]:
+    """Return the ids of the first so many records of each source."""
+    return {f"{source}-{number}" for source, count in counts.items() for number in range(count)}
 
 
 def backups(log_file: Path) -> list[Path]:
@@ -47,15 +57,15 @@ def backups(log_file: Path) -> list[Path]:
     return sorted(log_file.parent.glob(f"{log_file.name}.*"))
 
 
-def read_back(log_file: Path) -> list[Record]:
-    """Return the records of a ``when="S"``, ``utc=True`` log in the order of its files.
+def read_back(log_file: Path, parse: "Callable[[Path], list[Record]] | None" = None) -> list[Record]:
+    """Return the records of a ``when="S"``, ``utc=True`` log in the order of its files, each of which is parsed.
 
     Fails where a line is torn or glued, where a record is not in the file of the second in which it was created,
     and where a second has two files.
     """
     records = []
     for path in [*backups(log_file), log_file]:
-        in_file = records_of(path)
+        in_file = parse(path) if parse else records_of(path)
         seconds = sorted({time.strftime(SUFFIX, time.gmtime(int(record.created))) for record in in_file})
         own = path.name.removeprefix(f"{log_file.name}.") if path != log_file else (seconds or [""])[-1]
         assert seconds == [own], f"{path.name} holds records of {seconds}"
@@ -75,12 +85,17 @@ def records_of(path: Path) -> list[Record]:
         match = _LINE.fullmatch(line)
         assert match, f"{path.name} holds a torn record: {line!r}"
         record = Record(float(match[1]), int(match[2]), match[3], match[4], path.name)
-        if record.logger == "app":
-            numbered = _NUMBERED.fullmatch(record.message)
-            assert numbered, f"{path.name} holds a torn record: {line!r}"
-            assert len(numbered[2]) == int(numbered[3]), f"{path.name} holds a torn record: {line!r}"
+        assert_whole(record)
         records.append(record)
     return records
+
+
+def assert_whole(record: Record) -> None:
+    """Check that a record of the logger ``app`` is as long as it says."""
+    if record.logger == "app":
+        numbered = _NUMBERED.fullmatch(record.message)
+        assert numbered, f"{record.file} holds a torn record: {record.message!r}"
+        assert len(numbered[2]) == int(numbered[3]), f"{record.file} holds a torn record: {record.message!r}"
 
 
 def assert_exactly_once(records: Iterable[Record], expected: Collection[str], possible: Collection[str] = ()) -> None:

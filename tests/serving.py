@@ -23,14 +23,16 @@ _DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
 def environment() -> dict[str, str]:
     """Return the environment in which a program imports the package that this process imported."""
     places = [str(Path(concurrent_log.__file__).parents[1]), str(PROGRAMS)]
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY")
-    }
+    of_others = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
+    inherited = {name: value for name, value in os.environ.items() if name not in of_others}
     return {**inherited, "PYTHONPATH": os.pathsep.join(places), "PYTHONUNBUFFERED": "1"}
 
 
-def run(folder: Path, *arguments: str) -> str:
-    """Run Python with ``arguments`` in ``folder``, and return its output; fails where it or its logging failed."""
+def run(folder: Path, *arguments: str, status: int = 0) -> str:
+    """Run Python with ``arguments`` in ``folder``, and return its output.
+
+    Fails where logging failed, and where the program does not end with ``status``.
+    """
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -40,7 +42,7 @@ def run(folder: Path, *arguments: str) -> str:
         timeout=_DEADLINE,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     assert_quiet(done.stderr)
     return done.stdout
 
@@ -113,7 +115,7 @@ def serving(folder: Path, arguments: Callable[[int], list[str]]) -> Iterator[Ser
 
 
 class Load:
-    """Clients that send one request after another until the ``with`` statement ends.
+    """Clients, each named by a letter, that send one request after another until the ``with`` statement ends.
 
     Attributes:
         answered: The ids of the requests that got a response.
@@ -121,13 +123,13 @@ class Load:
         workers: The process ids of the workers that answered.
     """
 
-    def __init__(self, port: int, clients: int = 4) -> None:
+    def __init__(self, port: int, clients: str = "abcd") -> None:
         self.answered: set[str] = set()
         self.unanswered: set[str] = set()
         self.workers: set[int] = set()
         self._port = port
         self._over = threading.Event()
-        self._clients = [threading.Thread(target=self._send, args=(name,)) for name in "abcdefgh"[:clients]]
+        self._clients = [threading.Thread(target=self._send, args=(name,)) for name in clients]
 
     def __enter__(self) -> "Load":
         for client in self._clients:
@@ -153,7 +155,9 @@ class Load:
                 try:
                     connection.request("GET", f"/{request}", headers={"Connection": "close"})
                     answer = connection.getresponse()
-                    worker = int(answer.read())
+                    worker = answer.read()
+                    if not worker:
+                        raise http.client.IncompleteRead(worker)  # such as after half of the headers
                 except ConnectionRefusedError:
                     return  # The server ended.
                 except (OSError, http.client.HTTPException):
@@ -161,4 +165,4 @@ class Load:
                 else:
                     assert answer.status == 200
                     self.answered.add(request)
-                    self.workers.add(worker)
+                    self.workers.add(int(worker))

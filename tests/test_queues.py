@@ -6,7 +6,8 @@ import queue
 import time
 from pathlib import Path
 
-from counting import FORMAT, assert_all_there, assert_exactly_once, assert_in_order, backups, read_back
+from counting import assert_all_there, assert_exactly_once, assert_in_order, backups, read_back
+from programs.writing import FORMAT
 from serving import PROGRAMS, run
 
 from concurrent_log import ConcurrentTimedRotatingFileHandler

@@ -6,31 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from counting import FORMAT, Record, assert_exactly_once, assert_in_order, backups, read_back
+from counting import Record, assert_exactly_once, assert_in_order, backups, read_back
+from programs.writing import CONFIGURATION, FORMAT
 from serving import PROGRAMS, Load, serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a listening socket is handed on by its descriptor")
 
-_JSON = json.dumps(
-    {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": FORMAT}},
-        "handlers": {
-            "file": {
-                "class": "concurrent_log.ConcurrentTimedRotatingFileHandler",
-                "filename": "app.log",
-                "when": "S",
-                "utc": True,
-                "formatter": "line",
-            },
-        },
-        "loggers": {
-            "app": {"level": "INFO", "handlers": ["file"]},
-            "uvicorn": {"level": "INFO", "handlers": ["file"]},
-        },
-    }
-)
+_TO_FILE = {"level": "INFO", "handlers": ["file"]}
+_JSON = json.dumps({**CONFIGURATION, "loggers": {"app": _TO_FILE, "uvicorn": _TO_FILE}})
 
 _INI = """
 [loggers]

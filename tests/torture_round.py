@@ -192,19 +192,11 @@ class _Conductor:
 
     def _remove_log(self, event: Event) -> None:
         """Remove the log file, but keep it open, to see what is written into it all the same."""
-        path = pathlib.Path(self._job.log_file)
-        file = open(path, "rb")  # noqa: SIM115 - until the end of the round
         kept = self._outcome.outside / f"removed-{len(self._removed)}"
-        try:
-            same = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-            path.unlink()
-        except FileNotFoundError:
-            same = False
-        if not same:
-            file.close()
-            raise FileNotFoundError
+        os.rename(self._job.log_file, kept)  # first, since a rollover may put another file there at any moment
         self._outcome.vanished[kept] = self._outcome.clock.now()
-        self._removed.append((kept, file))
+        self._removed.append((kept, open(kept, "rb")))  # noqa: SIM115 - until the end of the round
+        kept.unlink()
 
     def _move_log(self, event: Event) -> None:
         kept = self._outcome.outside / f"moved-{len(self._outcome.vanished)}"

@@ -34,7 +34,7 @@ def work(source: str, handler: logging.Handler | None) -> str:
 def make_handler() -> logging.Handler:
     """Return the handler that is pickled to the workers."""
     handler = concurrent_log.ConcurrentTimedRotatingFileHandler("app.log", when="S", utc=True)
-    handler.setFormatter(logging.Formatter(writing.CONFIGURATION["formatters"]["line"]["format"]))
+    handler.setFormatter(logging.Formatter(writing.FORMAT))
     return handler
 
 

@@ -1,0 +1,1 @@
+"""A Django project whose web workers, reloader and management command write one log file."""

@@ -1,0 +1,70 @@
+"""Processes whose records structlog or python-json-logger formats; the argument says which of them, and how."""
+
+import logging.config
+import multiprocessing
+import sys
+import time
+from glob import glob
+from itertools import count, cycle
+
+import structlog
+import writing
+
+LENGTHS = (0, 10, 5_000, 100_000)  # characters; the last is more than a pipe takes in one piece
+
+
+def _origin(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    record = event["_record"]
+    return {**event, "created": record.created, "process": record.process, "name": record.name}
+
+
+def formatter(name: str, indent: int | None) -> dict[str, object]:
+    """Return what a configuration says of the formatter; with ``indent`` its records are of many lines."""
+    if name == "json-logger":
+        fields = ["created", "process", "name", "message", "exc_info"]
+        return {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": fields, "json_indent": indent}
+    processors = [
+        _origin,
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(indent=indent),
+    ]
+    return {"()": structlog.stdlib.ProcessorFormatter, "processors": processors}
+
+
+def configure(name: str, indent: int | None) -> None:
+    """Give the logger ``app`` the handler, and structlog that logger."""
+    logging.config.dictConfig({**writing.CONFIGURATION, "formatters": {"line": formatter(name, indent)}})
+    structlog.configure(
+        processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def work(name: str, indent: int | None, source: str) -> None:
+    """Log records of all lengths, each with a traceback, until the file has rolled over twice."""
+    configure(name, indent)
+    logger = structlog.get_logger("app") if name == "structlog" else logging.getLogger("app")
+    lengths = cycle(LENGTHS)
+    for number in count():
+        if len(glob("app.log.*")) >= 2:
+            writing.tell(f"{source} {number}")
+            return
+        length = next(lengths)
+        try:
+            raise ValueError(f"{source}\n{number}")
+        except ValueError:
+            logger.exception(f"record {source}-{number} {'x' * length} {length}")
+        time.sleep(0.005)  # leaves fewer records to read back
+
+
+if __name__ == "__main__":
+    name, lines = sys.argv[1:]
+    indent = 2 if lines == "many-lines" else None
+    workers = [multiprocessing.Process(target=work, args=(name, indent, source)) for source in "abc"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()

@@ -1,0 +1,38 @@
+"""The WSGI application in a server that imports it before it forks; a request for "stuck" hangs in a rollover.
+
+Only uWSGI can import this.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+import uwsgi
+import writing
+import wsgi
+
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+
+writing.configure()
+logger = logging.getLogger("app")
+logger.info("record imported-0  0")
+
+
+def application(environ: dict[str, str], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """Log and answer, unless the request is to be killed for its slowness: as uWSGI says, by harakiri."""
+    if environ["PATH_INFO"] == "/stuck":
+        uwsgi.set_user_harakiri(1)
+        _hang_in_rollover()
+    return wsgi.application(environ, start_response)
+
+
+def _hang_in_rollover() -> None:
+    def wait_for_ever(name: str) -> str:
+        writing.tell("stuck in a rollover")
+        threading.Event().wait()
+        return name
+
+    (handler,) = logger.handlers
+    assert isinstance(handler, ConcurrentTimedRotatingFileHandler)
+    handler.namer = wait_for_ever
+    handler.doRollover()
