@@ -91,14 +91,14 @@ class Compressor:
         _remove(temporary, discarded)  # left by a process that was killed
         try:
             with open(path, "rb") as plain:
-                is_done = _is_packed(path, plain)
-                if not is_done:
+                twin = _packed_already(path, plain)
+                if twin is None:
                     self._pack(plain, temporary)
                 with self._lock_file.hold(exclusive=True, timeout=_PATIENCE) as problem:
                     if problem is not None:
                         raise problem
                     path = _path_now(plain, path, backups)
-                    self._finish(plain, path, temporary, is_done)
+                    self._finish(plain, path, temporary, twin)
                     os.rename(path, discarded)
         finally:
             _remove(temporary, discarded)  # without the lock, since it takes its time for a large file
@@ -112,19 +112,21 @@ class Compressor:
             file.flush()
             os.fsync(file.fileno())  # What has been on the disk for long must not be lost now by a power failure.
 
-    def _finish(self, plain: BinaryIO, path: str, temporary: str, is_done: bool) -> None:
+    def _finish(self, plain: BinaryIO, path: str, temporary: str, twin: os.stat_result | None) -> None:
         """Add what came late, and let ``temporary`` be the backup; the exclusive lock is held."""
         found = os.fstat(plain.fileno())
+        if twin is not None:
+            if plain.tell() < found.st_size or not os.path.samestat(os.stat(f"{path}.gz"), twin):
+                raise FileNotFoundError(f"{path} is not what it was; it is looked at once more")
+            self._tell_others()
+            return
         if plain.tell() < found.st_size:
-            if is_done:
-                raise FileExistsError(f"{path} has grown although it was compressed already")
             with open(temporary, "r+b") as file:
                 file.seek(0, os.SEEK_END)
                 _add(plain, file, found.st_mtime)
         self._tell_others()
-        if not is_done:
-            os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
-            move(temporary, f"{path}.gz")
+        os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
+        move(temporary, f"{path}.gz")
 
     def _tell_others(self) -> None:
         """Change the state, so that nobody relies on the plain backup that he saw."""
@@ -160,16 +162,19 @@ def _lazily(path: str, backups: Callable[[], list[str]]) -> Iterator[str]:
     yield from backups()
 
 
-def _is_packed(path: str, plain: BinaryIO) -> bool:
-    """Return whether all of ``plain`` has been compressed already; afterwards it is read up to there.
+def _packed_already(path: str, plain: BinaryIO) -> os.stat_result | None:
+    """Return the status of a compressed backup that holds all of ``plain``, which is read up to there, or None.
 
     Raises:
         FileExistsError: There is a compressed backup of this name, with something else in it.
+        FileNotFoundError: The backup was given another number meanwhile.
     """
     if not os.path.lexists(f"{path}.gz"):
-        return False
-    with gzip.open(f"{path}.gz") as packed:
+        return None
+    with open(f"{path}.gz", "rb") as file, gzip.open(file) as packed:
         while chunk := plain.read(_CHUNK):
             if packed.read(len(chunk)) != chunk:
+                if not os.path.samestat(os.stat(path), os.fstat(plain.fileno())):
+                    raise FileNotFoundError(path)
                 raise FileExistsError(f"{path}.gz exists, and is not {path}; remove or rename one of them")
-    return True
+        return os.fstat(file.fileno())

@@ -286,10 +286,8 @@ class SharedFileHandler(BaseRotatingHandler):
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
         if torn is None and self._may_share():
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-                found: list[Exception] = []
-                span = self._try_to_look(record, data, found, alone=False) if problem is None else None
+                span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
                 if span is not None:
-                    problems += found
                     torn = self._write(record, data, span, problems)
                     if torn is None:
                         return
@@ -314,12 +312,18 @@ class SharedFileHandler(BaseRotatingHandler):
                 self._cut(torn)
             span = self._try_to_look(record, data, problems, alone=True)
             if span is None and self._is_removed():
-                raise problems.pop()  # Nobody will ever read what we would write.
+                error = problems[-1]  # Nobody will ever read what we would write.
+                problems.clear()
+                raise error
         else:
             problems.append(problem)
             self._current_file(problems)
             span = None
         torn = self._write(record, data, span or _ANY, problems)
+        if problem is not None and self._is_removed():
+            # Without the lock: the file was moved aside, compressed and deleted after we had looked.
+            self._current_file(problems)
+            torn = self._write(record, data, _ANY, problems)
         if torn is not None:
             if problem is None:
                 self._cut(torn)

@@ -1,5 +1,6 @@
 """Compressed backups: nothing lost, nothing left behind, nobody kept waiting."""
 
+import contextlib
 import gzip
 import itertools
 import multiprocessing
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from logs import HOUR, TEN, Watched, WatchedBySize, files, wait_until, write
 
-from concurrent_log import compression
+from concurrent_log import compression, shared_file
 from concurrent_log.compression import Compressor
 from concurrent_log.lock import LockFile
 from concurrent_log.members import append_member, end_of_last_member
@@ -487,3 +488,66 @@ def test_child_forked_during_compression_writes_and_compresses(
     goes_on.set()
 
     assert unpacked(tmp_path) == {"app.log": ["eleven", "child"], f"{_TEN}.gz": ["ten"]}
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_backup_renumbered_beside_another_is_not_taken_for_its_twin(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    """P1, P3: while it is opened, a rollover gives another backup, perhaps with the same content, its number."""
+    handler = WatchedBySize(tmp_path / "app.log", maxBytes=15, backupCount=9, use_gzip=True)
+    (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(b"the same\n" if same else b"other\n"))
+    (tmp_path / "app.log.2").write_text("the same\n")
+    real_open = open
+
+    def renumber(path: Any, *args: Any) -> Any:
+        file = real_open(path, *args)
+        if path == str(tmp_path / "app.log.2"):
+            monkeypatch.undo()
+            (tmp_path / "app.log.2").rename(tmp_path / "app.log.3")
+            (tmp_path / "app.log.1.gz").rename(tmp_path / "app.log.2.gz")
+            (tmp_path / "app.log.1").write_text("new\n")
+        return file
+
+    monkeypatch.setattr(compression, "open", renumber, raising=False)
+    handler._tidy(print)
+    found = unpacked(tmp_path)
+    handler.close()
+
+    assert found == {
+        "app.log": [],
+        "app.log.1.gz": ["new"],
+        "app.log.2.gz": ["the same" if same else "other"],
+        "app.log.3.gz": ["the same"],
+    }
+
+
+def test_record_written_without_the_lock_is_not_lost_with_its_file(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: who gave up waiting, and wrote into a file that was compressed and deleted meanwhile, writes once more."""
+    other = make()
+    write(other, "ten", TEN)
+    handler = make(lock_timeout=0.01)
+    write(handler, "ten, too", TEN)
+    handler._lock_file.close()
+    original, holder = handler._write_to, LockFile(handler._lock_path)
+
+    def too_late(raw: Any, data: bytes) -> Any:
+        monkeypatch.undo()
+        with contextlib.suppress(RuntimeError):
+            held.close()
+        write(other, "eleven", TEN + HOUR)
+        wait_until(_is_quiet)
+        return original(raw, data)
+
+    monkeypatch.setattr(handler, "_write_to", too_late)
+    with contextlib.ExitStack() as held:
+        held.enter_context(holder.hold(exclusive=True, timeout=1))
+        handler._view = shared_file._NO_VIEW
+        handler._lock_file = LockFile(handler._lock_path)  # as in another process
+        write(handler, "without the lock", TEN)
+    holder.close()
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven", "without the lock"], f"{_TEN}.gz": ["ten", "ten, too"]}
+    assert [type(problem) for problem in handler.problems] == [TimeoutError]

@@ -1243,6 +1243,32 @@ def test_overridden_should_rollover_is_asked(make: Make, tmp_path: pathlib.Path)
     assert all_lines(tmp_path) == [f"record {n}" for n in (6, 7, 8, 0, 1, 2, 3, 4, 5)]
 
 
+def test_exception_of_a_signal_handler_is_reported_wherever_it_comes(tmp_path: pathlib.Path) -> None:
+    """P4: a time limit that ends what the program overrode is not swallowed, and the record is written."""
+
+    class TimeLimitError(Exception):
+        pass
+
+    class Slow(Watched):
+        is_interrupted = False
+
+        def computeRollover(self, currentTime: int) -> int:
+            if self.is_interrupted:
+                self.is_interrupted = False
+                raise TimeLimitError  # as a signal handler does, at any line
+            return super().computeRollover(currentTime)
+
+    handler = Slow(tmp_path / "app.log", when="H", utc=True)
+    write(handler, "first")
+    handler._view = _NO_VIEW
+    handler.is_interrupted = True
+    write(handler, "second")
+    handler.close()
+
+    assert [type(problem) for problem in handler.problems] == [TimeLimitError]
+    assert all_lines(tmp_path) == ["first", "second"]
+
+
 def test_overridden_compute_rollover_ends_the_period(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: the end of a period may be computed by a subclass."""
 

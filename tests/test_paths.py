@@ -34,7 +34,7 @@ def _lock_files(*folders: pathlib.Path) -> set[tuple[int, int]]:
 
 
 def _rolled_over(folder: pathlib.Path) -> bool:
-    return len(list(folder.glob("app.log.*"))) > 10
+    return len(list(folder.glob("app.log.*"))) > 30
 
 
 def _assert_one_file(team: Writers, folder: pathlib.Path) -> None:
