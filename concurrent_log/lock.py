@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 import portalocker
@@ -143,14 +143,16 @@ class LockFile:
                 lock_file = _registry[resolved] = cls(path)
             return lock_file
 
-    @contextlib.contextmanager
-    def hold(self, *, exclusive: bool, timeout: float) -> Iterator[Exception | None]:
+    def hold(self, *, exclusive: bool, timeout: float) -> "Section":
         """Hold the lock for the body of a ``with`` statement, and yield what went wrong.
 
         Never raises for a lock that cannot be had: it yields None where the lock is held, else a
         `TimeoutError` after ``timeout`` seconds, or the `OSError` that the lock file caused. After a timeout
         nobody waits again until the lock could be taken once, so that many threads do not wait in turn.
         """
+        return Section(self._held(exclusive, timeout))
+
+    def _held(self, exclusive: bool, timeout: float) -> Generator[Exception | None, None, None]:
         with self.mutex:
             if self.held:
                 yield None if self._exclusive or not exclusive else TimeoutError(f"{self.path} is in use here")
@@ -269,6 +271,27 @@ class LockFile:
             self._identity = _identity(fd)
             self.fd = fd
         return self.fd
+
+
+class Section:
+    """A ``with`` statement from the first step of a generator to its end.
+
+    Other than with `contextlib.contextmanager`, the generator ends at once where a signal handler raises right after
+    that step, and not when somebody, perhaps another thread, clears away the exception and what it refers to.
+    """
+
+    def __init__(self, steps: Generator[Exception | None, None, None]) -> None:
+        self._steps = steps
+
+    def __enter__(self) -> Exception | None:
+        try:
+            return next(self._steps)
+        except BaseException:
+            self._steps.close()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._steps.close()
 
 
 class _Descriptor:

@@ -712,12 +712,14 @@ class SharedFileHandler(BaseRotatingHandler):
         known = self._reported.get(stage, set())
         causes = {_cause(problem): problem for problem in problems}
         self._reported[stage] = set(causes)
-        for cause, problem in causes.items():
-            if cause not in known:
-                try:
-                    raise problem
-                except Exception:
-                    self.handleError(record)
+        for cause in causes.keys() - known:
+            try:
+                raise causes.pop(cause)
+            except Exception:
+                self.handleError(record)
+        # Else each would refer to itself, by its traceback, and live on until a garbage collection.
+        causes.clear()
+        problems.clear()
 
     def _tidy_up(self, record: logging.LogRecord) -> None:
         try:

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from datetime import time as time_of_day
@@ -32,6 +33,7 @@ import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 from concurrent_log import appending, moving, rolling, shared_file
+from concurrent_log.lock import LockFile
 from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
@@ -1512,3 +1514,51 @@ def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib
     assert (tmp_path / "app.log").is_symlink()
     assert lines(tmp_path / "real.log.2024-05-17_10") == ["a", "b"]
     assert lines(tmp_path / "real.log") == ["c", "d"]
+
+
+def test_exception_right_after_locking_frees_the_lock_even_if_it_is_kept(tmp_path: pathlib.Path) -> None:
+    """P1: who keeps the exception of a signal handler, and so its frames, keeps no other thread out."""
+    lock_file = LockFile(str(tmp_path / "lock"))
+    kept = []
+    section = lock_file.hold(exclusive=True, timeout=1)
+    steps = section._steps
+
+    class Interrupting:
+        close = steps.close
+
+        def __next__(self) -> None:
+            next(steps)
+            raise KeyboardInterrupt
+
+    section._steps = Interrupting()  # type: ignore[assignment]
+    try:
+        with section:
+            pytest.fail("the section was entered")
+    except KeyboardInterrupt as error:
+        kept.append(error)
+
+    assert not lock_file.held
+    with LockFile(str(tmp_path / "lock")).hold(exclusive=True, timeout=0) as problem:
+        assert problem is None
+
+
+def test_reported_problems_are_freed_at_once(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: a problem does not live on in a cycle with its own traceback, and all that the frames refer to with it."""
+    handler = make(lock_timeout=0.01)
+    write(handler, "first", TEN)
+    seen: list[weakref.ref[BaseException]] = []
+    handler.handleError = lambda record: seen.append(weakref.ref(sys.exc_info()[1]))  # type: ignore[method-assign]
+    handler.namer = lambda name: (_ for _ in ()).throw(NamingError(name))  # type: ignore[method-assign]
+    gc.collect()
+    gc.disable()
+    try:
+        write(handler, "second", TEN + HOUR)
+
+        assert len(seen) == 1
+        assert [reference() for reference in seen] == [None]
+    finally:
+        gc.enable()
+
+
+class NamingError(Exception):
+    """What a namer of the test raises; other than a built-in exception, it can be referred to weakly."""
