@@ -9,6 +9,7 @@ import datetime
 import sys
 from pathlib import Path
 
+import by_size
 import many_processes
 import memory
 import one_process
@@ -26,6 +27,7 @@ COMMAND = "python tests/benchmarks --write"
 RESULTS = Path("docs", "benchmarks.json")
 _FIGURES = (
     one_process.figure,
+    by_size.figure,
     many_processes.figure,
     seed_test.figure,
     memory.figure,
