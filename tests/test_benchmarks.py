@@ -43,6 +43,24 @@ def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Pa
             assert row["lost"][0] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "curves", "lines", "points"),
+    [("process-counts", 2, 4, 2)],
+)
+def test_curves_are_measured_in_their_quick_form(
+    name: str, curves: int, lines: int, points: int, tmp_path: Path
+) -> None:
+    """Each line has all of its points, or says why not (P5)."""
+    done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)
+    measured = json.loads((tmp_path / "results.json").read_text())["curves"]
+
+    assert len(measured) == curves, done.stderr
+    for curve in measured:
+        assert all(NOT_INSTALLED in reason for reason in curve["missing"].values())
+        assert len(curve["lines"]) + len(curve["missing"]) == lines
+        assert all(len(line) == points and all(y > 0 for _, y in line) for line in curve["lines"].values())
+
+
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     """A folder that does not exist makes every row say so, and the exit status is 1."""
     done = run("--quick", "--only", "one-process", "--directory", "missing", "--json", "results.json", cwd=tmp_path)

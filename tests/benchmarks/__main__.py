@@ -13,6 +13,7 @@ import by_size
 import many_processes
 import memory
 import one_process
+import process_counts
 import seed_test
 from machine import describe
 from measuring import Course, Duel, Figure, fight, follow
@@ -29,6 +30,7 @@ _FIGURES = (
     one_process.figure,
     by_size.figure,
     many_processes.figure,
+    process_counts.figure,
     seed_test.figure,
     memory.figure,
 )
