@@ -9,6 +9,7 @@ import datetime
 import sys
 from pathlib import Path
 
+import backup_counts
 import by_size
 import many_processes
 import memory
@@ -31,6 +32,7 @@ _FIGURES = (
     by_size.figure,
     many_processes.figure,
     process_counts.figure,
+    backup_counts.figure,
     seed_test.figure,
     memory.figure,
 )
