@@ -29,7 +29,9 @@ def project(tmp_path: Path) -> Path:
 NOT_INSTALLED = "No module named 'concurrent_log_handler'"  # it comes with the extra "benchmarks"
 
 
-@pytest.mark.parametrize(("name", "rows"), [("one-process", 4), ("by-size", 4), ("eight-processes", 3), ("memory", 2)])
+@pytest.mark.parametrize(
+    ("name", "rows"), [("one-process", 4), ("by-size", 4), ("eight-processes", 3), ("longest-call", 3), ("memory", 2)]
+)
 def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Path) -> None:
     """Each figure comes out with values of ours and of the others, and ours lost no record (P5)."""
     done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import backup_counts
 import by_size
+import longest_call
 import many_processes
 import memory
 import one_process
@@ -33,6 +34,7 @@ _FIGURES = (
     many_processes.figure,
     process_counts.figure,
     backup_counts.figure,
+    longest_call.figure,
     seed_test.figure,
     memory.figure,
 )
