@@ -47,7 +47,7 @@ def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("name", "curves", "lines", "points"),
-    [("process-counts", 2, 4, 2), ("backup-counts", 2, 7, 2)],
+    [("process-counts", 2, 5, 2), ("backup-counts", 2, 7, 2)],
 )
 def test_curves_are_measured_in_their_quick_form(
     name: str, curves: int, lines: int, points: int, tmp_path: Path
