@@ -17,8 +17,10 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _DIRECTIVES = (
     {"Y": r"\d{4}", "j": r"\d{3}"} | dict.fromkeys("mdHIMSyUWV", r"\d{2}") | dict.fromkeys("aAbBpZ", r"[^\W\d_]+\.?")
 )
+_DIRECTIVE = re.compile("(%.)")
 _ENDING = rf"({'|'.join(map(re.escape, COMPRESSIONS))})"
 _COMPRESSED = re.compile(rf"{_ENDING}$")
+_LONGEST_FIRST = "%Y%m%d%H%M%S"  # digits in this order sort as text like the times that they spell
 _NUMBERED = re.compile(r"\.\d{4,}$")
 _NUMBER = re.compile(rf"(?:\.(\d{{4,}}))?{_ENDING}?")
 
@@ -44,7 +46,9 @@ class Backups:
         self, log_file: str, suffix: str, rename: Callable[[str], str], pattern: re.Pattern[str] | None = None
     ) -> None:
         self._log_file = log_file
+        self._log_name = os.path.basename(log_file)
         self._suffix = suffix
+        self._sorts_as_text = pattern is None and _LONGEST_FIRST.startswith("".join(_DIRECTIVE.findall(suffix)))
         self._rename = rename
         self._own_pattern = pattern
         self._pattern = pattern or re.compile(_expression(suffix))
@@ -101,7 +105,7 @@ class Backups:
 
     def _period_of(self, file_name: str) -> str | None:
         """Return which period's backup ``file_name`` is, or None where it is something else."""
-        if file_name == os.path.basename(self._log_file):
+        if file_name == self._log_name:
             return None
         for name in _without_endings(file_name):
             for time_text in self._times_in(name):
@@ -112,13 +116,15 @@ class Backups:
     def _times_in(self, name: str) -> Iterator[str]:
         if self._own_pattern:
             # Somebody's pattern may be anchored, or not, and is meant for what follows the log file's name.
-            name = name.removeprefix(os.path.basename(self._log_file) + ".")
+            name = name.removeprefix(self._log_name + ".")
         match = self._pattern.search(name)
         while match:
             yield match[0]
             match = self._pattern.search(name, match.start() + 1)
 
     def _sortable(self, time_text: str) -> str:
+        if self._sorts_as_text:  # the usual case; to parse it would be half the price of looking at a backup
+            return time_text
         try:
             return datetime.strptime(time_text, self._suffix).isoformat()
         except ValueError:
@@ -160,9 +166,8 @@ def _without_endings(file_name: str) -> Iterator[str]:
 
 def _expression(suffix: str) -> str:
     """Return the regular expression of what the `time.strftime` format ``suffix`` can produce."""
-    parts = re.split(r"(%.)", suffix)
     expression = ""
-    for part in parts:
+    for part in _DIRECTIVE.split(suffix):
         directive = part[1:] if len(part) == 2 and part[0] == "%" else ""
         if directive == "%":
             expression += "%"

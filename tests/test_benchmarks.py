@@ -26,7 +26,12 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "rows"), [("one-process", 4), ("eight-processes", 3), ("memory", 2)])
+NOT_INSTALLED = "No module named 'concurrent_log_handler'"  # it comes with the extra "benchmarks"
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("one-process", 4), ("by-size", 4), ("eight-processes", 3), ("longest-call", 3), ("memory", 2)]
+)
 def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Path) -> None:
     """Each figure comes out with values of ours and of the others, and ours lost no record (P5)."""
     done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)
@@ -34,11 +39,28 @@ def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Pa
 
     assert len(measured) == rows, done.stderr
     for row in measured:
-        # The incumbent comes with the extra "benchmarks", which the tests do without.
-        if "No module named 'concurrent_log_handler'" not in row["missing"]:
+        if NOT_INSTALLED not in row["missing"]:
             assert row["missing"] == ""
             assert len(row["ours"]) == len(row["theirs"]) == 1
             assert row["lost"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "curves", "lines", "points"),
+    [("process-counts", 2, 5, 2), ("backup-counts", 2, 7, 2)],
+)
+def test_curves_are_measured_in_their_quick_form(
+    name: str, curves: int, lines: int, points: int, tmp_path: Path
+) -> None:
+    """Each line has all of its points, or says why not (P5)."""
+    done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)
+    measured = json.loads((tmp_path / "results.json").read_text())["curves"]
+
+    assert len(measured) == curves, done.stderr
+    for curve in measured:
+        assert all(NOT_INSTALLED in reason for reason in curve["missing"].values())
+        assert len(curve["lines"]) + len(curve["missing"]) == lines
+        assert all(len(line) == points and all(y > 0 for _, y in line) for line in curve["lines"].values())
 
 
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
@@ -91,3 +113,21 @@ def test_figures_in_the_readme_stand_between_their_markers(project: Path) -> Non
 
     assert done.returncode == 1
     assert "README.md is not what" in done.stdout
+
+
+def test_check_judges_the_bars_and_names_what_is_not_measured(project: Path) -> None:
+    """A ratio beyond its bar, a difference beyond its bar and a figure without results are all said."""
+    results = json.loads((project / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
+    row = {**results["rows"][0], "against": "somebody", "ours": [3.0], "theirs": [1.0], "ratios": [3.0]}
+    results["rows"] = [
+        {**row, "title": "slow", "bar": 2.0, "goal": None},
+        {**row, "title": "late", "bar": 1.5, "goal": None, "compared": "difference"},
+        {**row, "title": "near", "bar": 2.5, "goal": 2.0, "compared": "difference"},
+    ]
+    (project / "docs" / "benchmarks.json").write_text(json.dumps(results), encoding="utf-8")
+    done = run("--check", "--project", str(project), cwd=project)
+
+    assert "slow, against somebody: 3.00\N{MULTIPLICATION SIGN} missed" in done.stdout
+    assert "late, against somebody: +2.00 \N{MICRO SIGN}s missed" in done.stdout
+    assert "near, against somebody: +2.00 \N{MICRO SIGN}s goal met" in done.stdout
+    assert "seed-test: not measured yet" in done.stdout

@@ -428,6 +428,17 @@ def test_retention_uses_an_ext_match_of_ones_own(make: Make, tmp_path: pathlib.P
     assert files(tmp_path) == {"app.log": ["3"], "app.log.20240517_12": ["2"]}
 
 
+def test_retention_reads_the_times_in_names_of_others(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: the ninth is older than the tenth, also where a pattern of one's own lets days have one digit."""
+    handler = make(backupCount=1)
+    handler.suffix = "%Y-%m-%d"
+    handler.extMatch = re.compile(r"^\d{4}-\d{1,2}-\d{1,2}$")
+    for day in ("2024-5-9", "2024-5-10"):
+        (tmp_path / f"app.log.{day}").touch()
+
+    assert handler.getFilesToDelete() == [str(tmp_path / "app.log.2024-5-9")]
+
+
 def test_backup_that_cannot_be_deleted_is_reported_and_costs_nothing(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,13 +9,17 @@ import datetime
 import sys
 from pathlib import Path
 
+import backup_counts
+import by_size
+import longest_call
 import many_processes
 import memory
 import one_process
+import process_counts
 import seed_test
 from machine import describe
 from measuring import Course, Duel, Figure, fight, follow
-from page import benchmarks_page, ratio_of, readme_with_figures, summary
+from page import benchmarks_page, comparison, readme_with_figures, summary
 from results import Curve, Results, Row
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,7 +28,16 @@ from rich.table import Table
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = "python tests/benchmarks --write"
 RESULTS = Path("docs", "benchmarks.json")
-_FIGURES = (one_process.figure, many_processes.figure, seed_test.figure, memory.figure)
+_FIGURES = (
+    one_process.figure,
+    by_size.figure,
+    many_processes.figure,
+    process_counts.figure,
+    backup_counts.figure,
+    longest_call.figure,
+    seed_test.figure,
+    memory.figure,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.write:
         _write(results, figures, options.project)
     _print(results)
-    return int(any(row.missing for row in results.rows))
+    return int(any(part.missing for part in (*results.rows, *results.curves)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +84,7 @@ def _measure(figures: list[Figure], options: argparse.Namespace) -> Results:
     with _progress() as progress:
         for figure in figures:
             for duel in figure.duels:
-                results.rows.append(_fight(duel, figure, directory, progress))
+                results.rows.extend(_fight(duel, figure, directory, progress))
             for course in figure.courses:
                 results.curves.extend(_follow(course, figure, directory, progress))
     return results
@@ -82,19 +95,20 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True))
 
 
-def _fight(duel: Duel, figure: Figure, directory: str | None, progress: Progress) -> Row:
+def _fight(duel: Duel, figure: Figure, directory: str | None, progress: Progress) -> list[Row]:
     task = progress.add_task(f"{figure.name}: {duel.title} / {duel.against}", total=duel.pairs)
-    row = fight(duel, figure.name, directory, lambda: progress.advance(task))
-    progress.console.print(f"{duel.title}, against {duel.against}: {_outcome(row)}", markup=False)
-    return row
+    rows = fight(duel, figure.name, directory, lambda: progress.advance(task))
+    for row in rows:
+        progress.console.print(f"{row.title}, against {row.against}: {_outcome(row)}", markup=False)
+    return rows
 
 
 def _outcome(row: Row) -> str:
-    return f"not measured: {row.missing}" if row.missing else f"{ratio_of(row)} {row.verdict}"
+    return f"not measured: {row.missing}" if row.missing else f"{comparison(row)} {row.verdict}"
 
 
 def _follow(course: Course, figure: Figure, directory: str | None, progress: Progress) -> list[Curve]:
-    task = progress.add_task(f"{figure.name}: {', '.join(course.quantities)}", total=len(course.works))
+    task = progress.add_task(f"{figure.name}: {', '.join(course.quantities)}", total=len(course.works) * course.rounds)
     return follow(course, figure.name, directory, lambda: progress.advance(task))
 
 
@@ -111,11 +125,23 @@ def _write(results: Results, figures: list[Figure], project: Path) -> None:
 
 
 def _check(figures: list[Figure], project: Path) -> int:
-    texts = _texts(Results.load(project / RESULTS), figures, project)
+    results = Results.load(project / RESULTS)
+    texts = _texts(results, figures, project)
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{path} is not what {RESULTS} makes: {COMMAND} --results {RESULTS}")
+    _judge(results, figures)
     return int(bool(stale))
+
+
+def _judge(results: Results, figures: list[Figure]) -> None:
+    """Print which bars were met and which missed, and what is yet to be measured."""
+    for row in results.rows:
+        if row.bar is not None or row.missing:
+            print(f"{row.title}, against {row.against}: {_outcome(row)}")
+    for figure in figures:
+        if not results.has(figure.name):
+            print(f"{figure.name}: not measured yet: {COMMAND}")
 
 
 def _texts(results: Results, figures: list[Figure], project: Path) -> dict[Path, str]:
@@ -137,6 +163,8 @@ def _print(results: Results) -> None:
     for curve in results.curves:
         ends = (f"{label} {points[0][1]:.4g} → {points[-1][1]:.4g}" for label, points in curve.lines.items())
         console.print(f"{curve.title}, {curve.y}: {', '.join(ends)}", markup=False)
+        for label, reason in curve.missing.items():
+            console.print(f"{curve.title}, {label}: not measured: {reason}", markup=False)
 
 
 if __name__ == "__main__":

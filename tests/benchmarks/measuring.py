@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,6 +30,11 @@ LONGEST_ROUND = 600.0  # seconds after which a child is taken for stuck
 
 class MeasuringError(Exception):
     """A child could not do its work; the message holds the end of what it wrote to standard error."""
+
+
+_FAILURES = (MeasuringError, OSError, subprocess.SubprocessError)
+_Pair = list[tuple[dict[str, float], dict[str, float]]]  # the answers of both, round by round
+_Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Duel:
-    """Two works to be measured in turn: ``pairs`` times, with ``rounds`` of work by each in each pair."""
+    """Two works to be measured in turn: ``pairs`` times, with ``rounds`` of work by each in each pair.
+
+    Attributes:
+        compared: "ratio", or "difference" where it counts how much more ours is; the bar and the goal are of that.
+        further: What else the children answer beside ``value``, by its key: the titles of rows without a bar.
+    """
 
     title: str
     against: str
@@ -61,6 +71,8 @@ class Duel:
     bar: float | None = None
     goal: float | None = None
     headline: bool = False
+    compared: str = "ratio"
+    further: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,11 +83,15 @@ class Course:
         quantities: For each key, the title of the plot and what its y axis shows.
         x: What the x axis shows.
         works: The works by the label of their lines.
+        rounds: How often each work is done, in turn; a point is the median.
+        logarithmic: Which axes are: "x", and keys of ``quantities`` for the y axes of their plots.
     """
 
     quantities: dict[str, tuple[str, str]]
     x: str
     works: dict[str, Work]
+    rounds: int = 1
+    logarithmic: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,52 +111,83 @@ class Figure:
     courses: list[Course] = field(default_factory=list)
 
 
-def fight(duel: Duel, figure: str, directory: str | None, advance: Callable[[], None]) -> Row:
-    """Measure both works of ``duel`` and return what came out; what fails is said in the row."""
-    ours: list[dict[str, float]] = []
-    theirs: list[dict[str, float]] = []
-    ratios: list[float] = []
+def fight(duel: Duel, figure: str, directory: str | None, advance: Callable[[], None]) -> list[Row]:
+    """Measure both works of ``duel`` and return what came out; what fails is said in the rows."""
+    pairs: list[_Pair] = []
     missing = ""
     try:
-        for pair in range(duel.pairs):
-            one = _measure_pair(duel, pair, directory)
-            ours += [_median_of([first for first, _ in one])]
-            theirs += [_median_of([second for _, second in one])]
-            if all(second["value"] for _, second in one):
-                ratios.append(median(first["value"] / second["value"] for first, second in one))
+        for number in range(duel.pairs):
+            pairs.append(_measure_pair(duel, number, directory))
             advance()
-    except (MeasuringError, OSError, subprocess.SubprocessError) as error:
+    except _FAILURES as error:
         missing = str(error)
-    return Row(
+    row = Row(
         figure=figure,
         title=duel.title,
         against=duel.against,
         unit=duel.unit,
-        ours=[answer["value"] for answer in ours],
-        theirs=[answer["value"] for answer in theirs],
-        ratios=[] if missing else ratios,
+        **_columns(pairs, "value"),
         bar=duel.bar,
         goal=duel.goal,
         headline=duel.headline,
-        lost=(_most_lost(ours), _most_lost(theirs)),
+        lost=(_most_lost(pairs, 0), _most_lost(pairs, 1)),
         missing=missing,
+        compared=duel.compared,
     )
+    more = [
+        replace(row, title=title, bar=None, goal=None, headline=False, compared="ratio", **_columns(pairs, key))
+        for key, title in duel.further.items()
+    ]
+    return [replace(each, ratios=[]) if missing else each for each in (row, *more)]
+
+
+def _columns(pairs: list[_Pair], key: str) -> dict[str, Any]:
+    """Return what a row says of the pairs: for each, the median of the rounds by either, and of their ratios."""
+    columns: dict[str, Any] = {"ours": [], "theirs": [], "ratios": []}
+    for pair in pairs:
+        values = [(ours[key], theirs[key]) for ours, theirs in pair]
+        columns["ours"].append(median(ours for ours, _ in values))
+        columns["theirs"].append(median(theirs for _, theirs in values))
+        if all(theirs for _, theirs in values):
+            columns["ratios"].append(median(ours / theirs for ours, theirs in values))
+    return columns
 
 
 def follow(course: Course, figure: str, directory: str | None, advance: Callable[[], None]) -> list[Curve]:
-    """Measure all works of ``course`` and return its curves."""
-    values = {}
-    for label, work in course.works.items():
-        with child(work, directory) as one_round:
-            values[label] = one_round()["value"]
-        advance()
+    """Measure all works of ``course`` in turn and return its curves; what fails is said in them."""
+    values: dict[str, list[dict[str, _Points]]] = {label: [] for label in course.works}
+    missing: dict[str, str] = {}
+    with ExitStack() as stack:
+        children: dict[str, Callable[[], dict[str, Any]]] = {}
+        for _ in range(course.rounds):
+            for label, work in course.works.items():
+                try:
+                    if label not in missing:
+                        children[label] = children.get(label) or stack.enter_context(child(work, directory))
+                        values[label].append(children[label]()["value"])
+                except _FAILURES as error:
+                    missing[label] = str(error)
+                advance()
     return [
-        Curve(figure, title, course.x, y, {label: value[key] for label, value in values.items()})
+        Curve(
+            figure,
+            title,
+            course.x,
+            y,
+            {label: _medians([one[key] for one in values[label]]) for label in course.works if label not in missing},
+            "x" * ("x" in course.logarithmic) + "y" * (key in course.logarithmic),
+            missing,
+        )
         for key, (title, y) in course.quantities.items()
     ]
 
 
-def _measure_pair(duel: Duel, pair: int, directory: str | None) -> list[tuple[dict[str, float], dict[str, float]]]:
+def _medians(rounds: list[_Points]) -> _Points:
+    """Return the points of one line: its x, and the median of what each round has there."""
+    return [(points[0][0], median(y for _, y in points)) for points in zip(*rounds, strict=True)]
+
+
+def _measure_pair(duel: Duel, pair: int, directory: str | None) -> _Pair:
     with ExitStack() as stack:
         ours = stack.enter_context(child(duel.ours, directory))
         theirs = stack.enter_context(child(duel.theirs, directory))
@@ -155,12 +202,9 @@ def _measure_pair(duel: Duel, pair: int, directory: str | None) -> list[tuple[di
         return answers
 
 
-def _median_of(answers: list[dict[str, float]]) -> dict[str, float]:
-    return {key: median(answer[key] for answer in answers) for key in answers[0]}
-
-
-def _most_lost(answers: list[dict[str, float]]) -> int:
-    return int(max((answer.get("lost", 0) for answer in answers), default=0))
+def _most_lost(pairs: list[_Pair], side: int) -> int:
+    """Return the most records that a pair's rounds lost in the middle; ``side`` is 0 for ours, 1 for theirs."""
+    return int(max((median(answers[side].get("lost", 0) for answers in pair) for pair in pairs), default=0))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ _HEAD = ("what", "against", "ours", "theirs", "ratio", "lowest to highest", "bar
 def benchmarks_page(results: Results, figures: Iterable[Figure]) -> str:
     """Return the Markdown of ``docs/benchmarks.md``."""
     machine = "\n".join(f"| {name} | {value} |" for name, value in results.machine.items())
-    parts = [_part(results, figure) for figure in figures]
+    parts = [_part(results, figure) for figure in figures if results.has(figure.name)]
     page = f"""\
 # Benchmarks
 
@@ -58,15 +58,15 @@ def readme_table(results: Results) -> str:
     for row in results.rows:
         if row.headline:
             what = f"{titles.get(row.unit, row.unit)}, {_place(row)}{row.title}"
-            lines.append(f"| {what} | {row.against} | {ratio_of(row)} | {_limit(row, row.bar)} |")
+            lines.append(f"| {what} | {row.against} | {comparison(row)} | {_limit(row, row.bar)} |")
     machine = f"{results.machine['CPU']}, {results.machine['cores']} cores, {results.machine['Python']}, {results.date}"
     return "\n".join(lines) + f"\n\n{machine}.\n"
 
 
 def summary(row: Row) -> tuple[str, ...]:
     """Return the cells of ``row`` for a table, under `_HEAD`."""
-    spread = f"{min(row.ratios):.2f} … {max(row.ratios):.2f}" if len(row.ratios) > 1 else ""
-    cells = (_value(row.ours), _value(row.theirs), ratio_of(row), spread, _limit(row, row.bar), _limit(row, row.goal))
+    spread = f"{_ratio(min(row.ratios))} … {_ratio(max(row.ratios))}" if len(row.ratios) > 1 else ""
+    cells = (_value(row.ours), _value(row.theirs), comparison(row), spread, _limit(row, row.bar), _limit(row, row.goal))
     return (f"{row.title}, {row.unit}", row.against, *cells, _verdict(row))
 
 
@@ -74,11 +74,14 @@ def _part(results: Results, figure: Figure) -> str:
     rows = [row for row in results.rows if row.figure == figure.name]
     curves = [curve for curve in results.curves if curve.figure == figure.name]
     text = textwrap.fill(figure.text, 120, break_on_hyphens=False)
-    lines = [f"## {figure.title}", "", text, "", _line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|"]
-    lines += [_line(summary(row)) for row in rows]
-    lines += ["", *(_lost(row) for row in rows if any(row.lost))]
-    lines += [f"![{figure.title}](images/benchmarks-{figure.name}.svg)", ""]
-    lines += [f"![{curve.title}](images/{curve_name(figure.name, at)}.svg)\n" for at, curve in enumerate(curves)]
+    lines = [f"## {figure.title}", "", text, ""]
+    if rows:
+        lines += [_line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|", *(_line(summary(row)) for row in rows)]
+        lines += ["", *(_lost(row) for row in rows if any(row.lost))]
+        lines += [f"![{figure.title}](images/benchmarks-{figure.name}.svg)", ""]
+    for at, curve in enumerate(curves):
+        lines += [f"![{curve.title}](images/{curve_name(figure.name, at)}.svg)\n"] if curve.lines else []
+        lines += [f"Not measured: {curve.title}, {label}.\n" for label in curve.missing]
     return "\n".join(lines) + "\n"
 
 
@@ -113,12 +116,20 @@ def _value(values: list[float]) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def ratio_of(row: Row) -> str:
-    """Return the ratio of ``row`` as it is printed."""
-    return "" if row.ratio is None else f"{row.ratio:.2f}{_TIMES}"
+def comparison(row: Row) -> str:
+    """Return the ratio or the difference of ``row`` as it is printed."""
+    return "" if row.comparison is None else _compared(row, row.comparison)
 
 
 def _limit(row: Row, limit: float | None) -> str:
     if limit is None:
         return ""
-    return f"{'≥' if row.higher_is_better else '≤'} {limit:.2f}{_TIMES}"
+    return f"{'≥' if row.higher_is_better else '≤'} {_compared(row, limit)}"
+
+
+def _compared(row: Row, value: float) -> str:
+    return f"{value:+.2f} {row.unit}" if row.compared == "difference" else f"{_ratio(value)}{_TIMES}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"

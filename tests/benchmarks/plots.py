@@ -5,11 +5,16 @@ from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
 from measuring import Figure
-from page import curve_name, ratio_of
+from page import comparison, curve_name
 from results import Curve, Results, Row
 
 _OURS, _THEIRS, _TEXT, _FAINT = "#1f6f8b", "#c9ced4", "#2b2f33", "#8a9096"
+# Colours that are told apart without seeing red or green, and markers for those who see none.
+_OF_OURS = ((_OURS, "o"), ("#2f8fd0", "s"), ("#0b3c5d", "^"))
+_OF_OTHERS = ((_FAINT, "o"), ("#d55e00", "s"), ("#c28800", "^"), ("#b0679b", "D"))
+_LINE_HEIGHT = 13  # points between the labels of two lines
 _STYLE: Any = {
     "font.size": 10,
     "font.family": "sans-serif",
@@ -34,9 +39,11 @@ def draw(results: Results, figures: list[Figure], folder: Path, ending: str = "s
     with plt.rc_context(_STYLE):
         for figure in figures:
             rows = [row for row in results.rows if row.figure == figure.name]
-            drawn.append(_save(_bars(figure, rows), folder / f"benchmarks-{figure.name}.{ending}"))
+            if rows:
+                drawn.append(_save(_bars(figure, rows), folder / f"benchmarks-{figure.name}.{ending}"))
             for at, curve in enumerate(curve for curve in results.curves if curve.figure == figure.name):
-                drawn.append(_save(_lines(curve), folder / f"{curve_name(figure.name, at)}.{ending}"))
+                if curve.lines:
+                    drawn.append(_save(_lines(curve), folder / f"{curve_name(figure.name, at)}.{ending}"))
     return drawn
 
 
@@ -68,10 +75,11 @@ def _groups(rows: list[Row]) -> list[list[Row]]:
     """Return the rows that share a scale: those of one unit, the much longer bars apart from the others."""
     groups = []
     for unit in dict.fromkeys(row.unit for row in rows):
-        shortest = min(_length(row) for row in rows if row.unit == unit)
-        for is_long in (False, True):
-            group = [row for row in rows if row.unit == unit and (_length(row) > 4 * shortest) == is_long]
-            groups += [group] if group else []
+        left = [row for row in rows if row.unit == unit]
+        while left:
+            shortest = min(map(_length, left))
+            groups.append([row for row in left if _length(row) <= 4 * shortest])
+            left = [row for row in left if _length(row) > 4 * shortest]
     return groups
 
 
@@ -83,18 +91,19 @@ def _panel(panel: Any, unit: str, rows: list[Row]) -> None:
     for at, row in enumerate(rows):
         _bar(panel, at - 0.19, row.ours, _OURS)
         _bar(panel, at + 0.19, row.theirs, _THEIRS)
-        if row.ratio is not None:
+        if row.comparison is not None:
             end = max(row.ours + row.theirs)
-            panel.annotate(ratio_of(row), (end, at), (8, 0), textcoords="offset points", va="center")
+            panel.annotate(comparison(row), (end, at), (8, 0), textcoords="offset points", va="center")
     panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
     panel.invert_yaxis()
     panel.margins(x=0.12)
     panel.set_xlim(left=0)
     if panel.get_xlim()[1] > 1:
-        panel.locator_params(axis="x", integer=True)
+        panel.locator_params(axis="x", integer=True, nbins=7)
         panel.xaxis.set_major_formatter("{x:,.0f}")
     better = "more" if rows and rows[0].higher_is_better else "less"
-    panel.set_xlabel(f"{unit} ({better} is better); dots: the single pairs; ratio: median of the pairs")
+    compared = " or ".join(dict.fromkeys(row.compared for row in rows))
+    panel.set_xlabel(f"{unit} ({better} is better); dots: the single pairs; {compared}: median of the pairs")
     panel.tick_params(axis="y", length=0)
 
 
@@ -111,15 +120,64 @@ def _label(row: Row) -> str:
 
 
 def _lines(curve: Curve) -> Any:
-    plot, panel = plt.subplots(figsize=(8, 2.8), layout="constrained")
+    many = len(curve.lines) > 2
+    plot, panel = plt.subplots(figsize=(8, 4.2 if many else 2.8), layout="constrained")
     plot.suptitle(curve.title, x=0.01, ha="left", fontweight="bold")
-    for at, (label, points) in enumerate(curve.lines.items()):
+    colours = {"ours": iter(_OF_OURS), "theirs": iter(_OF_OTHERS)}
+    drawn = []
+    for label, points in curve.lines.items():
+        side = "ours" if label.startswith("ours") else "theirs"
+        colour, marker = next(colours[side])
         x, y = zip(*points, strict=True)
-        panel.plot(x, y, marker="o", markersize=4, color=(_OURS, _FAINT)[min(at, 1)], label=label)
-        panel.annotate(label, (x[-1], y[-1]), (8, 0), textcoords="offset points", va="center")
-    panel.set_xlim(left=0)
-    panel.set_ylim(0, 1.2 * max(y for points in curve.lines.values() for _, y in points))
-    panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.plot(x, y, marker=marker, markersize=5, color=colour, label=label, zorder=3 if side == "ours" else 2)
+        drawn.append((label, x[-1], y[-1], colour if many else _TEXT))
+    _axes(panel, curve)
     panel.set_xlabel(curve.x)
     panel.set_ylabel(curve.y)
+    _name_lines(plot, panel, drawn)
     return plot
+
+
+def _axes(panel: Any, curve: Curve) -> None:
+    """Scale the axes: from zero, or logarithmic with a tick at each point."""
+    points = [point for line in curve.lines.values() for point in line]
+    heights = [y for _, y in points]
+    if "x" in curve.logarithmic:
+        ticks = sorted({x for x, _ in points})
+        if 0 in ticks:
+            panel.set_xscale("symlog", linthresh=ticks[1])
+        else:
+            panel.set_xscale("log")
+        panel.set_xticks(ticks)
+        panel.xaxis.minorticks_off()
+    else:
+        panel.set_xlim(left=0)
+    panel.xaxis.set_major_formatter("{x:,.0f}")
+    if "y" in curve.logarithmic:
+        panel.set_yscale("log")
+        few = max(heights) < 100 * min(heights)
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        panel.yaxis.set_major_formatter("{x:,g}")
+        panel.yaxis.set_minor_formatter("")
+        panel.grid(axis="y", color=_THEIRS, linewidth=0.5)
+    else:
+        panel.set_ylim(0, 1.2 * max(heights))
+        panel.yaxis.set_major_formatter("{x:,.10g}")
+
+
+def _name_lines(plot: Any, panel: Any, ends: list[tuple[str, float, float, str]]) -> None:
+    """Write its label beside the end of each line, in the order of the ends, none over another one."""
+    plot.canvas.draw()  # only then it is known where a point lies
+    lowest = float("-inf")
+    for label, x, y, colour in sorted(ends, key=lambda end: end[2]):
+        height = panel.transData.transform((x, y))[1] * 72 / plot.dpi
+        lowest = max(height, lowest + _LINE_HEIGHT)
+        panel.annotate(
+            label,
+            (x, y),
+            (10, lowest - height),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            annotation_clip=False,
+        )

@@ -10,6 +10,10 @@ OURS = "concurrent_log.ConcurrentTimedRotatingFileHandler"
 STANDARD = "logging.handlers.TimedRotatingFileHandler"
 CONCURRENT_LOG_HANDLER = "concurrent_log_handler.ConcurrentTimedRotatingFileHandler"
 
+OURS_BY_SIZE = "concurrent_log.ConcurrentRotatingFileHandler"
+STANDARD_BY_SIZE = "logging.handlers.RotatingFileHandler"
+CONCURRENT_LOG_HANDLER_BY_SIZE = "concurrent_log_handler.ConcurrentRotatingFileHandler"
+
 FORMATS = {
     "typical": "%(asctime)s %(levelname)s %(name)s: %(message)s",
     "message": "%(message)s",

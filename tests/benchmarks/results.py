@@ -23,6 +23,7 @@ class Row:
         headline: Whether the row stands in the README, too.
         lost: The most records that a run of each lost: ours, theirs.
         missing: Why there are no measurements; empty where there are.
+        compared: "ratio", or "difference" where ``bar`` and ``goal`` say how much more ours may be, in the unit.
     """
 
     figure: str
@@ -37,6 +38,7 @@ class Row:
     headline: bool = False
     lost: tuple[int, int] = (0, 0)
     missing: str = ""
+    compared: str = "ratio"
 
     @property
     def higher_is_better(self) -> bool:
@@ -49,28 +51,52 @@ class Row:
         return median(self.ratios) if self.ratios else None
 
     @property
+    def difference(self) -> float | None:
+        """The median of what ours is more than theirs; None where nothing was measured."""
+        if self.missing or not self.ours:
+            return None
+        return median(ours - theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def comparison(self) -> float | None:
+        """What the bar is held against: the ratio, or the difference."""
+        return self.difference if self.compared == "difference" else self.ratio
+
+    @property
     def verdict(self) -> str:
-        """What the ratio is worth: "goal met", "bar met", "missed", or nothing where there is no bar."""
-        if self.ratio is None or self.bar is None:
+        """What that is worth: "goal met", "bar met", "missed", or nothing where there is no bar."""
+        if self.comparison is None or self.bar is None:
             return ""
         if self.goal is not None and self._reaches(self.goal):
             return "goal met"
         return "bar met" if self._reaches(self.bar) else "missed"
 
     def _reaches(self, limit: float) -> bool:
-        ratio = round(self.ratio or 0, 2)  # as it is printed
-        return ratio >= limit if self.higher_is_better else ratio <= limit
+        comparison = round(self.comparison or 0, 2)  # as it is printed
+        return comparison >= limit if self.higher_is_better else comparison <= limit
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How a quantity goes along another one: ``lines`` maps a label to its points."""
+    """How a quantity goes along another one.
+
+    Attributes:
+        figure: The name of the figure that the curve belongs to.
+        title: What the plot shows.
+        x: What is along the x axis.
+        y: What is along the y axis.
+        lines: The points by the label of their line.
+        logarithmic: The letters of the axes that are.
+        missing: Why a line could not be measured, by its label.
+    """
 
     figure: str
     title: str
     x: str
     y: str
     lines: dict[str, list[tuple[float, float]]]
+    logarithmic: str = ""
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +109,10 @@ class Results:
     machine: dict[str, str]
     rows: list[Row] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+
+    def has(self, figure: str) -> bool:
+        """Return whether anything was measured for the figure of that name."""
+        return any(part.figure == figure for part in (*self.rows, *self.curves))
 
     def save(self, path: Path) -> None:
         """Write the results to a JSON file."""
