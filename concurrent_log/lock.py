@@ -76,7 +76,7 @@ _STATE = struct.Struct(">4sQqQ")
 _MAGIC = b"CLF1"
 _CHECKSUM = struct.Struct(">I")
 STATE_SIZE = _STATE.size + _CHECKSUM.size
-_GRANTED = struct.Struct(">Q")
+_GRANTS = struct.Struct(">QI")
 
 
 class State(NamedTuple):
@@ -104,6 +104,18 @@ class State(NamedTuple):
         if checksum != _CHECKSUM.pack(zlib.crc32(packed)) or packed[:4] != _MAGIC:
             return None
         return cls(*_STATE.unpack(packed)[1:])
+
+
+class Grants(NamedTuple):
+    """What writers were granted of a log file that has a largest size.
+
+    Attributes:
+        granted: Up to which size of the file.
+        asked: How often anybody has asked, which tells a writer how many others there are.
+    """
+
+    granted: int
+    asked: int
 
 
 class LockFile:
@@ -173,24 +185,24 @@ class LockFile:
         """Return the bytes of the state, fewer where there are none; call it while holding the lock."""
         return _read(self._opened(), STATE_SIZE)
 
-    def write(self, state: State, granted: int) -> bytes:
+    def write(self, state: State, size: int) -> bytes:
         """Publish ``state`` to all writers and return its bytes; call it while holding the exclusive lock.
 
-        What writers were granted of the file up to now is void, and they have to ask again, from the byte
-        ``granted`` on.
+        What writers were granted of the file up to now is void; of what they are granted next, ``size`` bytes are
+        in the file already.
         """
-        content = state.to_bytes()
-        _write(self._opened(), content + _GRANTED.pack(granted))
+        content, grants = state.to_bytes(), self.grants()
+        _write(self._opened(), content + _GRANTS.pack(size, grants.asked if grants else 0))
         return content
 
-    def granted(self) -> int | None:
-        """Return up to which size the log file has been granted to writers; None where nothing says so."""
-        content = _read(self._opened(), _GRANTED.size, STATE_SIZE)
-        return _GRANTED.unpack(content)[0] if len(content) == _GRANTED.size else None
+    def grants(self) -> Grants | None:
+        """Return what writers were granted of the log file; None where nothing says so."""
+        content = _read(self._opened(), _GRANTS.size, STATE_SIZE)
+        return Grants(*_GRANTS.unpack(content)) if len(content) == _GRANTS.size else None
 
-    def grant(self, granted: int) -> None:
-        """Grant the log file up to that size; call it while holding the exclusive lock."""
-        _write(self._opened(), _GRANTED.pack(granted), STATE_SIZE)
+    def grant(self, granted: int, asked: int) -> None:
+        """Grant the log file up to a size to who was the ``asked``-th to ask, while holding the exclusive lock."""
+        _write(self._opened(), _GRANTS.pack(granted, asked % 2**32), STATE_SIZE)
 
     def is_writable(self) -> bool:
         """Return whether `write` can be expected to work; whoever may only read the file can still lock it.

@@ -50,7 +50,8 @@ else:
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 _LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
-_SHARES = 8  # a handler is granted this part of what a file of limited size has left
+_WRITERS = 4  # how many handlers are taken to write a file of limited size, by one that asks for the first time
+_MOST_WRITERS = 1000
 _UNLIMITED = float("inf")
 
 
@@ -123,6 +124,7 @@ class SharedFileHandler(BaseRotatingHandler):
         self._view = _NO_VIEW
         self._room: float = _UNLIMITED
         self._grant: tuple[bytes, int] | None = None
+        self._asked = 0
         self._after_rollover = False
         self._is_inherited = False
         self._rollover_is_wanted = False
@@ -284,7 +286,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _append(self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]) -> None:
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
-        if torn is None and self._may_share():
+        if torn is None and self._may_share() and self._room >= (len(data) if self._largest_size() else 0):
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
                 span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
                 if span is not None:
@@ -395,7 +397,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
         Each handler appends what it was granted without asking how large the file has become, since the sum of
         what all were granted stays below the limit. When that sum reaches it, what others have not used is taken
-        back, with a new state that makes them ask again.
+        back, with a new state that makes them ask again. If all writers ask, they are granted half of what is left.
         """
         limit = self._largest_size()
         if not limit or self._is_full(found, size):
@@ -403,16 +405,22 @@ class SharedFileHandler(BaseRotatingHandler):
             self._grant, self._room = None, _UNLIMITED
             return content
         left = int(self._room) if self._has_room(content, 0) else 0
-        granted = self._lock_file.granted()
-        if granted is None or granted + size - left >= limit:
+        granted, asked = self._lock_file.grants() or (limit, 0)
+        if granted + size - left >= limit:
             granted, left = found.st_size, 0
             _, content = self._publish(state.start, found)
         granted = max(granted, found.st_size + left)
-        share = (limit - 1 - granted) // _SHARES if self._may_share() else 0
+        share = (limit - 1 - granted) // (2 * self._writers(asked)) if self._may_share() else 0
         share = max(share, size - left)
-        self._lock_file.grant(granted + share)
+        self._lock_file.grant(granted + share, asked + 1)
+        self._asked = asked + 1
         self._grant, self._room = (content, self._pid), left + share
         return content
+
+    def _writers(self, asked: int) -> int:
+        """Estimate how many handlers write the file: who writes as much as we do asks as often."""
+        others = asked - self._asked if self._asked else _WRITERS - 1
+        return others + 1 if 0 <= others < _MOST_WRITERS else _WRITERS
 
     def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
         """Begin a new file, and return whether that worked; an empty file is as good as a new one."""
@@ -810,6 +818,7 @@ _OF_ONE_PROCESS = frozenset(
         "_view",
         "_room",
         "_grant",
+        "_asked",
         "_after_rollover",
         "_is_inherited",
         "_rollover_is_wanted",
