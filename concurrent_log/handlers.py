@@ -290,7 +290,7 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
         return None
 
     def _free_path(self, start: int) -> str:
-        self._backups().make_room()
+        self._backups().make_room(self.backupCount)
         return self._backups().path(1)
 
     def _existing(self) -> list[str]:

@@ -274,6 +274,33 @@ def test_namer_of_ones_own_names_all_backups(make: Make, tmp_path: pathlib.Path)
     }
 
 
+@pytest.mark.timeout(20)
+def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: with backupCount=1 the standard class needs no number in the name; the older backup is what is too many."""
+    handler = make(backupCount=1)
+    handler.namer = lambda name: str(tmp_path / "app.old")
+    for number in range(7):
+        write(handler, f"number {number}")
+
+    assert files(tmp_path) == {"app.log": ["number 6"], "app.old": ["number 4", "number 5"]}
+    assert handler.problems == []
+
+
+@pytest.mark.timeout(20)
+def test_namer_without_a_number_replaces_no_backup_that_is_to_be_kept(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3, P4: one name for two backups is reported once, and costs neither a backup nor a record."""
+    handler = make(backupCount=2)
+    handler.namer = lambda name: str(tmp_path / "app.old")
+    for number in range(7):
+        write(handler, f"number {number}")
+
+    assert files(tmp_path)["app.old"] == ["number 0", "number 1"]
+    assert files(tmp_path)["app.log"] == [f"number {number}" for number in range(2, 7)]
+    assert [str(problem) for problem in handler.problems] == [
+        f"backups 1 and 2 have one name, {tmp_path / 'app.old'}: mend the namer"
+    ]
+
+
 def test_do_rollover_begins_a_new_file(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: a program may ask for a rollover before the file is full."""
     handler = make()
