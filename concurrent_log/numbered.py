@@ -26,7 +26,7 @@ class NumberedBackups:
 
     def path(self, number: int) -> str:
         """Return the path of backup ``number``, as long as it is not compressed."""
-        return self._rename(f"{self._log_file}.{number}")
+        return os.fspath(self._rename(f"{self._log_file}.{number}"))  # a namer may well return a Path
 
     def existing(self) -> list[str]:
         """Return the paths of the backups without a gap before them, oldest first."""

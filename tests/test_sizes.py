@@ -274,6 +274,17 @@ def test_namer_of_ones_own_names_all_backups(make: Make, tmp_path: pathlib.Path)
     }
 
 
+def test_namer_may_return_a_path(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: what the standard class hands on to os.rename need not be a string."""
+    handler = make(backupCount=2)
+    handler.namer = pathlib.Path
+    for number in range(7):
+        write(handler, f"number {number}")
+
+    assert sorted(files(tmp_path)) == ["app.log", "app.log.1", "app.log.2"]
+    assert handler.problems == []
+
+
 @pytest.mark.timeout(20)
 def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: with backupCount=1 the standard class needs no number in the name; the older backup is what is too many."""
