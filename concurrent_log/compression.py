@@ -52,11 +52,21 @@ class Compressor:
 
     def _work(self, backups: Callable[[], list[str]], report: Report) -> None:
         problems: dict[str, Exception] = {}
+        is_done = False
+        try:
+            is_done = self._compress_all(backups, problems)
+        except Exception as error:  # such as a namer that fails, or a lock file that is not ours to use
+            problems[""] = error
+        if is_done or problems:
+            report(list(problems.values()))
+
+    def _compress_all(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> bool:
+        """Compress what waits, and return whether that was left to nobody else; note in ``problems`` what failed."""
         # Once more after each turn: who rolled over meanwhile saw that somebody is at work, and left it at that.
         while waiting := self._waiting(backups, problems):
             with self._take_turn() as is_ours:
                 if not is_ours:
-                    return
+                    return False
                 for path in waiting:
                     try:
                         self._compress(path, backups)
@@ -64,7 +74,7 @@ class Compressor:
                         pass  # outlived retention meanwhile, or was given another number: look again
                     except Exception as error:
                         problems[path] = error
-        report(list(problems.values()))
+        return True
 
     def _waiting(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> list[str]:
         """Return the backups that are to be compressed, oldest first, without those for which that failed."""
@@ -73,12 +83,18 @@ class Compressor:
 
     @contextlib.contextmanager
     def _take_turn(self) -> Iterator[bool]:
-        """Keep other threads and processes from compressing; yield False where one of them is at work."""
+        """Keep other threads and processes from compressing; yield False where one of them is at work.
+
+        Raises:
+            Exception: The lock file cannot be used.
+        """
         if not self._turn.mutex.acquire(blocking=False):
             yield False
             return
         try:
             with self._turn.hold(exclusive=True, timeout=0) as problem:
+                if problem is not None and not isinstance(problem, TimeoutError):
+                    raise problem
                 yield problem is None
         finally:
             self._turn.close()

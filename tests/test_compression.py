@@ -376,6 +376,34 @@ def _refuse(*args: Any) -> None:
     raise OSError(5, "Input/output error")
 
 
+def test_lock_file_that_cannot_be_used_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: who may not take a turn, such as a worker that gave up its privileges, says so, and loses nothing."""
+    (tmp_path / ".__app.gz.lock").mkdir()
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert [type(problem) for problem in handler.problems] == [IsADirectoryError]
+
+
+def test_namer_that_fails_in_the_thread_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: whatever goes wrong goes to handleError, and nothing to standard error."""
+
+    def namer(name: str) -> str:
+        if threading.current_thread().name == "concurrent-log-gzip":
+            raise LookupError("no name for you")
+        return name
+
+    handler = make()
+    handler.namer = namer
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert [type(problem) for problem in handler.problems] == [LookupError]
+
+
 def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pathlib.Path) -> None:
     """P3: a compressed file that somebody restored is not overwritten, and not taken for the backup's twin."""
     handler = make()
