@@ -184,6 +184,8 @@ def _is_packed(path: str, plain: BinaryIO) -> bool:
     """
     if not os.path.lexists(f"{path}.gz"):
         return False
+    if not os.path.exists(f"{path}.gz"):
+        raise FileExistsError(f"{path}.gz is a link that leads nowhere; remove it")
     with gzip.open(f"{path}.gz") as packed:
         while chunk := plain.read(_CHUNK):
             if packed.read(len(chunk)) != chunk:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from logs import HOUR, TEN, Watched, WatchedBySize, files, wait_until, write
+from logs import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 from concurrent_log import compression
 from concurrent_log.compression import Compressor
@@ -418,6 +418,22 @@ def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pat
     assert f"{_ELEVEN}.gz" in found
     assert [str(problem) for problem in handler.problems] == [
         f"{tmp_path / _TEN}.gz exists, and is not {tmp_path / _TEN}; remove or rename one of them"
+    ]
+
+
+def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: the thread does not try for ever where a compressed backup was moved to a place that is gone."""
+    (tmp_path / _TEN).write_text("restored\n")
+    (tmp_path / f"{_TEN}.gz").symlink_to(tmp_path / "gone" / "app.log.gz")
+    handler = make()
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "twelve", TEN + 2 * HOUR)
+    wait_until(_is_quiet)
+
+    assert lines(tmp_path / _TEN) == ["restored"]
+    assert (tmp_path / f"{_ELEVEN}.gz").exists()
+    assert [str(problem) for problem in handler.problems] == [
+        f"{tmp_path / _TEN}.gz is a link that leads nowhere; remove it"
     ]
 
 
