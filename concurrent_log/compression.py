@@ -10,6 +10,7 @@ import gzip
 import os
 import shutil
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -102,7 +103,7 @@ class Compressor:
             self._turn.mutex.release()
 
     def _compress(self, path: str, backups: Callable[[], list[str]]) -> None:
-        temporary = os.path.join(os.path.dirname(path), self._name)
+        temporary = self._temporary(os.path.dirname(path))
         discarded = f"{temporary}.old"
         _remove(temporary, discarded)  # left by a process that was killed
         try:
@@ -119,11 +120,22 @@ class Compressor:
         finally:
             _remove(temporary, discarded)  # without the lock, since it takes its time for a large file
 
+    def _temporary(self, folder: str) -> str:
+        """Return the path of the temporary file for backups in ``folder``."""
+        own = os.path.realpath(os.path.dirname(self._lock_file.path))
+        if os.path.realpath(folder) == own:
+            return os.path.join(folder, self._name)
+        # A namer put them there, and perhaps those of another log file of this name, too.
+        distinct = zlib.crc32(os.fsencode(own))
+        return os.path.join(folder, f"{self._name.removesuffix('.gz')}.{distinct:08x}.gz")
+
     def _pack(self, plain: BinaryIO, temporary: str) -> None:
         """Compress ``plain`` into the file ``temporary``, with its mode, owner and times."""
         found = os.fstat(plain.fileno())
         create(temporary, of_status(found))
-        with open(temporary, "r+b") as file:
+        with open(temporary, "r+b", opener=_opened_itself) as file:
+            if os.fstat(file.fileno()).st_size:
+                raise FileExistsError(f"{temporary} is somebody else's; remove it")
             _add(plain, file, found.st_mtime)
             file.flush()
             os.fsync(file.fileno())  # What has been on the disk for long must not be lost now by a power failure.
@@ -134,7 +146,7 @@ class Compressor:
         if plain.tell() < found.st_size:
             if is_done:
                 raise FileExistsError(f"{path} has grown although it was compressed already")
-            with open(temporary, "r+b") as file:
+            with open(temporary, "r+b", opener=_opened_itself) as file:
                 file.seek(0, os.SEEK_END)
                 _add(plain, file, found.st_mtime)
         self._tell_others()
@@ -147,6 +159,11 @@ class Compressor:
         state = State.from_bytes(self._lock_file.read())
         if state is not None:
             self._lock_file.write(state._replace(generation=(state.generation + 1) % 2**64), 0)
+
+
+def _opened_itself(path: str, flags: int) -> int:
+    """Open ``path``, but no file that somebody's link there leads to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _remove(*paths: str) -> None:

@@ -437,6 +437,43 @@ def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path)
     ]
 
 
+def test_two_logs_of_one_name_share_a_folder_of_backups(tmp_path: pathlib.Path) -> None:
+    """P1: each has a temporary file of its own there, or one would compress into that of the other."""
+    for folder in ("one", "two"):
+        handler = Watched(tmp_path / folder / "app.log", utc=True, use_gzip=True)
+        handler.namer = lambda name, folder=folder: str(tmp_path / "old" / f"{folder}-{os.path.basename(name)}")
+        write(handler, "ten", TEN)
+        write(handler, "eleven", TEN + HOUR)
+        wait_until(_is_quiet)
+        handler.close()
+
+        temporary = handler._compressor._temporary(str(tmp_path / "old"))
+        pathlib.Path(temporary).write_text("as if this one was still at work")
+        assert handler.problems == []
+    packed = unpacked(tmp_path / "old")
+
+    assert packed == {f"one-{_TEN}.gz": ["ten"], f"two-{_TEN}.gz": ["ten"]}
+    assert len(list((tmp_path / "old").glob(".*"))) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system cannot refuse to follow a link")
+@pytest.mark.parametrize("kind", ["symlink", "link"])
+def test_link_in_place_of_the_temporary_file_is_not_written_to(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    victim = tmp_path / ".victim"
+    victim.write_text("precious")
+    monkeypatch.setattr(compression, "create", lambda path, wanted: getattr(os, kind)(victim, path))
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert victim.read_text() == "precious"
+    assert len(handler.problems) == 1
+
+
 def test_one_process_compresses_at_a_time(make: Make, tmp_path: pathlib.Path) -> None:
     """Who finds another one at work leaves the backups to it."""
     handler = make()
