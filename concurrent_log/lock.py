@@ -48,11 +48,13 @@ else:
     from fcntl import F_GETFL, fcntl
 
     def _open(path: str) -> int:
+        # Through no link that somebody put there: the state would overwrite what it leads to.
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            return os.open(path, os.O_RDWR | flags)
         except PermissionError:
             # A worker that gave up its privileges may still read the lock file, and flock needs no more.
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(path, os.O_RDONLY | flags)
 
     def _read(fd: int, size: int, offset: int = 0) -> bytes:
         return os.pread(fd, size, offset)

@@ -1,5 +1,6 @@
 """Who may read and write the files: modes, owners, and two users of one group on one log file."""
 
+import errno
 import multiprocessing
 import os
 import pathlib
@@ -70,6 +71,21 @@ def test_lock_file_is_open_to_those_who_may_write_the_log(tmp_path: pathlib.Path
     handler.close()
 
     assert mode(tmp_path / ".__app.lock") == lock
+
+
+def test_link_in_place_of_the_lock_file_is_not_followed(tmp_path: pathlib.Path) -> None:
+    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    victim = tmp_path / ".victim"
+    victim.write_text("precious")
+    (tmp_path / ".__app.lock").symlink_to(victim)
+    handler = Watched(tmp_path / "app.log")
+    write(handler, "one")
+    write(handler, "two")
+    handler.close()
+
+    assert victim.read_text() == "precious"
+    assert files(tmp_path) == {"app.log": ["one", "two"]}
+    assert [problem.errno for problem in handler.problems] == [errno.ELOOP]
 
 
 def test_compressed_backup_and_its_lock_file_have_the_mode_asked_for(tmp_path: pathlib.Path) -> None:
