@@ -96,9 +96,17 @@ def create_lock_file(log_file: str, wanted: Ownership, path: str) -> None:
     with contextlib.suppress(OSError):
         wanted = wanted.instead_of(of_status(os.stat(log_file)))
     if wanted.mode is not None:
-        writers = wanted.mode & 0o222
-        wanted = wanted._replace(mode=writers | writers << 1)
-    create(path, wanted, 0o660)
+        create(path, wanted._replace(mode=_of_writers(wanted.mode)))
+        return
+    create(path, wanted, 0o660)  # less the umask, which the log file will have, too
+    with contextlib.suppress(OSError):
+        os.chmod(path, _of_writers(os.stat(path, follow_symlinks=False).st_mode))
+
+
+def _of_writers(mode: int) -> int:
+    """Return the mode of a file that those may read and write who may write one of ``mode``."""
+    writers = mode & 0o222
+    return writers | writers << 1
 
 
 def of_status(found: os.stat_result) -> Ownership:

@@ -73,6 +73,15 @@ def test_lock_file_is_open_to_those_who_may_write_the_log(tmp_path: pathlib.Path
     assert mode(tmp_path / ".__app.lock") == lock
 
 
+def test_lock_file_of_a_file_still_to_be_made_is_open_to_its_writers_only(tmp_path: pathlib.Path) -> None:
+    """With delay, the lock file may be there first; who may only read the log can hold it no more than later."""
+    handler = Watched(tmp_path / "app.log", delay=True)
+    write(handler, "a record")
+    handler.close()
+
+    assert (mode(tmp_path / "app.log"), mode(tmp_path / ".__app.lock")) == (0o644, 0o600)
+
+
 def test_link_in_place_of_the_lock_file_is_not_followed(tmp_path: pathlib.Path) -> None:
     """Somebody else who may write the folder must not have us overwrite what he may not write."""
     victim = tmp_path / ".victim"
