@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pathlib
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -272,6 +273,25 @@ def open_folder() -> Iterator[pathlib.Path]:
         os.chown(folder, 0, _GROUP)
         folder.chmod(0o2775)
         yield folder
+
+
+def test_nothing_is_imported_late(tmp_path: pathlib.Path) -> None:
+    """P4: a worker that gave up its privileges, or its root folder, may have no way to the standard library."""
+    program = (
+        "import sys, logging, threading, concurrent_log\n"
+        f"handler = concurrent_log.ConcurrentTimedRotatingFileHandler({str(tmp_path / 'app.log')!r}, backupCount=1,\n"
+        "    use_gzip=True)\n"
+        "sys.meta_path.clear()\n"
+        "for number in range(3):\n"
+        "    handler.handle(logging.makeLogRecord({'msg': 'a record'}))\n"
+        "    handler.doRollover()\n"
+        "for thread in threading.enumerate()[1:]:\n"
+        "    thread.join()\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (run.stderr, run.returncode) == ("", 0)
+    assert len(list(tmp_path.glob("app.log.*.gz"))) == 3
 
 
 def _write_in_turn(path: str, kind: str, name: str, hours: range, arguments: dict[str, Any]) -> None:
