@@ -323,6 +323,17 @@ def test_do_rollover_begins_a_new_file(make: Make, tmp_path: pathlib.Path) -> No
     assert files(tmp_path) == {"app.log": ["after"], "app.log.1": ["before"]}
 
 
+def test_do_rollover_without_backups_leaves_the_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: as in the standard class, backupCount=0 keeps no backup, and so no number of them either."""
+    handler = make(backupCount=0)
+    for number in range(3):
+        write(handler, f"number {number}")
+        handler.doRollover()
+
+    assert files(tmp_path) == {"app.log": ["number 0", "number 1", "number 2"]}
+    assert handler.problems == []
+
+
 def test_limit_may_be_changed_later(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: maxBytes and backupCount are attributes, as in the standard class."""
     handler = make(maxBytes=0)
