@@ -280,7 +280,7 @@ def test_nothing_is_imported_late(tmp_path: pathlib.Path) -> None:
     program = (
         "import sys, logging, threading, concurrent_log\n"
         f"handler = concurrent_log.ConcurrentTimedRotatingFileHandler({str(tmp_path / 'app.log')!r}, backupCount=1,\n"
-        "    use_gzip=True)\n"
+        "    use_gzip=True, delay=True)\n"
         "sys.meta_path.clear()\n"
         "for number in range(3):\n"
         "    handler.handle(logging.makeLogRecord({'msg': 'a record'}))\n"
