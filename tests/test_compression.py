@@ -239,7 +239,7 @@ def test_late_record_of_a_period_compressed_by_others_is_not_lost(make: Make, tm
     write(handler, "eleven", TEN + HOUR)
     write(handler, "late", TEN)
 
-    assert files(tmp_path)[f"{_TEN}.0001"] == ["late"]
+    assert unpacked(tmp_path)[f"{_TEN}.0001.gz"] == ["late"]
 
 
 def test_half_a_member_of_a_killed_process_hides_nothing(tmp_path: pathlib.Path) -> None:
