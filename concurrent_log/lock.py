@@ -224,6 +224,8 @@ class LockFile:
         flags = _EXCLUSIVE if exclusive else _SHARED
         give_up_at = time.monotonic() + (0 if self._stuck else timeout)
         pause = _FIRST_PAUSE
+        if self.fd >= 0 and _identity(self.fd) != self._identity:
+            self.close()  # Else the lock, and the state, would go to a file of the program's own.
         while True:
             try:
                 portalocker.lock(_Descriptor(self._opened()), flags)

@@ -334,6 +334,21 @@ def test_do_rollover_without_backups_leaves_the_file(make: Make, tmp_path: pathl
     assert handler.problems == []
 
 
+def test_descriptor_that_the_program_uses_by_now_is_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: a daemon closes all descriptors; what it opens then under the lock file's number is not written to."""
+    handler = make()
+    write(handler, "number 0")
+    with open(tmp_path / ".other", "w+b", buffering=0) as other:
+        other.write(b"precious")
+        os.dup2(other.fileno(), handler._lock_file.fd)
+        for number in range(1, 4):
+            write(handler, f"number {number}")
+
+    assert (tmp_path / ".other").read_bytes() == b"precious"
+    assert files(tmp_path) == {"app.log": ["number 2", "number 3"], "app.log.1": ["number 0", "number 1"]}
+    assert handler.problems == []
+
+
 def test_limit_may_be_changed_later(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: maxBytes and backupCount are attributes, as in the standard class."""
     handler = make(maxBytes=0)
