@@ -48,8 +48,9 @@ else:
     from fcntl import F_GETFL, fcntl
 
     def _open(path: str) -> int:
-        # Through no link that somebody put there: the state would overwrite what it leads to.
-        flags = os.O_NOFOLLOW | os.O_CLOEXEC
+        # Through no link that somebody put there: the state would overwrite what it leads to. A pipe keeps nobody
+        # waiting.
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return os.open(path, os.O_RDWR | flags)
         except PermissionError:

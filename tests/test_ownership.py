@@ -275,6 +275,24 @@ def open_folder() -> Iterator[pathlib.Path]:
         yield folder
 
 
+@pytest.mark.timeout(20)
+def test_pipe_in_place_of_the_lock_file_keeps_nobody_waiting(open_folder: pathlib.Path, root: None) -> None:
+    """P4: opening a pipe for reading alone, as a lock file that is not ours to write, waits for a writer."""
+    os.mkfifo(open_folder / ".__app.lock", 0o444)
+
+    _as_user(_USER, _write_two, str(open_folder / "app.log"))
+
+    assert files(open_folder)["app.log"] == ["one", "two"]
+
+
+def _write_two(path: str) -> None:
+    handler = Watched(path)
+    write(handler, "one")
+    write(handler, "two")
+    handler.close()
+    assert len(handler.problems) == 1
+
+
 def test_nothing_is_imported_late(tmp_path: pathlib.Path) -> None:
     """P4: a worker that gave up its privileges, or its root folder, may have no way to the standard library."""
     program = (
