@@ -1,6 +1,7 @@
 """The arguments of the handlers: what is refused, and everything that users of concurrent-log-handler pass."""
 
 import datetime
+import importlib
 import inspect
 import logging.config
 import os
@@ -213,12 +214,18 @@ def test_half_a_record_is_closed_with_the_newline_of_the_file(tmp_path: pathlib.
 _DOCS = pathlib.Path(__file__).parent.parent / "docs" / "migrating.md"
 
 
-@pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
-def test_every_parameter_is_taken_or_explained(require: Any, name: str) -> None:
-    """P6: what its handlers take is taken here, and the table in the docs has a row for it."""
+@pytest.fixture
+def theirs(require: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return their package, which takes the place of ours in ``logging.handlers`` no longer than the test lasts."""
     require("concurrent_log_handler")
-    import concurrent_log_handler as theirs
+    for kind in _BOTH:
+        monkeypatch.setattr(logging.handlers, kind.__name__, kind)
+    return importlib.import_module("concurrent_log_handler")
 
+
+@pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
+def test_every_parameter_is_taken_or_explained(theirs: Any, name: str) -> None:
+    """P6: what its handlers take is taken here, and the table in the docs has a row for it."""
     parameters = inspect.signature(getattr(theirs, name)).parameters
     rows = re.findall(r"^\| (`.+?) \|", _DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
@@ -227,11 +234,8 @@ def test_every_parameter_is_taken_or_explained(require: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
-def test_defaults_of_theirs_are_accepted(require: Any, tmp_path: pathlib.Path, name: str) -> None:
+def test_defaults_of_theirs_are_accepted(theirs: Any, tmp_path: pathlib.Path, name: str) -> None:
     """P6: a configuration that says what the defaults are there needs no change."""
-    require("concurrent_log_handler")
-    import concurrent_log_handler as theirs
-
     import concurrent_log
 
     parameters = inspect.signature(getattr(theirs, name)).parameters.values()
