@@ -7,6 +7,7 @@ whether the process still lives (``generic_perform_write`` in Linux), so that a 
 of the page size ends with a whole record.
 """
 
+import codecs
 import functools
 import os
 import sys
@@ -40,7 +41,7 @@ def _file_system(path: str, mountinfo: str) -> str:
     found, longest = "", -1
     for line in mountinfo.splitlines():
         fields, _, source = line.partition(" - ")
-        point = fields.split(" ")[4].encode("latin-1", "surrogateescape").decode("unicode_escape")
+        point, _ = codecs.unicode_escape_decode(fields.split(" ")[4].encode("latin-1", "surrogateescape"))
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # Of two mounts on one point, the later one hides the earlier.
         if inside and len(point) >= longest:

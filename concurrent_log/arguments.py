@@ -145,14 +145,16 @@ def _codec(encoding: str | None, errors: str | None) -> str:
     name = locale.getpreferredencoding(False) if encoding in (None, "locale") else encoding
     try:
         "".encode(name)
-    except LookupError:
+    except (LookupError, ValueError):
         raise ValueError(f"encoding={encoding!r} is unknown: use 'utf-8', or another text encoding") from None
     except TypeError:
         raise TypeError(f"encoding must be a string such as 'utf-8', not {encoding!r}") from None
     try:
         codecs.lookup_error(errors or "strict")
-    except LookupError:
+    except (LookupError, ValueError):
         raise ValueError(f"errors={errors!r} is unknown: use 'backslashreplace' or 'replace'") from None
+    except TypeError:
+        raise TypeError(f"errors must be a string such as 'replace', not {errors!r}") from None
     return codecs.lookup(name).name
 
 
@@ -178,6 +180,9 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 
 def _absolute(name: str, path: "str | PathLike[str]") -> str:
     try:
-        return os.path.abspath(os.fsdecode(path))
+        found = os.path.abspath(os.fsdecode(path))
     except TypeError:
         raise TypeError(f"{name} must be a path, not {path!r}") from None
+    if "\0" in found:
+        raise ValueError(f"{name}={path!r} has a null character, which no path may have")
+    return found

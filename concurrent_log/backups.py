@@ -5,6 +5,7 @@ period that has more than ``maxBytes``, or by a file that was restored), the nex
 ``app.log.2026-11-22.0001``: nothing is ever overwritten, and the names sort in the order of the records.
 """
 
+import _strptime  # type: ignore[import-not-found]  # noqa: F401 - else a worker that gave up its privileges imports it
 import os
 import re
 import time

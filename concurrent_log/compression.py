@@ -10,6 +10,7 @@ import gzip
 import os
 import shutil
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -52,11 +53,21 @@ class Compressor:
 
     def _work(self, backups: Callable[[], list[str]], report: Report) -> None:
         problems: dict[str, Exception] = {}
+        is_done = False
+        try:
+            is_done = self._compress_all(backups, problems)
+        except Exception as error:  # such as a namer that fails, or a lock file that is not ours to use
+            problems[""] = error
+        if is_done or problems:
+            report(list(problems.values()))
+
+    def _compress_all(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> bool:
+        """Compress what waits, and return whether that was left to nobody else; note in ``problems`` what failed."""
         # Once more after each turn: who rolled over meanwhile saw that somebody is at work, and left it at that.
         while waiting := self._waiting(backups, problems):
             with self._take_turn() as is_ours:
                 if not is_ours:
-                    return
+                    return False
                 for path in waiting:
                     try:
                         self._compress(path, backups)
@@ -64,7 +75,7 @@ class Compressor:
                         pass  # outlived retention meanwhile, or was given another number: look again
                     except Exception as error:
                         problems[path] = error
-        report(list(problems.values()))
+        return True
 
     def _waiting(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> list[str]:
         """Return the backups that are to be compressed, oldest first, without those for which that failed."""
@@ -73,12 +84,18 @@ class Compressor:
 
     @contextlib.contextmanager
     def _take_turn(self) -> Iterator[bool]:
-        """Keep other threads and processes from compressing; yield False where one of them is at work."""
+        """Keep other threads and processes from compressing; yield False where one of them is at work.
+
+        Raises:
+            Exception: The lock file cannot be used.
+        """
         if not self._turn.mutex.acquire(blocking=False):
             yield False
             return
         try:
             with self._turn.hold(exclusive=True, timeout=0) as problem:
+                if problem is not None and not isinstance(problem, TimeoutError):
+                    raise problem
                 yield problem is None
         finally:
             self._turn.close()
@@ -86,7 +103,7 @@ class Compressor:
             self._turn.mutex.release()
 
     def _compress(self, path: str, backups: Callable[[], list[str]]) -> None:
-        temporary = os.path.join(os.path.dirname(path), self._name)
+        temporary = self._temporary(os.path.dirname(path))
         discarded = f"{temporary}.old"
         _remove(temporary, discarded)  # left by a process that was killed
         try:
@@ -103,11 +120,22 @@ class Compressor:
         finally:
             _remove(temporary, discarded)  # without the lock, since it takes its time for a large file
 
+    def _temporary(self, folder: str) -> str:
+        """Return the path of the temporary file for backups in ``folder``."""
+        own = os.path.realpath(os.path.dirname(self._lock_file.path))
+        if os.path.realpath(folder) == own:
+            return os.path.join(folder, self._name)
+        # A namer put them there, and perhaps those of another log file of this name, too.
+        distinct = zlib.crc32(os.fsencode(own))
+        return os.path.join(folder, f"{self._name.removesuffix('.gz')}.{distinct:08x}.gz")
+
     def _pack(self, plain: BinaryIO, temporary: str) -> None:
         """Compress ``plain`` into the file ``temporary``, with its mode, owner and times."""
         found = os.fstat(plain.fileno())
         create(temporary, of_status(found))
-        with open(temporary, "r+b") as file:
+        with open(temporary, "r+b", opener=_opened_itself) as file:
+            if os.fstat(file.fileno()).st_size:
+                raise FileExistsError(f"{temporary} is somebody else's; remove it")
             _add(plain, file, found.st_mtime)
             file.flush()
             os.fsync(file.fileno())  # What has been on the disk for long must not be lost now by a power failure.
@@ -121,7 +149,7 @@ class Compressor:
             self._tell_others()
             return
         if plain.tell() < found.st_size:
-            with open(temporary, "r+b") as file:
+            with open(temporary, "r+b", opener=_opened_itself) as file:
                 file.seek(0, os.SEEK_END)
                 _add(plain, file, found.st_mtime)
         self._tell_others()
@@ -133,6 +161,11 @@ class Compressor:
         state = State.from_bytes(self._lock_file.read())
         if state is not None:
             self._lock_file.write(state._replace(generation=(state.generation + 1) % 2**64), 0)
+
+
+def _opened_itself(path: str, flags: int) -> int:
+    """Open ``path``, but no file that somebody's link there leads to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _remove(*paths: str) -> None:
@@ -171,6 +204,8 @@ def _packed_already(path: str, plain: BinaryIO) -> os.stat_result | None:
     """
     if not os.path.lexists(f"{path}.gz"):
         return None
+    if not os.path.exists(f"{path}.gz"):
+        raise FileExistsError(f"{path}.gz is a link that leads nowhere; remove it")
     with open(f"{path}.gz", "rb") as file, gzip.open(file) as packed:
         while chunk := plain.read(_CHUNK):
             if packed.read(len(chunk)) != chunk:

@@ -289,8 +289,13 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
     def _late_path(self, moment: float) -> str | None:
         return None
 
+    def _move_aside(self, start: int) -> str | None:
+        if self.backupCount <= 0:
+            return None  # Asked for all the same, by doRollover: as in the standard class, the file goes on.
+        return super()._move_aside(start)
+
     def _free_path(self, start: int) -> str:
-        self._backups().make_room()
+        self._backups().make_room(self.backupCount)
         return self._backups().path(1)
 
     def _existing(self) -> list[str]:

@@ -48,11 +48,14 @@ else:
     from fcntl import F_GETFL, fcntl
 
     def _open(path: str) -> int:
+        # Through no link that somebody put there: the state would overwrite what it leads to. A pipe keeps nobody
+        # waiting.
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            return os.open(path, os.O_RDWR | flags)
         except PermissionError:
             # A worker that gave up its privileges may still read the lock file, and flock needs no more.
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(path, os.O_RDONLY | flags)
 
     def _read(fd: int, size: int, offset: int = 0) -> bytes:
         return os.pread(fd, size, offset)
@@ -236,6 +239,8 @@ class LockFile:
         flags = _EXCLUSIVE if exclusive else _SHARED
         give_up_at = time.monotonic() + (0 if self._stuck else timeout)
         pause = _FIRST_PAUSE
+        if self.fd >= 0 and _identity(self.fd) != self._identity:
+            self.close()  # Else the lock, and the state, would go to a file of the program's own.
         while True:
             try:
                 portalocker.lock(_Descriptor(self._opened()), flags)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from concurrent_log.appending import FLAGS
 
+_LARGEST_NUMBER = 2**32 - 2  # of a user or a group; the next one is what -1 means to the system
+
 
 class Ownership(NamedTuple):
     """The mode and owner of a file; None and -1 leave to the system what it is."""
@@ -70,7 +72,7 @@ def ownership(owner: Sequence[str | int | None] | None, chmod: int | None, umask
         raise ValueError(f"{name}={value:#o} takes from the owner what he needs to write the file")
     if owner is None:
         return Ownership(mode)
-    if isinstance(owner, str) or not isinstance(owner, Sequence) or len(owner) != 2:
+    if isinstance(owner, (str, bytes)) or not isinstance(owner, Sequence) or len(owner) != 2:
         raise TypeError(f"owner must be a user and a group such as ('www-data', 'adm'), not {owner!r}")
     user, group = owner
     return Ownership(mode, _number_of("user", user), _number_of("group", group))
@@ -96,9 +98,17 @@ def create_lock_file(log_file: str, wanted: Ownership, path: str) -> None:
     with contextlib.suppress(OSError):
         wanted = wanted.instead_of(of_status(os.stat(log_file)))
     if wanted.mode is not None:
-        writers = wanted.mode & 0o222
-        wanted = wanted._replace(mode=writers | writers << 1)
-    create(path, wanted, 0o660)
+        create(path, wanted._replace(mode=_of_writers(wanted.mode)))
+        return
+    create(path, wanted, 0o660)  # less the umask, which the log file will have, too
+    with contextlib.suppress(OSError):
+        os.chmod(path, _of_writers(os.stat(path, follow_symlinks=False).st_mode))
+
+
+def _of_writers(mode: int) -> int:
+    """Return the mode of a file that those may read and write who may write one of ``mode``."""
+    writers = mode & 0o222
+    return writers | writers << 1
 
 
 def of_status(found: os.stat_result) -> Ownership:
@@ -148,6 +158,8 @@ def _number_of(kind: str, name: str | int | None) -> int:
     if isinstance(name, int) and not isinstance(name, bool):
         if name < 0:
             raise ValueError(f"owner: the {kind} must not be negative, as {name} is; None leaves it")
+        if name > _LARGEST_NUMBER:
+            raise ValueError(f"owner: the {kind} must not be above {_LARGEST_NUMBER}, as {name} is")
         return name
     if not isinstance(name, str):
         raise TypeError(f"owner: the {kind} must be a name or a number, not {name!r}")

@@ -1,6 +1,7 @@
 """The arguments of the handlers: what is refused, and everything that users of concurrent-log-handler pass."""
 
 import datetime
+import importlib
 import inspect
 import logging.config
 import os
@@ -32,6 +33,9 @@ _REFUSED_BY_BOTH = [
     ({"encoding": "hex"}, ValueError, "encoding='hex' is unknown"),
     ({"encoding": 8}, TypeError, "encoding must be a string"),
     ({"errors": "shrug"}, ValueError, "errors='shrug' is unknown"),
+    ({"encoding": "undefined"}, ValueError, "encoding='undefined' is unknown"),
+    ({"encoding": "utf\0-8"}, ValueError, "encoding='utf\\x00-8' is unknown"),
+    ({"errors": 5}, TypeError, "errors must be a string such as 'replace', not 5"),
     ({"terminator": b"\n"}, TypeError, "terminator must be a string"),
     ({"newline": "\n\n"}, ValueError, "newline='\\n\\n' must be None, '', '\\n', '\\r' or '\\r\\n'"),
     ({"newline": ["\n"]}, ValueError, "newline=['\\n'] must be None"),
@@ -45,6 +49,8 @@ _REFUSED_BY_BOTH = [
     ({"owner": ("root",)}, TypeError, "owner must be a user and a group"),
     ({"owner": (1.5, None)}, TypeError, "owner: the user must be a name or a number, not 1.5"),
     ({"owner": (-2, None)}, ValueError, "owner: the user must not be negative, as -2 is; None leaves it"),
+    ({"owner": (2**32 - 1, None)}, ValueError, "owner: the user must not be above 4294967294, as 4294967295 is"),
+    ({"owner": b"ab"}, TypeError, "owner must be a user and a group such as ('www-data', 'adm'), not b'ab'"),
     ({"chmod": "0640"}, TypeError, "chmod='0640' must be a mode such as 0o640"),
     ({"chmod": 640}, ValueError, "chmod=0o1200 takes from the owner what he needs to write the file"),
     ({"chmod": 0o70000}, ValueError, "chmod=0o70000 must be a mode such as 0o640, from 0 to 0o7777"),
@@ -52,6 +58,7 @@ _REFUSED_BY_BOTH = [
     ({"umask": True}, TypeError, "umask=True must be a mask such as 0o027"),
     ({"lock_file_directory": 3}, TypeError, "lock_file_directory must be a path, not 3"),
     ({"filename": 5}, TypeError, "filename must be a path, not 5"),
+    ({"filename": "a\0b"}, ValueError, "filename='a\\x00b' has a null character"),
     ({"filename": "/"}, IsADirectoryError, "filename is a folder"),
     ({"filename": "/proc/none/app.log"}, OSError, "cannot write the log file /proc/none/app.log"),
     ({"filename": "/proc/none/app.log", "delay": True}, OSError, "name a place that this user may write"),
@@ -207,12 +214,18 @@ def test_half_a_record_is_closed_with_the_newline_of_the_file(tmp_path: pathlib.
 _DOCS = pathlib.Path(__file__).parent.parent / "docs" / "migrating.md"
 
 
-@pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
-def test_every_parameter_is_taken_or_explained(require: Any, name: str) -> None:
-    """P6: what its handlers take is taken here, and the table in the docs has a row for it."""
+@pytest.fixture
+def theirs(require: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return their package, which takes the place of ours in ``logging.handlers`` no longer than the test lasts."""
     require("concurrent_log_handler")
-    import concurrent_log_handler as theirs
+    for kind in _BOTH:
+        monkeypatch.setattr(logging.handlers, kind.__name__, kind)
+    return importlib.import_module("concurrent_log_handler")
 
+
+@pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
+def test_every_parameter_is_taken_or_explained(theirs: Any, name: str) -> None:
+    """P6: what its handlers take is taken here, and the table in the docs has a row for it."""
     parameters = inspect.signature(getattr(theirs, name)).parameters
     rows = re.findall(r"^\| (`.+?) \|", _DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
@@ -221,11 +234,8 @@ def test_every_parameter_is_taken_or_explained(require: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
-def test_defaults_of_theirs_are_accepted(require: Any, tmp_path: pathlib.Path, name: str) -> None:
+def test_defaults_of_theirs_are_accepted(theirs: Any, tmp_path: pathlib.Path, name: str) -> None:
     """P6: a configuration that says what the defaults are there needs no change."""
-    require("concurrent_log_handler")
-    import concurrent_log_handler as theirs
-
     import concurrent_log
 
     parameters = inspect.signature(getattr(theirs, name)).parameters.values()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from logs import HOUR, TEN, Watched, WatchedBySize, files, wait_until, write
+from logs import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 from concurrent_log import compression, shared_file
 from concurrent_log.compression import Compressor
@@ -240,7 +240,7 @@ def test_late_record_of_a_period_compressed_by_others_is_not_lost(make: Make, tm
     write(handler, "eleven", TEN + HOUR)
     write(handler, "late", TEN)
 
-    assert files(tmp_path)[f"{_TEN}.0001"] == ["late"]
+    assert unpacked(tmp_path)[f"{_TEN}.0001.gz"] == ["late"]
 
 
 def test_half_a_member_of_a_killed_process_hides_nothing(tmp_path: pathlib.Path) -> None:
@@ -377,6 +377,34 @@ def _refuse(*args: Any) -> None:
     raise OSError(5, "Input/output error")
 
 
+def test_lock_file_that_cannot_be_used_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: who may not take a turn, such as a worker that gave up its privileges, says so, and loses nothing."""
+    (tmp_path / ".__app.gz.lock").mkdir()
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert [type(problem) for problem in handler.problems] == [IsADirectoryError]
+
+
+def test_namer_that_fails_in_the_thread_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: whatever goes wrong goes to handleError, and nothing to standard error."""
+
+    def namer(name: str) -> str:
+        if threading.current_thread().name == "concurrent-log-gzip":
+            raise LookupError("no name for you")
+        return name
+
+    handler = make()
+    handler.namer = namer
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert [type(problem) for problem in handler.problems] == [LookupError]
+
+
 def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pathlib.Path) -> None:
     """P3: a compressed file that somebody restored is not overwritten, and not taken for the backup's twin."""
     handler = make()
@@ -392,6 +420,59 @@ def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pat
     assert [str(problem) for problem in handler.problems] == [
         f"{tmp_path / _TEN}.gz exists, and is not {tmp_path / _TEN}; remove or rename one of them"
     ]
+
+
+def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: the thread does not try for ever where a compressed backup was moved to a place that is gone."""
+    (tmp_path / _TEN).write_text("restored\n")
+    (tmp_path / f"{_TEN}.gz").symlink_to(tmp_path / "gone" / "app.log.gz")
+    handler = make()
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "twelve", TEN + 2 * HOUR)
+    wait_until(_is_quiet)
+
+    assert lines(tmp_path / _TEN) == ["restored"]
+    assert (tmp_path / f"{_ELEVEN}.gz").exists()
+    assert [str(problem) for problem in handler.problems] == [
+        f"{tmp_path / _TEN}.gz is a link that leads nowhere; remove it"
+    ]
+
+
+def test_two_logs_of_one_name_share_a_folder_of_backups(tmp_path: pathlib.Path) -> None:
+    """P1: each has a temporary file of its own there, or one would compress into that of the other."""
+    for folder in ("one", "two"):
+        handler = Watched(tmp_path / folder / "app.log", utc=True, use_gzip=True)
+        handler.namer = lambda name, folder=folder: str(tmp_path / "old" / f"{folder}-{os.path.basename(name)}")
+        write(handler, "ten", TEN)
+        write(handler, "eleven", TEN + HOUR)
+        wait_until(_is_quiet)
+        handler.close()
+
+        temporary = handler._compressor._temporary(str(tmp_path / "old"))
+        pathlib.Path(temporary).write_text("as if this one was still at work")
+        assert handler.problems == []
+    packed = unpacked(tmp_path / "old")
+
+    assert packed == {f"one-{_TEN}.gz": ["ten"], f"two-{_TEN}.gz": ["ten"]}
+    assert len(list((tmp_path / "old").glob(".*"))) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system cannot refuse to follow a link")
+@pytest.mark.parametrize("kind", ["symlink", "link"])
+def test_link_in_place_of_the_temporary_file_is_not_written_to(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    victim = tmp_path / ".victim"
+    victim.write_text("precious")
+    monkeypatch.setattr(compression, "create", lambda path, wanted: getattr(os, kind)(victim, path))
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert victim.read_text() == "precious"
+    assert len(handler.problems) == 1
 
 
 def test_one_process_compresses_at_a_time(make: Make, tmp_path: pathlib.Path) -> None:

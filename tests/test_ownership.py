@@ -1,9 +1,11 @@
 """Who may read and write the files: modes, owners, and two users of one group on one log file."""
 
+import errno
 import multiprocessing
 import os
 import pathlib
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -70,6 +72,30 @@ def test_lock_file_is_open_to_those_who_may_write_the_log(tmp_path: pathlib.Path
     handler.close()
 
     assert mode(tmp_path / ".__app.lock") == lock
+
+
+def test_lock_file_of_a_file_still_to_be_made_is_open_to_its_writers_only(tmp_path: pathlib.Path) -> None:
+    """With delay, the lock file may be there first; who may only read the log can hold it no more than later."""
+    handler = Watched(tmp_path / "app.log", delay=True)
+    write(handler, "a record")
+    handler.close()
+
+    assert (mode(tmp_path / "app.log"), mode(tmp_path / ".__app.lock")) == (0o644, 0o600)
+
+
+def test_link_in_place_of_the_lock_file_is_not_followed(tmp_path: pathlib.Path) -> None:
+    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    victim = tmp_path / ".victim"
+    victim.write_text("precious")
+    (tmp_path / ".__app.lock").symlink_to(victim)
+    handler = Watched(tmp_path / "app.log")
+    write(handler, "one")
+    write(handler, "two")
+    handler.close()
+
+    assert victim.read_text() == "precious"
+    assert files(tmp_path) == {"app.log": ["one", "two"]}
+    assert [problem.errno for problem in handler.problems] == [errno.ELOOP]
 
 
 def test_compressed_backup_and_its_lock_file_have_the_mode_asked_for(tmp_path: pathlib.Path) -> None:
@@ -247,6 +273,43 @@ def open_folder() -> Iterator[pathlib.Path]:
         os.chown(folder, 0, _GROUP)
         folder.chmod(0o2775)
         yield folder
+
+
+@pytest.mark.timeout(20)
+def test_pipe_in_place_of_the_lock_file_keeps_nobody_waiting(open_folder: pathlib.Path, root: None) -> None:
+    """P4: opening a pipe for reading alone, as a lock file that is not ours to write, waits for a writer."""
+    os.mkfifo(open_folder / ".__app.lock", 0o444)
+
+    _as_user(_USER, _write_two, str(open_folder / "app.log"))
+
+    assert files(open_folder)["app.log"] == ["one", "two"]
+
+
+def _write_two(path: str) -> None:
+    handler = Watched(path)
+    write(handler, "one")
+    write(handler, "two")
+    handler.close()
+    assert len(handler.problems) == 1
+
+
+def test_nothing_is_imported_late(tmp_path: pathlib.Path) -> None:
+    """P4: a worker that gave up its privileges, or its root folder, may have no way to the standard library."""
+    program = (
+        "import sys, logging, threading, concurrent_log\n"
+        f"handler = concurrent_log.ConcurrentTimedRotatingFileHandler({str(tmp_path / 'app.log')!r}, backupCount=1,\n"
+        "    use_gzip=True, delay=True)\n"
+        "sys.meta_path.clear()\n"
+        "for number in range(3):\n"
+        "    handler.handle(logging.makeLogRecord({'msg': 'a record'}))\n"
+        "    handler.doRollover()\n"
+        "for thread in threading.enumerate()[1:]:\n"
+        "    thread.join()\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (run.stderr, run.returncode) == ("", 0)
+    assert len(list(tmp_path.glob("app.log.*.gz"))) == 3
 
 
 def _write_in_turn(path: str, kind: str, name: str, hours: range, arguments: dict[str, Any]) -> None:

@@ -274,6 +274,44 @@ def test_namer_of_ones_own_names_all_backups(make: Make, tmp_path: pathlib.Path)
     }
 
 
+def test_namer_may_return_a_path(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: what the standard class hands on to os.rename need not be a string."""
+    handler = make(backupCount=2)
+    handler.namer = pathlib.Path
+    for number in range(7):
+        write(handler, f"number {number}")
+
+    assert sorted(files(tmp_path)) == ["app.log", "app.log.1", "app.log.2"]
+    assert handler.problems == []
+
+
+@pytest.mark.timeout(20)
+def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: with backupCount=1 the standard class needs no number in the name; the older backup is what is too many."""
+    handler = make(backupCount=1)
+    handler.namer = lambda name: str(tmp_path / "app.old")
+    for number in range(7):
+        write(handler, f"number {number}")
+
+    assert files(tmp_path) == {"app.log": ["number 6"], "app.old": ["number 4", "number 5"]}
+    assert handler.problems == []
+
+
+@pytest.mark.timeout(20)
+def test_namer_without_a_number_replaces_no_backup_that_is_to_be_kept(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3, P4: one name for two backups is reported once, and costs neither a backup nor a record."""
+    handler = make(backupCount=2)
+    handler.namer = lambda name: str(tmp_path / "app.old")
+    for number in range(7):
+        write(handler, f"number {number}")
+
+    assert files(tmp_path)["app.old"] == ["number 0", "number 1"]
+    assert files(tmp_path)["app.log"] == [f"number {number}" for number in range(2, 7)]
+    assert [str(problem) for problem in handler.problems] == [
+        f"backups 1 and 2 have one name, {tmp_path / 'app.old'}: mend the namer"
+    ]
+
+
 def test_do_rollover_begins_a_new_file(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: a program may ask for a rollover before the file is full."""
     handler = make()
@@ -283,6 +321,32 @@ def test_do_rollover_begins_a_new_file(make: Make, tmp_path: pathlib.Path) -> No
     write(handler, "after")
 
     assert files(tmp_path) == {"app.log": ["after"], "app.log.1": ["before"]}
+
+
+def test_do_rollover_without_backups_leaves_the_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: as in the standard class, backupCount=0 keeps no backup, and so no number of them either."""
+    handler = make(backupCount=0)
+    for number in range(3):
+        write(handler, f"number {number}")
+        handler.doRollover()
+
+    assert files(tmp_path) == {"app.log": ["number 0", "number 1", "number 2"]}
+    assert handler.problems == []
+
+
+def test_descriptor_that_the_program_uses_by_now_is_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: a daemon closes all descriptors; what it opens then under the lock file's number is not written to."""
+    handler = make()
+    write(handler, "number 0")
+    with open(tmp_path / ".other", "w+b", buffering=0) as other:
+        other.write(b"precious")
+        os.dup2(other.fileno(), handler._lock_file.fd)
+        for number in range(1, 4):
+            write(handler, f"number {number}")
+
+    assert (tmp_path / ".other").read_bytes() == b"precious"
+    assert files(tmp_path) == {"app.log": ["number 2", "number 3"], "app.log.1": ["number 0", "number 1"]}
+    assert handler.problems == []
 
 
 def test_limit_may_be_changed_later(make: Make, tmp_path: pathlib.Path) -> None:
