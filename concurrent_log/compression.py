@@ -10,6 +10,7 @@ import gzip
 import os
 import shutil
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -22,6 +23,7 @@ from concurrent_log.ownership import create, of_status
 _CHUNK = 1 << 20
 _LEVEL = 6  # that of gzip(1); 9 takes three times as long for one per cent less
 _PATIENCE = 60.0  # seconds to wait for the lock of the last step, while nobody waits for us
+_SETTLE = 1.1  # seconds after which nobody writes any more who has not noticed that the lock file was removed
 
 Report = Callable[[list[Exception]], None]
 
@@ -68,9 +70,10 @@ class Compressor:
             with self._take_turn() as is_ours:
                 if not is_ours:
                     return False
+                settled = time.monotonic() + _SETTLE
                 for path in waiting:
                     try:
-                        self._compress(path, backups)
+                        self._compress(path, backups, settled)
                     except FileNotFoundError:
                         pass  # outlived retention meanwhile, or was given another number: look again
                     except Exception as error:
@@ -102,7 +105,8 @@ class Compressor:
             self._lock_file.close()
             self._turn.mutex.release()
 
-    def _compress(self, path: str, backups: Callable[[], list[str]]) -> None:
+    def _compress(self, path: str, backups: Callable[[], list[str]], settled: float) -> None:
+        """Compress the backup ``path``, and let that take its place, not before the moment ``settled``."""
         temporary = self._temporary(os.path.dirname(path))
         discarded = f"{temporary}.old"
         _remove(temporary, discarded)  # left by a process that was killed
@@ -111,6 +115,7 @@ class Compressor:
                 twin = _packed_already(path, plain)
                 if twin is None:
                     self._pack(plain, temporary)
+                time.sleep(max(0, settled - time.monotonic()))
                 with self._lock_file.hold(exclusive=True, timeout=_PATIENCE) as problem:
                     if problem is not None:
                         raise problem
@@ -174,9 +179,9 @@ def _remove(*paths: str) -> None:
             os.remove(path)
 
 
-def _add(plain: BinaryIO, file: BinaryIO, time: float) -> None:
+def _add(plain: BinaryIO, file: BinaryIO, moment: float) -> None:
     """Append the rest of ``plain`` to ``file``, as one member."""
-    with gzip.GzipFile("", "wb", _LEVEL, file, time) as packed:
+    with gzip.GzipFile("", "wb", _LEVEL, file, moment) as packed:
         shutil.copyfileobj(plain, packed, _CHUNK)
 
 

@@ -29,7 +29,7 @@ from concurrent_log.streams import check_writable, is_special, raw_file, status_
 if sys.platform == "win32":
     # Every record takes the exclusive lock there, and what the straight path calls does not exist.
     _CAN_RENAME_OPEN_FILES = False
-    _SHARED_AT_ONCE = _UNLOCK = 0
+    _SHARED_AT_ONCE = _EXCLUSIVE_AT_ONCE = _UNLOCK = 0
 
     def _flock(fd: int, operation: int) -> None:
         raise NotImplementedError
@@ -39,19 +39,21 @@ if sys.platform == "win32":
 
 else:
     # portalocker's own primitive, without the wrapper that costs eight times as much.
-    from fcntl import LOCK_NB, LOCK_SH
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH
     from fcntl import LOCK_UN as _UNLOCK
     from fcntl import flock as _flock
     from os import pread as _pread
 
     _CAN_RENAME_OPEN_FILES = True
     _SHARED_AT_ONCE = LOCK_SH | LOCK_NB
+    _EXCLUSIVE_AT_ONCE = LOCK_EX | LOCK_NB
 
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 _LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
 _WRITERS = 4  # how many handlers are taken to write a file of limited size, by one that asks for the first time
 _MOST_WRITERS = 1000
+_PAUSES = (0.0, 0.000_05, 0.000_2, 0.001)  # seconds before each try to be the one who is granted something
 _UNLIMITED = float("inf")
 
 
@@ -123,7 +125,7 @@ class SharedFileHandler(BaseRotatingHandler):
         self._reported: dict[str, set[tuple[object, ...]]] = {}
         self._view = _NO_VIEW
         self._room: float = _UNLIMITED
-        self._grant: tuple[bytes, int] | None = None
+        self._grant: tuple[bytes, int, int] | None = None
         self._asked = 0
         self._after_rollover = False
         self._is_inherited = False
@@ -286,7 +288,7 @@ class SharedFileHandler(BaseRotatingHandler):
 
     def _append(self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]) -> None:
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
-        if torn is None and self._may_share() and self._room >= (len(data) if self._largest_size() else 0):
+        if torn is None and self._may_share():
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
                 span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
                 if span is not None:
@@ -377,10 +379,12 @@ class SharedFileHandler(BaseRotatingHandler):
             if moved or not os.path.samestat(previous, found):
                 state, content = self._publish(max(state.start, self._start(moment)), found)
                 span, due = self._span(state.start), False
-        elif due or not (alone or self._has_room(content, len(data))):
+        elif due:
             return None
         if alone:
             content = self._reserve(state, content, found, len(data))
+        elif not self._has_room(content, len(data)) and not self._reserve_beside_others(content, found, len(data)):
+            return None
         self._room -= len(data)
         self._remember(content, Span(span.start, float("inf")) if due else span, moment, now)
         return span
@@ -390,32 +394,57 @@ class SharedFileHandler(BaseRotatingHandler):
         if not self._largest_size():
             self._room = _UNLIMITED
             return True
-        return self._grant == (content, self._pid) and self._room >= size
+        return self._grant == (content, self._pid, self._largest_size()) and self._room >= size
 
     def _reserve(self, state: State, content: bytes, found: os.stat_result, size: int) -> bytes:
         """Have ``size`` bytes granted, and some for records to come, and return the bytes of the state.
 
         Each handler appends what it was granted without asking how large the file has become, since the sum of
         what all were granted stays below the limit. When that sum reaches it, what others have not used is taken
-        back, with a new state that makes them ask again. If all writers ask, they are granted half of what is left.
+        back, with a new state that makes them ask again.
         """
-        limit = self._largest_size()
-        if not limit or self._is_full(found, size):
+        if not self._largest_size() or self._is_full(found, size):
             # In the second case a rollover failed: everybody goes on in this file, and tries again in a second.
             self._grant, self._room = None, _UNLIMITED
-            return content
+        elif not self._ask(content, found, size):
+            _, content = self._publish(state.start, found)
+            self._ask(content, found, size, anyway=True)
+        return content
+
+    def _reserve_beside_others(self, content: bytes, found: os.stat_result, size: int) -> bool:
+        """Have room granted under the shared lock; return False where only the exclusive lock will do.
+
+        Those who ask at the same time are kept apart by a lock on the log file itself, which nobody holds for long.
+        """
+        raw = raw_file(self.stream)
+        if raw is None or self._is_inherited:
+            return False
+        for pause in _PAUSES:
+            time.sleep(pause)
+            try:
+                _flock(raw.fileno(), _EXCLUSIVE_AT_ONCE)
+                return self._lock_file.is_writable() and self._ask(content, found, size)
+            except BlockingIOError:
+                continue
+            finally:
+                _flock(raw.fileno(), _UNLOCK)
+        return False
+
+    def _ask(self, content: bytes, found: os.stat_result, size: int, *, anyway: bool = False) -> bool:
+        """Have room granted, and return whether there was enough; ``anyway`` for a record larger than the file."""
+        limit = self._largest_size()
         left = int(self._room) if self._has_room(content, 0) else 0
         granted, asked = self._lock_file.grants() or (limit, 0)
-        if granted + size - left >= limit:
-            granted, left = found.st_size, 0
-            _, content = self._publish(state.start, found)
+        if granted + size - left >= limit and not anyway:
+            return False
         granted = max(granted, found.st_size + left)
+        # If all writers ask, they are granted half of what is left.
         share = (limit - 1 - granted) // (2 * self._writers(asked)) if self._may_share() else 0
         share = max(share, size - left)
         self._lock_file.grant(granted + share, asked + 1)
         self._asked = asked + 1
-        self._grant, self._room = (content, self._pid), left + share
-        return content
+        self._grant, self._room = (content, self._pid, limit), left + share
+        return True
 
     def _writers(self, asked: int) -> int:
         """Estimate how many handlers write the file: who writes as much as we do asks as often."""
