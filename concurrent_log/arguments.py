@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from concurrent_log.ownership import Ownership, ownership
 from concurrent_log.streams import is_special
 
+_TOO_MANY = 2**63
 _NEWLINES = {None: os.linesep, "": "\n", "\n": "\n", "\r": "\r", "\r\n": "\r\n"}
 
 
@@ -49,8 +50,8 @@ class FileArguments:
     def __post_init__(self) -> None:
         if not isinstance(self.terminator, str):
             raise TypeError(f"terminator must be a string, not {self.terminator!r}")
-        _check_choice("use_gzip", self.use_gzip, (True, False))
-        _check_choice("keep_file_open", self.keep_file_open, (True, False, None))
+        check_choice("use_gzip", self.use_gzip, (True, False))
+        check_choice("keep_file_open", self.keep_file_open, (True, False, None))
         _check_seconds("lock_timeout", self.lock_timeout)
         found = {
             "codec": _codec(self.encoding, self.errors),
@@ -87,6 +88,15 @@ def check_count(name: str, value: int, meaning_of_zero: str) -> None:
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value < 0:
         raise ValueError(f"{name}={value} must not be negative; 0 {meaning_of_zero}")
+    if value >= _TOO_MANY:
+        raise ValueError(f"{name}={value} is more than any file system can hold; 0 {meaning_of_zero}")
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse what is none of the few values that there are; 0 and 1 are False and True."""
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise TypeError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")
 
 
 def check_mode(mode: str, maxBytes: int) -> None:
@@ -170,12 +180,6 @@ def _check_seconds(name: str, value: float) -> None:
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not value >= 0:
         raise ValueError(f"{name}={value} must not be negative")
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if not any(value is choice for choice in choices):
-        *others, last = map(repr, choices)
-        raise TypeError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")
 
 
 def _absolute(name: str, path: "str | PathLike[str]") -> str:

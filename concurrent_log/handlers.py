@@ -10,7 +10,7 @@ from datetime import tzinfo
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from os import PathLike
 
-from concurrent_log.arguments import FileArguments, check_count, check_mode, translated, zone
+from concurrent_log.arguments import FileArguments, check_choice, check_count, check_mode, translated, zone
 from concurrent_log.backups import Backups, is_compressed
 from concurrent_log.numbered import NumberedBackups
 from concurrent_log.rolling import RollingFileHandler
@@ -91,6 +91,8 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
         keep_file_open: bool | None = None,
         **migrating: object,
     ) -> None:
+        check_choice("utc", utc, (True, False))
+        check_choice("delay", delay, (True, False, None))
         self._schedule = Schedule(when, interval, atTime, zone(timezone, utc))
         check_count("backupCount", backupCount, "keeps everything")
         check_count("maxBytes", maxBytes, "is no limit")
@@ -246,6 +248,7 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
         check_count("maxBytes", maxBytes, "is no limit")
         check_count("backupCount", backupCount, "never rolls over")
         check_mode(mode, maxBytes)
+        check_choice("delay", delay, (True, False, None))
         errors = translated(migrating, errors)
         given = FileArguments(
             filename=filename,

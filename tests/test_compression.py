@@ -42,6 +42,12 @@ def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Mak
         each.close()
 
 
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait until all writers have noticed that a lock file was removed: none is, but where a test says so."""
+    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+
+
 def _is_quiet() -> bool:
     """Return whether no backup is being compressed in this process."""
     return not any(thread.name == "concurrent-log-gzip" for thread in threading.enumerate())

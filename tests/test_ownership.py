@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from logs import HOUR, TEN, Watched, WatchedBySize, all_lines, files, wait_until, write
 
-from concurrent_log import ownership
+from concurrent_log import compression, ownership
 from concurrent_log.ownership import Ownership, create
 
 if sys.platform == "win32":
@@ -25,7 +25,13 @@ _USER, _OTHER_USER, _GROUP = 65_501, 65_502, 65_500
 
 
 @pytest.fixture(autouse=True)
-def usual_umask() -> Iterator[None]:
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let compressors wait for nobody."""
+    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def usual_umask(settled: None) -> Iterator[None]:
     """Run each test under the umask of most machines."""
     before = os.umask(0o022)
     yield
@@ -118,10 +124,11 @@ def test_compressed_backup_and_its_lock_file_have_the_mode_asked_for(tmp_path: p
 
 def test_umask_of_the_process_is_left_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that creates a file meanwhile gets the mode it asks for (HAZARDS 3.C11)."""
-    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("umask was changed"))
-    handler = Watched(tmp_path / "app.log", umask=0o077)
-    write(handler, "a record")
-    handler.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "umask", lambda mask: pytest.fail("umask was changed"))
+        handler = Watched(tmp_path / "app.log", umask=0o077)
+        write(handler, "a record")
+        handler.close()
 
     assert mode(tmp_path / "app.log") == 0o600
 
