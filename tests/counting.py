@@ -61,18 +61,24 @@ def read_back(log_file: Path, parse: "Callable[[Path], list[Record]] | None" = N
     """Return the records of a ``when="S"``, ``utc=True`` log in the order of its files, each of which is parsed.
 
     Fails where a line is torn or glued, where a record is not in the file of the second in which it was created,
-    and where a second has two files.
+    and where a second has two files; but one process may have been killed in a rollover. That leaves a second backup,
+    or no log file, or an empty one.
     """
     records = []
-    for path in [*backups(log_file), log_file]:
+    numbered = [path for path in backups(log_file) if path.suffix == ".0001"]
+    assert len(numbered) <= 1, f"several seconds have two files: {numbered}"
+    for path in backups(log_file):
         in_file = parse(path) if parse else records_of(path)
         seconds = sorted({time.strftime(SUFFIX, time.gmtime(int(record.created))) for record in in_file})
-        own = path.name.removeprefix(f"{log_file.name}.") if path != log_file else (seconds or [""])[-1]
+        own = path.name.removeprefix(f"{log_file.name}.").removesuffix(".0001")
         assert seconds == [own], f"{path.name} holds records of {seconds}"
         records += in_file
-    current = int(records[-1].created)
-    newest_backup = max((int(record.created) for record in records if record.file != log_file.name), default=-1)
-    assert current > newest_backup, f"{log_file.name} holds second {current}, and a backup {newest_backup}"
+    newest_backup = max((int(record.created) for record in records), default=-1)
+    if log_file.exists() and log_file.stat().st_size:
+        current = parse(log_file) if parse else records_of(log_file)
+        assert len({int(record.created) for record in current}) == 1, f"{log_file.name} holds several seconds"
+        assert int(current[0].created) > newest_backup, f"{log_file.name} and a backup hold one second"
+        records += current
     return records
 
 

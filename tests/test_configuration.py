@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from counting import FORMAT, assert_exactly_once, assert_in_order, backups, read_back, records_of
+from counting import assert_exactly_once, assert_in_order, backups, read_back, records_of
+from programs.writing import FORMAT
 from serving import run
 
 _IN_FULL = "concurrent_log.ConcurrentTimedRotatingFileHandler"
