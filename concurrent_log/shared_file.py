@@ -8,27 +8,25 @@ the lock file that nobody rolled over, and appends the record with one ``write``
 import contextlib
 import errno
 import functools
-import io
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
-from logging.handlers import BaseRotatingHandler
 from typing import Any, NamedTuple
 
-from concurrent_log.appending import FLAGS, PAGE, close_torn_record, cut, is_atomic
+from concurrent_log.appending import FLAGS, PAGE, close_torn_record
 from concurrent_log.arguments import FileArguments
 from concurrent_log.asctime import AsctimeCache
 from concurrent_log.lock import STATE_SIZE, LockFile, State
 from concurrent_log.members import append_member
 from concurrent_log.moving import move
-from concurrent_log.ownership import Ownership, create, create_lock_file, of_status
+from concurrent_log.open_file import CAN_RENAME_OPEN_FILES, OpenFileHandler, Piece
+from concurrent_log.ownership import create, create_lock_file, of_status
 from concurrent_log.streams import check_writable, is_special, raw_file, status_of
 
 if sys.platform == "win32":
     # Every record takes the exclusive lock there, and what the straight path calls does not exist.
-    _CAN_RENAME_OPEN_FILES = False
     _SHARED_AT_ONCE = _EXCLUSIVE_AT_ONCE = _UNLOCK = 0
 
     def _flock(fd: int, operation: int) -> None:
@@ -44,7 +42,6 @@ else:
     from fcntl import flock as _flock
     from os import pread as _pread
 
-    _CAN_RENAME_OPEN_FILES = True
     _SHARED_AT_ONCE = LOCK_SH | LOCK_NB
     _EXCLUSIVE_AT_ONCE = LOCK_EX | LOCK_NB
 
@@ -87,7 +84,7 @@ class _View(NamedTuple):
 _NO_VIEW = _View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", lambda data: 0, lambda: 0)
 
 
-class SharedFileHandler(BaseRotatingHandler):
+class SharedFileHandler(OpenFileHandler):
     """The part that all handlers of this package share; not of use on its own.
 
     A subclass says which records the current file takes (`_span`), where a new file begins (`_start`), how large
@@ -96,20 +93,13 @@ class SharedFileHandler(BaseRotatingHandler):
     """
 
     _view = _NO_VIEW
-    _ownership = Ownership()
 
     def _set_up(self, given: FileArguments, *, delay: bool) -> None:
         """Set up what `emit` needs, and open the file; call it when the standard ``__init__`` is done."""
         self.delay = delay
-        self.terminator = given.terminator
-        self._codec = given.codec
-        self._byte_order_mark = "".encode(given.codec)
-        self._encoding_errors = self.errors or "strict"
-        self._line_end = given.line_end
-        self._ownership = given.ownership
+        self._take(given)
         self._lock_path = given.lock_path
         self._lock_timeout = given.lock_timeout
-        self._keep_file_open = given.keep_file_open
         self._is_special = False
         self._attach()
         self._begin()
@@ -252,15 +242,6 @@ class SharedFileHandler(BaseRotatingHandler):
         except Exception:
             self.handleError(record)
 
-    def _encoded(self, record: logging.LogRecord) -> bytes:
-        text = self.format(record) + self.terminator
-        if self._line_end != "\n":
-            text = text.replace("\n", self._line_end)
-        try:
-            return text.encode(self._codec, self._encoding_errors)
-        except UnicodeEncodeError:
-            return text.encode(self._codec, "backslashreplace")
-
     # Everything else.
 
     def _emit_carefully(self, record: logging.LogRecord, data: bytes, written: int = 0, end: int = 0) -> None:
@@ -275,7 +256,7 @@ class SharedFileHandler(BaseRotatingHandler):
                     with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout):
                         self._close_torn_record(end - written, data)
                 else:
-                    torn = _Piece(end - written, end) if written else None
+                    torn = Piece(end - written, end) if written else None
                     problems: list[Exception] = []
                     try:
                         self._append(record, data, torn, problems)
@@ -286,7 +267,7 @@ class SharedFileHandler(BaseRotatingHandler):
                 self._after_rollover = False
                 self._tidy_up(record)
 
-    def _append(self, record: logging.LogRecord, data: bytes, torn: "_Piece | None", problems: list[Exception]) -> None:
+    def _append(self, record: logging.LogRecord, data: bytes, torn: "Piece | None", problems: list[Exception]) -> None:
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""
         if torn is None and self._may_share():
             with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
@@ -306,7 +287,7 @@ class SharedFileHandler(BaseRotatingHandler):
         self,
         record: logging.LogRecord,
         data: bytes,
-        torn: "_Piece | None",
+        torn: "Piece | None",
         problem: Exception | None,
         problems: list[Exception],
     ) -> None:
@@ -471,7 +452,7 @@ class SharedFileHandler(BaseRotatingHandler):
         self._view = _NO_VIEW
         backup = None
         try:
-            if not _CAN_RENAME_OPEN_FILES and previous is not None:
+            if not CAN_RENAME_OPEN_FILES and previous is not None:
                 previous.close()
             backup = self._move_aside(self._state_start(found))
             self._create_like(found)
@@ -543,86 +524,9 @@ class SharedFileHandler(BaseRotatingHandler):
             pid=self._pid,
         )
 
-    # The open file.
-
-    def _current_file(self, problems: list[Exception]) -> os.stat_result | None:
-        """Make sure that the stream is the file at our path; return its status, or None for a foreign stream."""
-        stream = self.stream
-        if stream is not None and raw_file(stream) is None:
-            return None
-        found = status_of(stream)
-        if found is not None and self._pid == os.getpid():
-            with contextlib.suppress(OSError):
-                if os.path.samestat(found, os.stat(self.baseFilename)):
-                    return self._claimed(found, problems)
-        try:
-            fresh = self._open_in_folder(found)
-        except OSError as error:
-            if found is None or found.st_nlink == 0:
-                raise
-            problems.append(error)  # such as a worker that gave up its privileges: it keeps what it inherited
-            self._is_inherited = self._is_inherited or self._pid != os.getpid()
-            self._pid = os.getpid()
-            return found
-        found = os.fstat(fresh.fileno())
-        self._close_stream()
-        self.stream = fresh
-        self._is_inherited = False
-        self._pid = os.getpid()
-        return self._claimed(found, problems)
-
-    def _claimed(self, found: os.stat_result, problems: list[Exception]) -> os.stat_result:
-        """Give the open file the mode and owner that the handler's arguments ask for; return its status, ``found``."""
-        if self.stream is not None and self._ownership.missing(found):
-            with contextlib.suppress(ValueError):  # closed by a signal handler
-                problems += self._ownership.claim(self.stream.fileno())
-        return found
-
-    def _open_in_folder(self, previous: os.stat_result | None) -> Any:
-        try:
-            if previous is not None:
-                self._create_like(previous)  # if somebody removed it
-            return self._open()
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
-            return self._open()
-
-    def _open(self) -> Any:
-        """Open the log file, and create it with the mode and owner that it is to have; return the stream."""
-        if self._ownership != Ownership() and not os.path.lexists(self.baseFilename):
-            create(self.baseFilename, self._ownership)
-        return super()._open()
-
-    def _create_like(self, previous: os.stat_result) -> None:
-        """Create the log file like the one before, but for what the handler's arguments say of its mode and owner."""
-        create(self.baseFilename, self._ownership.instead_of(of_status(previous)))
-
-    def _is_removed(self) -> bool:
-        """Return whether the open file has no name any more."""
-        found = None if raw_file(self.stream) is None else status_of(self.stream)
-        return found is not None and found.st_nlink == 0
-
-    def _close_stream(self) -> None:
-        stream, self.stream = self.stream, None
-        self._view = _NO_VIEW
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
-
-    def _keeps_open(self) -> bool:
-        if not _CAN_RENAME_OPEN_FILES:
-            return False
-        if self._keep_file_open is None:
-            return is_atomic(os.path.dirname(self.baseFilename))
-        return self._keep_file_open
-
-    def _may_share(self) -> bool:
-        """Return whether the shared lock is enough to append."""
-        return self._keeps_open() and not self._byte_order_mark and is_atomic(os.path.dirname(self.baseFilename))
-
     # Writing.
 
-    def _write(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> "_Piece | None":
+    def _write(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> "Piece | None":
         """Write one record, and return None, or the piece of it that a full disk let through."""
         raw = raw_file(self.stream)
         if raw is None:
@@ -639,19 +543,6 @@ class SharedFileHandler(BaseRotatingHandler):
             # A signal handler closed the stream right here: gunicorn reopens its logs that way.
             self._current_file(problems)
             raw = raw_file(self.stream) or raw
-
-    def _write_to(self, raw: io.FileIO, data: bytes) -> "_Piece | None":
-        data = self._marked(data, raw.fileno())
-        written = raw.write(data) or 0
-        try:
-            end = raw.tell()
-        except ValueError:  # closed by a signal handler after the write
-            end = 0
-        if written < len(data):
-            return _Piece(end - written, end)
-        if (end - written) % PAGE == 0:
-            self._close_torn_record(end - written, data)
-        return None
 
     def _append_late(self, record: logging.LogRecord, data: bytes, problems: list[Exception]) -> bool:
         """Append a record to the backup of its own period, and return whether that was possible."""
@@ -682,17 +573,6 @@ class SharedFileHandler(BaseRotatingHandler):
             os.close(fd)
         return True
 
-    def _write_late(self, fd: int, path: str, data: bytes) -> None:
-        data = self._marked(data, fd)
-        written = os.write(fd, data)
-        end = os.lseek(fd, 0, os.SEEK_CUR)
-        if written < len(data):
-            cut(fd, path, end - written, end, self._end_of_record())
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        if (end - written) % PAGE == 0:
-            with contextlib.suppress(OSError):
-                close_torn_record(path, os.fstat(fd).st_ino, end - written, self._end_of_record(), data)
-
     def _append_nested(self, data: bytes) -> None:
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
         self._room -= len(data)
@@ -707,40 +587,6 @@ class SharedFileHandler(BaseRotatingHandler):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
         finally:
             os.close(fd)
-
-    def _write_elsewhere(self, data: bytes) -> None:
-        """Write to a device, a pipe or a stream of the program's own, as the standard class does."""
-        if self.stream is None:
-            self.stream = self._open()
-        raw = raw_file(self.stream)
-        if raw is not None and not self._byte_order_mark:
-            raw.write(data)  # without a buffer, which would keep what a full device refused
-        else:
-            errors = "surrogatepass" if self._codec.startswith("utf") else "strict"
-            self.stream.write(data.decode(self._codec, errors))
-            self.stream.flush()
-
-    def _marked(self, data: bytes, fd: int) -> bytes:
-        """Return ``data`` without its byte-order mark, unless it begins the file."""
-        mark = self._byte_order_mark
-        return data[len(mark) :] if mark and os.fstat(fd).st_size else data
-
-    def _close_torn_record(self, end: int, following: bytes) -> None:
-        found = status_of(self.stream)
-        if found is not None and not self._is_inherited:
-            # Whom the file is not open to for reading leaves this to others.
-            with contextlib.suppress(OSError):
-                close_torn_record(self.baseFilename, found.st_ino, end, self._end_of_record(), following)
-
-    def _cut(self, torn: "_Piece") -> None:
-        # An inherited descriptor has its position in common with the parent: nobody knows whose record ends there.
-        if self.stream is not None and not self._is_inherited and torn.start >= 0:
-            fd = self.stream.fileno()
-            cut(fd, self.baseFilename, torn.start, torn.end, self._end_of_record())
-
-    def _end_of_record(self) -> bytes:
-        end = self.terminator.replace("\n", self._line_end)
-        return end.encode(self._codec, "backslashreplace")[len(self._byte_order_mark) :]
 
     # What went wrong.
 
@@ -853,13 +699,6 @@ _OF_ONE_PROCESS = frozenset(
         "_rollover_is_wanted",
     )
 )
-
-
-class _Piece(NamedTuple):
-    """The bytes of a file, from ``start`` to before ``end``, that hold half a record."""
-
-    start: int
-    end: int
 
 
 _ANY = Span(float("-inf"), float("inf"))

@@ -17,7 +17,7 @@ import pytest
 from logs import HOUR, TEN, Watched, files, wait_until, write
 from writers import ARMS, NOTICED, ROLLING, STEADY, Account, Writers, account_for, contents_of
 
-from concurrent_log import appending, shared_file
+from concurrent_log import appending, open_file
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
@@ -188,7 +188,7 @@ class TestNoRoom:
             os.truncate(folder / "app.log", 0)
             appending.cut(*arguments)
 
-        monkeypatch.setattr(shared_file, "cut", too_late)
+        monkeypatch.setattr(open_file, "cut", too_late)
         write(handler, "x" * 5000, TEN + 1)
         handler.close()
 

@@ -32,7 +32,7 @@ from typing import Any
 import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
-from concurrent_log import appending, moving, rolling, shared_file
+from concurrent_log import appending, moving, open_file, rolling
 from concurrent_log.lock import LockFile
 from concurrent_log.shared_file import _NO_VIEW
 
@@ -808,7 +808,7 @@ def test_half_a_record_that_another_one_follows_is_closed(
         appending.cut(*arguments)
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(shared_file, "cut", too_late)
+    monkeypatch.setattr(open_file, "cut", too_late)
     with _file_size_limited(20):
         write(handler, "x" * 60)
     write(handler, "after")
