@@ -638,3 +638,23 @@ def test_record_written_without_the_lock_is_not_lost_with_its_file(
 
     assert unpacked(tmp_path) == {"app.log": ["eleven", "without the lock"], f"{_TEN}.gz": ["ten", "ten, too"]}
     assert [type(problem) for problem in handler.problems] == [TimeoutError]
+
+
+def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_the_others(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: for a second, a process with the removed lock file may write the backup that another one compresses."""
+    monkeypatch.setattr(compression, "_SETTLE", 1.1)
+    unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
+    unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
+    for each in (unaware, other):
+        write(each, "ten", TEN)
+    (tmp_path / ".__app.lock").unlink()
+    other._view = shared_file._NO_VIEW  # as if its second had passed
+    write(other, "eleven", TEN + HOUR)
+    write(unaware, "ten, too", TEN)
+
+    assert (tmp_path / _TEN).read_text() == "ten\nten\nten, too\n"
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "ten", "ten, too"]}
+    for each in (unaware, other):
+        each.close()
