@@ -649,6 +649,7 @@ def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_th
     unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
     for each in (unaware, other):
         write(each, "ten", TEN)
+    os.utime(tmp_path / "app.log", (TEN, TEN))  # tells the period, where no lock file does
     (tmp_path / ".__app.lock").unlink()
     other._view = shared_file._NO_VIEW  # as if its second had passed
     write(other, "eleven", TEN + HOUR)
