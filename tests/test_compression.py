@@ -653,6 +653,8 @@ def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_th
     (tmp_path / ".__app.lock").unlink()
     other._view = shared_file._NO_VIEW  # as if its second had passed
     write(other, "eleven", TEN + HOUR)
+    with contextlib.suppress(AssertionError):
+        wait_until(_is_quiet, 0.5)  # it is not, unless it waited for nobody
     write(unaware, "ten, too", TEN)
 
     assert (tmp_path / _TEN).read_text() == "ten\nten\nten, too\n"
