@@ -23,7 +23,7 @@ TORTURE = pathlib.Path(__file__).with_name("torture.py")
 
 def test_nothing_is_wrong_after_some_rounds(tmp_path: pathlib.Path) -> None:
     """P1, P2, P3, P4: whatever happens, the files hold what was promised; .ci/run looks for a minute."""
-    command = [sys.executable, str(TORTURE), "--minutes", "0.15", "--directory", str(tmp_path)]
+    command = [sys.executable, str(TORTURE), "--minutes", "0.15", "--seed", "100", "--directory", str(tmp_path)]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     assert found.returncode == 0, found.stdout
