@@ -1,10 +1,16 @@
 """Renaming a file to a name that must be free."""
 
 import errno
-import functools
 import os
 import sys
 from collections.abc import Callable
+
+try:
+    # Here, and not when the first file is moved: an exception of a signal handler that comes in the middle of an
+    # import leaves the import locked, and a rollover would wait for it for ever, with the lock of all writers.
+    import ctypes
+except ImportError:  # Some Pythons are built without it.
+    ctypes = None  # type: ignore[assignment]
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
@@ -17,8 +23,7 @@ def move(source: str, destination: str) -> None:
         FileExistsError: ``destination`` is taken: by a process that has another lock file, since somebody removed
             the one we hold. Where the platform has no rename that refuses to replace, this is only looked up.
     """
-    rename_exclusively = _renameat2()
-    code = errno.ENOSYS if rename_exclusively is None else rename_exclusively(source, destination)
+    code = errno.ENOSYS if _renameat2 is None else _renameat2(source, destination)
     if code in (errno.ENOSYS, errno.EINVAL):  # unknown to the kernel, or to this file system
         code = errno.EEXIST if os.path.lexists(destination) else 0
         if code == 0:
@@ -27,16 +32,13 @@ def move(source: str, destination: str) -> None:
         raise OSError(code, os.strerror(code), source, None, destination)
 
 
-@functools.cache
-def _renameat2() -> Callable[[str, str], int] | None:
+def _load_renameat2() -> Callable[[str, str], int] | None:
     """Return renameat2(2), which refuses to replace, as a function that returns an error number."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or ctypes is None:
         return None
     try:
-        import ctypes  # only here: some Pythons are built without it
-
         function = ctypes.CDLL(None, use_errno=True).renameat2
-    except (ImportError, OSError, AttributeError):
+    except (OSError, AttributeError):
         return None
     function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
@@ -45,3 +47,6 @@ def _renameat2() -> Callable[[str, str], int] | None:
         return ctypes.get_errno() if failed else 0
 
     return rename_exclusively
+
+
+_renameat2 = _load_renameat2()

@@ -310,7 +310,7 @@ def test_backup_that_appears_at_the_last_moment_is_not_overwritten(
 ) -> None:
     """P3: where the lock file was removed, two processes may roll over at once; neither replaces the other's backup."""
     if not has_renameat2:
-        monkeypatch.setattr(moving, "_renameat2", lambda: None)
+        monkeypatch.setattr(moving, "_renameat2", None)
     handler = make()
     write(handler, "ten", TEN)
     move = rolling.move

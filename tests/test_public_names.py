@@ -1,6 +1,7 @@
 """The names that other people's programs build on."""
 
 import logging.handlers
+import pathlib
 import subprocess
 import sys
 
@@ -32,3 +33,28 @@ def test_import_is_light() -> None:
 
     assert "portalocker" in run.stdout.split()
     assert not extras & set(run.stdout.split())
+
+
+def test_records_and_rollovers_import_nothing(tmp_path: pathlib.Path) -> None:
+    """P1: an import with the lock held would wait for ever where a signal handler's exception left it locked."""
+    program = (
+        "import concurrent_log, logging, sys, threading, time\n"
+        "options = {'maxBytes': 99, 'use_gzip': True, 'backupCount': 2}\n"
+        "timed = concurrent_log.ConcurrentTimedRotatingFileHandler('t.log', **options)\n"
+        "sized = concurrent_log.ConcurrentRotatingFileHandler('s.log', **options)\n"
+        "before = set(sys.modules)\n"
+        "for number in range(20):\n"
+        "    for handler in (timed, sized):\n"
+        "        for created in (time.time(), time.time() - 9999):\n"
+        "            record = logging.makeLogRecord({'msg': 'x' * number})\n"
+        "            record.created = created\n"
+        "            handler.handle(record)\n"
+        "timed.doRollover()\n"
+        "while threading.active_count() > 1: time.sleep(0.01)\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert run.stdout.split() == []
+    assert len(list(tmp_path.glob("*.gz"))) >= 3

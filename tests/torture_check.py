@@ -133,8 +133,8 @@ class _Check:
 
     def _lines(self, name: str, content: bytes) -> Iterator[str]:
         text = content.decode(self._plan.options["encoding"], "replace") if content else ""
-        if Fault.SIGNAL in self._plan.faults:
-            # A record from inside the handler may begin a file at the same time as another process's first one.
+        if {Fault.SIGNAL, Fault.LONG_STOP, Fault.DELETED_LOCK} & set(self._plan.faults):
+            # Two records may begin a file at the same time, if not both have the lock.
             text = text.replace("\ufeff", "")
         *lines, rest = text.split(self._plan.options["terminator"])
         if rest:
