@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import io
-import logging
 import os
 import sys
 from logging.handlers import BaseRotatingHandler
@@ -114,15 +113,6 @@ class OpenFileHandler(BaseRotatingHandler):
         return self._keeps_open() and not self._byte_order_mark and is_atomic(os.path.dirname(self.baseFilename))
 
     # Writing.
-
-    def _encoded(self, record: logging.LogRecord) -> bytes:
-        text = self.format(record) + self.terminator
-        if self._line_end != "\n":
-            text = text.replace("\n", self._line_end)
-        try:
-            return text.encode(self._codec, self._encoding_errors)
-        except UnicodeEncodeError:
-            return text.encode(self._codec, "backslashreplace")
 
     def _write_to(self, raw: io.FileIO, data: bytes) -> "Piece | None":
         data = self._marked(data, raw.fileno())

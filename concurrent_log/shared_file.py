@@ -77,11 +77,12 @@ class _View(NamedTuple):
     stream: object
     pid: int
     state: bytes
+    has_limit: bool
     write: Callable[[bytes], int | None]
     tell: Callable[[], int]
 
 
-_NO_VIEW = _View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", lambda data: 0, lambda: 0)
+_NO_VIEW = _View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", False, lambda data: 0, lambda: 0)
 
 
 class SharedFileHandler(OpenFileHandler):
@@ -200,8 +201,14 @@ class SharedFileHandler(OpenFileHandler):
         call from several threads; it takes the handler's lock.
         """
         try:
-            data = self._encoded(record)
-            opens, closes, since, until, expires, stream, pid, state, write, tell = self._view
+            text = self.format(record) + self.terminator
+            if self._line_end != "\n":
+                text = text.replace("\n", self._line_end)
+            try:
+                data = text.encode(self._codec, self._encoding_errors)
+            except UnicodeEncodeError:
+                data = text.encode(self._codec, "backslashreplace")
+            opens, closes, since, until, expires, stream, pid, state, has_limit, write, tell = self._view
             lock_file = self._lock_file
             if (
                 (opens <= record.created < closes or (since <= record.created < until and time.time() < expires))
@@ -213,9 +220,7 @@ class SharedFileHandler(OpenFileHandler):
                 try:
                     lock_file.held = True
                     _flock(lock_file.fd, _SHARED_AT_ONCE)
-                    room = self._room - len(data)
-                    if room >= 0 and _pread(lock_file.fd, STATE_SIZE, 0) == state:
-                        self._room = room
+                    if _pread(lock_file.fd, STATE_SIZE, 0) == state and (not has_limit or self._spend(len(data))):
                         written = write(data) or 0
                         end = tell()
                 except (OSError, ValueError) as error:
@@ -370,6 +375,14 @@ class SharedFileHandler(OpenFileHandler):
         self._remember(content, Span(span.start, float("inf")) if due else span, moment, now)
         return span
 
+    def _spend(self, size: int) -> bool:
+        """Use ``size`` bytes of what this handler was granted, and return whether it was granted so much."""
+        room = self._room - size
+        if room < 0:
+            return False
+        self._room = room
+        return True
+
     def _has_room(self, content: bytes, size: int) -> bool:
         """Return whether this handler was granted ``size`` more bytes of the file that ``content`` is the state of."""
         if not self._largest_size():
@@ -516,6 +529,7 @@ class SharedFileHandler(OpenFileHandler):
             write=raw.write,
             tell=raw.tell,
             state=content,
+            has_limit=self._largest_size() > 0,
             opens=max(span.start, now - _LOOK_AGAIN),
             closes=min(span.end, now + _LOOK_AGAIN),
             since=max(span.start, moment - _LOOK_AGAIN),
@@ -633,7 +647,9 @@ class SharedFileHandler(OpenFileHandler):
             moment = min(_created(record, now), now) if record else now
             if moment >= self._span(self._state_start(found)).end:
                 return True
-            return self._is_full(found, len(self._encoded(record)) if record else 0)
+            text = self.format(record) if record else ""
+            size = len(text.encode(self._codec, "backslashreplace")) + len(self._end_of_record())
+            return self._is_full(found, size)
 
     def doRollover(self) -> None:
         """Roll over now: move the log file to the backup of its period and begin a new one.
