@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from measuring import Course, Figure, Work, serve
-from programs import (
+from workloads import (
     CONCURRENT_LOG_HANDLER,
     CONCURRENT_LOG_HANDLER_BY_SIZE,
     OURS,

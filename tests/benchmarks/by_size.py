@@ -1,7 +1,7 @@
 """Figure: files that roll over by size, in one process and in eight."""
 
 from measuring import Duel, Figure, Work
-from programs import CONCURRENT_LOG_HANDLER_BY_SIZE, OURS, OURS_BY_SIZE, STANDARD_BY_SIZE
+from workloads import CONCURRENT_LOG_HANDLER_BY_SIZE, OURS, OURS_BY_SIZE, STANDARD_BY_SIZE
 
 _ONE = {"maxBytes": 1_000_000, "backupCount": 5}
 _EIGHT = {"maxBytes": 10_000_000, "backupCount": 5}

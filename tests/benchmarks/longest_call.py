@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from measuring import Duel, Figure, Work, serve
-from programs import CONCURRENT_LOG_HANDLER_BY_SIZE, OURS_BY_SIZE, log_orders, make_logger
+from workloads import CONCURRENT_LOG_HANDLER_BY_SIZE, OURS_BY_SIZE, log_orders, make_logger
 
 _PROCESSES = 4
 _PAUSE = 0.001  # seconds between two records of a process

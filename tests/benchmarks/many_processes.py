@@ -8,7 +8,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from measuring import Duel, Figure, Work, serve
-from programs import CONCURRENT_LOG_HANDLER, OURS, STANDARD, count_lines, log_orders, make_logger
+from workloads import CONCURRENT_LOG_HANDLER, OURS, STANDARD, count_lines, log_orders, make_logger
 
 UNLOCKED = "unlocked.UnlockedHandler"
 _WARM_UP = 200  # records

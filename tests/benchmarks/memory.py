@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from measuring import Course, Duel, Figure, Work, serve
-from programs import OURS, STANDARD, log_orders, make_logger
+from workloads import OURS, STANDARD, log_orders, make_logger
 
 _HANDLERS = 50
 

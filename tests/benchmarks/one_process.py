@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from measuring import Duel, Figure, Work, serve
-from programs import OURS, STANDARD, log_orders, make_logger
+from workloads import OURS, STANDARD, log_orders, make_logger
 
 
 def figure(quick: bool) -> Figure:

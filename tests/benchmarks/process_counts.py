@@ -6,7 +6,7 @@ from typing import Any
 
 from many_processes import UNLOCKED, log_together
 from measuring import Course, Figure, Work, serve
-from programs import CONCURRENT_LOG_HANDLER_BY_SIZE, OURS, OURS_BY_SIZE
+from workloads import CONCURRENT_LOG_HANDLER_BY_SIZE, OURS, OURS_BY_SIZE
 
 _SMALL = {"maxBytes": 1_000_000, "backupCount": 20}
 _LARGE = {"maxBytes": 10_000_000, "backupCount": 20}

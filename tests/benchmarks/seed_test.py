@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from measuring import Duel, Figure, Work, serve
-from programs import OURS, count_lines, make_logger
+from workloads import OURS, count_lines, make_logger
 
 _THREADS = 100
 _logger = logging.Logger("unused")
