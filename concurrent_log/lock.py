@@ -8,7 +8,7 @@ them stands up to which size the log file has been granted to writers, where it 
 The lock file is never removed: a process that still held a removed one would exclude nobody.
 """
 
-import contextlib
+import functools
 import os
 import struct
 import sys
@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import portalocker
 from portalocker.exceptions import LockException
+
+from concurrent_log.ownership import Ownership, create
 
 if sys.platform == "win32":
 
@@ -136,7 +138,7 @@ class LockFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.create: Callable[[str], None] = _create
+        self.create: Callable[[str], None] = functools.partial(create, wanted=Ownership(), mode=0o660)
         self.mutex = threading.RLock()
         self.fd = -1
         self.held = False
@@ -204,7 +206,11 @@ class LockFile:
         return Grants(*_GRANTS.unpack(content)) if len(content) == _GRANTS.size else None
 
     def grant(self, granted: int, asked: int) -> None:
-        """Grant the log file up to a size to who was the ``asked``-th to ask, while holding the exclusive lock."""
+        """Grant the log file up to a size to who was the ``asked``-th to ask.
+
+        Call it where nobody else asks: while holding the exclusive lock, or the shared one and what keeps apart
+        those who do.
+        """
         _write(self._opened(), _GRANTS.pack(granted, asked % 2**32), STATE_SIZE)
 
     def is_writable(self) -> bool:
@@ -327,11 +333,6 @@ def _identity(fd: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _create(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
 
 
 _all: "weakref.WeakSet[LockFile]" = weakref.WeakSet()
