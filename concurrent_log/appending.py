@@ -66,19 +66,29 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
 
     Leaves the file alone where the bytes there are a terminator already, where ``path`` is not the file
     ``inode``, or where it does not go on with ``following``. A record that ends there with another
-    terminator is taken for a half one: all handlers of a file must have the same.
+    terminator is taken for a half one: all handlers of a file must have the same. A piece that is shorter than the
+    terminator becomes its last bytes.
     """
     if end < len(terminator) or not terminator:
         return
     with open(path, "r+b", buffering=0) as file:
         if os.fstat(file.fileno()).st_ino != inode:
             return
-        file.seek(end - len(terminator))
-        before = file.read(len(terminator))
-        if (
-            len(before) == len(terminator)
-            and before != terminator
-            and file.read(len(following[:PAGE])) == following[:PAGE]
-        ):
-            file.seek(end - len(terminator))
-            file.write(terminator)
+        start = max(0, end - 2 * len(terminator))
+        file.seek(start)
+        before = file.read(end - start)
+        if len(before) == end - start and file.read(len(following[:PAGE])) == following[:PAGE]:
+            room = _torn(before, terminator)
+            file.seek(end - room)
+            file.write(terminator[len(terminator) - room :])
+
+
+def _torn(before: bytes, terminator: bytes) -> int:
+    """Return over how many of the last bytes ``before`` a terminator may be put; 0 where one is there already.
+
+    Of a half record that is shorter than the terminator, only so many: else that of the record before would go.
+    """
+    for room in range(len(terminator)):
+        if before[: len(before) - room].endswith(terminator):
+            return room
+    return len(terminator)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from concurrent_log.appending import PAGE, close_torn_record, cut, is_atomic
 from concurrent_log.arguments import FileArguments
 from concurrent_log.ownership import Ownership, create, of_status
-from concurrent_log.streams import raw_file, status_of
+from concurrent_log.streams import raw_file, status_of, write_whole
 
 CAN_RENAME_OPEN_FILES = sys.platform != "win32"
 
@@ -26,6 +26,9 @@ class Piece(NamedTuple):
 class OpenFileHandler(BaseRotatingHandler):
     """A handler's open file; not of use on its own. Its methods need the lock that they are called with."""
 
+    _pid: int  # the process that opened the stream
+    _is_inherited: bool  # whether that was a parent, and the file could not be opened anew
+
     def _take(self, given: FileArguments) -> None:
         """Take the arguments that say what the file is like; call it when the standard ``__init__`` is done."""
         self.terminator = given.terminator
@@ -35,8 +38,6 @@ class OpenFileHandler(BaseRotatingHandler):
         self._line_end = given.line_end
         self._ownership = given.ownership
         self._keep_file_open = given.keep_file_open
-        self._pid = os.getpid()
-        self._is_inherited = False
 
     def _open(self) -> Any:
         """Open the log file, and create it with the mode and owner that it is to have; return the stream."""
@@ -144,7 +145,7 @@ class OpenFileHandler(BaseRotatingHandler):
             self.stream = self._open()
         raw = raw_file(self.stream)
         if raw is not None and not self._byte_order_mark:
-            raw.write(data)  # without a buffer, which would keep what a full device refused
+            write_whole(raw, data)  # without a buffer, which would keep what a full device refused
         else:
             errors = "surrogatepass" if self._codec.startswith("utf") else "strict"
             self.stream.write(data.decode(self._codec, errors))

@@ -385,10 +385,8 @@ class SharedFileHandler(OpenFileHandler):
 
     def _has_room(self, content: bytes, size: int) -> bool:
         """Return whether this handler was granted ``size`` more bytes of the file that ``content`` is the state of."""
-        if not self._largest_size():
-            self._room = _UNLIMITED
-            return True
-        return self._grant == (content, self._pid, self._largest_size()) and self._room >= size
+        limit = self._largest_size()
+        return not limit or (self._grant == (content, self._pid, limit) and self._room >= size)
 
     def _reserve(self, state: State, content: bytes, found: os.stat_result, size: int) -> bytes:
         """Have ``size`` bytes granted, and some for records to come, and return the bytes of the state.
@@ -542,6 +540,8 @@ class SharedFileHandler(OpenFileHandler):
 
     def _write(self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]) -> "Piece | None":
         """Write one record, and return None, or the piece of it that a full disk let through."""
+        if self.stream is None:
+            self._current_file(problems)  # Looking failed before the file was open.
         raw = raw_file(self.stream)
         if raw is None:
             self._write_elsewhere(data)

@@ -54,7 +54,11 @@ def status_of(stream: Any) -> os.stat_result | None:
         return None
 
 
-def mode_of(stream: Any) -> int:
-    """Return the permission bits of the file under ``stream``; where there is none, those of any new file."""
-    status = status_of(stream)
-    return 0o666 if status is None else stat.S_IMODE(status.st_mode)
+def write_whole(raw: io.FileIO, data: bytes) -> None:
+    """Write all of ``data``: a signal may end a write to a pipe early."""
+    rest = memoryview(data)
+    while rest:
+        written = raw.write(rest)
+        if written is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        rest = rest[written:]

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -819,6 +820,36 @@ def test_half_a_record_that_another_one_follows_is_closed(
     assert all(re.fullmatch("before|x+|neighbour|after", line) for line in found)
 
 
+def test_record_after_half_a_one_shorter_than_the_terminator_leaves_the_one_before_whole(
+    make: Make, tmp_path: pathlib.Path
+) -> None:
+    """P1: what a killed write left on a page is less than a terminator, which would reach into the record before."""
+    before = b"x" * 4093 + b"\r\n"
+    (tmp_path / "app.log").write_bytes(before + b"2")
+    write(make(terminator="\r\n"), "after")
+
+    assert (tmp_path / "app.log").read_bytes() == before + b"\n" + b"after\r\n"
+
+
+def test_half_a_record_is_cut_off_also_where_looking_failed(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: a signal handler raises before the file is opened, and then the disk is full."""
+    handler = make()
+    write(handler, "before")
+    handler.close()
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(handler, "_look", interrupted)
+    with _file_size_limited(40):
+        write(handler, "too long " * 10)
+
+    assert files(tmp_path) == {"app.log": ["before"]}
+    assert [type(error) for error in handler.problems] == [InterruptedError, OSError]
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="filters return records since Python 3.12")
 def test_filter_may_replace_the_record(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: what a filter returns is what is written (HAZARDS 2.21)."""
@@ -1499,6 +1530,34 @@ def test_fifo_is_written_to_and_left_alone(make: Make, tmp_path: pathlib.Path) -
 
     assert heard == ["0", "1", "2"]
     assert os.listdir(tmp_path) == ["pipe.log"]
+
+
+def test_fifo_gets_the_whole_record_though_signals_come(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: a signal ends a write to a pipe that is full; the rest follows."""
+    os.mkfifo(tmp_path / "pipe.log")
+    heard = []
+
+    def read_slowly() -> None:
+        with open(tmp_path / "pipe.log", "rb", buffering=0) as pipe:
+            while piece := pipe.read(65536):
+                heard.append(piece)
+                time.sleep(0.01)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    handler = make(tmp_path / "pipe.log")
+    previous = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+    try:
+        write(handler, "x" * 1_000_000)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    handler.close()
+    reader.join()
+
+    assert b"".join(heard) == b"x" * 1_000_000 + b"\n"
+    assert handler.problems == []
 
 
 def test_full_device_is_reported_not_raised(make: Make) -> None:

@@ -136,10 +136,15 @@ class _Check:
         if {Fault.SIGNAL, Fault.LONG_STOP, Fault.DELETED_LOCK} & set(self._plan.faults):
             # Two records may begin a file at the same time, if not both have the lock.
             text = text.replace("\ufeff", "")
-        *lines, rest = text.split(self._plan.options["terminator"])
+        terminator = self._plan.options["terminator"]
+        *lines, rest = text.split(terminator)
         if rest:
             self._torn.append(f"{name} ends with {rest[-60:]!r}")
-        yield from lines
+        for line in lines:
+            piece = terminator[1:]  # what half a record becomes that is shorter than the terminator
+            if piece and line.startswith(piece):
+                self._torn.append(f"{name} {line[:60]!r}")
+            yield line.removeprefix(piece)
 
     def _add(self, entry: Entry, name: str) -> None:
         known = self._where[entry.source].get(entry.number)
