@@ -31,6 +31,7 @@ class FileArguments:
 
     filename: "str | PathLike[str]"
     encoding: str | None
+    delay: bool
     errors: str | None
     use_gzip: bool
     owner: Sequence[str | int | None] | None
@@ -41,6 +42,7 @@ class FileArguments:
     lock_file_directory: "str | PathLike[str] | None"
     lock_timeout: float
     keep_file_open: bool | None
+    migrating: Mapping[str, Any]
     path: str = field(init=False)
     lock_path: str = field(init=False)
     codec: str = field(init=False)
@@ -50,11 +52,14 @@ class FileArguments:
     def __post_init__(self) -> None:
         if not isinstance(self.terminator, str):
             raise TypeError(f"terminator must be a string, not {self.terminator!r}")
+        check_choice("delay", self.delay, (True, False, None))
         check_choice("use_gzip", self.use_gzip, (True, False))
         check_choice("keep_file_open", self.keep_file_open, (True, False, None))
         _check_seconds("lock_timeout", self.lock_timeout)
+        errors = _translated(self.migrating, self.errors)
         found = {
-            "codec": _codec(self.encoding, self.errors),
+            "errors": errors,
+            "codec": _codec(self.encoding, errors),
             "line_end": _line_end(self.newline),
             "ownership": ownership(self.owner, self.chmod, self.umask),
             "path": _log_path(self.filename),
@@ -106,12 +111,8 @@ def check_mode(mode: str, maxBytes: int) -> None:
         raise ValueError(f"mode={mode!r} would not append to what other processes write: use 'a'")
 
 
-def translated(migrating: Mapping[str, Any], errors: str | None) -> str | None:
-    """Return ``errors``, as the further arguments say that only concurrent-log-handler has.
-
-    Raises:
-        TypeError, ValueError: One of them means nothing here; the message says what to use instead.
-    """
+def _translated(migrating: Mapping[str, Any], errors: str | None) -> str | None:
+    """Return ``errors``, as the further arguments say that only concurrent-log-handler has."""
     policy = migrating.get("unicode_error_policy")
     for name in migrating:
         if name not in ("unicode_error_policy", "debug", "mode"):

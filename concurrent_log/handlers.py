@@ -10,7 +10,7 @@ from datetime import tzinfo
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from os import PathLike
 
-from concurrent_log.arguments import FileArguments, check_choice, check_count, check_mode, translated, zone
+from concurrent_log.arguments import FileArguments, check_choice, check_count, check_mode, zone
 from concurrent_log.backups import Backups, is_compressed
 from concurrent_log.numbered import NumberedBackups
 from concurrent_log.rolling import RollingFileHandler
@@ -92,14 +92,13 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
         **migrating: object,
     ) -> None:
         check_choice("utc", utc, (True, False))
-        check_choice("delay", delay, (True, False, None))
         self._schedule = Schedule(when, interval, atTime, zone(timezone, utc))
         check_count("backupCount", backupCount, "keeps everything")
         check_count("maxBytes", maxBytes, "is no limit")
-        errors = translated(migrating, errors)
         given = FileArguments(
             filename=filename,
             encoding=encoding,
+            delay=delay,
             errors=errors,
             use_gzip=use_gzip,
             owner=owner,
@@ -110,11 +109,12 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
             lock_file_directory=lock_file_directory,
             lock_timeout=lock_timeout,
             keep_file_open=keep_file_open,
+            migrating=migrating,
         )
         while True:
             with contextlib.suppress(FileNotFoundError):
                 TimedRotatingFileHandler.__init__(
-                    self, given.path, when, interval, backupCount, encoding, True, utc, atTime, errors
+                    self, given.path, when, interval, backupCount, encoding, True, utc, atTime, given.errors
                 )
                 break
             # Another process rolled over between the standard class's exists() and its stat().
@@ -123,7 +123,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
         self._current_start: int | None = None
         self._late: tuple[int, bytes, str | None] | None = None
         self.finalize_handler_configuration()
-        self._set_up(given, delay=delay)
+        self._set_up(given)
 
     def finalize_handler_configuration(self) -> None:
         """Do nothing; override it to set ``suffix``, ``namer`` and the like, as in concurrent-log-handler."""
@@ -248,11 +248,10 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
         check_count("maxBytes", maxBytes, "is no limit")
         check_count("backupCount", backupCount, "never rolls over")
         check_mode(mode, maxBytes)
-        check_choice("delay", delay, (True, False, None))
-        errors = translated(migrating, errors)
         given = FileArguments(
             filename=filename,
             encoding=encoding,
+            delay=delay,
             errors=errors,
             use_gzip=use_gzip,
             owner=owner,
@@ -263,9 +262,10 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
             lock_file_directory=lock_file_directory,
             lock_timeout=lock_timeout,
             keep_file_open=keep_file_open,
+            migrating=migrating,
         )
-        RotatingFileHandler.__init__(self, given.path, "a", maxBytes, backupCount, encoding, True, errors)
-        self._set_up(given, delay=delay)
+        RotatingFileHandler.__init__(self, given.path, "a", maxBytes, backupCount, encoding, True, given.errors)
+        self._set_up(given)
 
     def shouldRollover(self, record: logging.LogRecord | None) -> bool:
         """Return whether ``record`` would begin a new file, by the rule of the running Python's own class.

@@ -21,9 +21,9 @@ class RollingFileHandler(SharedFileHandler):
 
     _use_gzip = False
 
-    def _set_up(self, given: FileArguments, *, delay: bool) -> None:
+    def _set_up(self, given: FileArguments) -> None:
         self._use_gzip = given.use_gzip
-        super()._set_up(given, delay=delay)
+        super()._set_up(given)
 
     def _free_path(self, start: int) -> str:
         """Return a path for the records since ``start`` at which no file stands; the exclusive lock is held."""

@@ -95,9 +95,9 @@ class SharedFileHandler(OpenFileHandler):
 
     _view = _NO_VIEW
 
-    def _set_up(self, given: FileArguments, *, delay: bool) -> None:
+    def _set_up(self, given: FileArguments) -> None:
         """Set up what `emit` needs, and open the file; call it when the standard ``__init__`` is done."""
-        self.delay = delay
+        self.delay = given.delay
         self._take(given)
         self._lock_path = given.lock_path
         self._lock_timeout = given.lock_timeout
