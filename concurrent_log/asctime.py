@@ -9,12 +9,19 @@ import time
 from typing import NamedTuple
 
 _FORMAT = logging.Formatter.format
+_FORMAT_MESSAGE = logging.Formatter.formatMessage
 _FORMAT_TIME = logging.Formatter.formatTime
 _DEFAULT_FORMATTER = logging.Formatter()
 
 
 class _Second(NamedTuple):
-    """What a standard formatter makes of one second: the text, and the format that appends milliseconds to it."""
+    """What a standard formatter makes of one second.
+
+    Attributes:
+        text: The time.
+        milliseconds: The format that appends milliseconds to it.
+        layout: The format of the line, where nothing stands between it and the record's attributes.
+    """
 
     second: float
     formatter: logging.Formatter | None
@@ -23,9 +30,10 @@ class _Second(NamedTuple):
     uses_time: bool
     text: str
     milliseconds: str | None
+    layout: str | None
 
 
-_NOTHING = _Second(float("nan"), None, None, None, False, "", None)
+_NOTHING = _Second(float("nan"), None, None, None, False, "", None, None)
 
 
 class AsctimeCache:
@@ -43,7 +51,7 @@ class AsctimeCache:
         if formatter is None:
             formatter = _DEFAULT_FORMATTER
         # All at once: a signal handler that logs may remember another second between any two lines.
-        second, known, datefmt, converter, uses_time, text, milliseconds = self._last
+        second, known, datefmt, converter, uses_time, text, milliseconds, layout = self._last
         if (
             record.created // 1 != second
             or formatter is not known
@@ -57,7 +65,12 @@ class AsctimeCache:
         record.message = record.getMessage()
         if uses_time:
             record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
-        return formatter.formatMessage(record)
+        if layout is None or layout is not formatter._style._fmt:
+            return formatter.formatMessage(record)
+        try:
+            return layout % record.__dict__
+        except KeyError:
+            return formatter.formatMessage(record)  # which says what is missing
 
     def _format_anew(self, formatter: logging.Formatter, record: logging.LogRecord) -> str:
         if not (record.exc_info or record.exc_text or record.stack_info) and _is_standard(formatter):
@@ -72,7 +85,14 @@ def _render(formatter: logging.Formatter, created: float) -> _Second:
     if uses_time:
         text = time.strftime(datefmt or formatter.default_time_format, converter(created))
         milliseconds = None if datefmt else formatter.default_msec_format or None
-    return _Second(created // 1, formatter, datefmt, converter, uses_time, text, milliseconds)
+    return _Second(created // 1, formatter, datefmt, converter, uses_time, text, milliseconds, _layout(formatter))
+
+
+def _layout(formatter: logging.Formatter) -> str | None:
+    """Return the format of the line where the standard ``formatMessage`` only fills it in."""
+    style = formatter._style
+    is_plain = type(style) is logging.PercentStyle and not style._defaults  # type: ignore[attr-defined]
+    return style._fmt if is_plain and getattr(formatter.formatMessage, "__func__", None) is _FORMAT_MESSAGE else None
 
 
 def _is_standard(formatter: logging.Formatter) -> bool:

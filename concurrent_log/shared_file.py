@@ -186,8 +186,8 @@ class SharedFileHandler(OpenFileHandler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Emit ``record`` if the filters let it pass; what the standard method does, for one call less."""
         passed = self.filter(record)
-        if isinstance(passed, logging.LogRecord):  # Python 3.12: a filter may return another record
-            record = passed
+        if passed is not True and isinstance(passed, logging.LogRecord):
+            record = passed  # Python 3.12: a filter may return another record
         if passed:
             with self._lock_file.mutex:
                 self.emit(record)
