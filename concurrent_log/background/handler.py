@@ -1,7 +1,9 @@
 """The handler that hands records over, and its life: from the first record through forks to the exit."""
 
+import _thread
 import logging
 import sys
+import threading
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, NamedTuple
@@ -82,6 +84,7 @@ class BackgroundHandler(logging.Handler):
         self._worker: Worker | None = None
         self._parked: Worker | None = None
         self._closed = False
+        self._left_before = 0  # by the last `close`
         self._find_handlers()
         lifetime.follow(self)
 
@@ -140,21 +143,16 @@ class BackgroundHandler(logging.Handler):
     ) -> None:
         worker = self._worker or self._begin(handlers)
         worker.put((values_of(record, handlers), chosen, monotonic()))
-        if self._closed:
-            worker.drain()
 
     def _begin(self, handlers: tuple[logging.Handler, ...]) -> Worker:
         """Return the worker of this process."""
-        self.acquire()
-        try:
+        with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
             if self._worker is None:
                 is_apart = self.worker == "process" and not self._closed
-                writer = _process_writer(handlers) if is_apart else LocalWriter(handlers)
-                self._worker = Worker(writer, self.capacity, self.when_full)
+                writer = _process_writer(handlers) if is_apart else LocalWriter(handlers, is_apart=not self._closed)
+                self._worker = Worker(writer, self.capacity, self.when_full, is_over=self._closed)
                 lifetime.hook_ends()
             return self._worker
-        finally:
-            self.release()
 
     # The standard interface, and what one wants to know.
 
@@ -166,8 +164,6 @@ class BackgroundHandler(logging.Handler):
         worker = self._worker
         if worker is None:
             return True
-        if self._closed:
-            return not len(worker.queue)
         return worker.flush(self.stop_timeout if timeout is None else timeout)
 
     def stats(self) -> Stats:
@@ -183,25 +179,46 @@ class BackgroundHandler(logging.Handler):
         The handlers that write stay open; `logging.shutdown` closes them at the exit of the program.
         """
         worker = self._worker
-        if worker is not None and not self._closed:
-            is_written = worker.flush(self.stop_timeout)
+        if worker is not None and not worker.is_here() and (worker.is_running() or worker.left()):
+            self._end(worker, _LAST_CHANCE if self._closed else self.stop_timeout)
+        if worker is None or not worker.is_here():
             self._closed = True
-            left = worker.stop(LocalWriter(self._handlers), self.stop_timeout if is_written else _LAST_CHANCE)
-            if left and sys.stderr:
-                print(
-                    f"concurrent_log: {left:,} records were not written within {self.stop_timeout} s", file=sys.stderr
-                )
-        self._closed = True
         super().close()
+
+    def _end(self, worker: Worker, timeout: float) -> None:
+        is_written = worker.flush(timeout)
+        self._closed = True
+        left = worker.stop(LocalWriter(self._handlers, is_apart=False), timeout if is_written else _LAST_CHANCE)
+        if left != self._left_before and sys.stderr:
+            print(f"concurrent_log: {left:,} records were not written within {self.stop_timeout} s", file=sys.stderr)
+        self._left_before = left
+        if worker.is_running():
+            self._leave_open()
+
+    def _leave_open(self) -> None:
+        """Keep `logging.shutdown` from waiting for handlers that do not come to an end."""
+        for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+            if reference() in self._handlers:
+                logging._removeHandlerRef(reference)  # type: ignore[attr-defined]
+
+    def __del__(self) -> None:
+        # The program let go of the handler without closing it. This must not wait: it may be called anywhere.
+        worker = vars(self).get("_worker")
+        if worker is not None and not self._closed and (worker.is_running() or worker.left()):
+            lifetime.follow(self)  # A garbage collection makes it forget before.
+            try:
+                _thread.start_new_thread(_close_in_thread, (self,))
+            except RuntimeError:
+                self.close()
 
     # Forks and pickling.
 
     def park(self, timeout: float) -> None:
         """Let no thread be in the middle of anything, and none begin; this process is about to fork."""
-        self._parked = self._worker
-        if self._parked is not None:
-            self._parked.lock.acquire()
-            self._parked.park(timeout)
+        worker = self._worker
+        if worker is not None and worker.lock.acquire(timeout=timeout):
+            self._parked = worker
+            worker.park(timeout)
 
     def resume(self) -> None:
         """Go on after a fork."""
@@ -217,6 +234,7 @@ class BackgroundHandler(logging.Handler):
             self._worker.writer.forget()
         self._worker = self._parked = None
         self._closed = False
+        self._left_before = 0
 
     def __getstate__(self) -> dict[str, Any]:
         if self._find_handlers() == ():
@@ -225,11 +243,16 @@ class BackgroundHandler(logging.Handler):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
-        vars(self).update(state, _worker=None, _parked=None, _closed=False)
+        vars(self).update(state, _worker=None, _parked=None, _closed=False, _left_before=0)
         lifetime.follow(self)
 
 
-_OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed"))
+_OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed", "_left_before"))
+
+
+def _close_in_thread(handler: BackgroundHandler) -> None:
+    """Close ``handler`` in a thread of which the interpreter's list of threads forgets nothing."""
+    threading.Thread(target=handler.close, name="concurrent_log closing", daemon=True).start()
 
 
 def _process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:

@@ -1,8 +1,10 @@
 """What happens to all handlers of this process together: at a fork, and at the exit."""
 
 import atexit
+import logging
 import os
 import sys
+import threading
 import weakref
 from typing import Any, Protocol
 
@@ -53,25 +55,41 @@ def hook_ends() -> None:
         signals.worker_process_shutdown.connect(_close_all, weak=False)
 
 
+def _members() -> list[Any]:
+    while True:
+        try:
+            return list(_all)
+        except RuntimeError:  # Another thread made a handler meanwhile.
+            continue
+
+
 def _close_all(**_: object) -> None:
-    for handler in list(_all):
+    for handler in _members():
         handler.close()
 
 
 def _park_all() -> None:
-    for handler in list(_all):
+    # One fork after the other; and logging takes this lock after us: who has it may be waiting for a worker.
+    _logging_lock.acquire()
+    for handler in _members():
         handler.park(_PARK_TIMEOUT)
 
 
 def _resume_all() -> None:
-    for handler in list(_all):
-        handler.resume()
+    try:
+        for handler in _members():
+            handler.resume()
+    finally:
+        _logging_lock.release()
 
 
 def _begin_all_anew() -> None:
-    for handler in list(_all):
+    # Logging has made its lock anew.
+    for handler in _members():
         handler.begin_anew()
 
+
+_logging_lock: threading.RLock = logging._lock  # type: ignore[attr-defined]
 
 # After logging's own, and so before it: what logging does at the exit is to close the handlers that write.
 atexit.register(_close_all)

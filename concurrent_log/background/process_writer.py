@@ -117,7 +117,7 @@ class ProcessWriter:
         self._unconfirmed.clear()
         self._losses += 1
         if self._losses >= _MOST_LOSSES or not isinstance(error, (OSError, EOFError)):
-            self._substitute = LocalWriter(self._handlers)
+            self._substitute = LocalWriter(self._handlers, is_apart=True)
             print(f"concurrent_log: no process can write ({error!r}); this one writes by itself", file=sys.stderr)
 
     def _write_here(self, substitute: LocalWriter) -> int:

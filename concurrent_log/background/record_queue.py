@@ -52,6 +52,7 @@ class RecordQueue:
         self._need_worker = need_worker
         self._items: SimpleQueue[Snapshot | Barrier | None] = SimpleQueue()
         self._barriers: deque[Barrier] = deque()
+        self._marks: deque[None] = deque()  # one for each item that is no record
         self._blocked: deque[None] = deque()  # one for each thread that waits for room
         self._bell: SimpleQueue[None] = SimpleQueue()  # ends the pause of the worker
         self._room: SimpleQueue[None] = SimpleQueue()  # ends the waiting for room
@@ -61,6 +62,11 @@ class RecordQueue:
         self._pid = os.getpid()
 
     def __len__(self) -> int:
+        """Return how many records wait."""
+        return max(0, self._items.qsize() - len(self._marks))
+
+    def size(self) -> int:
+        """Return how many items wait: records and marks."""
         return self._items.qsize()
 
     def put(self, item: Snapshot) -> None:
@@ -81,6 +87,9 @@ class RecordQueue:
             most = min(max(_FEWEST, self._items.qsize() // 4), _MOST)
             while len(items) < most:
                 items.append(self._items.get_nowait())
+        for item in items:
+            if not isinstance(item, tuple):
+                self._marks.pop()
         if self._blocked and self._items.qsize() <= self._capacity // 2:
             for _ in range(len(self._blocked)):
                 self._room.put(None)
@@ -88,6 +97,7 @@ class RecordQueue:
 
     def wake(self) -> None:
         """Let the worker return from `take` at once."""
+        self._marks.append(None)
         self._items.put(None)
         self._bell.put(None)
 
@@ -95,6 +105,7 @@ class RecordQueue:
         """Put a mark behind all records that wait now, and let the worker hurry."""
         mark = Barrier()
         self._barriers.append(mark)
+        self._marks.append(None)
         self._items.put(mark)
         self._bell.put(None)
         return mark
@@ -141,8 +152,8 @@ class RecordQueue:
     def _wait_for_room(self) -> None:
         if self._is_worker():
             return
-        self._blocked.append(None)
         try:
+            self._blocked.append(None)
             self._bell.put(None)
             # Until half of it is free: who is let in as soon as there is room waits again for the next record.
             while self._items.qsize() > self._capacity // 2 and self._pid == os.getpid():
@@ -151,10 +162,13 @@ class RecordQueue:
                 except Empty:
                     self._need_worker()
         finally:
-            self._blocked.pop()
+            with contextlib.suppress(IndexError):  # A signal handler raised before it was there.
+                self._blocked.pop()
 
     def _drop_oldest(self) -> None:
-        while self._items.qsize() >= self._capacity:
+        for _ in range(self._items.qsize()):  # Once round: what is put back may be all there is.
+            if self._items.qsize() < self._capacity:
+                return
             try:
                 oldest = self._items.get_nowait()
             except Empty:

@@ -34,8 +34,13 @@ class Writer(Protocol):
         """Leave everything to the parent process, in the child after a fork."""
 
 
+_MOST_ECHOES = 10  # how often handlers may log something new while what they logged before is written at once
+
+
 class Worker:
     """Writes the records of one queue through ``writer``, in a thread that begins with the first of them.
+
+    When it ``is_over``, no thread begins any more, and a record is written by who logs it.
 
     Attributes:
         queue: The records that wait.
@@ -44,7 +49,7 @@ class Worker:
         longest_wait: How many seconds a record waited at most before somebody began to write it.
     """
 
-    def __init__(self, writer: Writer, capacity: int, when_full: str) -> None:
+    def __init__(self, writer: Writer, capacity: int, when_full: str, *, is_over: bool = False) -> None:
         self.queue = RecordQueue(capacity, when_full, self.is_here, self.need)
         self.writer = writer
         self.written = 0
@@ -52,7 +57,11 @@ class Worker:
         self.lock = threading.RLock()  # held where a thread must not begin
         self._capacity = capacity
         self._thread: threading.Thread | None = None
+        self._turn = threading.Lock()  # held by the one thread that writes
+        self._is_over = is_over
         self._is_parking = False
+        self._is_draining = False
+        self._in_hand = 0  # records that are neither waiting nor known to be given to the writer
 
     def put(self, snapshot: Snapshot) -> None:
         """Let one record be written."""
@@ -64,17 +73,33 @@ class Worker:
         """Return whether this is called in the worker's own thread, by a handler that logs."""
         return self._thread is not None and self._thread.ident == threading.get_ident()
 
+    def is_running(self) -> bool:
+        """Return whether there is a thread that writes, or will."""
+        return self._thread is not None
+
+    def left(self) -> int:
+        """Return how many records are not known to be written."""
+        return len(self.queue) + self._in_hand + self.writer.pending()
+
     def need(self) -> None:
         """Make sure that somebody writes; who logs while the interpreter shuts down does it himself."""
         with self.lock:
             if self._thread is not None:
                 return
-            self._thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
+            if self._is_over:
+                self.drain()
+                return
+            thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
             try:
-                self._thread.start()
+                self._thread = thread
+                thread.start()
             except RuntimeError:
                 self._thread = None
                 self.drain()
+            except BaseException:
+                # A signal handler raised, perhaps before the thread began. If it did begin, it will not go on.
+                self._thread = None
+                raise
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is written and flushed; return whether it is."""
@@ -89,40 +114,61 @@ class Worker:
         """Let the thread end as soon as it has written what it took; `need` begins another one."""
         thread = self._thread
         if thread is not None and not self.is_here():
-            self._is_parking = True
-            self.queue.wake()
-            thread.join(timeout)
-            self._is_parking = False
+            try:
+                self._is_parking = True
+                self.queue.wake()
+                thread.join(timeout)
+            finally:
+                self._is_parking = False
 
     def stop(self, last: Writer, timeout: float) -> int:
         """End the thread, let ``last`` write what still comes, and return how many records are not written."""
+        self._is_over = True
         self.park(timeout)
-        if self._thread is None:
-            self.writer.close(timeout)
-            self.writer = last
-            self.drain()
-        return len(self.queue) + self.writer.pending()
+        with self.lock:
+            if self._thread is None:
+                self.writer.close(timeout)
+                self.writer = last
+                self.drain()
+        return self.left()
 
     def drain(self) -> None:
-        """Write all that waits, here and now, unless the thread does."""
+        """Write all that waits, here and now, unless the thread does.
+
+        What the handlers log meanwhile is written, too, but not without an end.
+        """
         with self.lock:
-            while self._thread is None and (items := self.queue.take(wait=False)):
-                self._write_items(items)
-            if self._thread is None:
+            if self._thread is not None or self._is_draining:
+                return
+            try:
+                self._is_draining = True
+                for _ in range(_MOST_ECHOES):
+                    waiting = self.queue.size()
+                    while waiting > 0 and (items := self.queue.take(wait=False)):
+                        self._write_items(items)
+                        waiting -= len(items)
                 self.written += self.writer.settle()
+            finally:
+                self._is_draining = False
 
     def _run(self) -> None:
-        try:
-            while not self._is_parking:
-                self._write_items(self.queue.take(wait=True))
-                if not len(self.queue):
-                    self.written += self.writer.settle()
-        finally:
-            self._thread = None
+        with self._turn:
+            try:
+                while self._is_own() and not self._is_parking:
+                    self._write_items(self.queue.take(wait=True))
+                    if not self.queue.size():
+                        self.written += self.writer.settle()
+            finally:
+                if self._is_own():
+                    self._thread = None
+
+    def _is_own(self) -> bool:
+        return self._thread is threading.current_thread()
 
     def _write_items(self, items: "list[Snapshot | Barrier | None]") -> None:
         try:
             snapshots: list[Snapshot] = []
+            self._in_hand = sum(isinstance(item, tuple) for item in items)
             for item in items:
                 if isinstance(item, tuple):
                     snapshots.append(item)
@@ -146,6 +192,7 @@ class Worker:
         if snapshots:
             self.longest_wait = max(self.longest_wait, time.monotonic() - snapshots[0][2])
             self.written += self.writer.write(snapshots)
+            self._in_hand = max(0, self._in_hand - len(snapshots))
 
 
 def _drop_report(dropped: Dropped, capacity: int) -> Snapshot:
