@@ -72,12 +72,13 @@ class BackgroundHandler(logging.Handler):
         _check_choice("when_full", when_full, _POLICIES)
         _check_capacity(capacity)
         check_seconds("stop_timeout", stop_timeout)
+        targets = Targets(handlers)
         super().__init__()
         self.worker = worker
         self.capacity = capacity
         self.when_full = when_full
         self.stop_timeout = stop_timeout
-        self._targets: Targets | None = Targets(handlers)
+        self._targets: Targets | None = targets
         self._handlers: tuple[logging.Handler, ...] = ()
         self._worker: Worker | None = None
         self._parked: Worker | None = None
@@ -140,8 +141,6 @@ class BackgroundHandler(logging.Handler):
     ) -> None:
         worker = self._worker or self._begin(handlers)
         worker.put((values_of(record, handlers), chosen, monotonic()))
-        if self._closed:
-            worker.drain()
 
     def _begin(self, handlers: tuple[logging.Handler, ...]) -> Worker:
         """Return the worker of this process."""

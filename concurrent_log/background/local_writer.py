@@ -62,14 +62,14 @@ def _write_through(handler: logging.Handler, records: list[logging.LogRecord]) -
     if write_batch is not None:
         try:
             write_batch(records)
-        except Exception:
+        except (Exception, SystemExit):
             handler.handleError(records[0])
         return
     write = _emit if filters_here(handler) else _handle
     for record in records:
         try:
             write(handler, record)
-        except Exception:
+        except (Exception, SystemExit):
             handler.handleError(record)
 
 

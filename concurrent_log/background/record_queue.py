@@ -50,7 +50,7 @@ class RecordQueue:
         self._when_full = when_full
         self._is_worker = is_worker
         self._need_worker = need_worker
-        self._items: SimpleQueue[Snapshot | Barrier | None] = SimpleQueue()
+        self._items: SimpleQueue[Snapshot | Barrier] = SimpleQueue()
         self._barriers: deque[Barrier] = deque()
         self._blocked: deque[None] = deque()  # one for each thread that waits for room
         self._bell: SimpleQueue[None] = SimpleQueue()  # ends the pause of the worker
@@ -61,14 +61,15 @@ class RecordQueue:
         self._pid = os.getpid()
 
     def __len__(self) -> int:
-        return self._items.qsize()
+        """Return how many records wait."""
+        return max(0, self._items.qsize() - len(self._barriers))
 
     def put(self, item: Snapshot) -> None:
         """Let one record wait; where the queue is full, do what is to be done then."""
         if self._items.qsize() < self._capacity or self._make_room():
             self._items.put(item)
 
-    def take(self, *, wait: bool) -> "list[Snapshot | Barrier | None]":
+    def take(self, *, wait: bool) -> "list[Snapshot | Barrier]":
         """Return the items that come next, oldest first.
 
         With ``wait``, wait for the first one, and a moment for others to gather; else the list may be empty.
@@ -86,13 +87,8 @@ class RecordQueue:
                 self._room.put(None)
         return items
 
-    def wake(self) -> None:
-        """Let the worker return from `take` at once."""
-        self._items.put(None)
-        self._bell.put(None)
-
     def put_barrier(self) -> Barrier:
-        """Put a mark behind all records that wait now, and let the worker hurry."""
+        """Put a mark behind all records that wait now; it wakes the worker up and lets it hurry."""
         mark = Barrier()
         self._barriers.append(mark)
         self._items.put(mark)
@@ -159,10 +155,10 @@ class RecordQueue:
                 oldest = self._items.get_nowait()
             except Empty:
                 return
-            if isinstance(oldest, tuple):
-                self._drop()
-            else:
+            if isinstance(oldest, Barrier):
                 self._items.put(oldest)
+            else:
+                self._drop()
 
     def _drop(self) -> None:
         with self._lock:

@@ -53,6 +53,8 @@ class Worker:
         self._capacity = capacity
         self._thread: threading.Thread | None = None
         self._is_parking = False
+        self._is_stopped = False
+        self._taken = 0  # records that the writer has in hand
 
     def put(self, snapshot: Snapshot) -> None:
         """Let one record be written."""
@@ -65,16 +67,16 @@ class Worker:
         return self._thread is not None and self._thread.ident == threading.get_ident()
 
     def need(self) -> None:
-        """Make sure that somebody writes; who logs while the interpreter shuts down does it himself."""
+        """Make sure that somebody writes; who logs at the end, or while the interpreter shuts down, does it himself."""
         with self.lock:
-            if self._thread is not None:
-                return
-            self._thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:
-                self._thread = None
-                self.drain()
+            if self._thread is None and not self._is_stopped:
+                self._thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    self._thread = None
+            if self._thread is None:
+                self._drain()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is written and flushed; return whether it is."""
@@ -90,26 +92,26 @@ class Worker:
         thread = self._thread
         if thread is not None and not self.is_here():
             self._is_parking = True
-            self.queue.wake()
+            self.queue.put_barrier()
             thread.join(timeout)
             self._is_parking = False
 
     def stop(self, last: Writer, timeout: float) -> int:
         """End the thread, let ``last`` write what still comes, and return how many records are not written."""
-        self.park(timeout)
-        if self._thread is None:
-            self.writer.close(timeout)
-            self.writer = last
-            self.drain()
-        return len(self.queue) + self.writer.pending()
-
-    def drain(self) -> None:
-        """Write all that waits, here and now, unless the thread does."""
         with self.lock:
-            while self._thread is None and (items := self.queue.take(wait=False)):
-                self._write_items(items)
+            self._is_stopped = True
+            self.park(timeout)
             if self._thread is None:
-                self.written += self.writer.settle()
+                self.writer.close(timeout)
+                self.writer = last
+                self._drain()
+        return len(self.queue) + self._taken + self.writer.pending()
+
+    def _drain(self) -> None:
+        """Write all that waits, here and now."""
+        while items := self.queue.take(wait=False):
+            self._write_items(items)
+        self.written += self.writer.settle()
 
     def _run(self) -> None:
         try:
@@ -120,18 +122,18 @@ class Worker:
         finally:
             self._thread = None
 
-    def _write_items(self, items: "list[Snapshot | Barrier | None]") -> None:
+    def _write_items(self, items: list[Snapshot | Barrier]) -> None:
         try:
             snapshots: list[Snapshot] = []
             for item in items:
-                if isinstance(item, tuple):
+                if not isinstance(item, Barrier):
                     snapshots.append(item)
-                elif item is not None:
-                    self._write(snapshots)
-                    snapshots = []
-                    self.written += self.writer.settle()
-                    self.writer.flush()
-                    self.queue.pass_barrier(item)
+                    continue
+                self._write(snapshots)
+                snapshots = []
+                self.written += self.writer.settle()
+                self.writer.flush()
+                self.queue.pass_barrier(item)
             self._write(snapshots)
             dropped = self.queue.newly_dropped()
             if dropped is not None:
@@ -145,7 +147,9 @@ class Worker:
     def _write(self, snapshots: list[Snapshot]) -> None:
         if snapshots:
             self.longest_wait = max(self.longest_wait, time.monotonic() - snapshots[0][2])
+            self._taken = len(snapshots)
             self.written += self.writer.write(snapshots)
+            self._taken = 0
 
 
 def _drop_report(dropped: Dropped, capacity: int) -> Snapshot:
