@@ -252,6 +252,10 @@ class SharedFileHandler(OpenFileHandler):
 
         Never raises, but for `RecursionError`.
         """
+        if self._overrides("emit"):
+            for record in records:
+                self.emit(record)
+            return
         pieces = []
         for record in records:
             try:

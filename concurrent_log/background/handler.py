@@ -2,7 +2,6 @@
 
 import _thread
 import logging
-import sys
 import threading
 from collections.abc import Sequence
 from time import monotonic
@@ -13,6 +12,7 @@ from concurrent_log.background import lifetime
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import values_of
 from concurrent_log.background.targets import Targets
+from concurrent_log.background.telling import tell
 from concurrent_log.background.worker import Worker, Writer
 
 _WORKERS = ("thread", "process")
@@ -74,25 +74,25 @@ class BackgroundHandler(logging.Handler):
         _check_choice("when_full", when_full, _POLICIES)
         _check_capacity(capacity)
         check_seconds("stop_timeout", stop_timeout)
+        targets = Targets(handlers)
         super().__init__()
         self.worker = worker
         self.capacity = capacity
         self.when_full = when_full
         self.stop_timeout = stop_timeout
-        self._targets: Targets | None = Targets(handlers)
+        self._targets: Targets | None = targets
         self._handlers: tuple[logging.Handler, ...] = ()
         self._worker: Worker | None = None
         self._parked: Worker | None = None
         self._closed = False
         self._left_before = 0  # by the last `close`
-        self._find_handlers()
+        if self._find_handlers() and worker == "process":
+            _process_writer(self._handlers)  # Raises where it cannot be.
         lifetime.follow(self)
 
     def _find_handlers(self) -> tuple[logging.Handler, ...]:
         """Return the handlers that write, as far as they are made yet."""
         if self._targets is not None and (found := self._targets.find()):
-            if self.worker == "process":
-                _process_writer(found)  # Raises where it cannot be.
             self._handlers, self._targets = found, None
             # The last one to be made is the first one that `logging.shutdown` closes: it must be this one.
             logging._addHandlerRef(self)  # type: ignore[attr-defined]
@@ -148,11 +148,18 @@ class BackgroundHandler(logging.Handler):
         """Return the worker of this process."""
         with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
             if self._worker is None:
-                is_apart = self.worker == "process" and not self._closed
-                writer = _process_writer(handlers) if is_apart else LocalWriter(handlers, is_apart=not self._closed)
-                self._worker = Worker(writer, self.capacity, self.when_full, is_over=self._closed)
+                self._worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
                 lifetime.hook_ends()
             return self._worker
+
+    def _writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
+        if self.worker == "process" and not self._closed:
+            try:
+                return _process_writer(handlers)
+            except TypeError as error:
+                # Found only now: a configuration made the handlers after this one.
+                tell(f"{error}; a thread writes")
+        return LocalWriter(handlers)
 
     # The standard interface, and what one wants to know.
 
@@ -164,6 +171,8 @@ class BackgroundHandler(logging.Handler):
         worker = self._worker
         if worker is None:
             return True
+        if self._closed:
+            return not len(worker.queue)
         return worker.flush(self.stop_timeout if timeout is None else timeout)
 
     def stats(self) -> Stats:
@@ -179,18 +188,19 @@ class BackgroundHandler(logging.Handler):
         The handlers that write stay open; `logging.shutdown` closes them at the exit of the program.
         """
         worker = self._worker
-        if worker is not None and not worker.is_here() and (worker.is_running() or worker.left()):
+        if worker is not None and worker.is_here():
+            return  # by a handler that writes; the exit closes it
+        if worker is not None and (worker.is_running() or worker.left() or not self._closed):
             self._end(worker, _LAST_CHANCE if self._closed else self.stop_timeout)
-        if worker is None or not worker.is_here():
-            self._closed = True
+        self._closed = True
         super().close()
 
     def _end(self, worker: Worker, timeout: float) -> None:
         is_written = worker.flush(timeout)
         self._closed = True
-        left = worker.stop(LocalWriter(self._handlers, is_apart=False), timeout if is_written else _LAST_CHANCE)
-        if left != self._left_before and sys.stderr:
-            print(f"concurrent_log: {left:,} records were not written within {self.stop_timeout} s", file=sys.stderr)
+        left = worker.stop(LocalWriter(self._handlers), timeout if is_written else _LAST_CHANCE)
+        if left not in (0, self._left_before):
+            tell(f"{left:,} records were not written within {self.stop_timeout} s")
         self._left_before = left
         if worker.is_running():
             self._leave_open()

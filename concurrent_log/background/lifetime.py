@@ -28,13 +28,13 @@ class Living(Protocol):
         """Write everything; the process ends."""
 
 
-_all: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_all: "list[weakref.ref[Any]]" = []  # appended to and copied in one step each, whatever other threads do
 _hooked = 0  # the process in which the ends that `atexit` does not know have been hooked
 
 
 def follow(handler: Living) -> None:
     """Let ``handler`` follow the life of this process from now on."""
-    _all.add(handler)
+    _all.append(weakref.ref(handler, _all.remove))
 
 
 def hook_ends() -> None:
@@ -55,29 +55,25 @@ def hook_ends() -> None:
         signals.worker_process_shutdown.connect(_close_all, weak=False)
 
 
-def _members() -> list[Any]:
-    while True:
-        try:
-            return list(_all)
-        except RuntimeError:  # Another thread made a handler meanwhile.
-            continue
+def _living() -> list[Any]:
+    return [handler for reference in _all.copy() if (handler := reference()) is not None]
 
 
 def _close_all(**_: object) -> None:
-    for handler in _members():
+    for handler in _living():
         handler.close()
 
 
 def _park_all() -> None:
     # One fork after the other; and logging takes this lock after us: who has it may be waiting for a worker.
     _logging_lock.acquire()
-    for handler in _members():
+    for handler in _living():
         handler.park(_PARK_TIMEOUT)
 
 
 def _resume_all() -> None:
     try:
-        for handler in _members():
+        for handler in _living():
             handler.resume()
     finally:
         _logging_lock.release()
@@ -85,7 +81,7 @@ def _resume_all() -> None:
 
 def _begin_all_anew() -> None:
     # Logging has made its lock anew.
-    for handler in _members():
+    for handler in _living():
         handler.begin_anew()
 
 

@@ -8,14 +8,10 @@ from concurrent_log.background.snapshot import Snapshot, record_of
 
 
 class LocalWriter:
-    """Writes snapshots through ``handlers``; a handler that fails stops no other.
+    """Writes snapshots through ``handlers``; a handler that fails stops no other."""
 
-    Where no signal handler can raise `SystemExit`, ``is_apart``, it is a handler that did, and is reported, too.
-    """
-
-    def __init__(self, handlers: Sequence[logging.Handler], *, is_apart: bool) -> None:
+    def __init__(self, handlers: Sequence[logging.Handler]) -> None:
         self._handlers = handlers
-        self._failures = (Exception, SystemExit) if is_apart else (Exception,)
 
     def write(self, snapshots: Sequence[Snapshot]) -> int:
         """Write them, in order, through each handler whose level and filters let them pass; return how many."""
@@ -26,7 +22,7 @@ class LocalWriter:
                 record for record, chosen in records if record.levelno >= level and (chosen is None or number in chosen)
             ]
             if passed:
-                self._write_through(handler, passed)
+                _write_through(handler, passed)
         return len(snapshots)
 
     def settle(self) -> int:
@@ -42,7 +38,7 @@ class LocalWriter:
         for handler in self._handlers:
             try:
                 handler.flush()
-            except self._failures:
+            except Exception:
                 handler.handleError(_nothing(handler))
 
     def close(self, timeout: float) -> None:
@@ -51,21 +47,6 @@ class LocalWriter:
     def forget(self) -> None:
         """Do nothing: in the child after a fork, nothing here belongs to the parent alone."""
 
-    def _write_through(self, handler: logging.Handler, records: list[logging.LogRecord]) -> None:
-        write_batch = _batch_method(handler)
-        if write_batch is not None:
-            try:
-                write_batch(records)
-            except self._failures:
-                handler.handleError(records[0])
-            return
-        write = _emit if filters_here(handler) else _handle
-        for record in records:
-            try:
-                write(handler, record)
-            except self._failures:
-                handler.handleError(record)
-
 
 def filters_here(handler: logging.Handler) -> bool:
     """Return whether the handler's filters can be asked apart from its writing, as the standard ``handle`` does."""
@@ -73,7 +54,25 @@ def filters_here(handler: logging.Handler) -> bool:
 
 
 def _batch_method(handler: logging.Handler) -> Any:
-    return getattr(handler, "emit_batch", None)
+    """Return the method that writes many records, unless a subclass has a ``handle`` of its own."""
+    method = getattr(handler, "emit_batch", None)
+    return method if method is not None and method.__module__ == handler.handle.__module__ else None
+
+
+def _write_through(handler: logging.Handler, records: list[logging.LogRecord]) -> None:
+    write_batch = _batch_method(handler)
+    if write_batch is not None:
+        try:
+            write_batch(records)
+        except (Exception, SystemExit):
+            handler.handleError(records[0])
+        return
+    write = _emit if filters_here(handler) else _handle
+    for record in records:
+        try:
+            write(handler, record)
+        except (Exception, SystemExit):
+            handler.handleError(record)
 
 
 def _handle(handler: logging.Handler, record: logging.LogRecord) -> None:

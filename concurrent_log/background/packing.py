@@ -48,7 +48,8 @@ def pack_snapshots(snapshots: Sequence[Snapshot]) -> bytes:
 def plain(snapshot: Snapshot) -> Snapshot:
     """Return ``snapshot`` with text in place of everything that is not a string or a number."""
     values, chosen, since = snapshot
-    return {name: _plain(value) for name, value in values.items()}, chosen, since
+    # The arguments are in the message already.
+    return {**{name: _plain(value) for name, value in values.items()}, "args": None}, chosen, since
 
 
 def _plain(value: Any) -> Any:

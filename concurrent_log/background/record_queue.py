@@ -50,9 +50,8 @@ class RecordQueue:
         self._when_full = when_full
         self._is_worker = is_worker
         self._need_worker = need_worker
-        self._items: SimpleQueue[Snapshot | Barrier | None] = SimpleQueue()
+        self._items: SimpleQueue[Snapshot | Barrier] = SimpleQueue()
         self._barriers: deque[Barrier] = deque()
-        self._marks: deque[None] = deque()  # one for each item that is no record
         self._blocked: deque[None] = deque()  # one for each thread that waits for room
         self._bell: SimpleQueue[None] = SimpleQueue()  # ends the pause of the worker
         self._room: SimpleQueue[None] = SimpleQueue()  # ends the waiting for room
@@ -63,7 +62,7 @@ class RecordQueue:
 
     def __len__(self) -> int:
         """Return how many records wait."""
-        return max(0, self._items.qsize() - len(self._marks))
+        return max(0, self._items.qsize() - len(self._barriers))
 
     def size(self) -> int:
         """Return how many items wait: records and marks."""
@@ -74,7 +73,7 @@ class RecordQueue:
         if self._items.qsize() < self._capacity or self._make_room():
             self._items.put(item)
 
-    def take(self, *, wait: bool) -> "list[Snapshot | Barrier | None]":
+    def take(self, *, wait: bool) -> "list[Snapshot | Barrier]":
         """Return the items that come next, oldest first.
 
         With ``wait``, wait for the first one, and a moment for others to gather; else the list may be empty.
@@ -87,25 +86,15 @@ class RecordQueue:
             most = min(max(_FEWEST, self._items.qsize() // 4), _MOST)
             while len(items) < most:
                 items.append(self._items.get_nowait())
-        for item in items:
-            if not isinstance(item, tuple):
-                self._marks.pop()
         if self._blocked and self._items.qsize() <= self._capacity // 2:
             for _ in range(len(self._blocked)):
                 self._room.put(None)
         return items
 
-    def wake(self) -> None:
-        """Let the worker return from `take` at once."""
-        self._marks.append(None)
-        self._items.put(None)
-        self._bell.put(None)
-
     def put_barrier(self) -> Barrier:
-        """Put a mark behind all records that wait now, and let the worker hurry."""
+        """Put a mark behind all records that wait now; it wakes the worker up and lets it hurry."""
         mark = Barrier()
         self._barriers.append(mark)
-        self._marks.append(None)
         self._items.put(mark)
         self._bell.put(None)
         return mark
@@ -173,10 +162,10 @@ class RecordQueue:
                 oldest = self._items.get_nowait()
             except Empty:
                 return
-            if isinstance(oldest, tuple):
-                self._drop()
-            else:
+            if isinstance(oldest, Barrier):
                 self._items.put(oldest)
+            else:
+                self._drop()
 
     def _drop(self) -> None:
         with self._lock:

@@ -40,8 +40,6 @@ _MOST_ECHOES = 10  # how often handlers may log something new while what they lo
 class Worker:
     """Writes the records of one queue through ``writer``, in a thread that begins with the first of them.
 
-    When it ``is_over``, no thread begins any more, and a record is written by who logs it.
-
     Attributes:
         queue: The records that wait.
         writer: What writes them; to be exchanged only while no thread runs.
@@ -49,7 +47,7 @@ class Worker:
         longest_wait: How many seconds a record waited at most before somebody began to write it.
     """
 
-    def __init__(self, writer: Writer, capacity: int, when_full: str, *, is_over: bool = False) -> None:
+    def __init__(self, writer: Writer, capacity: int, when_full: str, *, is_stopped: bool = False) -> None:
         self.queue = RecordQueue(capacity, when_full, self.is_here, self.need)
         self.writer = writer
         self.written = 0
@@ -58,10 +56,10 @@ class Worker:
         self._capacity = capacity
         self._thread: threading.Thread | None = None
         self._turn = threading.Lock()  # held by the one thread that writes
-        self._is_over = is_over
         self._is_parking = False
         self._is_draining = False
-        self._in_hand = 0  # records that are neither waiting nor known to be given to the writer
+        self._is_stopped = is_stopped
+        self._taken = 0  # records that the writer has in hand
 
     def put(self, snapshot: Snapshot) -> None:
         """Let one record be written."""
@@ -79,27 +77,24 @@ class Worker:
 
     def left(self) -> int:
         """Return how many records are not known to be written."""
-        return len(self.queue) + self._in_hand + self.writer.pending()
+        return len(self.queue) + self._taken + self.writer.pending()
 
     def need(self) -> None:
-        """Make sure that somebody writes; who logs while the interpreter shuts down does it himself."""
+        """Make sure that somebody writes; who logs at the end, or while the interpreter shuts down, does it himself."""
         with self.lock:
-            if self._thread is not None:
-                return
-            if self._is_over:
-                self.drain()
-                return
-            thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
-            try:
-                self._thread = thread
-                thread.start()
-            except RuntimeError:
-                self._thread = None
-                self.drain()
-            except BaseException:
-                # A signal handler raised, perhaps before the thread began. If it did begin, it will not go on.
-                self._thread = None
-                raise
+            if self._thread is None and not self._is_stopped:
+                thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
+                try:
+                    self._thread = thread
+                    thread.start()
+                except RuntimeError:
+                    self._thread = None
+                except BaseException:
+                    # A signal handler raised, perhaps before the thread began. If it did begin, it will not go on.
+                    self._thread = None
+                    raise
+            if self._thread is None:
+                self._drain()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is written and flushed; return whether it is."""
@@ -116,47 +111,44 @@ class Worker:
         if thread is not None and not self.is_here():
             try:
                 self._is_parking = True
-                self.queue.wake()
+                self.queue.put_barrier()
                 thread.join(timeout)
             finally:
                 self._is_parking = False
 
     def stop(self, last: Writer, timeout: float) -> int:
         """End the thread, let ``last`` write what still comes, and return how many records are not written."""
-        self._is_over = True
-        self.park(timeout)
         with self.lock:
+            self._is_stopped = True
+            self.park(timeout)
             if self._thread is None:
+                self.written += self.writer.settle()
                 self.writer.close(timeout)
                 self.writer = last
-                self.drain()
+                self._drain()
         return self.left()
 
-    def drain(self) -> None:
-        """Write all that waits, here and now, unless the thread does.
-
-        What the handlers log meanwhile is written, too, but not without an end.
-        """
-        with self.lock:
-            if self._thread is not None or self._is_draining:
-                return
-            try:
-                self._is_draining = True
-                for _ in range(_MOST_ECHOES):
-                    waiting = self.queue.size()
-                    while waiting > 0 and (items := self.queue.take(wait=False)):
-                        self._write_items(items)
-                        waiting -= len(items)
-                self.written += self.writer.settle()
-            finally:
-                self._is_draining = False
+    def _drain(self) -> None:
+        """Write all that waits, here and now; what the handlers log meanwhile, too, but not without an end."""
+        if self._is_draining:
+            return
+        try:
+            self._is_draining = True
+            for _ in range(_MOST_ECHOES):
+                waiting = self.queue.size()
+                while waiting > 0 and (items := self.queue.take(wait=False)):
+                    self._write_items(items)
+                    waiting -= len(items)
+            self.written += self.writer.settle()
+        finally:
+            self._is_draining = False
 
     def _run(self) -> None:
         with self._turn:
             try:
                 while self._is_own() and not self._is_parking:
                     self._write_items(self.queue.take(wait=True))
-                    if not self.queue.size():
+                    if not len(self.queue):
                         self.written += self.writer.settle()
             finally:
                 if self._is_own():
@@ -165,19 +157,18 @@ class Worker:
     def _is_own(self) -> bool:
         return self._thread is threading.current_thread()
 
-    def _write_items(self, items: "list[Snapshot | Barrier | None]") -> None:
+    def _write_items(self, items: list[Snapshot | Barrier]) -> None:
         try:
             snapshots: list[Snapshot] = []
-            self._in_hand = sum(isinstance(item, tuple) for item in items)
             for item in items:
-                if isinstance(item, tuple):
+                if not isinstance(item, Barrier):
                     snapshots.append(item)
-                elif item is not None:
-                    self._write(snapshots)
-                    snapshots = []
-                    self.written += self.writer.settle()
-                    self.writer.flush()
-                    self.queue.pass_barrier(item)
+                    continue
+                self._write(snapshots)
+                snapshots = []
+                self.written += self.writer.settle()
+                self.writer.flush()
+                self.queue.pass_barrier(item)
             self._write(snapshots)
             dropped = self.queue.newly_dropped()
             if dropped is not None:
@@ -191,8 +182,9 @@ class Worker:
     def _write(self, snapshots: list[Snapshot]) -> None:
         if snapshots:
             self.longest_wait = max(self.longest_wait, time.monotonic() - snapshots[0][2])
+            self._taken = len(snapshots)
             self.written += self.writer.write(snapshots)
-            self._in_hand = max(0, self._in_hand - len(snapshots))
+            self._taken = 0
 
 
 def _drop_report(dropped: Dropped, capacity: int) -> Snapshot:

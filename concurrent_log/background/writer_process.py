@@ -34,7 +34,7 @@ def main(handle: int) -> None:
         connection.send_bytes(f"the handlers cannot be made: {error!r}".encode())
         return
     connection.send_bytes(b"")
-    _serve(connection, LocalWriter(handlers, is_apart=True))
+    _serve(connection, LocalWriter(handlers))
     logging.shutdown()
 
 
