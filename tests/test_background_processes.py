@@ -1,6 +1,8 @@
 """Logging in the background in real programs: their exits, forks and signals, and handlers that misbehave."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -8,9 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from logs import lines
+from logs import lines, wait_until
 from serving import environment
 
+_LARGEST_BATCH = 1000  # records
 _DEADLINE = 60.0  # seconds for programs that take one or two on an idle machine
 
 _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
@@ -316,3 +319,225 @@ class TestFork:
             line for source, count in told.items() for line in _numbered(source, int(count))
         )
         assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
+class TestKilledProcesses:
+    """Kills, of the program and of the process that writes for it."""
+
+    def test_killed_process_is_replaced_and_only_one_batch_may_be_twice(self, tmp_path: Path) -> None:
+        """P1: the process is killed again and again amid its writing; nothing is lost."""
+        kills = 6
+        done = _run(
+            tmp_path,
+            f"""
+            def log_while(condition):
+                global number
+                give_up_at = time.monotonic() + 30
+                while condition() and time.monotonic() < give_up_at:
+                    logger.info("main %d", number)
+                    number += 1
+
+            number = 0
+            background = attach(worker="process")
+            for _ in range({kills}):
+                logger.info("main %d", number)
+                number += 1
+                background.flush()
+                process, size = background._worker.writer._process, os.stat("app.log").st_size
+                log_while(lambda: os.stat("app.log").st_size == size)
+                process.kill()
+                log_while(lambda: background._worker.writer._process is process)
+            print(background.flush(), number)
+            """,
+        )
+        flushed, count = done.stdout.split()
+        times = Counter(_logged(tmp_path))
+
+        assert flushed == "True"
+        assert done.stderr == ""
+        assert times.keys() == set(_numbered("main", int(count)))
+        assert sum(times.values()) - len(times) <= kills * _LARGEST_BATCH
+
+    @_each_worker
+    def test_killed_program_leaves_whole_records_without_a_hole(self, tmp_path: Path, worker: str) -> None:
+        """P1, P7: only what waited in the queue is lost, and the process that writes ends with its program."""
+        program = _program(
+            f"""
+            background = attach(worker={worker!r})
+            log("main", 1)
+            background.flush()
+            process = getattr(background._worker.writer, "_process", None)
+            print(process and process.pid, flush=True)
+            number = 1
+            while True:
+                logger.info("main %d", number)
+                number += 1
+            """
+        )
+        with subprocess.Popen(program, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            told = running.stdout.readline().strip()
+            wait_until(lambda: len(_logged(tmp_path)) > 5000)
+            running.kill()
+        if told != "None":
+            wait_until(lambda: not _is_running(int(told)))
+        logged = _logged(tmp_path)
+
+        assert logged == _numbered("main", len(logged))
+        assert (tmp_path / "app.log").read_text().endswith("\n")
+
+    def test_interrupt_of_the_whole_process_group_loses_nothing(self, tmp_path: Path) -> None:
+        """P1: Ctrl-C in a terminal meets all processes of the program; the last words are written, too."""
+        program = _program(
+            """
+            attach(worker="process")
+            number = 0
+            try:
+                log("first", 1)
+                logger.handlers[0].flush()
+                print("ready", flush=True)
+                while True:
+                    logger.info("main %d", number)
+                    number += 1
+            except KeyboardInterrupt:
+                logger.info("interrupted")
+                print(number)
+            """
+        )
+        with subprocess.Popen(
+            program, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n"
+            wait_until(lambda: len(_logged(tmp_path)) > 1000)
+            os.killpg(running.pid, signal.SIGINT)
+            count = int(running.communicate(timeout=_DEADLINE)[0])
+        logged = _logged(tmp_path)
+
+        assert logged.pop(0) == "first 0"
+        assert logged.pop() == "interrupted"
+        assert logged in (_numbered("main", count), _numbered("main", count + 1))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signals")
+class TestSignals:
+    """Signal handlers that raise, or log, in the middle of a logging call."""
+
+    @pytest.mark.parametrize("capacity", [50, 10_000])
+    @pytest.mark.parametrize("rounds", [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+    def test_exceptions_amid_the_call_cost_no_other_record(self, tmp_path: Path, rounds: int, capacity: int) -> None:
+        """P1, P4: raised at any bytecode, also while a worker begins; another thread logs on, and flush returns."""
+        done = _run(
+            tmp_path,
+            f"""
+            import random, signal
+
+            class Raised(BaseException):
+                pass
+
+            def end(number, frame):
+                over.append(None)  # since a callback of the interpreter may swallow what is raised
+                raise Raised
+
+            def log_beside():
+                while not is_over.is_set():
+                    logger.info("beside %d", len(beside))
+                    beside.append(None)
+                    time.sleep(0.002)
+
+            signal.signal(signal.SIGALRM, end)
+            is_over, beside, sure = threading.Event(), [], []
+            attach(capacity={capacity}, stop_timeout=30)
+            thread = threading.Thread(target=log_beside)
+            thread.start()
+            number = 0
+            for turn in range({rounds}):
+                if turn % 20 == 0:
+                    attach(capacity={capacity}, stop_timeout=30)
+                over = []
+                try:
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.000_001, 0.000_4))
+                        while not over:
+                            logger.info("main %d", number)
+                            sure.append(number)
+                            number += 1
+                    finally:
+                        signal.setitimer(signal.ITIMER_REAL, 0)
+                except Raised:
+                    number += 1
+            is_over.set()
+            thread.join()
+            print(logger.handlers[0].flush(), len(beside), *sure)
+            """,
+        )
+        flushed, beside, *sure = done.stdout.split()
+        times = Counter(_logged(tmp_path))
+
+        assert flushed == "True"
+        assert max(times.values()) == 1
+        assert times.keys() >= {f"main {number}" for number in sure} | set(_numbered("beside", int(beside)))
+
+
+@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
+@_each_worker
+def test_children_of_every_kind_lose_nothing(tmp_path: Path, start_method: str, worker: str) -> None:
+    """P1: forked children skip the exit callbacks; spawned ones configure anew, or are handed a pickled handler."""
+    (tmp_path / "family.py").write_text(_FAMILY)
+    done = subprocess.run(
+        [sys.executable, "family.py", start_method, worker],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+    )
+    sources = ["parent", "child", "handed", "executor0", "executor1", "pool0", "pool1"]
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Counter(_logged(tmp_path)) == Counter(line for source in sources for line in _numbered(source, 500))
+
+
+_FAMILY = """
+import logging, multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log.background import BackgroundHandler
+
+logger = logging.getLogger("app")
+
+def work(source, handler=None):
+    logger.setLevel(logging.INFO)
+    if handler is not None:
+        logger.handlers = [handler]
+    elif not logger.handlers:
+        logger.handlers = [BackgroundHandler([ConcurrentTimedRotatingFileHandler("app.log")], worker=sys.argv[2])]
+    for number in range(500):
+        logger.info("%s %d", source, number)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    work("parent")
+    arguments = [("child",), ("handed", logger.handlers[0])]
+    children = [context.Process(target=work, args=each) for each in arguments]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    with ProcessPoolExecutor(2, context) as executor:
+        list(executor.map(work, ["executor0", "executor1"]))
+    with context.Pool(2) as pool:
+        pool.map(work, ["pool0", "pool1"])
+        pool.close()  # Leaving the with statement would kill the workers.
+        pool.join()
+"""
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # A process that nobody waits for ends all the same.
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
