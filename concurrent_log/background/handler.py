@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from concurrent_log.arguments import check_seconds
-from concurrent_log.background import lifetime
+from concurrent_log.background.lifetime import follow, hook_ends
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import values_of
 from concurrent_log.background.targets import Targets
@@ -85,7 +85,7 @@ class BackgroundHandler(logging.Handler):
         self._closed = False
         if self._find_handlers() and worker == "process":
             _process_writer(self._handlers)  # Raises where it cannot be.
-        lifetime.follow(self)
+        follow(self)
 
     def _find_handlers(self) -> tuple[logging.Handler, ...]:
         """Return the handlers that write, as far as they are made yet."""
@@ -147,7 +147,7 @@ class BackgroundHandler(logging.Handler):
         try:
             if self._worker is None:
                 self._worker = Worker(self._writer(handlers), self.capacity, self.when_full)
-                lifetime.hook_ends()
+                hook_ends()
             return self._worker
         finally:
             self.release()
@@ -229,7 +229,7 @@ class BackgroundHandler(logging.Handler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
         vars(self).update(state, _worker=None, _parked=None, _closed=False)
-        lifetime.follow(self)
+        follow(self)
 
 
 _OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed"))
