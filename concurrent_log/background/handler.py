@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from concurrent_log.arguments import check_seconds
-from concurrent_log.background import lifetime
+from concurrent_log.background.lifetime import follow, hook_ends
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import values_of
 from concurrent_log.background.targets import Targets
@@ -88,7 +88,7 @@ class BackgroundHandler(logging.Handler):
         self._left_before = 0  # by the last `close`
         if self._find_handlers() and worker == "process":
             _process_writer(self._handlers)  # Raises where it cannot be.
-        lifetime.follow(self)
+        follow(self)
 
     def _find_handlers(self) -> tuple[logging.Handler, ...]:
         """Return the handlers that write, as far as they are made yet."""
@@ -149,7 +149,7 @@ class BackgroundHandler(logging.Handler):
         with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
             if self._worker is None:
                 self._worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
-                lifetime.hook_ends()
+                hook_ends()
             return self._worker
 
     def _writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
@@ -215,7 +215,7 @@ class BackgroundHandler(logging.Handler):
         # The program let go of the handler without closing it. This must not wait: it may be called anywhere.
         worker = vars(self).get("_worker")
         if worker is not None and not self._closed and (worker.is_running() or worker.left()):
-            lifetime.follow(self)  # A garbage collection makes it forget before.
+            follow(self)  # A garbage collection makes it forget before.
             try:
                 _thread.start_new_thread(_close_in_thread, (self,))
             except RuntimeError:
@@ -254,7 +254,7 @@ class BackgroundHandler(logging.Handler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
         vars(self).update(state, _worker=None, _parked=None, _closed=False, _left_before=0)
-        lifetime.follow(self)
+        follow(self)
 
 
 _OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed", "_left_before"))
