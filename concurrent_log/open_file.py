@@ -128,12 +128,15 @@ class OpenFileHandler(BaseRotatingHandler):
             self._close_torn_record(end - written, data)
         return None
 
-    def _write_late(self, fd: int, path: str, data: bytes) -> None:
+    def _write_late(self, fd: int, path: str, data: bytes, *, others_append: bool) -> None:
         data = self._marked(data, fd)
         written = os.write(fd, data)
         end = os.lseek(fd, 0, os.SEEK_CUR)
         if written < len(data):
-            cut(fd, path, end - written, end, self._end_of_record())
+            if others_append:  # and what they append right now must not be cut off with it
+                close_torn_record(path, os.fstat(fd).st_ino, end, self._end_of_record())
+            else:
+                cut(fd, path, end - written, end, self._end_of_record())
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if (end - written) % PAGE == 0:
             with contextlib.suppress(OSError):

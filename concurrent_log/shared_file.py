@@ -31,7 +31,7 @@ _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind 
 _LARGEST_WRITE = 256 * 1024  # bytes that are written at once; others wait for as long
 _MOST_ALONE = 100  # records that are written under one exclusive lock
 
-_Pieces = list[tuple[logging.LogRecord, bytes]]
+_Pieces = list[tuple[logging.LogRecord, float, bytes]]  # what a record becomes, and the second of its creation
 
 
 class Span(NamedTuple):
@@ -226,36 +226,29 @@ class SharedFileHandler(LimitedFileHandler):
             for record in records:
                 self.emit(record)
             return
-        pieces = []
+        pieces: _Pieces = []
         for record in records:
-            try:
-                pieces.append((record, self._encoded(record)))
-            except RecursionError:
-                raise
-            except Exception:
-                self.handleError(record)
+            with self._reporting(record):
+                pieces.append((record, record.created // 1, self._encoded(record)))
         with self._lock_file.mutex:
             while pieces:
-                done = self._append_first(pieces)
+                done = 1
+                with self._reporting(pieces[0][0]):
+                    done = self._append_first(pieces)
                 del pieces[:done]
 
     def _append_first(self, pieces: _Pieces) -> int:
         """Append the first of ``pieces``, and return how many are done: written, or reported."""
-        record, data = pieces[0]
+        record, _, data = pieces[0]
         if self._lock_file.held or self._is_special:
-            with self._reporting(record):
-                self._emit_carefully(record, data)
+            self._emit_carefully(record, data)
             return 1
         if not self._may_share():
             self._append_each(pieces[:_MOST_ALONE])
             return min(len(pieces), _MOST_ALONE)
         group = pieces[: self._alike(pieces)]
-        try:
-            written, end = self._append_joined(record, b"".join(data for _, data in group))
-        except OSError:
-            self.handleError(record)
-            return 1
-        for done, (record, data) in enumerate(group):
+        written, end = self._append_joined(record, b"".join(data for _, _, data in group))
+        for done, (record, _, data) in enumerate(group):
             if written < len(data):
                 with self._reporting(record):
                     self._emit_carefully(record, data, written, end)
@@ -265,37 +258,35 @@ class SharedFileHandler(LimitedFileHandler):
 
     def _alike(self, pieces: _Pieces) -> int:
         """Return how many of the first are surely of one period, and not too much for one write."""
-        second, size = pieces[0][0].created // 1, 0
+        first, size = pieces[0][1], 0
         largest = min(self._largest_size() or _LARGEST_WRITE, _LARGEST_WRITE)
-        for count, (record, data) in enumerate(pieces):
+        for count, (_, second, data) in enumerate(pieces):
             size += len(data)
-            if record.created // 1 != second or size >= largest:
+            if second != first or size >= largest:
                 return max(count, 1)
         return len(pieces)
 
     def _append_joined(self, record: logging.LogRecord, data: bytes) -> tuple[int, int]:
         """Append ``data``, which begins with ``record``; return how many bytes are written, and where they end.
 
-        That is nothing where more than appending is to be done first.
+        That is nothing where more than appending is to be done first, or where ``record`` is late: of late records that
+        do not fit, nobody could say how many stand before what another process appended.
         """
         problems: list[Exception] = []
-        try:
-            with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-                span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
-                if span is None:
-                    problems.clear()  # They will come again.
-                    return 0, 0
-                torn = self._write(record, data, span, problems)
-                return (len(data), 0) if torn is None else (torn.end - torn.start, torn.end)
-        finally:
-            self._report("append", record, problems)
+        with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
+            span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
+            if span is None or record.created < span.start:
+                return 0, 0  # What went wrong will do so again, and be reported then.
+            torn = self._write(record, data, span, problems)
+        self._report("append", record, problems)
+        return (len(data), 0) if torn is None else (torn.end - torn.start, torn.end)
 
     def _append_each(self, pieces: _Pieces) -> None:
         """Append the pieces one by one under the exclusive lock."""
         problems: list[Exception] = []
         with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
             try:
-                for record, data in pieces:
+                for record, _, data in pieces:
                     with self._reporting(record):
                         self._append_alone(record, data, None, problem, problems)
             finally:
@@ -580,7 +571,7 @@ class SharedFileHandler(LimitedFileHandler):
             problems.append(error)
             return False
         try:
-            self._write_late(fd, path, data)
+            self._write_late(fd, path, data, others_append=self._lock_file.is_appending())
         except OSError:
             # Only with the exclusive lock: else others may be about to append.
             if is_new and not self._lock_file.is_appending() and not os.fstat(fd).st_size:

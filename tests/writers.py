@@ -7,12 +7,14 @@ Time flies for writers: the second within which a handler notices what others di
 """
 
 import ctypes  # noqa: F401 - what the handler imports later, a user who may not read Python's library cannot
+import functools
 import gzip
 import logging
 import marshal
 import multiprocessing
 import os
 import pathlib
+import random
 import time
 import traceback
 from collections import Counter
@@ -143,6 +145,7 @@ class Writers:
         self._stop = self._context.Event()
         self._ledger = Ledger(str(notes / "ledger"), self._ROWS, len((_DONE, _FINE, _REPORTED)))
         self.processes: list[BaseProcess] = []
+        self.killed: set[int] = set()
 
     def start(self, *paths: pathlib.Path, count: int = 3, user: int | None = None, **options: Any) -> None:
         """Start a writer for each of ``paths``, or ``count`` writers, and wait until each has logged something.
@@ -151,7 +154,8 @@ class Writers:
             paths: Log files.
             count: How many writers of the usual log file to start where no path is given.
             user: Whom a writer becomes before it makes its handler.
-            options: More arguments for the handler.
+            options: More arguments for the handler; with ``batch``, writers hand over up to so many records at once,
+                and with ``late``, every other batch is so many seconds late.
         """
         begun = len(self.processes)
         for path in paths or [self._log_file] * count:
@@ -165,11 +169,11 @@ class Writers:
 
     def wait_for_records(self, each: int) -> None:
         """Wait until each writer has logged so many more records of which nothing was reported."""
-        self._wait_for_each(_FINE, each, range(len(self.processes)))
+        self._wait_for_each(_FINE, each, self._living())
 
     def wait_for_calls(self, each: int) -> None:
         """Wait until so many more logging calls of each writer have returned, whatever was reported."""
-        self._wait_for_each(_DONE, each, range(len(self.processes)))
+        self._wait_for_each(_DONE, each, self._living())
 
     def wait_for_any(self, records: int) -> None:
         """Wait until the writers together have logged so many more records of which nothing was reported."""
@@ -190,6 +194,12 @@ class Writers:
         """Return of how many records each writer has reported something."""
         return self._counts(_REPORTED)
 
+    def kill(self, row: int) -> None:
+        """Kill a writer; of its logging calls, only how many had returned is known then."""
+        self.killed.add(row)
+        self.processes[row].kill()
+        self.processes[row].join()
+
     def finish(self) -> list[Logged]:
         """Stop the writers, and return their logging calls; fails where anything was raised into a writer."""
         self._stop.set()
@@ -198,11 +208,20 @@ class Writers:
         raised = "".join(path.read_text() for path in self._notes.glob("raised-*"))
 
         assert raised == ""
-        assert [process.exitcode for process in self.processes] == [0] * len(self.processes)
-        journals = [marshal.loads(pathlib.Path(self._journal(row)).read_bytes()) for row in range(len(self.processes))]
+        rows = range(len(self.processes))
+        assert [self.processes[row].exitcode for row in rows if row not in self.killed] == [0] * (
+            len(rows) - len(self.killed)
+        )
+        journals = [self._counted(row) if row in self.killed else self._journaled(row) for row in rows]
         return [
             Logged(row, number, *call) for row, journal in enumerate(journals) for number, call in enumerate(journal)
         ]
+
+    def _journaled(self, row: int) -> Any:
+        return marshal.loads(pathlib.Path(self._journal(row)).read_bytes())
+
+    def _counted(self, row: int) -> Any:
+        return [(0.0, 0.0, "")] * self._counts(_DONE)[row]
 
     def kill_all(self) -> None:
         """Leave no process behind."""
@@ -218,14 +237,17 @@ class Writers:
     def _counts(self, column: int) -> list[int]:
         return [self._ledger.counts(row)[column] for row in range(len(self.processes))]
 
-    def _wait_for_each(self, column: int, more: int, rows: range) -> None:
+    def _living(self) -> list[int]:
+        return [row for row in range(len(self.processes)) if row not in self.killed]
+
+    def _wait_for_each(self, column: int, more: int, rows: Sequence[int]) -> None:
         for row, goal in [(row, self._counts(column)[row] + more) for row in rows]:
             self._wait_until(lambda row=row: self._counts(column)[row], goal)
 
     def _wait_until(self, count: Callable[[], int], goal: int) -> None:
         deadline = time.monotonic() + 60
         while count() < goal:
-            assert all(process.is_alive() for process in self.processes), "a writer died"
+            assert all(self.processes[row].is_alive() for row in self._living()), "a writer died"
             assert time.monotonic() < deadline, f"waited in vain for {goal}, and there are {count()}"
             time.sleep(0.001)
 
@@ -250,8 +272,11 @@ def _write(
                 os.setgid(user)
                 os.setuid(user)
             options = dict(options)
+            batch, late = options.pop("batch", 0), options.pop("late", 0.0)
             handler = getattr(concurrent_log, options.pop("class_name"))(path, **options)
-            marshal.dump(_log(handler, row, book, stop), notes)
+            handler.setFormatter(logging.Formatter(sequence.FORMAT, sequence.DATE_FORMAT))
+            log = functools.partial(_log_batches, size=batch, late=late) if batch else _log
+            marshal.dump(log(handler, row, book, stop), notes)
             handler.close()
         except BaseException:
             raised.write(traceback.format_exc())
@@ -272,7 +297,6 @@ def _log(handler: logging.Handler, row: int, book: Ledger, stop: Any) -> list[tu
         report = handler.format(record)
 
     handler.handleError = note_report  # type: ignore[method-assign]
-    handler.setFormatter(logging.Formatter(sequence.FORMAT, sequence.DATE_FORMAT))
     logger = logging.Logger("writer")
     logger.addHandler(handler)
     logger.addFilter(note_creation)
@@ -281,10 +305,37 @@ def _log(handler: logging.Handler, row: int, book: Ledger, stop: Any) -> list[tu
         logger.log(sequence.level(number), sequence.message(Source(row, 0), number))
         calls.append((created, time.time(), report))
         reported += bool(report)
-        book.acknowledge(row, _REPORTED, reported)
-        book.acknowledge(row, _FINE, len(calls) - reported)
-        book.acknowledge(row, _DONE, len(calls))
+        _acknowledge(book, row, len(calls), reported)
     return calls
+
+
+def _log_batches(
+    handler: Any, row: int, book: Ledger, stop: Any, size: int, late: float
+) -> list[tuple[float, float, str]]:
+    calls: list[tuple[float, float, str]] = []
+    reports: dict[int, str] = {}
+    handler.handleError = lambda record: reports.update({record.number: handler.format(record)})
+    is_late = False
+    while not stop.is_set():
+        is_late = bool(late) and not is_late
+        records = []
+        for number in range(len(calls), len(calls) + random.randint(1, size)):
+            text = sequence.message(Source(row, 0), number)
+            record: Any = logging.LogRecord("writer", sequence.level(number), __file__, 1, text, None, None)
+            record.number = number
+            record.created -= late * is_late
+            records.append(record)
+        handler.emit_batch(records)
+        returned = time.time()
+        calls += [(record.created, returned, reports.get(record.number, "")) for record in records]
+        _acknowledge(book, row, len(calls), len(reports))
+    return calls
+
+
+def _acknowledge(book: Ledger, row: int, done: int, reported: int) -> None:
+    book.acknowledge(row, _REPORTED, reported)
+    book.acknowledge(row, _FINE, done - reported)
+    book.acknowledge(row, _DONE, done)
 
 
 def account_for(logged: Sequence[Logged], contents: Iterable[tuple[str, bytes]]) -> Account:
