@@ -5,62 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from logs import lines, wait_until
+from background import BEGINNING, DEADLINE, command, is_running, numbered, read_log, run
+from logs import wait_until
 from serving import environment
 
 _LARGEST_BATCH = 1000  # records
-_DEADLINE = 60.0  # seconds for programs that take one or two on an idle machine
 
 _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 _each_worker = pytest.mark.parametrize("worker", ["thread", "process"])
-
-_BEGINNING = """
-import gc, logging, logging.config, os, sys, threading, time, warnings
-from concurrent_log import ConcurrentTimedRotatingFileHandler
-from concurrent_log.background import BackgroundHandler
-
-warnings.simplefilter("ignore", DeprecationWarning)  # of forks amid threads, which are what we are here for
-logger = logging.getLogger("app")
-logger.setLevel(logging.INFO)
-
-def attach(handler=None, **options):
-    handler = handler or ConcurrentTimedRotatingFileHandler("app.log")
-    background = BackgroundHandler([handler], **options)
-    logger.handlers = [background]
-    return background
-
-def log(source, count):
-    for number in range(count):
-        logger.info("%s %d", source, number)
-"""
-
-
-def _program(text: str) -> list[str]:
-    return [sys.executable, "-c", _BEGINNING + textwrap.dedent(text)]
-
-
-def _run(folder: Path, text: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
-    """Run a program of which `_BEGINNING` is the beginning; fails where it does not end, or not with ``status``."""
-    done = subprocess.run(
-        _program(text), cwd=folder, env=environment(), capture_output=True, text=True, timeout=_DEADLINE
-    )
-
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
-
-
-def _logged(folder: Path) -> list[str]:
-    path = folder / "app.log"
-    return lines(path) if path.exists() else []
-
-
-def _numbered(source: str, count: int) -> list[str]:
-    return [f"{source} {number}" for number in range(count)]
 
 
 class TestExit:
@@ -69,17 +25,17 @@ class TestExit:
     @_each_worker
     def test_exit_right_after_the_last_record_loses_nothing(self, tmp_path: Path, worker: str) -> None:
         """P1: the worker has not begun when the program is over."""
-        done = _run(tmp_path, f"attach(worker={worker!r}); log('main', 5000)")
+        done = run(tmp_path, f"attach(worker={worker!r}); log('main', 5000)")
 
-        assert _logged(tmp_path) == _numbered("main", 5000)
+        assert read_log(tmp_path) == numbered("main", 5000)
         assert done.stderr == ""
 
     @_each_worker
     def test_records_after_close_are_written_before_the_exit(self, tmp_path: Path, worker: str) -> None:
         """P1: a closed handler writes at once; no thread begins that would die with the program."""
-        _run(tmp_path, f"attach(worker={worker!r}).close(); log('a', 20); logger.handlers[0].close(); log('b', 20)")
+        run(tmp_path, f"attach(worker={worker!r}).close(); log('a', 20); logger.handlers[0].close(); log('b', 20)")
 
-        assert _logged(tmp_path) == _numbered("a", 20) + _numbered("b", 20)
+        assert read_log(tmp_path) == numbered("a", 20) + numbered("b", 20)
 
     @_each_worker
     @pytest.mark.parametrize("when", ["before", "after"])
@@ -89,14 +45,14 @@ class TestExit:
         program = f"attach(worker={worker!r})\n"
         program = program + register if when == "after" else program
         first = "import logging\n" + register if when == "before" else ""
-        command = [sys.executable, "-c", f"{first}\n{_BEGINNING}\n{program}"]
-        subprocess.run(command, cwd=tmp_path, env=environment(), check=True, timeout=_DEADLINE)
+        command = [sys.executable, "-c", f"{first}\n{BEGINNING}\n{program}"]
+        subprocess.run(command, cwd=tmp_path, env=environment(), check=True, timeout=DEADLINE)
 
-        assert _logged(tmp_path) == ["last"]
+        assert read_log(tmp_path) == ["last"]
 
     def test_handler_that_nobody_refers_to_writes_what_waits(self, tmp_path: Path) -> None:
         """P1: a function makes a logger of its own, and the program ends right after it."""
-        _run(
+        run(
             tmp_path,
             """
             def work():
@@ -108,11 +64,11 @@ class TestExit:
             """,
         )
 
-        assert _logged(tmp_path) == _numbered("local", 1000)
+        assert read_log(tmp_path) == numbered("local", 1000)
 
     def test_handlers_that_nobody_refers_to_leave_no_thread(self, tmp_path: Path) -> None:
         """P1, P4: a task brings its own handler a hundred times, and closes none."""
-        done = _run(
+        done = run(
             tmp_path,
             """
             for number in range(100):
@@ -128,11 +84,11 @@ class TestExit:
         )
 
         assert done.stdout == "1 True\n"
-        assert sorted(_logged(tmp_path)) == sorted(line for n in range(100) for line in _numbered(str(n), 10))
+        assert sorted(read_log(tmp_path)) == sorted(line for n in range(100) for line in numbered(str(n), 10))
 
     def test_exit_does_not_wait_for_ever_for_a_handler_that_hangs(self, tmp_path: Path) -> None:
         """P4, P7: the exit says once how many records were left, and logging.shutdown waits for no lock."""
-        done = _run(
+        done = run(
             tmp_path,
             """
             class Hanging(logging.Handler):
@@ -148,7 +104,7 @@ class TestExit:
 
     def test_handler_that_logs_for_each_record_does_not_keep_the_exit(self, tmp_path: Path) -> None:
         """P4: feedback without an end; with the standard handlers that is a RecursionError."""
-        done = _run(
+        done = run(
             tmp_path,
             """
             class Echoing(logging.Handler):
@@ -165,7 +121,7 @@ class TestExit:
 
     def test_what_a_handler_logs_at_the_exit_is_written(self, tmp_path: Path) -> None:
         """P1: feedback with an end."""
-        _run(
+        run(
             tmp_path,
             """
             class Echoing(ConcurrentTimedRotatingFileHandler):
@@ -180,7 +136,7 @@ class TestExit:
             """,
         )
 
-        assert Counter(_logged(tmp_path)) == Counter([*_numbered("main", 5), *["echo"] * 5])
+        assert Counter(read_log(tmp_path)) == Counter([*numbered("main", 5), *["echo"] * 5])
 
 
 class TestHandlersThatMisbehave:
@@ -198,7 +154,7 @@ class TestHandlersThatMisbehave:
             "        if record.msg == 'leave': sys.exit(3)\n"
             "        super().emit(record)\n"
         )
-        done = _run(
+        done = run(
             tmp_path,
             f"""
             sys.path.insert(0, "")
@@ -211,13 +167,13 @@ class TestHandlersThatMisbehave:
             """,
         )
 
-        assert _logged(tmp_path) == _numbered("a", 50) + _numbered("b", 50)
+        assert read_log(tmp_path) == numbered("a", 50) + numbered("b", 50)
         assert done.stdout == "True\n"
         assert done.stderr.count("SystemExit: 3") == 1
 
     def test_flush_of_a_stuck_handler_keeps_no_logging_call(self, tmp_path: Path) -> None:
         """P4: the mark of a flush takes the place of a record in a queue of one; drop_oldest never waits."""
-        done = _run(
+        done = run(
             tmp_path,
             """
             class Stuck(logging.Handler):
@@ -243,7 +199,7 @@ class TestFork:
 
     def test_fork_amid_reconfiguration_does_not_hang(self, tmp_path: Path) -> None:
         """P1, P4: dictConfig has logging's lock while it waits for the worker; the fork takes that lock, too."""
-        done = _run(
+        done = run(
             tmp_path,
             """
             configuration = {
@@ -275,13 +231,13 @@ class TestFork:
             """,
         )
 
-        assert _logged(tmp_path) == _numbered("main", int(done.stdout))
+        assert read_log(tmp_path) == numbered("main", int(done.stdout))
 
     @_each_worker
     def test_forks_of_several_threads_at_once_lose_nothing(self, tmp_path: Path, worker: str) -> None:
         """P1: threads log, others fork, and each child logs; every record is there once, whoever queued it."""
         forks = 4 if worker == "process" else 50
-        done = _run(
+        done = run(
             tmp_path,
             f"""
             def work(source):
@@ -316,8 +272,8 @@ class TestFork:
         told = dict(line.split() for line in done.stdout.splitlines())
 
         assert len(told) == 5
-        assert Counter(_logged(tmp_path)) == Counter(
-            line for source, count in told.items() for line in _numbered(source, int(count))
+        assert Counter(read_log(tmp_path)) == Counter(
+            line for source, count in told.items() for line in numbered(source, int(count))
         )
         assert done.stderr == ""
 
@@ -329,7 +285,7 @@ class TestKilledProcesses:
     def test_killed_process_is_replaced_and_only_one_batch_may_be_twice(self, tmp_path: Path) -> None:
         """P1: the process is killed again and again amid its writing; nothing is lost."""
         kills = 6
-        done = _run(
+        done = run(
             tmp_path,
             f"""
             def log_while(condition):
@@ -353,17 +309,17 @@ class TestKilledProcesses:
             """,
         )
         flushed, count = done.stdout.split()
-        times = Counter(_logged(tmp_path))
+        times = Counter(read_log(tmp_path))
 
         assert flushed == "True"
         assert done.stderr == ""
-        assert times.keys() == set(_numbered("main", int(count)))
+        assert times.keys() == set(numbered("main", int(count)))
         assert sum(times.values()) - len(times) <= kills * _LARGEST_BATCH
 
     @_each_worker
     def test_killed_program_leaves_whole_records_without_a_hole(self, tmp_path: Path, worker: str) -> None:
         """P1, P7: only what waited in the queue is lost, and the process that writes ends with its program."""
-        program = _program(
+        program = command(
             f"""
             background = attach(worker={worker!r})
             log("main", 1)
@@ -379,18 +335,18 @@ class TestKilledProcesses:
         with subprocess.Popen(program, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout is not None
             told = running.stdout.readline().strip()
-            wait_until(lambda: len(_logged(tmp_path)) > 5000)
+            wait_until(lambda: len(read_log(tmp_path)) > 5000)
             running.kill()
         if told != "None":
-            wait_until(lambda: not _is_running(int(told)))
-        logged = _logged(tmp_path)
+            wait_until(lambda: not is_running(int(told)))
+        logged = read_log(tmp_path)
 
-        assert logged == _numbered("main", len(logged))
+        assert logged == numbered("main", len(logged))
         assert (tmp_path / "app.log").read_text().endswith("\n")
 
     def test_interrupt_of_the_whole_process_group_loses_nothing(self, tmp_path: Path) -> None:
         """P1: Ctrl-C in a terminal meets all processes of the program; the last words are written, too."""
-        program = _program(
+        program = command(
             """
             attach(worker="process")
             number = 0
@@ -411,14 +367,14 @@ class TestKilledProcesses:
         ) as running:
             assert running.stdout is not None
             assert running.stdout.readline() == "ready\n"
-            wait_until(lambda: len(_logged(tmp_path)) > 1000)
+            wait_until(lambda: len(read_log(tmp_path)) > 1000)
             os.killpg(running.pid, signal.SIGINT)
-            count = int(running.communicate(timeout=_DEADLINE)[0])
-        logged = _logged(tmp_path)
+            count = int(running.communicate(timeout=DEADLINE)[0])
+        logged = read_log(tmp_path)
 
         assert logged.pop(0) == "first 0"
         assert logged.pop() == "interrupted"
-        assert logged in (_numbered("main", count), _numbered("main", count + 1))
+        assert logged in (numbered("main", count), numbered("main", count + 1))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signals")
@@ -429,7 +385,7 @@ class TestSignals:
     @pytest.mark.parametrize("rounds", [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
     def test_exceptions_amid_the_call_cost_no_other_record(self, tmp_path: Path, rounds: int, capacity: int) -> None:
         """P1, P4: raised at any bytecode, also while a worker begins; another thread logs on, and flush returns."""
-        done = _run(
+        done = run(
             tmp_path,
             f"""
             import random, signal
@@ -476,11 +432,11 @@ class TestSignals:
             """,
         )
         flushed, beside, *sure = done.stdout.split()
-        times = Counter(_logged(tmp_path))
+        times = Counter(read_log(tmp_path))
 
         assert flushed == "True"
         assert max(times.values()) == 1
-        assert times.keys() >= {f"main {number}" for number in sure} | set(_numbered("beside", int(beside)))
+        assert times.keys() >= {f"main {number}" for number in sure} | set(numbered("beside", int(beside)))
 
 
 @pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
@@ -494,12 +450,12 @@ def test_children_of_every_kind_lose_nothing(tmp_path: Path, start_method: str, 
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=_DEADLINE,
+        timeout=DEADLINE,
     )
     sources = ["parent", "child", "handed", "executor0", "executor1", "pool0", "pool1"]
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert Counter(_logged(tmp_path)) == Counter(line for source in sources for line in _numbered(source, 500))
+    assert Counter(read_log(tmp_path)) == Counter(line for source in sources for line in numbered(source, 500))
 
 
 _FAMILY = """
@@ -535,12 +491,3 @@ if __name__ == "__main__":
         pool.close()  # Leaving the with statement would kill the workers.
         pool.join()
 """
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")  # A process that nobody waits for ends all the same.
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

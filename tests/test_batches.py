@@ -126,7 +126,7 @@ class TestManyProcesses:
     def test_killed_processes_take_nothing_with_them(
         self, rounds: int, keep_file_open: bool | None, writers: Callable[..., Writers], tmp_path: pathlib.Path
     ) -> None:
-        """P1: of a killed writer's last batch, some may be there, in order; half a record is on a line of its own."""
+        """P1: some of a killed writer's last batch may be there, in order, and half a record on a line of its own."""
         for turn in range(rounds):
             folder = tmp_path / f"logs-{turn}"
             folder.mkdir()
@@ -144,7 +144,6 @@ class TestManyProcesses:
                 for source, number in found.unknown
             )
             assert sum(map(len, found.torn.values())) <= 3
-            assert found.unexplained() == []
             _assert_in_order(found)
 
 

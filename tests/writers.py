@@ -142,7 +142,7 @@ class Writers:
         self._clock = clock
         self._options = {"encoding": "utf-8", **options}
         self._context: Any = multiprocessing.get_context(multiprocessing.get_all_start_methods()[0])
-        self._stop = self._context.Event()
+        self._stop = self._context.RawValue("b", 0)  # without a lock, which a killed writer might hold
         self._ledger = Ledger(str(notes / "ledger"), self._ROWS, len((_DONE, _FINE, _REPORTED)))
         self.processes: list[BaseProcess] = []
         self.killed: set[int] = set()
@@ -202,7 +202,7 @@ class Writers:
 
     def finish(self) -> list[Logged]:
         """Stop the writers, and return their logging calls; fails where anything was raised into a writer."""
-        self._stop.set()
+        self._stop.value = 1
         for process in self.processes:
             process.join()
         raised = "".join(path.read_text() for path in self._notes.glob("raised-*"))
@@ -300,7 +300,7 @@ def _log(handler: logging.Handler, row: int, book: Ledger, stop: Any) -> list[tu
     logger = logging.Logger("writer")
     logger.addHandler(handler)
     logger.addFilter(note_creation)
-    while not stop.is_set():
+    while not stop.value:
         number, report = len(calls), ""
         logger.log(sequence.level(number), sequence.message(Source(row, 0), number))
         calls.append((created, time.time(), report))
@@ -316,7 +316,7 @@ def _log_batches(
     reports: dict[int, str] = {}
     handler.handleError = lambda record: reports.update({record.number: handler.format(record)})
     is_late = False
-    while not stop.is_set():
+    while not stop.value:
         is_late = bool(late) and not is_late
         records = []
         for number in range(len(calls), len(calls) + random.randint(1, size)):

@@ -148,8 +148,10 @@ class BackgroundHandler(logging.Handler):
         """Return the worker of this process."""
         with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
             if self._worker is None:
-                self._worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
+                worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
                 hook_ends()
+                # Meanwhile a signal handler may have logged, and begun one.
+                self._worker = self._worker or worker
             return self._worker
 
     def _writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:

@@ -10,6 +10,7 @@ from typing import Any
 from concurrent_log.background.snapshot import Snapshot
 
 _STANDARD_STREAMS = ("stdout", "stderr")
+_MAIN_PROGRAM = ("__main__", "__mp_main__")  # the second one in a child of multiprocessing
 _BASIC = (str, int, float, bool, type(None))
 
 
@@ -23,26 +24,30 @@ def pack_handlers(handlers: Sequence[logging.Handler]) -> bytes:
     """
     for handler in handlers:
         try:
-            data = _packed((handler,))
-        except Exception as error:
-            raise TypeError(f"{handler!r} cannot be sent to a process ({error}); use worker='thread'") from error
-        if b"__main__" in data:
+            _packed(handler, _HandlerPickler)
+        except _OfMainProgramError as error:
             raise TypeError(
                 f"{handler!r} cannot be sent to a process: it, or what it uses, is defined in the main program; "
                 "define it in a module, or use worker='thread'"
-            )
-    return _packed(tuple(handlers))
+            ) from error
+        except Exception as error:
+            raise TypeError(f"{handler!r} cannot be sent to a process ({error}); use worker='thread'") from error
+    return _packed(tuple(handlers), _HandlerPickler)
 
 
 def pack_snapshots(snapshots: Sequence[Snapshot]) -> bytes:
-    """Return the snapshots as bytes; attributes that cannot be sent are turned into text."""
+    """Return the snapshots as bytes; those that cannot be sent are made `plain`."""
     try:
-        data = pickle.dumps(snapshots, pickle.HIGHEST_PROTOCOL)
+        return _packed(snapshots, _Pickler)
     except Exception:
-        data = b"__main__"
-    if b"__main__" in data:  # What the main program defines is not known to the other process.
-        data = pickle.dumps([plain(snapshot) for snapshot in snapshots], pickle.HIGHEST_PROTOCOL)
-    return data
+        return _packed([each if _can_be_sent(each) else plain(each) for each in snapshots], _Pickler)
+
+
+def _can_be_sent(snapshot: Snapshot) -> bool:
+    try:
+        return bool(_packed(snapshot, _Pickler))
+    except Exception:
+        return False
 
 
 def plain(snapshot: Snapshot) -> Snapshot:
@@ -61,16 +66,34 @@ def _plain(value: Any) -> Any:
         return f"<{type(value).__name__} without a text>"
 
 
-def _packed(handlers: tuple[logging.Handler, ...]) -> bytes:
+def _packed(what: object, pickler: "type[_Pickler]") -> bytes:
     buffer = io.BytesIO()
-    _HandlerPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(handlers)
+    pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(what)
     return buffer.getvalue()
 
 
-class _HandlerPickler(pickle.Pickler):
-    """Pickles handlers that do not know how to be pickled, since they have a lock and an open stream."""
+class _OfMainProgramError(Exception):
+    """Something is defined in the main program, which the other process does not know."""
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles what can be made again in another process.
+
+    It is asked for all but strings, numbers and the standard collections.
+    """
 
     def reducer_override(self, obj: Any) -> Any:
+        """Refuse classes and functions of the main program, and their instances."""
+        if getattr(obj, "__module__", None) in _MAIN_PROGRAM:
+            raise _OfMainProgramError(repr(obj))
+        return NotImplemented
+
+
+class _HandlerPickler(_Pickler):
+    """Pickles also handlers that do not know how to be pickled, since they have a lock and an open stream."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        super().reducer_override(obj)
         if not isinstance(obj, logging.Handler) or _pickles_itself(type(obj)):
             return NotImplemented
         state = {name: value for name, value in vars(obj).items() if name not in ("lock", "stream")}

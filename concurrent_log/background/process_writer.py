@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing import spawn
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from concurrent_log.background.local_writer import LocalWriter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _AHEAD = 4  # batches that are sent before the first of them is confirmed
 _END = 1.0  # seconds for a process to end that does not answer
 _MOST_LOSSES = 3  # processes that ended without confirming anything, after which this one writes by itself
+_RETRY = 60.0  # seconds for which it does
 
 
 class ProcessWriter:
@@ -48,7 +50,7 @@ class ProcessWriter:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._losses = 0
-        self._substitute: LocalWriter | None = None
+        self._retry_at = 0.0  # by `time.monotonic`; until then, this process writes by itself
 
     def write(self, snapshots: list[Snapshot]) -> int:
         """Send the snapshots, and return how many have been confirmed meanwhile."""
@@ -90,8 +92,8 @@ class ProcessWriter:
         """Send all, let no more than ``ahead`` batches be unconfirmed, and return how many records were confirmed."""
         confirmed = 0
         while self._unsent or len(self._unconfirmed) > ahead:
-            if self._substitute is not None:
-                confirmed += self._write_here(self._substitute)
+            if monotonic() < self._retry_at:
+                confirmed += self._write_here()
                 continue
             try:
                 connection = self._connection or self._start()
@@ -110,8 +112,15 @@ class ProcessWriter:
         self._losses = 0
         if is_read:
             return len(batch)
+        # The process passes over what was sent behind it, up to an empty message.
+        self._send_again()
         self._unsent.appendleft([plain(snapshot) for snapshot in batch])
+        connection.send_bytes(b"")
         return 0
+
+    def _send_again(self) -> None:
+        self._unsent.extendleft(reversed(self._unconfirmed))
+        self._unconfirmed.clear()
 
     def _lose(self, error: Exception) -> int:
         """Prepare to send again what a process that is gone has not confirmed; return how many records it had."""
@@ -123,15 +132,17 @@ class ProcessWriter:
                     confirmed += self._confirm(self._connection)
             self._connection.close()
             self._connection = None
-        self._unsent.extendleft(reversed(self._unconfirmed))
-        self._unconfirmed.clear()
+        self._send_again()
         self._losses += 1
-        if self._losses >= _MOST_LOSSES or not isinstance(error, (OSError, EOFError)):
-            self._substitute = LocalWriter(self._handlers)
-            tell(f"no process can write ({error!r}); this one writes by itself")
+        is_final = not isinstance(error, (OSError, EOFError))
+        if self._losses >= _MOST_LOSSES or is_final:
+            self._retry_at = float("inf") if is_final else monotonic() + _RETRY
+            if self._losses <= _MOST_LOSSES:
+                tell(f"no process can write ({error!r}); this one writes by itself")
         return confirmed
 
-    def _write_here(self, substitute: LocalWriter) -> int:
+    def _write_here(self) -> int:
+        substitute = LocalWriter(self._handlers)
         batch = self._unsent.popleft()
         if batch:
             return substitute.write(batch)

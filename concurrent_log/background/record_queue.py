@@ -56,8 +56,8 @@ class RecordQueue:
         self._bell: SimpleQueue[None] = SimpleQueue()  # ends the pause of the worker
         self._room: SimpleQueue[None] = SimpleQueue()  # ends the waiting for room
         self._lock = threading.RLock()
-        self._dropped = Dropped(0, 0.0)  # since that was last told
-        self._told = 0
+        self._dropped = self._told = 0
+        self._dropped_since = 0.0
         self._pid = os.getpid()
 
     def __len__(self) -> int:
@@ -107,17 +107,16 @@ class RecordQueue:
 
     def dropped(self) -> int:
         """Return how many records have been dropped."""
-        with self._lock:
-            return self._told + self._dropped.records
+        return self._dropped
 
     def newly_dropped(self) -> Dropped | None:
         """Return what was dropped since this was last asked; None for nothing, or while the queue is still full."""
-        if not self._dropped.records or self._items.qsize() >= self._capacity:
+        if self._dropped == self._told or self._items.qsize() >= self._capacity:
             return None
         with self._lock:
-            dropped, self._dropped = self._dropped, Dropped(0, 0.0)
-            self._told += dropped.records
-        return dropped
+            records = self._dropped - self._told
+            self._told += records
+            return Dropped(records, self._dropped_since)
 
     def _pause(self) -> None:
         """Let records gather: a worker that wakes up for each of them interrupts the program each time."""
@@ -169,5 +168,6 @@ class RecordQueue:
 
     def _drop(self) -> None:
         with self._lock:
-            count, since = self._dropped
-            self._dropped = Dropped(count + 1, since if count else time.time())
+            if self._dropped == self._told:
+                self._dropped_since = time.time()
+            self._dropped += 1  # In one step: a signal handler that logs may be here, too.

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from typing import Protocol
 
 from concurrent_log.background.record_queue import Barrier, Dropped, RecordQueue
@@ -48,7 +49,9 @@ class Worker:
     """
 
     def __init__(self, writer: Writer, capacity: int, when_full: str, *, is_stopped: bool = False) -> None:
-        self.queue = RecordQueue(capacity, when_full, self.is_here, self.need)
+        # Not the methods of this: with the queue they would be a cycle, which only a garbage collection ends.
+        this = weakref.proxy(self)
+        self.queue = RecordQueue(capacity, when_full, lambda: this.is_here(), lambda: this.need())
         self.writer = writer
         self.written = 0
         self.longest_wait = 0.0

@@ -39,16 +39,21 @@ def main(handle: int) -> None:
 
 
 def _serve(connection: Any, writer: LocalWriter) -> None:
+    is_waiting = False  # for the program to send again what could not be read, and what it has sent since
     while True:
         try:
             data = connection.recv_bytes()
         except (EOFError, OSError):
             return
+        is_waiting = is_waiting and data != b""
+        if is_waiting or not data:
+            continue
         answer = b"written"
         try:
             snapshots = pickle.loads(data)
         except Exception:
             answer = b"unreadable"
+            is_waiting = True
         else:
             if snapshots:
                 writer.write(snapshots)
