@@ -128,19 +128,21 @@ class OpenFileHandler(BaseRotatingHandler):
             self._close_torn_record(end - written, data)
         return None
 
-    def _write_late(self, fd: int, path: str, data: bytes, *, others_append: bool) -> None:
+    def _write_late(self, fd: int, path: str, data: bytes, *, others_append: bool) -> "Piece | None":
         data = self._marked(data, fd)
         written = os.write(fd, data)
         end = os.lseek(fd, 0, os.SEEK_CUR)
         if written < len(data):
             if others_append:  # and what they append right now must not be cut off with it
-                close_torn_record(path, os.fstat(fd).st_ino, end, self._end_of_record())
-            else:
-                cut(fd, path, end - written, end, self._end_of_record())
+                with contextlib.suppress(OSError):
+                    close_torn_record(path, os.fstat(fd).st_ino, end, self._end_of_record())
+                return Piece(-written, 0)  # which nobody has to cut
+            cut(fd, path, end - written, end, self._end_of_record())
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if (end - written) % PAGE == 0:
             with contextlib.suppress(OSError):
                 close_torn_record(path, os.fstat(fd).st_ino, end - written, self._end_of_record(), data)
+        return None
 
     def _write_elsewhere(self, data: bytes) -> None:
         """Write to a device, a pipe or a stream of the program's own, as the standard class does."""

@@ -269,13 +269,12 @@ class SharedFileHandler(LimitedFileHandler):
     def _append_joined(self, record: logging.LogRecord, data: bytes) -> tuple[int, int]:
         """Append ``data``, which begins with ``record``; return how many bytes are written, and where they end.
 
-        That is nothing where more than appending is to be done first, or where ``record`` is late: of late records that
-        do not fit, nobody could say how many stand before what another process appended.
+        That is nothing where more than appending is to be done first.
         """
         problems: list[Exception] = []
         with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
             span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
-            if span is None or record.created < span.start:
+            if span is None:
                 return 0, 0  # What went wrong will do so again, and be reported then.
             torn = self._write(record, data, span, problems)
         self._report("append", record, problems)
@@ -540,8 +539,10 @@ class SharedFileHandler(LimitedFileHandler):
         if raw is None:
             self._write_elsewhere(data)
             return None
-        if 0 <= record.created < span.start and self._append_late(record, data, problems):
-            return None
+        if 0 <= record.created < span.start:
+            is_appended, torn = self._append_late(record, data, problems)
+            if is_appended:
+                return torn
         while True:
             try:
                 return self._write_to(raw, data)
@@ -552,15 +553,17 @@ class SharedFileHandler(LimitedFileHandler):
             self._current_file(problems)
             raw = raw_file(self.stream) or raw
 
-    def _append_late(self, record: logging.LogRecord, data: bytes, problems: list[Exception]) -> bool:
-        """Append a record to the backup of its own period, and return whether that was possible."""
+    def _append_late(
+        self, record: logging.LogRecord, data: bytes, problems: list[Exception]
+    ) -> "tuple[bool, Piece | None]":
+        """Append a record to the backup of its own period; return whether that was possible, and what `_write` does."""
         try:
             path = self._late_path(record.created)
             if path is None:
-                return False
+                return False, None
             if path.endswith(".gz"):
                 append_member(path, data[len(self._byte_order_mark) :])
-                return True
+                return True, None
             is_new = not os.path.exists(path)
             if is_new:
                 found = status_of(self.stream)
@@ -569,9 +572,9 @@ class SharedFileHandler(LimitedFileHandler):
             fd = os.open(path, FLAGS)
         except Exception as error:
             problems.append(error)
-            return False
+            return False, None
         try:
-            self._write_late(fd, path, data, others_append=self._lock_file.is_appending())
+            return True, self._write_late(fd, path, data, others_append=self._lock_file.is_appending())
         except OSError:
             # Only with the exclusive lock: else others may be about to append.
             if is_new and not self._lock_file.is_appending() and not os.fstat(fd).st_size:
@@ -579,7 +582,6 @@ class SharedFileHandler(LimitedFileHandler):
             raise
         finally:
             os.close(fd)
-        return True
 
     def _append_nested(self, data: bytes) -> None:
         """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""

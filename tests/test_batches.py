@@ -1,7 +1,6 @@
 """Batches: `emit_batch` appends many records under one lock, and keeps each promise that `emit` keeps for one."""
 
 import collections
-import errno
 import logging
 import multiprocessing
 import os
@@ -22,7 +21,7 @@ from concurrent_log.lock import LockFile
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 _BATCH = 60  # records at most
-_BY_SIZE = {"class_name": "ConcurrentRotatingFileHandler", "maxBytes": 200_000, "backupCount": 2000}
+_BY_SIZE = {"class_name": "ConcurrentRotatingFileHandler", "maxBytes": 50_000, "backupCount": 2000}
 _ROLLING = [
     *ROLLING,
     pytest.param({**STEADY[0].values[0], "maxBytes": 9_000}, id="timed-and-by-size"),
@@ -209,9 +208,9 @@ class TestShortWrites:
 
         assert sorted(set(late)) == sorted(late)
         assert len(late) == 20 - reported
-        assert reported <= 1
+        assert reported == (keep_file_open is False and room == 1)
         assert found.count("other") == is_followed
-        assert len(found) <= 1 + len(late) + is_followed + reported
+        assert len(found) <= 1 + len(late) + is_followed + 1
         assert files(tmp_path)["app.log"] == ["eleven"]
 
     def test_late_record_that_did_not_fit_takes_no_other_with_it(
@@ -236,8 +235,8 @@ class TestShortWrites:
             _append(backup, b"other\n")
         handler.close()
 
-        assert lines(backup) == ["ten", "la", "other"]
-        assert [getattr(problem, "errno", None) for problem in handler.problems] == [errno.ENOSPC]
+        assert lines(backup) == ["ten", "la", "late", "other"]
+        assert handler.problems == []
 
 
 class TestFaults:
