@@ -243,11 +243,13 @@ class SharedFileHandler(LimitedFileHandler):
         if self._lock_file.held or self._is_special:
             self._emit_carefully(record, data)
             return 1
-        if not self._may_share():
-            self._append_each(pieces[:_MOST_ALONE])
-            return min(len(pieces), _MOST_ALONE)
-        group = pieces[: self._alike(pieces)]
-        written, end = self._append_joined(record, b"".join(data for _, _, data in group))
+        group, written, end = pieces, 0, 0
+        if self._may_share():
+            group = pieces[: self._alike(pieces)]
+            written, end = self._append_joined(record, b"".join(data for _, _, data in group))
+        if not written:
+            self._append_each(group[:_MOST_ALONE])
+            return min(len(group), _MOST_ALONE)
         for done, (record, _, data) in enumerate(group):
             if written < len(data):
                 with self._reporting(record):
