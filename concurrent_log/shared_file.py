@@ -166,8 +166,8 @@ class SharedFileHandler(OpenFileHandler):
         """
         raise NotImplementedError
 
-    def _late_path(self, moment: float) -> str | None:
-        """Return the file for a record created at ``moment``, before the current file; None: the current one."""
+    def _late_path(self, moment: float, size: int) -> str | None:
+        """Return the file for ``size`` bytes created at ``moment``, before the current file; None: the current one."""
         raise NotImplementedError
 
     def _tidy(self, report: Callable[[list[Exception]], None]) -> list[Exception]:
@@ -354,7 +354,8 @@ class SharedFileHandler(OpenFileHandler):
                 start = max(start, state.start)  # a late record opens no earlier period again
             state, content = self._publish(start, found)
         span = self._span(state.start)
-        late_path = self._late_path(record.created) if 0 <= record.created < span.start else None
+        is_late = 0 <= record.created < span.start
+        late_path = self._late_path(record.created, len(data)) if is_late else None
         if late_path is not None:
             return span if alone or _is_appendable(late_path) else None
         due = self._rollover_is_wanted or self._is_due(record, moment, span, found, len(data))
@@ -561,7 +562,7 @@ class SharedFileHandler(OpenFileHandler):
     def _append_late(self, record: logging.LogRecord, data: bytes, problems: list[Exception]) -> bool:
         """Append a record to the backup of its own period, and return whether that was possible."""
         try:
-            path = self._late_path(record.created)
+            path = self._late_path(record.created, len(data))
             if path is None:
                 return False
             if path.endswith(".gz"):
