@@ -366,6 +366,7 @@ class SharedFileHandler(OpenFileHandler):
             if moved or not os.path.samestat(previous, found):
                 state, content = self._publish(max(state.start, self._start(moment)), found)
                 span, due = self._span(state.start), False
+                self._rollover_is_wanted = False
         elif due:
             return None
         if alone:

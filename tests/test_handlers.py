@@ -1456,9 +1456,11 @@ def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make,
     handler._lock_file.held = True  # as in the middle of an append
     handler.doRollover()
     handler._lock_file.held = False
-    write(handler, "after", TEN + 1)
+    for text in ("after", "and one look later"):
+        write(handler, text, TEN + 1)
+        handler._view = _NO_VIEW  # as if a second had passed
 
-    assert files(tmp_path) == {"app.log": ["after"], "app.log.2024-05-17_10": ["ten"]}
+    assert files(tmp_path) == {"app.log": ["after", "and one look later"], "app.log.2024-05-17_10": ["ten"]}
 
 
 @pytest.mark.parametrize("behind", [2, 600])
