@@ -7,11 +7,12 @@ than the class name changed: ``logging.handlers.ConcurrentTimedRotatingFileHandl
 
 import logging.handlers
 
+from concurrent_log.background import BackgroundHandler
 from concurrent_log.handlers import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 
 __version__ = "2.0.0"
 
-__all__ = ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"]
+__all__ = ["BackgroundHandler", "ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"]
 
-for _handler in (ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler):
+for _handler in (BackgroundHandler, ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler):
     setattr(logging.handlers, _handler.__name__, _handler)

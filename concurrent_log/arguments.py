@@ -55,7 +55,7 @@ class FileArguments:
         check_choice("delay", self.delay, (True, False, None))
         check_choice("use_gzip", self.use_gzip, (True, False))
         check_choice("keep_file_open", self.keep_file_open, (True, False, None))
-        _check_seconds("lock_timeout", self.lock_timeout)
+        check_seconds("lock_timeout", self.lock_timeout)
         errors = _translated(self.migrating, self.errors)
         found = {
             "errors": errors,
@@ -176,7 +176,8 @@ def _line_end(newline: str | None) -> str:
     return _NEWLINES[newline]
 
 
-def _check_seconds(name: str, value: float) -> None:
+def check_seconds(name: str, value: float) -> None:
+    """Refuse what is not a number of seconds from 0."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not value >= 0:

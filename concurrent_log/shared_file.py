@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from concurrent_log.appending import FLAGS, PAGE, close_torn_record
@@ -52,6 +52,10 @@ _WRITERS = 4  # how many handlers are taken to write a file of limited size, by 
 _MOST_WRITERS = 1000
 _PAUSES = (0.0, 0.000_05, 0.000_2, 0.001)  # seconds before each try to be the one who is granted something
 _UNLIMITED = float("inf")
+_LARGEST_WRITE = 256 * 1024  # bytes that are written at once; others wait for as long
+_MOST_ALONE = 100  # records that are written under one exclusive lock
+
+_Pieces = list[tuple[logging.LogRecord, bytes]]
 
 
 class Span(NamedTuple):
@@ -201,13 +205,7 @@ class SharedFileHandler(OpenFileHandler):
         call from several threads; it takes the handler's lock.
         """
         try:
-            text = self.format(record) + self.terminator
-            if self._line_end != "\n":
-                text = text.replace("\n", self._line_end)
-            try:
-                data = text.encode(self._codec, self._encoding_errors)
-            except UnicodeEncodeError:
-                data = text.encode(self._codec, "backslashreplace")
+            data = self._encoded(record)
             opens, closes, since, until, expires, stream, pid, state, has_limit, write, tell = self._view
             lock_file = self._lock_file
             if (
@@ -247,7 +245,112 @@ class SharedFileHandler(OpenFileHandler):
         except Exception:
             self.handleError(record)
 
+    # Many records at once.
+
+    def emit_batch(self, records: Sequence[logging.LogRecord]) -> None:
+        """Append ``records`` in order, as `emit` would one by one, but many of them under one lock.
+
+        Never raises, but for `RecursionError`.
+        """
+        pieces = []
+        for record in records:
+            try:
+                pieces.append((record, self._encoded(record)))
+            except RecursionError:
+                raise
+            except Exception:
+                self.handleError(record)
+        with self._lock_file.mutex:
+            while pieces:
+                done = self._append_first(pieces)
+                del pieces[:done]
+
+    def _append_first(self, pieces: _Pieces) -> int:
+        """Append the first of ``pieces``, and return how many are done: written, or reported."""
+        record, data = pieces[0]
+        if self._lock_file.held or self._is_special:
+            with self._reporting(record):
+                self._emit_carefully(record, data)
+            return 1
+        if not self._may_share():
+            self._append_each(pieces[:_MOST_ALONE])
+            return min(len(pieces), _MOST_ALONE)
+        group = pieces[: self._alike(pieces)]
+        try:
+            written, end = self._append_joined(record, b"".join(data for _, data in group))
+        except OSError:
+            self.handleError(record)
+            return 1
+        for done, (record, data) in enumerate(group):
+            if written < len(data):
+                with self._reporting(record):
+                    self._emit_carefully(record, data, written, end)
+                return done + 1
+            written -= len(data)
+        return len(group)
+
+    def _alike(self, pieces: _Pieces) -> int:
+        """Return how many of the first are surely of one period, and not too much for one write."""
+        second, size = pieces[0][0].created // 1, 0
+        largest = min(self._largest_size() or _LARGEST_WRITE, _LARGEST_WRITE)
+        for count, (record, data) in enumerate(pieces):
+            size += len(data)
+            if record.created // 1 != second or size >= largest:
+                return max(count, 1)
+        return len(pieces)
+
+    def _append_joined(self, record: logging.LogRecord, data: bytes) -> tuple[int, int]:
+        """Append ``data``, which begins with ``record``; return how many bytes are written, and where they end.
+
+        That is nothing where more than appending is to be done first.
+        """
+        problems: list[Exception] = []
+        try:
+            with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
+                span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
+                if span is None:
+                    problems.clear()  # They will come again.
+                    return 0, 0
+                torn = self._write(record, data, span, problems)
+                return (len(data), 0) if torn is None else (torn.end - torn.start, torn.end)
+        finally:
+            self._report("append", record, problems)
+
+    def _append_each(self, pieces: _Pieces) -> None:
+        """Append the pieces one by one under the exclusive lock."""
+        problems: list[Exception] = []
+        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+            try:
+                for record, data in pieces:
+                    with self._reporting(record):
+                        self._append_alone(record, data, None, problem, problems)
+            finally:
+                if not self._keeps_open() and raw_file(self.stream) is not None:
+                    self._close_stream()
+        self._report("append", pieces[0][0], problems)
+        self._finish(pieces[0][0])
+
+    @contextlib.contextmanager
+    def _reporting(self, record: logging.LogRecord) -> Iterator[None]:
+        """Report what is raised in the body of a ``with`` statement through ``handleError``."""
+        try:
+            yield
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
+
     # Everything else.
+
+    def _encoded(self, record: logging.LogRecord) -> bytes:
+        """Return the bytes that are to be appended for ``record``."""
+        text = self.format(record) + self.terminator
+        if self._line_end != "\n":
+            text = text.replace("\n", self._line_end)
+        try:
+            return text.encode(self._codec, self._encoding_errors)
+        except UnicodeEncodeError:
+            return text.encode(self._codec, "backslashreplace")
 
     def _emit_carefully(self, record: logging.LogRecord, data: bytes, written: int = 0, end: int = 0) -> None:
         """Append ``data``, of which ``written`` bytes stand in the file already, up to its byte ``end``."""
@@ -268,9 +371,13 @@ class SharedFileHandler(OpenFileHandler):
                     finally:
                         self._report("append", record, problems)
         finally:
-            if self._after_rollover and not self._lock_file.held:
-                self._after_rollover = False
-                self._tidy_up(record)
+            self._finish(record)
+
+    def _finish(self, record: logging.LogRecord) -> None:
+        """Do what follows a rollover, if there was one."""
+        if self._after_rollover and not self._lock_file.held:
+            self._after_rollover = False
+            self._tidy_up(record)
 
     def _append(self, record: logging.LogRecord, data: bytes, torn: "Piece | None", problems: list[Exception]) -> None:
         """Append ``data``: under the shared lock where nothing is to be changed first, else the exclusive one."""

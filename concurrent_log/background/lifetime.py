@@ -1,0 +1,79 @@
+"""What happens to all handlers of this process together: at a fork, and at the exit."""
+
+import atexit
+import os
+import sys
+import weakref
+from typing import Any, Protocol
+
+_PARK_TIMEOUT = 1.0  # seconds for which a fork waits for a worker that is in the middle of writing
+_LAST = -1000  # among the things that multiprocessing does at the end of a process
+
+
+class Living(Protocol):
+    """What follows the life of the process."""
+
+    def park(self, timeout: float) -> None:
+        """Let no thread be in the middle of anything."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def begin_anew(self) -> None:
+        """Begin in the child after a fork."""
+
+    def close(self) -> None:
+        """Write everything; the process ends."""
+
+
+_all: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_hooked = 0  # the process in which the ends that `atexit` does not know have been hooked
+
+
+def follow(handler: Living) -> None:
+    """Let ``handler`` follow the life of this process from now on."""
+    _all.add(handler)
+
+
+def hook_ends() -> None:
+    """Close all handlers also where a process ends without `atexit`: as a child of multiprocessing, or of Celery.
+
+    To be called in each process, when it has something that could be lost.
+    """
+    global _hooked
+    if _hooked == os.getpid():
+        return
+    _hooked = os.getpid()
+    for name in ("multiprocessing.util", "billiard.util"):
+        util = sys.modules.get(name)
+        if util is not None:
+            util.Finalize(None, _close_all, exitpriority=_LAST)
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(_close_all, weak=False)
+
+
+def _close_all(**_: object) -> None:
+    for handler in list(_all):
+        handler.close()
+
+
+def _park_all() -> None:
+    for handler in list(_all):
+        handler.park(_PARK_TIMEOUT)
+
+
+def _resume_all() -> None:
+    for handler in list(_all):
+        handler.resume()
+
+
+def _begin_all_anew() -> None:
+    for handler in list(_all):
+        handler.begin_anew()
+
+
+# After logging's own, and so before it: what logging does at the exit is to close the handlers that write.
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_park_all, after_in_parent=_resume_all, after_in_child=_begin_all_anew)
