@@ -4,6 +4,7 @@ Time flies here, over midnight in Korea. The clock is the same in all processes.
 """
 
 import calendar
+import contextlib
 import functools
 import gc
 import logging
@@ -146,8 +147,11 @@ def _log(handler: logging.Handler, source: str, number: int) -> None:
 
 
 def _work(folder: str, clock: FlyingClock, prefix: str, options: dict[str, Any], task: int) -> None:
-    """Log 400 records in each of two threads."""
-    clock.set()
+    """Log 400 records in each of two threads; the clock begins to fly when the first process has come so far."""
+    begun = pathlib.Path(folder, ".begun")
+    with contextlib.suppress(FileExistsError):
+        begun.touch(exist_ok=False)
+    clock._replace(real=begun.stat().st_mtime).set()
     handler = _handler(folder, prefix, **options)
     threads = [threading.Thread(target=_log_many, args=(handler, f"{task}-{n}", 400)) for n in range(2)]
     for thread in threads:
@@ -169,7 +173,6 @@ def test_pool_of_processes_shares_the_files(
     clock: FlyingClock, tmp_path: pathlib.Path, method: str, keep_file_open: bool | None
 ) -> None:
     """P1, P2, P3: each record is there once, in a file of its day, and no file reaches the size."""
-    clock = FlyingClock(MIDNIGHT - 300, _real_time() + (0 if method == "fork" else 1))
     work = functools.partial(_work, str(tmp_path), clock, "App", {"keep_file_open": keep_file_open})
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context(method)) as pool:
         list(pool.map(work, range(12)))
