@@ -278,9 +278,8 @@ def test_page_says_for_whom_it_is(page: pathlib.Path) -> None:
 def test_table_of_parameters_shows_the_defaults(name: str) -> None:
     """The reference's tables name every parameter in order, with the default that the signature has."""
     text = (_DOCS / "reference.md").read_text("utf-8")
-    tables = [
-        re.search(rf"^\| {head} \| Default(.*?)\n\n", text, re.DOTALL | re.MULTILINE) for head in (f"`{name}`", "Both")
-    ]
+    heads = [f"`{name}`", "Both"] if name.endswith("FileHandler") else [f"`{name}`"]
+    tables = [re.search(rf"^\| {head} \| Default(.*?)\n\n", text, re.DOTALL | re.MULTILINE) for head in heads]
     rows = [
         row for table in tables for row in re.findall(r"^\| `(\w+)` \| (?:`(.+?)`|required) \|", table[1], re.MULTILINE)
     ]
