@@ -1,5 +1,6 @@
 """Loggers by name: `get_logger` makes one with a console and two files, and `LoggerManager` keeps them all."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, MutableMapping
@@ -194,10 +195,13 @@ def _files(
 ) -> list[ConcurrentRotatingFileHandler]:
     """Return the handlers of the file for all records and of the one for errors."""
     found = []
-    for file_name, level in ((f"{name}.log", logging.NOTSET), (f"{name}_error.log", logging.ERROR)):
-        path = os.path.join(log_dir, file_name)
-        file = ConcurrentRotatingFileHandler(path, "a", max_bytes, backup_count, encoding="utf-8")
-        file.setLevel(level)
-        to_file(file)
-        found.append(file)
+    with contextlib.ExitStack() as opened:
+        for file_name, level in ((f"{name}.log", logging.NOTSET), (f"{name}_error.log", logging.ERROR)):
+            path = os.path.join(log_dir, file_name)
+            file = ConcurrentRotatingFileHandler(path, "a", max_bytes, backup_count, encoding="utf-8")
+            opened.callback(file.close)
+            file.setLevel(level)
+            to_file(file)
+            found.append(file)
+        opened.pop_all()
     return found

@@ -45,7 +45,11 @@ class Outputs:
     def __init__(self, logger: logging.Logger, handlers: Sequence[logging.Handler], worker: str) -> None:
         self._logger = logger
         self._handlers = handlers or [logging.NullHandler()]
-        self.background = BackgroundHandler(self._handlers, worker=worker)
+        try:
+            self.background = BackgroundHandler(self._handlers, worker=worker)
+        except Exception:
+            self._close_handlers()
+            raise
         self.background.addFilter(self._is_nearest)
         with making:
             previous = _outputs.get(logger.name)
@@ -60,7 +64,11 @@ class Outputs:
             if _outputs.get(self._logger.name) is self:
                 del _outputs[self._logger.name]
             self._logger.removeHandler(self.background)
-        for handler in (self.background, *self._handlers):
+        self.background.close()
+        self._close_handlers()
+
+    def _close_handlers(self) -> None:
+        for handler in self._handlers:
             handler.close()
 
     def _is_nearest(self, record: logging.LogRecord) -> bool:
