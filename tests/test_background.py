@@ -163,6 +163,26 @@ def test_later_changes_of_what_was_logged_do_not_show(make: Make) -> None:
     assert kept.texts == ["order {'number': 1}", "{'number': 1}"]
 
 
+def test_dictionary_stays_a_dictionary(make: Make) -> None:
+    """P6: for formatters that write its items, such as those of python-json-logger and structlog."""
+
+    class Items(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return repr(sorted(record.msg.items()))  # type: ignore[attr-defined]
+
+    kept = Kept()
+    kept.gate.clear()
+    kept.setFormatter(Items())
+    handler = make(kept)
+    order = {"number": 1}
+    logger_of(handler).info(order)
+    order["number"] = 2
+    kept.gate.set()
+    handler.flush()
+
+    assert kept.texts == ["[('number', 1)]"]
+
+
 def test_exception_is_rendered_when_it_is_logged(make: Make) -> None:
     """By the formatter of the handler that writes it; the record holds no frame of the program any more."""
 
@@ -693,7 +713,42 @@ def test_handler_can_be_pickled(tmp_path: pathlib.Path) -> None:
     assert (copy.capacity, copy.stats()[:3]) == (5, (0, 1, 0))
 
 
+@pytest.mark.usefixtures("unconfigured")
+def test_configured_handler_that_cannot_be_sent_is_left_to_a_thread(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P4: a configuration makes it only after the one that hands over; no record is lost by that."""
+    wanted = configuration(tmp_path, worker="process")
+    wanted["handlers"]["errors"]["filters"] = ["local"]
+    wanted["filters"] = {"local": {"()": lambda: lambda found: True}}
+    logging.config.dictConfig(wanted)
+    logger = logging.getLogger("shop")
+    logger.info("fine")
+    logger.handlers[0].flush()
+
+    assert lines(tmp_path / "app.log") == ["INFO fine"]
+    assert "cannot be sent to a process" in capsys.readouterr().err
+
+
 # Many records at once.
+
+
+@pytest.mark.parametrize("method", ["emit", "handle"])
+def test_subclass_of_a_file_handler_is_asked_record_by_record(make: Make, tmp_path: pathlib.Path, method: str) -> None:
+    """P6: what it overrides is called, as without the queue."""
+
+    def count(self: Any, record: logging.LogRecord) -> Any:
+        seen.append(record.getMessage())
+        return getattr(ConcurrentTimedRotatingFileHandler, method)(self, record)
+
+    seen: list[str] = []
+    own: Any = type("Own", (ConcurrentTimedRotatingFileHandler,), {method: count})
+    handler = make(own(tmp_path / "app.log"))
+    for number in range(3):
+        write(handler, str(number))
+    handler.flush()
+
+    assert lines(tmp_path / "app.log") == seen == list("012")
 
 
 def test_batch_is_written_as_its_records_one_by_one(tmp_path: pathlib.Path) -> None:
