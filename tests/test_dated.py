@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from logs import DAY, HOUR, WatchedByDay, all_lines, files, write
+from logs import DAY, HOUR, WatchedByDay, all_lines, files, record, write
 
 from concurrent_log import dated
 from concurrent_log.dated import DatedFileHandler
@@ -297,6 +297,27 @@ def test_numbers_beyond_999_go_on(make: Make, tmp_path: pathlib.Path) -> None:
     assert files(tmp_path)[name(20, 1000)] == ["a", "b", "c"]
     assert files(tmp_path)[name(20, 1001)] == ["d"]
     assert len(files(tmp_path)) == 5
+
+
+def test_batch_is_written_like_single_records(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2, P3: what a worker in the background hands over at once is divided among days and sizes all the same."""
+    handler, other = make(maxBytes=50), make(maxBytes=50)
+    hand.moment = MIDNIGHT + 5
+    batch = [record(f"number {number}", MIDNIGHT - 10 + number) for number in range(10, 90)]
+    handler.emit_batch([record(f"number {number}", MIDNIGHT - 100 + number) for number in range(10, 30)])
+    for number in range(0, 80, 20):
+        (handler, other)[number // 20 % 2].emit_batch(batch[number : number + 20])
+
+    of_day = {
+        day: [line for path, held in files(tmp_path).items() if f"_2025-01-{day}_" in path for line in held]
+        for day in (20, 21)
+    }
+    assert of_day == {
+        20: [f"number {number}" for number in range(10, 30)],
+        21: [f"number {number}" for number in range(10, 90)],
+    }
+    assert max(path.stat().st_size for path in tmp_path.glob("App*")) < 50
+    assert handler.problems == other.problems == []
 
 
 # Restarts, and what others leave in the folder
