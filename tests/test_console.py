@@ -9,6 +9,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -225,3 +226,22 @@ def test_redirected_program_writes_plain_lines(tmp_path: pathlib.Path) -> None:
 
     assert len(run.stderr.splitlines()) == len(COLORS)
     assert "\033" not in run.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pty")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tracebacks point at nothing yet")
+def test_picture_shows_what_the_program_shows(require: Callable[[str], None], tmp_path: pathlib.Path) -> None:
+    """P7: the drawing in the documentation is up to date, but for the time."""
+    require("rich")
+    import console_picture
+
+    console_picture.draw(console_picture.shown(), tmp_path / "now.svg")
+    now, then = (_lines_of(path) for path in (tmp_path / "now.svg", console_picture.PICTURE))
+
+    assert len(then) > 8
+    assert now == then
+
+
+def _lines_of(picture: pathlib.Path) -> list[str]:
+    found = re.findall(r'<text class="console-r\d+"[^>]*>([^<]*)</text>', picture.read_text("utf-8"))
+    return [re.sub(r"\d{4}-\d\d-\d\d&#160;\d\d:\d\d:\d\d", "TIME", text) for text in found]

@@ -144,6 +144,22 @@ def test_processes_share_the_files(tmp_path: pathlib.Path, method: str, worker: 
     assert all(path.stat().st_size < 5000 for path in (tmp_path / "logs").glob("pool*"))
 
 
+def test_import_is_light(tmp_path: pathlib.Path) -> None:
+    """Importing the loggers starts no thread, and imports none of the extras; neither does making some."""
+    program = (
+        "import sys, threading\n"
+        "from concurrent_log.loggers import ConsoleLogger, FileLogger, get_logger\n"
+        "get_logger('light'), FileLogger(), ConsoleLogger()\n"
+        "assert threading.active_count() == 1\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names))"
+    )
+    command = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert "portalocker" in done.stdout.split()
+    assert not {"rich", "colorama", "pytest"} & set(done.stdout.split())
+
+
 # What people expect of logging
 
 
