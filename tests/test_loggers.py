@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from logs import all_lines, files, lines
 
+import concurrent_log.loggers
 from concurrent_log.background import BackgroundHandler
 from concurrent_log.loggers import (
     AsyncLoggerCore,
@@ -34,6 +35,12 @@ from concurrent_log.loggers.levels import TRACE, level_number
 
 _PROGRAMS = pathlib.Path(__file__).parent / "programs"
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+
+
+@pytest.fixture(autouse=True)
+def no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no environment ask for colour."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
 @pytest.fixture
@@ -58,6 +65,25 @@ def in_files(folder: pathlib.Path) -> dict[str, list[str]]:
         str(path.relative_to(folder)): [line.rpartition(" - ")[2] for line in lines(path) if " - [" in line]
         for path in sorted(folder.rglob("*.log"))
     }
+
+
+def test_public_names_are_pinned() -> None:
+    """P6: a public name comes or goes only together with this list."""
+    assert concurrent_log.loggers.__all__ == [
+        "AsyncLoggerCore",
+        "AsyncQueueHandler",
+        "ConsoleLogger",
+        "FileLogger",
+        "LogLevel",
+        "Logger",
+        "LoggerInterface",
+        "LoggerManager",
+        "LoggerStats",
+        "get_logger",
+        "register_logger",
+        "shutdown_all_loggers",
+        "unregister_logger",
+    ]
 
 
 # The programs that people write
