@@ -137,10 +137,12 @@ def _handler(folder: str, prefix: str = "App", limit: int = LIMIT, **options: An
     return handler
 
 
-def _log(handler: logging.Handler, source: str, number: int) -> None:
-    handler.handle(
-        logging.LogRecord("test", logging.INFO, __file__, 1, f"{source} {number} " + "x" * (number % 90), None, None)
-    )
+def _log(handler: logging.Handler, source: str, number: int, late: float = 0) -> None:
+    """Log a record that was created so many seconds ago."""
+    text = f"{source} {number} " + "x" * (number % 90)
+    record = logging.LogRecord("test", logging.INFO, __file__, 1, text, None, None)
+    record.created -= late
+    handler.handle(record)
 
 
 # Pools and threads
@@ -241,7 +243,7 @@ def _log_for_ever(
     book.begin(row)
     number = 0
     while True:
-        _log(handler, f"writer-{row}", number)
+        _log(handler, f"writer-{row}", number, late=900 if number % 10 == 5 else 0)
         number += 1
         book.acknowledge(row, 0, number)
 
