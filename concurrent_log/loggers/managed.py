@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -144,7 +144,7 @@ class LoggerManager:
         return name in cls._registered
 
     @classmethod
-    def get_logger_stats(cls) -> Mapping[str, LoggerStats]:
+    def get_logger_stats(cls) -> dict[str, LoggerStats]:
         """Return by name what each registered logger has done so far."""
         with making:
             return {name: core.stats() for name, core in cls._registered.items()}
