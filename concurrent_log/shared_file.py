@@ -10,7 +10,6 @@ import errno
 import functools
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,40 +17,17 @@ from typing import Any, NamedTuple
 from concurrent_log.appending import FLAGS, PAGE, close_torn_record
 from concurrent_log.arguments import FileArguments
 from concurrent_log.asctime import AsctimeCache
-from concurrent_log.lock import STATE_SIZE, LockFile, State
+from concurrent_log.limited_file import LimitedFileHandler
+from concurrent_log.lock import SHARED_AT_ONCE, STATE_SIZE, UNLOCK, LockFile, State, flock, pread
 from concurrent_log.members import append_member
 from concurrent_log.moving import move
-from concurrent_log.open_file import CAN_RENAME_OPEN_FILES, OpenFileHandler, Piece
+from concurrent_log.open_file import CAN_RENAME_OPEN_FILES, Piece
 from concurrent_log.ownership import create, create_lock_file, of_status
 from concurrent_log.streams import check_writable, is_special, raw_file, status_of
-
-if sys.platform == "win32":
-    # Every record takes the exclusive lock there, and what the straight path calls does not exist.
-    _SHARED_AT_ONCE = _EXCLUSIVE_AT_ONCE = _UNLOCK = 0
-
-    def _flock(fd: int, operation: int) -> None:
-        raise NotImplementedError
-
-    def _pread(fd: int, size: int, offset: int) -> bytes:
-        raise NotImplementedError
-
-else:
-    # portalocker's own primitive, without the wrapper that costs eight times as much.
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH
-    from fcntl import LOCK_UN as _UNLOCK
-    from fcntl import flock as _flock
-    from os import pread as _pread
-
-    _SHARED_AT_ONCE = LOCK_SH | LOCK_NB
-    _EXCLUSIVE_AT_ONCE = LOCK_EX | LOCK_NB
 
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 _LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
-_WRITERS = 4  # how many handlers are taken to write a file of limited size, by one that asks for the first time
-_MOST_WRITERS = 1000
-_PAUSES = (0.0, 0.000_05, 0.000_2, 0.001)  # seconds before each try to be the one who is granted something
-_UNLIMITED = float("inf")
 _LARGEST_WRITE = 256 * 1024  # bytes that are written at once; others wait for as long
 _MOST_ALONE = 100  # records that are written under one exclusive lock
 
@@ -89,7 +65,7 @@ class _View(NamedTuple):
 _NO_VIEW = _View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", False, lambda data: 0, lambda: 0)
 
 
-class SharedFileHandler(OpenFileHandler):
+class SharedFileHandler(LimitedFileHandler):
     """The part that all handlers of this package share; not of use on its own.
 
     A subclass says which records the current file takes (`_span`), where a new file begins (`_start`), how large
@@ -119,9 +95,7 @@ class SharedFileHandler(OpenFileHandler):
         self._asctime = AsctimeCache()
         self._reported: dict[str, set[tuple[object, ...]]] = {}
         self._view = _NO_VIEW
-        self._room: float = _UNLIMITED
-        self._grant: tuple[bytes, int, int] | None = None
-        self._asked = 0
+        self._forget_grants()
         self._after_rollover = False
         self._is_inherited = False
         self._rollover_is_wanted = False
@@ -157,10 +131,6 @@ class SharedFileHandler(OpenFileHandler):
 
     def _start(self, moment: float) -> int:
         """Return the ``start`` of a new file whose first record was created at ``moment``."""
-        raise NotImplementedError
-
-    def _largest_size(self) -> int:
-        """Return how many bytes no file may reach, but by a single record; 0 where there is no limit."""
         raise NotImplementedError
 
     def _move_aside(self, start: int) -> str | None:
@@ -217,8 +187,8 @@ class SharedFileHandler(OpenFileHandler):
                 written = end = 0
                 try:
                     lock_file.held = True
-                    _flock(lock_file.fd, _SHARED_AT_ONCE)
-                    if _pread(lock_file.fd, STATE_SIZE, 0) == state and (not has_limit or self._spend(len(data))):
+                    flock(lock_file.fd, SHARED_AT_ONCE)
+                    if pread(lock_file.fd, STATE_SIZE, 0) == state and (not has_limit or self._spend(len(data))):
                         written = write(data) or 0
                         end = tell()
                 except (OSError, ValueError) as error:
@@ -230,7 +200,7 @@ class SharedFileHandler(OpenFileHandler):
                     # One more signal may interrupt this; the second try leaves no lock behind.
                     try:
                         lock_file.held = False
-                        _flock(lock_file.fd, _UNLOCK)
+                        flock(lock_file.fd, UNLOCK)
                     except (OSError, ValueError):
                         pass  # The lock file was closed, and that released it.
                     except BaseException:
@@ -252,6 +222,10 @@ class SharedFileHandler(OpenFileHandler):
 
         Never raises, but for `RecursionError`.
         """
+        if self._overrides("emit"):
+            for record in records:
+                self.emit(record)
+            return
         pieces = []
         for record in records:
             try:
@@ -482,74 +456,6 @@ class SharedFileHandler(OpenFileHandler):
         self._remember(content, Span(span.start, float("inf")) if due else span, moment, now)
         return span
 
-    def _spend(self, size: int) -> bool:
-        """Use ``size`` bytes of what this handler was granted, and return whether it was granted so much."""
-        room = self._room - size
-        if room < 0:
-            return False
-        self._room = room
-        return True
-
-    def _has_room(self, content: bytes, size: int) -> bool:
-        """Return whether this handler was granted ``size`` more bytes of the file that ``content`` is the state of."""
-        limit = self._largest_size()
-        return not limit or (self._grant == (content, self._pid, limit) and self._room >= size)
-
-    def _reserve(self, state: State, content: bytes, found: os.stat_result, size: int) -> bytes:
-        """Have ``size`` bytes granted, and some for records to come, and return the bytes of the state.
-
-        Each handler appends what it was granted without asking how large the file has become, since the sum of
-        what all were granted stays below the limit. When that sum reaches it, what others have not used is taken
-        back, with a new state that makes them ask again.
-        """
-        if not self._largest_size() or self._is_full(found, size):
-            # In the second case a rollover failed: everybody goes on in this file, and tries again in a second.
-            self._grant, self._room = None, _UNLIMITED
-        elif not self._ask(content, found, size):
-            _, content = self._publish(state.start, found)
-            self._ask(content, found, size, anyway=True)
-        return content
-
-    def _reserve_beside_others(self, content: bytes, found: os.stat_result, size: int) -> bool:
-        """Have room granted under the shared lock; return False where only the exclusive lock will do.
-
-        Those who ask at the same time are kept apart by a lock on the log file itself, which nobody holds for long.
-        """
-        raw = raw_file(self.stream)
-        if raw is None or self._is_inherited:
-            return False
-        for pause in _PAUSES:
-            time.sleep(pause)
-            try:
-                _flock(raw.fileno(), _EXCLUSIVE_AT_ONCE)
-                return self._lock_file.is_writable() and self._ask(content, found, size)
-            except BlockingIOError:
-                continue
-            finally:
-                _flock(raw.fileno(), _UNLOCK)
-        return False
-
-    def _ask(self, content: bytes, found: os.stat_result, size: int, *, anyway: bool = False) -> bool:
-        """Have room granted, and return whether there was enough; ``anyway`` for a record larger than the file."""
-        limit = self._largest_size()
-        left = int(self._room) if self._has_room(content, 0) else 0
-        granted, asked = self._lock_file.grants() or (limit, 0)
-        if granted + size - left >= limit and not anyway:
-            return False
-        granted = max(granted, found.st_size + left)
-        # If all writers ask, they are granted half of what is left.
-        share = (limit - 1 - granted) // (2 * self._writers(asked)) if self._may_share() else 0
-        share = max(share, size - left)
-        self._lock_file.grant(granted + share, asked + 1)
-        self._asked = asked + 1
-        self._grant, self._room = (content, self._pid, limit), left + share
-        return True
-
-    def _writers(self, asked: int) -> int:
-        """Estimate how many handlers write the file: who writes as much as we do asks as often."""
-        others = asked - self._asked if self._asked else _WRITERS - 1
-        return others + 1 if 0 <= others < _MOST_WRITERS else _WRITERS
-
     def _roll_over_for(self, record: logging.LogRecord, found: os.stat_result, problems: list[Exception]) -> bool:
         """Begin a new file, and return whether that worked; an empty file is as good as a new one."""
         try:
@@ -612,16 +518,6 @@ class SharedFileHandler(OpenFileHandler):
         if self._overrides("shouldRollover"):
             return bool(self.shouldRollover(record))
         return moment >= span.end or self._is_full(found, size)
-
-    def _is_full(self, found: os.stat_result, size: int) -> bool:
-        """Return whether ``size`` more bytes are too many; a record that is too large alone has a file of its own."""
-        return found.st_size > 0 and 0 < self._largest_size() <= found.st_size + size
-
-    def _publish(self, start: int, found: os.stat_result) -> tuple[State, bytes]:
-        before = State.from_bytes(self._lock_file.read())
-        generation = before.generation + 1 if before else time.time_ns()
-        state = State(generation % 2**64, start, found.st_ino)
-        return state, self._lock_file.write(state, found.st_size)
 
     def _remember(self, content: bytes, span: Span, moment: float, now: float) -> None:
         if not self._may_share() or self._overrides("shouldRollover"):

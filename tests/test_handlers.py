@@ -1041,7 +1041,7 @@ def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
             outcomes.append(problem)
         return read(fd, size, offset)
 
-    monkeypatch.setattr(concurrent_log.shared_file, "_pread", interrupted)
+    monkeypatch.setattr(concurrent_log.shared_file, "pread", interrupted)
     write(handler, "third")
 
     assert [type(outcome) for outcome in outcomes] == [TimeoutError]

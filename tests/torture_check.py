@@ -170,13 +170,13 @@ class _Check:
 
     def _check_order(self, entry: Entry, name: str) -> None:
         last, there = self._last.get(entry.source, (-1, ""))
-        if entry.number < last and self._is_checked(Check.ORDER, entry):
+        if entry.number < last and self._is_checked(Check.ORDER, entry.source):
             self._wrong["records out of order"].append(f"{_name(entry)} in {name} after {last} in {there}")
         if entry.number > last:
             self._last[entry.source] = entry.number, name
 
     def _check_place(self, entry: Entry, name: str, place: Place, periods: Counter[str]) -> None:
-        if self._schedule is None or not self._is_checked(Check.PLACE, entry):
+        if self._schedule is None or not self._is_checked(Check.PLACE, entry.source):
             return
         period = self._period_name(entry.created)
         if place.is_current:
@@ -196,7 +196,7 @@ class _Check:
 
     def _check_vanished(self, entry: Entry, path: pathlib.Path) -> None:
         """A file that was taken away is noticed within a second."""
-        if Fault.CLOCK_STEP in self._plan.faults or not self._is_checked(Check.PLACE, entry):
+        if Fault.CLOCK_STEP in self._plan.faults or not self._is_checked(Check.PLACE, entry.source):
             return
         if entry.created > self._outcome.vanished[path] + 1:
             self._wrong["records still written to a file that was taken away"].append(f"{_name(entry)} in {path.name}")
@@ -218,9 +218,9 @@ class _Check:
         begun = self._outcome.journal.begun(source, number)
         if self._schedule is not None:
             oldest = min((place.period for place in self._places.values() if not place.is_current), default="")
-            # A record from inside the handler joins the current file, which may still be that of the period before.
-            is_nested = self._outcome.journal.is_nested(source)
-            return self._period_name(begun) < oldest or (is_nested and self._period_name(begun) == oldest)
+            # A struck record joins the current file, which may still be that of the period before.
+            is_struck = not self._is_checked(Check.PLACE, source)
+            return self._period_name(begun) < oldest or (is_struck and self._period_name(begun) == oldest)
         return begun < self._oldest_file_grew
 
     @functools.cached_property
@@ -276,9 +276,9 @@ class _Check:
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self._places}
             self._wrong["files of another mode"] += [f"{name}: {had:o}" for name, had in modes.items() if had != mode]
 
-    def _is_checked(self, check: Check, entry: Entry) -> bool:
+    def _is_checked(self, check: Check, source: Source) -> bool:
         strikes = {0: Fault.INTERRUPT, self._plan.threads: Fault.SIGNAL}
-        return self._plan.checks(check, strikes.get(entry.source.thread))
+        return self._plan.checks(check, strikes.get(source.thread))
 
 
 def count_faults(plan: Round, outcome: Outcome) -> Counter[Fault]:

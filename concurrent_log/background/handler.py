@@ -1,16 +1,16 @@
 """The handler that hands records over, and its life: from the first record through forks to the exit."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
 from concurrent_log.arguments import check_seconds
-from concurrent_log.background import lifetime
+from concurrent_log.background.lifetime import follow, hook_ends
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import values_of
 from concurrent_log.background.targets import Targets
+from concurrent_log.background.telling import tell
 from concurrent_log.background.worker import Worker, Writer
 
 _WORKERS = ("thread", "process")
@@ -83,14 +83,13 @@ class BackgroundHandler(logging.Handler):
         self._worker: Worker | None = None
         self._parked: Worker | None = None
         self._closed = False
-        self._find_handlers()
-        lifetime.follow(self)
+        if self._find_handlers() and worker == "process":
+            _process_writer(self._handlers)  # Raises where it cannot be.
+        follow(self)
 
     def _find_handlers(self) -> tuple[logging.Handler, ...]:
         """Return the handlers that write, as far as they are made yet."""
         if self._targets is not None and (found := self._targets.find()):
-            if self.worker == "process":
-                _process_writer(found)  # Raises where it cannot be.
             self._handlers, self._targets = found, None
             # The last one to be made is the first one that `logging.shutdown` closes: it must be this one.
             logging._addHandlerRef(self)  # type: ignore[attr-defined]
@@ -147,13 +146,20 @@ class BackgroundHandler(logging.Handler):
         self.acquire()
         try:
             if self._worker is None:
-                is_apart = self.worker == "process" and not self._closed
-                writer = _process_writer(handlers) if is_apart else LocalWriter(handlers)
-                self._worker = Worker(writer, self.capacity, self.when_full)
-                lifetime.hook_ends()
+                self._worker = Worker(self._writer(handlers), self.capacity, self.when_full)
+                hook_ends()
             return self._worker
         finally:
             self.release()
+
+    def _writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
+        if self.worker == "process" and not self._closed:
+            try:
+                return _process_writer(handlers)
+            except TypeError as error:
+                # Found only now: a configuration made the handlers after this one.
+                tell(f"{error}; a thread writes")
+        return LocalWriter(handlers)
 
     # The standard interface, and what one wants to know.
 
@@ -186,10 +192,8 @@ class BackgroundHandler(logging.Handler):
             is_written = worker.flush(self.stop_timeout)
             self._closed = True
             left = worker.stop(LocalWriter(self._handlers), self.stop_timeout if is_written else _LAST_CHANCE)
-            if left and sys.stderr:
-                print(
-                    f"concurrent_log: {left:,} records were not written within {self.stop_timeout} s", file=sys.stderr
-                )
+            if left:
+                tell(f"{left:,} records were not written within {self.stop_timeout} s")
         self._closed = True
         super().close()
 
@@ -225,7 +229,7 @@ class BackgroundHandler(logging.Handler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
         vars(self).update(state, _worker=None, _parked=None, _closed=False)
-        lifetime.follow(self)
+        follow(self)
 
 
 _OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed"))

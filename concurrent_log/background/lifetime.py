@@ -26,13 +26,13 @@ class Living(Protocol):
         """Write everything; the process ends."""
 
 
-_all: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_all: "list[weakref.ref[Any]]" = []  # appended to and copied in one step each, whatever other threads do
 _hooked = 0  # the process in which the ends that `atexit` does not know have been hooked
 
 
 def follow(handler: Living) -> None:
     """Let ``handler`` follow the life of this process from now on."""
-    _all.add(handler)
+    _all.append(weakref.ref(handler, _all.remove))
 
 
 def hook_ends() -> None:
@@ -53,23 +53,27 @@ def hook_ends() -> None:
         signals.worker_process_shutdown.connect(_close_all, weak=False)
 
 
+def _living() -> list[Any]:
+    return [handler for reference in _all.copy() if (handler := reference()) is not None]
+
+
 def _close_all(**_: object) -> None:
-    for handler in list(_all):
+    for handler in _living():
         handler.close()
 
 
 def _park_all() -> None:
-    for handler in list(_all):
+    for handler in _living():
         handler.park(_PARK_TIMEOUT)
 
 
 def _resume_all() -> None:
-    for handler in list(_all):
+    for handler in _living():
         handler.resume()
 
 
 def _begin_all_anew() -> None:
-    for handler in list(_all):
+    for handler in _living():
         handler.begin_anew()
 
 

@@ -54,7 +54,9 @@ def filters_here(handler: logging.Handler) -> bool:
 
 
 def _batch_method(handler: logging.Handler) -> Any:
-    return getattr(handler, "emit_batch", None)
+    """Return the method that writes many records, unless a subclass has a ``handle`` of its own."""
+    method = getattr(handler, "emit_batch", None)
+    return method if method is not None and method.__module__ == handler.handle.__module__ else None
 
 
 def _write_through(handler: logging.Handler, records: list[logging.LogRecord]) -> None:

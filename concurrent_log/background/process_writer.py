@@ -4,6 +4,7 @@ The process gets the pickled handlers first, and then batches of records, each o
 A batch that a killed process did not confirm is sent to the next one.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.packing import pack_handlers, pack_snapshots, plain
 from concurrent_log.background.snapshot import Snapshot
+from concurrent_log.background.telling import tell
 
 if TYPE_CHECKING:
     if sys.platform == "win32":
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
         from multiprocessing.connection import Connection
 
 _AHEAD = 4  # batches that are sent before the first of them is confirmed
+_END = 1.0  # seconds for a process to end that does not answer
 _MOST_LOSSES = 3  # processes that ended without confirming anything, after which this one writes by itself
 
 
@@ -36,6 +39,8 @@ class ProcessWriter:
     """
 
     def __init__(self, handlers: Sequence[logging.Handler]) -> None:
+        if getattr(sys, "frozen", False):
+            raise TypeError("worker='process' needs an interpreter, and this program is frozen: use worker='thread'")
         self._handlers = handlers
         self._packed_handlers = pack_handlers(handlers)
         self._unsent: deque[list[Snapshot]] = deque()
@@ -72,7 +77,7 @@ class ProcessWriter:
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
-                print(f"concurrent_log: the process {self._process.pid} still writes", file=sys.stderr)
+                tell(f"the process {self._process.pid} still writes")
 
     def forget(self) -> None:
         """Leave the process to the parent, in the child after a fork; else it would not see the parent end."""
@@ -118,7 +123,7 @@ class ProcessWriter:
         self._losses += 1
         if self._losses >= _MOST_LOSSES or not isinstance(error, (OSError, EOFError)):
             self._substitute = LocalWriter(self._handlers)
-            print(f"concurrent_log: no process can write ({error!r}); this one writes by itself", file=sys.stderr)
+            tell(f"no process can write ({error!r}); this one writes by itself")
 
     def _write_here(self, substitute: LocalWriter) -> int:
         batch = self._unsent.popleft()
@@ -135,7 +140,8 @@ class ProcessWriter:
             OSError, EOFError: No process can be started, or it ended.
         """
         if self._process is not None:
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END)
         connection, theirs = multiprocessing.Pipe()
         code = "import sys; sys.path[:] = {!r}; from concurrent_log.background import writer_process as w; w.main({})"
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does

@@ -18,9 +18,12 @@ def values_of(record: logging.LogRecord, handlers: Sequence[logging.Handler]) ->
     would keep for all of them.
     """
     values = record.__dict__.copy()
-    if values["args"] or type(values["msg"]) is not str:
+    if values["args"]:
         values["msg"] = record.getMessage()
         values["args"] = None
+    elif type(values["msg"]) is not str:
+        # Formatters that write JSON, and those of structlog, want to see a dictionary.
+        values["msg"] = values["msg"].copy() if type(values["msg"]) is dict else record.getMessage()
     if values["exc_info"]:
         if not values["exc_text"]:
             values["exc_text"] = _exception_text(values["exc_info"], handlers)

@@ -102,6 +102,7 @@ class Worker:
             self._is_stopped = True
             self.park(timeout)
             if self._thread is None:
+                self.written += self.writer.settle()
                 self.writer.close(timeout)
                 self.writer = last
                 self._drain()
