@@ -612,14 +612,19 @@ class SharedFileHandler(LimitedFileHandler):
         known = self._reported.get(stage, set())
         causes = {_cause(problem): problem for problem in problems}
         self._reported[stage] = set(causes)
-        for cause in causes.keys() - known:
-            try:
-                raise causes.pop(cause)
-            except Exception:
-                self.handleError(record)
-        # Else each would refer to itself, by its traceback, and live on until a garbage collection.
-        causes.clear()
-        problems.clear()
+        try:
+            for cause in causes.keys() - known:
+                try:
+                    raise causes[cause]
+                except Exception:
+                    self.handleError(record)
+        finally:
+            # Else each would refer to itself, by its traceback, and live on until a garbage collection; and so would
+            # an exception that is on its way out through here, with the lock that it interrupted.
+            for problem in problems:
+                problem.with_traceback(None).__context__ = None
+            causes.clear()
+            problems.clear()
 
     def _tidy_up(self, record: logging.LogRecord) -> None:
         try:

@@ -31,10 +31,10 @@ def _broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @contextmanager
-def _celery_in(folder: Path) -> Iterator[Server]:
+def _celery_in(folder: Path, application: str = "errands") -> Iterator[Server]:
     options = ["--pool", "prefork", "--concurrency", "4", "--without-gossip", "--without-mingle"]
     options += ["--loglevel", "INFO"]
-    with serving(folder, lambda fd: ["-m", "celery", "--app", "errands", "worker", *options]) as server:
+    with serving(folder, lambda fd: ["-m", "celery", "--app", application, "worker", *options]) as server:
         yield server
 
 
@@ -156,3 +156,40 @@ def test_rollover_that_fails_is_told_of_once(
 def _complaints(folder: Path, server: Server) -> dict[str, int]:
     log = "".join(path.read_text("utf-8") for path in folder.glob("app.log*"))
     return {"log": log.count(_COMPLAINT), "output": server.output.count(_COMPLAINT)}
+
+
+@pytest.mark.usefixtures("_broker")
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_warm_shutdown_writes_what_waits_in_the_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str
+) -> None:
+    """P1: processes of the pool end with os._exit, which runs no exit callback; all that tasks logged is there."""
+    monkeypatch.setenv("BACKGROUND_WORKER", worker)
+
+    with _celery_in(tmp_path, "errands_background") as server:
+        sent = _send(tmp_path, "work", *"abcdefgh")
+        server.wait_until(lambda: _told(server).keys() >= set(sent))
+        server.stop()
+    records = _all_records(tmp_path / "app.log")
+    succeeded = _of_tasks(records, "succeeded")
+
+    assert_exactly_once(_of_app(records), ids(dict.fromkeys(sent, 5)))
+    assert_in_order(_of_app(records))
+    assert sorted(_task(record) for record in succeeded) == sorted(sent)
+
+
+def test_soft_time_limit_inside_the_handing_over_loses_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1, P4: the limit is raised by a signal inside the logging call; only that record may miss."""
+    monkeypatch.setenv("BACKGROUND_WORKER", "thread")
+
+    with _celery_in(tmp_path, "errands_background") as server:
+        sent = _send(tmp_path, "work_overtime", *"abcdefgh")
+        server.wait_until(lambda: _told(server).keys() >= set(sent))
+        server.stop()
+    records, told = _all_records(tmp_path / "app.log"), _told(server)
+    under_way = {f"{source}-{count}" for source, count in told.items()}
+
+    assert_exactly_once(_of_app(records), ids(told), possible=under_way)
+    assert_in_order(_of_app(records))

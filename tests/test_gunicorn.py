@@ -198,3 +198,29 @@ def test_stopping_under_load_loses_no_answered_request(tmp_path: Path) -> None:
 
     assert_exactly_once(_of(records, "app"), load.ids(load.answered), possible=load.ids(load.unanswered))
     assert _of(records, "gunicorn.error")[-1].message.startswith("Shutting down")
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_background_handler_made_before_the_fork_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str
+) -> None:
+    """P1: the arbiter logs in the background while it forks; USR1 and TERM come under load; all of it is written."""
+    monkeypatch.setenv("BACKGROUND_WORKER", worker)
+    log_file = tmp_path / "app.log"
+    arguments = ["-m", "gunicorn", "--preload", "--workers", "4", "wsgi_background"]
+
+    with serving(tmp_path, lambda fd: [*arguments, "--bind", f"fd://{fd}"]) as server:
+        with Load(server.port) as load:
+            server.wait_until(_rolls_over(log_file))
+            server.process.send_signal(signal.SIGUSR1)
+            server.wait_until(_rolls_over(log_file))
+            server.wait_until(lambda: len(load.workers) == 4)
+        server.stop()
+    records = [record for path in (*backups(log_file), log_file) for record in records_of(path)]
+    of_arbiter = [record for record in records if record.process == server.process.pid]
+    of_workers = [record for record in records if record.process != server.process.pid]
+    told = told_counts(server.output)["background"]
+
+    assert not load.unanswered
+    assert_exactly_once(of_workers, load.ids(load.answered))
+    assert_exactly_once(of_arbiter, {"imported-0"} | ids({"background": told}), possible={f"background-{told}"})

@@ -1,6 +1,8 @@
 """The handler that hands records over, and its life: from the first record through forks to the exit."""
 
+import _thread
 import logging
+import threading
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, NamedTuple
@@ -83,6 +85,7 @@ class BackgroundHandler(logging.Handler):
         self._worker: Worker | None = None
         self._parked: Worker | None = None
         self._closed = False
+        self._left_before = 0  # by the last `close`
         if self._find_handlers() and worker == "process":
             _process_writer(self._handlers)  # Raises where it cannot be.
         follow(self)
@@ -143,14 +146,11 @@ class BackgroundHandler(logging.Handler):
 
     def _begin(self, handlers: tuple[logging.Handler, ...]) -> Worker:
         """Return the worker of this process."""
-        self.acquire()
-        try:
+        with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
             if self._worker is None:
-                self._worker = Worker(self._writer(handlers), self.capacity, self.when_full)
+                self._worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
                 hook_ends()
             return self._worker
-        finally:
-            self.release()
 
     def _writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
         if self.worker == "process" and not self._closed:
@@ -188,23 +188,47 @@ class BackgroundHandler(logging.Handler):
         The handlers that write stay open; `logging.shutdown` closes them at the exit of the program.
         """
         worker = self._worker
-        if worker is not None and not self._closed:
-            is_written = worker.flush(self.stop_timeout)
-            self._closed = True
-            left = worker.stop(LocalWriter(self._handlers), self.stop_timeout if is_written else _LAST_CHANCE)
-            if left:
-                tell(f"{left:,} records were not written within {self.stop_timeout} s")
+        if worker is not None and worker.is_here():
+            return  # by a handler that writes; the exit closes it
+        if worker is not None and (worker.is_running() or worker.left() or not self._closed):
+            self._end(worker, _LAST_CHANCE if self._closed else self.stop_timeout)
         self._closed = True
         super().close()
+
+    def _end(self, worker: Worker, timeout: float) -> None:
+        is_written = worker.flush(timeout)
+        self._closed = True
+        left = worker.stop(LocalWriter(self._handlers), timeout if is_written else _LAST_CHANCE)
+        if left not in (0, self._left_before):
+            tell(f"{left:,} records were not written within {self.stop_timeout} s")
+        self._left_before = left
+        if worker.is_running():
+            self._leave_open()
+
+    def _leave_open(self) -> None:
+        """Keep `logging.shutdown` from waiting for handlers that do not come to an end."""
+        for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+            if reference() in self._handlers:
+                logging._removeHandlerRef(reference)  # type: ignore[attr-defined]
+
+    def __del__(self) -> None:
+        # The program let go of the handler without closing it. This must not wait: it may be called anywhere.
+        worker = vars(self).get("_worker")
+        if worker is not None and not self._closed and (worker.is_running() or worker.left()):
+            follow(self)  # A garbage collection makes it forget before.
+            try:
+                _thread.start_new_thread(_close_in_thread, (self,))
+            except RuntimeError:
+                self.close()
 
     # Forks and pickling.
 
     def park(self, timeout: float) -> None:
         """Let no thread be in the middle of anything, and none begin; this process is about to fork."""
-        self._parked = self._worker
-        if self._parked is not None:
-            self._parked.lock.acquire()
-            self._parked.park(timeout)
+        worker = self._worker
+        if worker is not None and worker.lock.acquire(timeout=timeout):
+            self._parked = worker
+            worker.park(timeout)
 
     def resume(self) -> None:
         """Go on after a fork."""
@@ -220,6 +244,7 @@ class BackgroundHandler(logging.Handler):
             self._worker.writer.forget()
         self._worker = self._parked = None
         self._closed = False
+        self._left_before = 0
 
     def __getstate__(self) -> dict[str, Any]:
         if self._find_handlers() == ():
@@ -228,11 +253,16 @@ class BackgroundHandler(logging.Handler):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
-        vars(self).update(state, _worker=None, _parked=None, _closed=False)
+        vars(self).update(state, _worker=None, _parked=None, _closed=False, _left_before=0)
         follow(self)
 
 
-_OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed"))
+_OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed", "_left_before"))
+
+
+def _close_in_thread(handler: BackgroundHandler) -> None:
+    """Close ``handler`` in a thread of which the interpreter's list of threads forgets nothing."""
+    threading.Thread(target=handler.close, name="concurrent_log closing", daemon=True).start()
 
 
 def _process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:

@@ -1,8 +1,10 @@
 """What happens to all handlers of this process together: at a fork, and at the exit."""
 
 import atexit
+import logging
 import os
 import sys
+import threading
 import weakref
 from typing import Any, Protocol
 
@@ -63,19 +65,27 @@ def _close_all(**_: object) -> None:
 
 
 def _park_all() -> None:
+    # One fork after the other; and logging takes this lock after us: who has it may be waiting for a worker.
+    _logging_lock.acquire()
     for handler in _living():
         handler.park(_PARK_TIMEOUT)
 
 
 def _resume_all() -> None:
-    for handler in _living():
-        handler.resume()
+    try:
+        for handler in _living():
+            handler.resume()
+    finally:
+        _logging_lock.release()
 
 
 def _begin_all_anew() -> None:
+    # Logging has made its lock anew.
     for handler in _living():
         handler.begin_anew()
 
+
+_logging_lock: threading.RLock = logging._lock  # type: ignore[attr-defined]
 
 # After logging's own, and so before it: what logging does at the exit is to close the handlers that write.
 atexit.register(_close_all)

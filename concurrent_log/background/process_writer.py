@@ -101,7 +101,7 @@ class ProcessWriter:
                 else:
                     confirmed += self._confirm(connection)
             except (OSError, EOFError, RuntimeError) as error:
-                self._lose(error)
+                confirmed += self._lose(error)
         return confirmed
 
     def _confirm(self, connection: "Connection") -> int:
@@ -113,9 +113,14 @@ class ProcessWriter:
         self._unsent.appendleft([plain(snapshot) for snapshot in batch])
         return 0
 
-    def _lose(self, error: Exception) -> None:
-        """Prepare to send again what a process that is gone has not confirmed."""
+    def _lose(self, error: Exception) -> int:
+        """Prepare to send again what a process that is gone has not confirmed; return how many records it had."""
+        confirmed = 0
         if self._connection is not None:
+            # What it said before its end is still to be read, also where it was sending that failed.
+            with contextlib.suppress(OSError, EOFError):
+                while self._unconfirmed and self._connection.poll():
+                    confirmed += self._confirm(self._connection)
             self._connection.close()
             self._connection = None
         self._unsent.extendleft(reversed(self._unconfirmed))
@@ -124,6 +129,7 @@ class ProcessWriter:
         if self._losses >= _MOST_LOSSES or not isinstance(error, (OSError, EOFError)):
             self._substitute = LocalWriter(self._handlers)
             tell(f"no process can write ({error!r}); this one writes by itself")
+        return confirmed
 
     def _write_here(self, substitute: LocalWriter) -> int:
         batch = self._unsent.popleft()

@@ -64,6 +64,10 @@ class RecordQueue:
         """Return how many records wait."""
         return max(0, self._items.qsize() - len(self._barriers))
 
+    def size(self) -> int:
+        """Return how many items wait: records and marks."""
+        return self._items.qsize()
+
     def put(self, item: Snapshot) -> None:
         """Let one record wait; where the queue is full, do what is to be done then."""
         if self._items.qsize() < self._capacity or self._make_room():
@@ -137,8 +141,8 @@ class RecordQueue:
     def _wait_for_room(self) -> None:
         if self._is_worker():
             return
-        self._blocked.append(None)
         try:
+            self._blocked.append(None)
             self._bell.put(None)
             # Until half of it is free: who is let in as soon as there is room waits again for the next record.
             while self._items.qsize() > self._capacity // 2 and self._pid == os.getpid():
@@ -147,10 +151,13 @@ class RecordQueue:
                 except Empty:
                     self._need_worker()
         finally:
-            self._blocked.pop()
+            with contextlib.suppress(IndexError):  # A signal handler raised before it was there.
+                self._blocked.pop()
 
     def _drop_oldest(self) -> None:
-        while self._items.qsize() >= self._capacity:
+        for _ in range(self._items.qsize()):  # Once round: what is put back may be all there is.
+            if self._items.qsize() < self._capacity:
+                return
             try:
                 oldest = self._items.get_nowait()
             except Empty:

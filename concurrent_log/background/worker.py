@@ -34,6 +34,9 @@ class Writer(Protocol):
         """Leave everything to the parent process, in the child after a fork."""
 
 
+_MOST_ECHOES = 10  # how often handlers may log something new while what they logged before is written at once
+
+
 class Worker:
     """Writes the records of one queue through ``writer``, in a thread that begins with the first of them.
 
@@ -44,7 +47,7 @@ class Worker:
         longest_wait: How many seconds a record waited at most before somebody began to write it.
     """
 
-    def __init__(self, writer: Writer, capacity: int, when_full: str) -> None:
+    def __init__(self, writer: Writer, capacity: int, when_full: str, *, is_stopped: bool = False) -> None:
         self.queue = RecordQueue(capacity, when_full, self.is_here, self.need)
         self.writer = writer
         self.written = 0
@@ -52,8 +55,10 @@ class Worker:
         self.lock = threading.RLock()  # held where a thread must not begin
         self._capacity = capacity
         self._thread: threading.Thread | None = None
+        self._turn = threading.Lock()  # held by the one thread that writes
         self._is_parking = False
-        self._is_stopped = False
+        self._is_draining = False
+        self._is_stopped = is_stopped
         self._taken = 0  # records that the writer has in hand
 
     def put(self, snapshot: Snapshot) -> None:
@@ -66,15 +71,28 @@ class Worker:
         """Return whether this is called in the worker's own thread, by a handler that logs."""
         return self._thread is not None and self._thread.ident == threading.get_ident()
 
+    def is_running(self) -> bool:
+        """Return whether there is a thread that writes, or will."""
+        return self._thread is not None
+
+    def left(self) -> int:
+        """Return how many records are not known to be written."""
+        return len(self.queue) + self._taken + self.writer.pending()
+
     def need(self) -> None:
         """Make sure that somebody writes; who logs at the end, or while the interpreter shuts down, does it himself."""
         with self.lock:
             if self._thread is None and not self._is_stopped:
-                self._thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
+                thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
                 try:
-                    self._thread.start()
+                    self._thread = thread
+                    thread.start()
                 except RuntimeError:
                     self._thread = None
+                except BaseException:
+                    # A signal handler raised, perhaps before the thread began. If it did begin, it will not go on.
+                    self._thread = None
+                    raise
             if self._thread is None:
                 self._drain()
 
@@ -91,10 +109,12 @@ class Worker:
         """Let the thread end as soon as it has written what it took; `need` begins another one."""
         thread = self._thread
         if thread is not None and not self.is_here():
-            self._is_parking = True
-            self.queue.put_barrier()
-            thread.join(timeout)
-            self._is_parking = False
+            try:
+                self._is_parking = True
+                self.queue.put_barrier()
+                thread.join(timeout)
+            finally:
+                self._is_parking = False
 
     def stop(self, last: Writer, timeout: float) -> int:
         """End the thread, let ``last`` write what still comes, and return how many records are not written."""
@@ -106,22 +126,36 @@ class Worker:
                 self.writer.close(timeout)
                 self.writer = last
                 self._drain()
-        return len(self.queue) + self._taken + self.writer.pending()
+        return self.left()
 
     def _drain(self) -> None:
-        """Write all that waits, here and now."""
-        while items := self.queue.take(wait=False):
-            self._write_items(items)
-        self.written += self.writer.settle()
+        """Write all that waits, here and now; what the handlers log meanwhile, too, but not without an end."""
+        if self._is_draining:
+            return
+        try:
+            self._is_draining = True
+            for _ in range(_MOST_ECHOES):
+                waiting = self.queue.size()
+                while waiting > 0 and (items := self.queue.take(wait=False)):
+                    self._write_items(items)
+                    waiting -= len(items)
+            self.written += self.writer.settle()
+        finally:
+            self._is_draining = False
 
     def _run(self) -> None:
-        try:
-            while not self._is_parking:
-                self._write_items(self.queue.take(wait=True))
-                if not len(self.queue):
-                    self.written += self.writer.settle()
-        finally:
-            self._thread = None
+        with self._turn:
+            try:
+                while self._is_own() and not self._is_parking:
+                    self._write_items(self.queue.take(wait=True))
+                    if not len(self.queue):
+                        self.written += self.writer.settle()
+            finally:
+                if self._is_own():
+                    self._thread = None
+
+    def _is_own(self) -> bool:
+        return self._thread is threading.current_thread()
 
     def _write_items(self, items: list[Snapshot | Barrier]) -> None:
         try:

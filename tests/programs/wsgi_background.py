@@ -1,0 +1,17 @@
+"""The WSGI application that logs in the background; the handler is made, and a thread logs, where this is imported."""
+
+import logging
+import os
+import threading
+
+import writing
+from wsgi import application as application
+
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log.background import BackgroundHandler
+
+handler = ConcurrentTimedRotatingFileHandler("app.log", when="S", utc=True)
+handler.setFormatter(logging.Formatter(writing.FORMAT))
+writing.attach(BackgroundHandler([handler], worker=os.environ["BACKGROUND_WORKER"]))
+logging.getLogger("app").info("record imported-0  0")
+threading.Thread(target=writing.log_and_tell, args=("background",), daemon=True).start()

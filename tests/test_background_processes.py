@@ -1,0 +1,546 @@
+"""Logging in the background in real programs: their exits, forks and signals, and handlers that misbehave."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from logs import lines, wait_until
+from serving import environment
+
+_LARGEST_BATCH = 1000  # records
+_DEADLINE = 60.0  # seconds for programs that take one or two on an idle machine
+
+_needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+_each_worker = pytest.mark.parametrize("worker", ["thread", "process"])
+
+_BEGINNING = """
+import gc, logging, logging.config, os, sys, threading, time, warnings
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log.background import BackgroundHandler
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks amid threads, which are what we are here for
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+
+def attach(handler=None, **options):
+    handler = handler or ConcurrentTimedRotatingFileHandler("app.log")
+    background = BackgroundHandler([handler], **options)
+    logger.handlers = [background]
+    return background
+
+def log(source, count):
+    for number in range(count):
+        logger.info("%s %d", source, number)
+"""
+
+
+def _program(text: str) -> list[str]:
+    return [sys.executable, "-c", _BEGINNING + textwrap.dedent(text)]
+
+
+def _run(folder: Path, text: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
+    """Run a program of which `_BEGINNING` is the beginning; fails where it does not end, or not with ``status``."""
+    done = subprocess.run(
+        _program(text), cwd=folder, env=environment(), capture_output=True, text=True, timeout=_DEADLINE
+    )
+
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def _logged(folder: Path) -> list[str]:
+    path = folder / "app.log"
+    return lines(path) if path.exists() else []
+
+
+def _numbered(source: str, count: int) -> list[str]:
+    return [f"{source} {number}" for number in range(count)]
+
+
+class TestExit:
+    """The end of a program: everything is written, or it is said how much is not."""
+
+    @_each_worker
+    def test_exit_right_after_the_last_record_loses_nothing(self, tmp_path: Path, worker: str) -> None:
+        """P1: the worker has not begun when the program is over."""
+        done = _run(tmp_path, f"attach(worker={worker!r}); log('main', 5000)")
+
+        assert _logged(tmp_path) == _numbered("main", 5000)
+        assert done.stderr == ""
+
+    @_each_worker
+    def test_records_after_close_are_written_before_the_exit(self, tmp_path: Path, worker: str) -> None:
+        """P1: a closed handler writes at once; no thread begins that would die with the program."""
+        _run(tmp_path, f"attach(worker={worker!r}).close(); log('a', 20); logger.handlers[0].close(); log('b', 20)")
+
+        assert _logged(tmp_path) == _numbered("a", 20) + _numbered("b", 20)
+
+    @_each_worker
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_first_record_in_an_exit_callback_is_written(self, tmp_path: Path, when: str, worker: str) -> None:
+        """P1: the callback runs after all handlers have been closed, or before; since 3.12 no thread can begin then."""
+        register = "import atexit; atexit.register(lambda: logging.getLogger('app').info('last'))"
+        program = f"attach(worker={worker!r})\n"
+        program = program + register if when == "after" else program
+        first = "import logging\n" + register if when == "before" else ""
+        command = [sys.executable, "-c", f"{first}\n{_BEGINNING}\n{program}"]
+        subprocess.run(command, cwd=tmp_path, env=environment(), check=True, timeout=_DEADLINE)
+
+        assert _logged(tmp_path) == ["last"]
+
+    def test_handler_that_nobody_refers_to_writes_what_waits(self, tmp_path: Path) -> None:
+        """P1: a function makes a logger of its own, and the program ends right after it."""
+        _run(
+            tmp_path,
+            """
+            def work():
+                local = logging.Logger("local")
+                local.addHandler(BackgroundHandler([ConcurrentTimedRotatingFileHandler("app.log")]))
+                for number in range(1000):
+                    local.info("local %d", number)
+            work()
+            """,
+        )
+
+        assert _logged(tmp_path) == _numbered("local", 1000)
+
+    def test_handlers_that_nobody_refers_to_leave_no_thread(self, tmp_path: Path) -> None:
+        """P1, P4: a task brings its own handler a hundred times, and closes none."""
+        done = _run(
+            tmp_path,
+            """
+            for number in range(100):
+                attach()
+                log(str(number), 10)
+            logger.handlers.clear()
+            give_up_at = time.monotonic() + 30
+            while threading.active_count() > 1 and time.monotonic() < give_up_at:
+                time.sleep(0.01)
+            gc.collect()
+            print(threading.active_count(), len(os.listdir("/proc/self/fd")) < 20 if sys.platform == "linux" else True)
+            """,
+        )
+
+        assert done.stdout == "1 True\n"
+        assert sorted(_logged(tmp_path)) == sorted(line for n in range(100) for line in _numbered(str(n), 10))
+
+    def test_exit_does_not_wait_for_ever_for_a_handler_that_hangs(self, tmp_path: Path) -> None:
+        """P4, P7: the exit says once how many records were left, and logging.shutdown waits for no lock."""
+        done = _run(
+            tmp_path,
+            """
+            class Hanging(logging.Handler):
+                def emit(self, record):
+                    threading.Event().wait()
+
+            attach(Hanging(), stop_timeout=0.2)
+            log("main", 50)
+            """,
+        )
+
+        assert done.stderr == "concurrent_log: 50 records were not written within 0.2 s\n"
+
+    def test_handler_that_logs_for_each_record_does_not_keep_the_exit(self, tmp_path: Path) -> None:
+        """P4: feedback without an end; with the standard handlers that is a RecursionError."""
+        done = _run(
+            tmp_path,
+            """
+            class Echoing(logging.Handler):
+                def emit(self, record):
+                    logger.info("once more")
+
+            attach(Echoing(), stop_timeout=0.2)
+            log("main", 5)
+            """,
+        )
+
+        assert done.stderr.startswith("concurrent_log: ")
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_what_a_handler_logs_at_the_exit_is_written(self, tmp_path: Path) -> None:
+        """P1: feedback with an end."""
+        _run(
+            tmp_path,
+            """
+            class Echoing(ConcurrentTimedRotatingFileHandler):
+                emit_batch = None
+                def emit(self, record):
+                    super().emit(record)
+                    if record.msg != "echo":
+                        logger.info("echo")
+
+            attach(Echoing("app.log"))
+            log("main", 5)
+            """,
+        )
+
+        assert Counter(_logged(tmp_path)) == Counter([*_numbered("main", 5), *["echo"] * 5])
+
+
+class TestHandlersThatMisbehave:
+    """What a handler that writes must not do to the others."""
+
+    @_each_worker
+    def test_handler_that_exits_loses_no_other_record(self, tmp_path: Path, worker: str) -> None:
+        """P1, P4: SystemExit would end the worker in silence, with the records it has taken."""
+        (tmp_path / "leaving.py").write_text(
+            "import sys\n"
+            "from concurrent_log import ConcurrentTimedRotatingFileHandler\n"
+            "class Leaving(ConcurrentTimedRotatingFileHandler):\n"
+            "    emit_batch = None\n"
+            "    def emit(self, record):\n"
+            "        if record.msg == 'leave': sys.exit(3)\n"
+            "        super().emit(record)\n"
+        )
+        done = _run(
+            tmp_path,
+            f"""
+            sys.path.insert(0, "")
+            from leaving import Leaving
+            background = attach(Leaving("app.log"), worker={worker!r})
+            log("a", 50)
+            logger.info("leave")
+            log("b", 50)
+            print(background.flush())
+            """,
+        )
+
+        assert _logged(tmp_path) == _numbered("a", 50) + _numbered("b", 50)
+        assert done.stdout == "True\n"
+        assert done.stderr.count("SystemExit: 3") == 1
+
+    def test_flush_of_a_stuck_handler_keeps_no_logging_call(self, tmp_path: Path) -> None:
+        """P4: the mark of a flush takes the place of a record in a queue of one; drop_oldest never waits."""
+        done = _run(
+            tmp_path,
+            """
+            class Stuck(logging.Handler):
+                def emit(self, record):
+                    go_on.wait()
+
+            go_on = threading.Event()
+            background = attach(Stuck(), capacity=1, when_full="drop_oldest")
+            log("main", 1)
+            background.flush(0.1)
+            log("main", 3)
+            go_on.set()
+            print(background.flush())
+            """,
+        )
+
+        assert done.stdout == "True\n"
+
+
+@_needs_fork
+class TestFork:
+    """Forks amid threads that log."""
+
+    def test_fork_amid_reconfiguration_does_not_hang(self, tmp_path: Path) -> None:
+        """P1, P4: dictConfig has logging's lock while it waits for the worker; the fork takes that lock, too."""
+        done = _run(
+            tmp_path,
+            """
+            configuration = {
+                "version": 1,
+                "handlers": {
+                    "background": {"class": "concurrent_log.background.BackgroundHandler", "handlers": ["file"]},
+                    "file": {"class": "concurrent_log.ConcurrentTimedRotatingFileHandler", "filename": "app.log"},
+                },
+                "root": {"level": "INFO", "handlers": ["background"]},
+            }
+
+            def reconfigure():
+                while not over.is_set():
+                    logging.config.dictConfig(configuration)
+                    logging.info("main %d", len(counted))
+                    counted.append(None)
+
+            over, counted = threading.Event(), []
+            thread = threading.Thread(target=reconfigure)
+            thread.start()
+            for _ in range(100):
+                child = os.fork()
+                if child == 0:
+                    os._exit(0)
+                os.waitpid(child, 0)
+            over.set()
+            thread.join()
+            print(len(counted))
+            """,
+        )
+
+        assert _logged(tmp_path) == _numbered("main", int(done.stdout))
+
+    @_each_worker
+    def test_forks_of_several_threads_at_once_lose_nothing(self, tmp_path: Path, worker: str) -> None:
+        """P1: threads log, others fork, and each child logs; every record is there once, whoever queued it."""
+        forks = 4 if worker == "process" else 50
+        done = _run(
+            tmp_path,
+            f"""
+            def work(source):
+                number = 0
+                while not over.is_set():
+                    logger.info("%s %d", source, number)
+                    number += 1
+                    time.sleep(0.001)
+                print(source, number)
+
+            def fork(source):
+                for number in range({forks}):
+                    child = os.fork()
+                    if child == 0:
+                        logger.info("child%s %d", source, number)
+                        background.close()
+                        os._exit(0)
+                    os.waitpid(child, 0)
+                print(f"child{{source}}", {forks})
+
+            background = attach(worker={worker!r})
+            over = threading.Event()
+            loggers = [threading.Thread(target=work, args=(source,)) for source in ("t", "u")]
+            forkers = [threading.Thread(target=fork, args=(number,)) for number in range(3)]
+            for thread in loggers + forkers:
+                thread.start()
+            for thread in forkers:
+                thread.join()
+            over.set()
+            """,
+        )
+        told = dict(line.split() for line in done.stdout.splitlines())
+
+        assert len(told) == 5
+        assert Counter(_logged(tmp_path)) == Counter(
+            line for source, count in told.items() for line in _numbered(source, int(count))
+        )
+        assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
+class TestKilledProcesses:
+    """Kills, of the program and of the process that writes for it."""
+
+    def test_killed_process_is_replaced_and_only_one_batch_may_be_twice(self, tmp_path: Path) -> None:
+        """P1: the process is killed again and again amid its writing; nothing is lost."""
+        kills = 6
+        done = _run(
+            tmp_path,
+            f"""
+            def log_while(condition):
+                global number
+                give_up_at = time.monotonic() + 30
+                while condition() and time.monotonic() < give_up_at:
+                    logger.info("main %d", number)
+                    number += 1
+
+            number = 0
+            background = attach(worker="process")
+            for _ in range({kills}):
+                logger.info("main %d", number)
+                number += 1
+                background.flush()
+                process, size = background._worker.writer._process, os.stat("app.log").st_size
+                log_while(lambda: os.stat("app.log").st_size == size)
+                process.kill()
+                log_while(lambda: background._worker.writer._process is process)
+            print(background.flush(), number)
+            """,
+        )
+        flushed, count = done.stdout.split()
+        times = Counter(_logged(tmp_path))
+
+        assert flushed == "True"
+        assert done.stderr == ""
+        assert times.keys() == set(_numbered("main", int(count)))
+        assert sum(times.values()) - len(times) <= kills * _LARGEST_BATCH
+
+    @_each_worker
+    def test_killed_program_leaves_whole_records_without_a_hole(self, tmp_path: Path, worker: str) -> None:
+        """P1, P7: only what waited in the queue is lost, and the process that writes ends with its program."""
+        program = _program(
+            f"""
+            background = attach(worker={worker!r})
+            log("main", 1)
+            background.flush()
+            process = getattr(background._worker.writer, "_process", None)
+            print(process and process.pid, flush=True)
+            number = 1
+            while True:
+                logger.info("main %d", number)
+                number += 1
+            """
+        )
+        with subprocess.Popen(program, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            told = running.stdout.readline().strip()
+            wait_until(lambda: len(_logged(tmp_path)) > 5000)
+            running.kill()
+        if told != "None":
+            wait_until(lambda: not _is_running(int(told)))
+        logged = _logged(tmp_path)
+
+        assert logged == _numbered("main", len(logged))
+        assert (tmp_path / "app.log").read_text().endswith("\n")
+
+    def test_interrupt_of_the_whole_process_group_loses_nothing(self, tmp_path: Path) -> None:
+        """P1: Ctrl-C in a terminal meets all processes of the program; the last words are written, too."""
+        program = _program(
+            """
+            attach(worker="process")
+            number = 0
+            try:
+                log("first", 1)
+                logger.handlers[0].flush()
+                print("ready", flush=True)
+                while True:
+                    logger.info("main %d", number)
+                    number += 1
+            except KeyboardInterrupt:
+                logger.info("interrupted")
+                print(number)
+            """
+        )
+        with subprocess.Popen(
+            program, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n"
+            wait_until(lambda: len(_logged(tmp_path)) > 1000)
+            os.killpg(running.pid, signal.SIGINT)
+            count = int(running.communicate(timeout=_DEADLINE)[0])
+        logged = _logged(tmp_path)
+
+        assert logged.pop(0) == "first 0"
+        assert logged.pop() == "interrupted"
+        assert logged in (_numbered("main", count), _numbered("main", count + 1))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signals")
+class TestSignals:
+    """Signal handlers that raise, or log, in the middle of a logging call."""
+
+    @pytest.mark.parametrize("capacity", [50, 10_000])
+    @pytest.mark.parametrize("rounds", [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+    def test_exceptions_amid_the_call_cost_no_other_record(self, tmp_path: Path, rounds: int, capacity: int) -> None:
+        """P1, P4: raised at any bytecode, also while a worker begins; another thread logs on, and flush returns."""
+        done = _run(
+            tmp_path,
+            f"""
+            import random, signal
+
+            class Raised(BaseException):
+                pass
+
+            def end(number, frame):
+                over.append(None)  # since a callback of the interpreter may swallow what is raised
+                raise Raised
+
+            def log_beside():
+                while not is_over.is_set():
+                    logger.info("beside %d", len(beside))
+                    beside.append(None)
+                    time.sleep(0.002)
+
+            signal.signal(signal.SIGALRM, end)
+            is_over, beside, sure = threading.Event(), [], []
+            attach(capacity={capacity}, stop_timeout=30)
+            thread = threading.Thread(target=log_beside, daemon=True)
+            thread.start()
+            number = 0
+
+            def log_until_raised():  # In a function: in 3.13, what a loop's jump raises may pass by its own "except".
+                global number
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.000_001, 0.000_4))
+                while not over:
+                    logger.info("main %d", number)
+                    sure.append(number)
+                    number += 1
+
+            for turn in range({rounds}):
+                if turn % 20 == 0:
+                    attach(capacity={capacity}, stop_timeout=30)
+                over = []
+                try:
+                    log_until_raised()
+                except Raised:
+                    number += 1
+            is_over.set()
+            thread.join()
+            print(logger.handlers[0].flush(), len(beside), *sure)
+            """,
+        )
+        flushed, beside, *sure = done.stdout.split()
+        times = Counter(_logged(tmp_path))
+
+        assert flushed == "True"
+        assert max(times.values()) == 1
+        assert times.keys() >= {f"main {number}" for number in sure} | set(_numbered("beside", int(beside)))
+
+
+@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
+@_each_worker
+def test_children_of_every_kind_lose_nothing(tmp_path: Path, start_method: str, worker: str) -> None:
+    """P1: forked children skip the exit callbacks; spawned ones configure anew, or are handed a pickled handler."""
+    (tmp_path / "family.py").write_text(_FAMILY)
+    done = subprocess.run(
+        [sys.executable, "family.py", start_method, worker],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+    )
+    sources = ["parent", "child", "handed", "executor0", "executor1", "pool0", "pool1"]
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Counter(_logged(tmp_path)) == Counter(line for source in sources for line in _numbered(source, 500))
+
+
+_FAMILY = """
+import logging, multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log.background import BackgroundHandler
+
+logger = logging.getLogger("app")
+
+def work(source, handler=None):
+    logger.setLevel(logging.INFO)
+    if handler is not None:
+        logger.handlers = [handler]
+    elif not logger.handlers:
+        logger.handlers = [BackgroundHandler([ConcurrentTimedRotatingFileHandler("app.log")], worker=sys.argv[2])]
+    for number in range(500):
+        logger.info("%s %d", source, number)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    work("parent")
+    arguments = [("child",), ("handed", logger.handlers[0])]
+    children = [context.Process(target=work, args=each) for each in arguments]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    with ProcessPoolExecutor(2, context) as executor:
+        list(executor.map(work, ["executor0", "executor1"]))
+    with context.Pool(2) as pool:
+        pool.map(work, ["pool0", "pool1"])
+        pool.close()  # Leaving the with statement would kill the workers.
+        pool.join()
+"""
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # A process that nobody waits for ends all the same.
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
