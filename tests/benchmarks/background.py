@@ -83,7 +83,7 @@ def _calls(
         unit="µs",
         ours=ours,
         theirs=theirs,
-        pairs=1 if quick else 7,
+        pairs=1 if quick else 5,
         rounds=1 if quick else 5,
         bar=bar,
         goal=goal,
