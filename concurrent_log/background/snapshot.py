@@ -1,6 +1,7 @@
 """A record as it was when it was logged, in a form that another thread or process can write later."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,9 +22,10 @@ def values_of(record: logging.LogRecord, handlers: Sequence[logging.Handler]) ->
     if values["args"]:
         values["msg"] = record.getMessage()
         values["args"] = None
+    elif type(values["msg"]) is dict:
+        values["msg"] = _event_of(values["msg"])
     elif type(values["msg"]) is not str:
-        # Formatters that write JSON, and those of structlog, want to see a dictionary.
-        values["msg"] = values["msg"].copy() if type(values["msg"]) is dict else record.getMessage()
+        values["msg"] = record.getMessage()
     if values["exc_info"]:
         if not values["exc_text"]:
             values["exc_text"] = _exception_text(values["exc_info"], handlers)
@@ -36,6 +38,17 @@ def record_of(values: dict[str, Any]) -> logging.LogRecord:
     record = logging.LogRecord.__new__(logging.LogRecord)
     record.__dict__ = values
     return record
+
+
+def _event_of(message: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a copy of a message that is a dictionary, as JSON formatters and structlog have them.
+
+    structlog says by ``exc_info=True`` that the formatter is to look for the exception, which only the caller sees.
+    """
+    event = message.copy()
+    if event.get("exc_info") is True:
+        event["exc_info"] = sys.exc_info()
+    return event
 
 
 def _exception_text(exc_info: Any, handlers: Sequence[logging.Handler]) -> str:
