@@ -9,10 +9,12 @@ import logging.handlers
 import os
 import pathlib
 import pickle
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -674,6 +676,54 @@ def test_handlers_of_the_standard_library_can_be_sent(
 
     assert lines(tmp_path / "app.log") == ["INFO this"]
     assert capfd.readouterr().err == "this\n"
+
+
+MAIN_PROGRAM = """
+import logging
+from concurrent_log import BackgroundHandler
+
+class Order:
+    def __str__(self):
+        return "order 5"
+
+class Shouting(logging.Formatter):
+    pass
+
+file = logging.FileHandler("app.log")
+file.setFormatter(logging.Formatter("%(message)s %(thing)s"))
+logger = logging.getLogger(__name__)
+logger.addHandler(BackgroundHandler([file], worker="process"))
+logger.warning("this", extra={"thing": Order()})
+file.setFormatter(Shouting())
+try:
+    BackgroundHandler([file], worker="process")
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_what_the_main_program_defines_is_not_sent(tmp_path: pathlib.Path) -> None:
+    """P4: an object of such a class arrives as text, and a handler that needs it is refused at once."""
+    (tmp_path / "program.py").write_text(MAIN_PROGRAM)
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert lines(tmp_path / "app.log") == ["this order 5"]
+    assert "(Shouting is defined in the main program, not in a module); use worker='thread'" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_logger_of_that_name_is_none_of_the_main_program(make: Make, tmp_path: pathlib.Path) -> None:
+    """A record of ``logging.getLogger(__name__)`` arrives as any other one, and so do the filter and all objects."""
+    target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
+    target.setFormatter(logging.Formatter("%(name)s %(thing)r"))
+    target.addFilter(logging.Filter("__main__"))
+    logger = logging.Logger("__main__")
+    handler = make(target, worker="process")
+    logger.addHandler(handler)
+    logger.info("this", extra={"thing": Decimal(5)})
+
+    assert handler.flush()
+    assert lines(tmp_path / "app.log") == ["__main__ Decimal('5')"]
 
 
 class Unknown:

@@ -23,26 +23,18 @@ def pack_handlers(handlers: Sequence[logging.Handler]) -> bytes:
     """
     for handler in handlers:
         try:
-            data = _packed((handler,))
+            _packed(_HandlerPickler, handler)
         except Exception as error:
             raise TypeError(f"{handler!r} cannot be sent to a process ({error}); use worker='thread'") from error
-        if b"__main__" in data:
-            raise TypeError(
-                f"{handler!r} cannot be sent to a process: it, or what it uses, is defined in the main program; "
-                "define it in a module, or use worker='thread'"
-            )
-    return _packed(tuple(handlers))
+    return _packed(_HandlerPickler, tuple(handlers))
 
 
 def pack_snapshots(snapshots: Sequence[Snapshot]) -> bytes:
     """Return the snapshots as bytes; attributes that cannot be sent are turned into text."""
     try:
-        data = pickle.dumps(snapshots, pickle.HIGHEST_PROTOCOL)
+        return _packed(_Pickler, snapshots)
     except Exception:
-        data = b"__main__"
-    if b"__main__" in data:  # What the main program defines is not known to the other process.
-        data = pickle.dumps([plain(snapshot) for snapshot in snapshots], pickle.HIGHEST_PROTOCOL)
-    return data
+        return pickle.dumps([plain(snapshot) for snapshot in snapshots], pickle.HIGHEST_PROTOCOL)
 
 
 def plain(snapshot: Snapshot) -> Snapshot:
@@ -61,18 +53,28 @@ def _plain(value: Any) -> Any:
         return f"<{type(value).__name__} without a text>"
 
 
-def _packed(handlers: tuple[logging.Handler, ...]) -> bytes:
+def _packed(kind: type["_Pickler"], content: object) -> bytes:
     buffer = io.BytesIO()
-    _HandlerPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(handlers)
+    kind(buffer, pickle.HIGHEST_PROTOCOL).dump(content)
     return buffer.getvalue()
 
 
-class _HandlerPickler(pickle.Pickler):
+class _Pickler(pickle.Pickler):
+    """Pickles what the other process knows, too: nothing that the main program defines."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if getattr(obj, "__module__", None) == "__main__":
+            name = getattr(obj, "__qualname__", type(obj).__qualname__)
+            raise TypeError(f"{name} is defined in the main program, not in a module")
+        return NotImplemented
+
+
+class _HandlerPickler(_Pickler):
     """Pickles handlers that do not know how to be pickled, since they have a lock and an open stream."""
 
     def reducer_override(self, obj: Any) -> Any:
         if not isinstance(obj, logging.Handler) or _pickles_itself(type(obj)):
-            return NotImplemented
+            return super().reducer_override(obj)
         state = {name: value for name, value in vars(obj).items() if name not in ("lock", "stream")}
         return _remade, (type(obj), state, _stream_name(obj))
 
