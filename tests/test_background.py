@@ -646,6 +646,18 @@ def test_bad_argument_is_refused_at_once(arguments: dict[str, Any], error: type[
 # A process of its own.
 
 
+@pytest.mark.parametrize("thing", [None, threading.Lock()])
+def test_filters_decide_also_who_writes_in_a_process(make: Make, tmp_path: pathlib.Path, thing: object) -> None:
+    """P6: of two handlers in a process of their own, one has a filter; also for a record that is sent as text."""
+    first, second = (logging.FileHandler(tmp_path / name) for name in ("first.log", "second.log"))
+    first.addFilter(logging.Filter("other"))
+    handler = make(first, second, worker="process")
+    logger_of(handler).info("this", extra={"thing": thing})
+    handler.flush()
+
+    assert files(tmp_path) == {"first.log": [], "second.log": ["this"]}
+
+
 @pytest.mark.parametrize("what", ["stream", "function", "class"])
 def test_handler_that_cannot_be_sent_is_refused_at_once(what: str, tmp_path: pathlib.Path) -> None:
     """One clear line that says which handler, why, and what to do."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.background.snapshot import Snapshot
+from concurrent_log.background.snapshot import CHOSEN, Snapshot
 
 _STANDARD_STREAMS = ("stdout", "stderr")
 _BASIC = (str, int, float, bool, type(None))
@@ -39,9 +39,8 @@ def pack_snapshots(snapshots: Sequence[Snapshot]) -> bytes:
 
 def plain(snapshot: Snapshot) -> Snapshot:
     """Return ``snapshot`` with text in place of everything that is not a string or a number."""
-    values, chosen, since = snapshot
-    # The arguments are in the message already.
-    return {**{name: _plain(value) for name, value in values.items()}, "args": None}, chosen, since
+    text = {name: _plain(value) for name, value in snapshot.items() if name != CHOSEN}
+    return {**snapshot, **text, "args": None}  # The arguments are in the message already.
 
 
 def _plain(value: Any) -> Any:

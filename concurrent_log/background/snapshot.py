@@ -3,20 +3,25 @@
 import logging
 import sys
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
-# One record that waits: the attributes of the record, the numbers of the handlers whose filters let it pass (None for
-# all), and when it was logged, by `time.monotonic`. A plain tuple, since one is made in each logging call.
-Snapshot = tuple[dict[str, Any], tuple[int, ...] | None, float]
+# One record that waits: its attributes, and two of ours. One dictionary and nothing around it, since each waiting
+# object costs the garbage collector time.
+Snapshot = dict[str, Any]
+_LOGGED_AT = "_background_logged_at"
+CHOSEN = "_background_chosen"
 
 _FORMATTER = logging.Formatter()
 
 
-def values_of(record: logging.LogRecord, handlers: Sequence[logging.Handler]) -> dict[str, Any]:
-    """Return the attributes of ``record``: the message merged, the exception as text, nothing that changes later.
+def take(
+    record: logging.LogRecord, handlers: Sequence[logging.Handler], chosen: tuple[int, ...] | None = None
+) -> Snapshot:
+    """Return what is to be written of ``record``: the message merged, the exception as text.
 
     The text of an exception is that of the first handler's formatter, which is also the one that the standard library
-    would keep for all of them.
+    would keep for all of them. ``chosen`` are the numbers of the handlers whose filters let it pass; None is all.
     """
     values = record.__dict__.copy()
     if values["args"]:
@@ -30,14 +35,27 @@ def values_of(record: logging.LogRecord, handlers: Sequence[logging.Handler]) ->
         if not values["exc_text"]:
             values["exc_text"] = _exception_text(values["exc_info"], handlers)
         values["exc_info"] = None
+    values[_LOGGED_AT] = monotonic()
+    if chosen is not None:
+        values[CHOSEN] = chosen
     return values
 
 
-def record_of(values: dict[str, Any]) -> logging.LogRecord:
-    """Return a record that has these attributes, and is nobody else's."""
+def logged_at(snapshot: Snapshot) -> float:
+    """Return when it was logged, by `time.monotonic`."""
+    return snapshot[_LOGGED_AT]  # type: ignore[no-any-return]
+
+
+def restore(snapshot: Snapshot) -> tuple[logging.LogRecord, tuple[int, ...] | None]:
+    """Return the record, which is nobody else's, and the numbers of the handlers that may write it; None is all.
+
+    The snapshot is the record's from now on.
+    """
+    del snapshot[_LOGGED_AT]
+    chosen = snapshot.pop(CHOSEN, None)
     record = logging.LogRecord.__new__(logging.LogRecord)
-    record.__dict__ = values
-    return record
+    record.__dict__ = snapshot
+    return record, chosen
 
 
 def _event_of(message: dict[Any, Any]) -> dict[Any, Any]:
