@@ -15,7 +15,7 @@ _DEFAULT_FORMATTER = logging.Formatter()
 
 
 class _Second(NamedTuple):
-    """What a standard formatter makes of one second.
+    """What a standard formatter makes of one second: of the times from ``start`` to before ``end``.
 
     Attributes:
         text: The time.
@@ -23,7 +23,8 @@ class _Second(NamedTuple):
         layout: The format of the line, where nothing stands between it and the record's attributes.
     """
 
-    second: float
+    start: float
+    end: float
     formatter: logging.Formatter | None
     datefmt: str | None
     converter: object
@@ -33,7 +34,7 @@ class _Second(NamedTuple):
     layout: str | None
 
 
-_NOTHING = _Second(float("nan"), None, None, None, False, "", None, None)
+_NOTHING = _Second(float("nan"), float("nan"), None, None, None, False, "", None, None)
 
 
 class AsctimeCache:
@@ -51,9 +52,9 @@ class AsctimeCache:
         if formatter is None:
             formatter = _DEFAULT_FORMATTER
         # All at once: a signal handler that logs may remember another second between any two lines.
-        second, known, datefmt, converter, uses_time, text, milliseconds, layout = self._last
+        start, end, known, datefmt, converter, uses_time, text, milliseconds, layout = self._last
         if (
-            record.created // 1 != second
+            not start <= record.created < end
             or formatter is not known
             or formatter.datefmt is not datefmt
             or formatter.converter is not converter
@@ -85,7 +86,8 @@ def _render(formatter: logging.Formatter, created: float) -> _Second:
     if uses_time:
         text = time.strftime(datefmt or formatter.default_time_format, converter(created))
         milliseconds = None if datefmt else formatter.default_msec_format or None
-    return _Second(created // 1, formatter, datefmt, converter, uses_time, text, milliseconds, _layout(formatter))
+    start = created // 1
+    return _Second(start, start + 1, formatter, datefmt, converter, uses_time, text, milliseconds, _layout(formatter))
 
 
 def _layout(formatter: logging.Formatter) -> str | None:

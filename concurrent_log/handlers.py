@@ -158,7 +158,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
     def _surplus(self) -> list[str]:
         return self.getFilesToDelete()
 
-    def _late_path(self, moment: float) -> str | None:
+    def _late_path(self, moment: float, size: int) -> str | None:
         if self._makes_own_backups():
             return None
         start, state = self._start(moment), self._lock_file.read()
@@ -289,7 +289,7 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
     def _largest_size(self) -> int:
         return self.maxBytes if self.backupCount > 0 else 0
 
-    def _late_path(self, moment: float) -> str | None:
+    def _late_path(self, moment: float, size: int) -> str | None:
         return None
 
     def _move_aside(self, start: int) -> str | None:

@@ -140,8 +140,8 @@ class SharedFileHandler(LimitedFileHandler):
         """
         raise NotImplementedError
 
-    def _late_path(self, moment: float) -> str | None:
-        """Return the file for a record created at ``moment``, before the current file; None: the current one."""
+    def _late_path(self, moment: float, size: int) -> str | None:
+        """Return the file for ``size`` bytes created at ``moment``, before the current file; None: the current one."""
         raise NotImplementedError
 
     def _tidy(self, report: Callable[[list[Exception]], None]) -> list[Exception]:
@@ -427,7 +427,8 @@ class SharedFileHandler(LimitedFileHandler):
                 start = max(start, state.start)  # a late record opens no earlier period again
             state, content = self._publish(start, found)
         span = self._span(state.start)
-        late_path = self._late_path(record.created) if 0 <= record.created < span.start else None
+        is_late = 0 <= record.created < span.start
+        late_path = self._late_path(record.created, len(data)) if is_late else None
         if late_path is not None:
             return span if alone or _is_appendable(late_path) else None
         due = self._rollover_is_wanted or self._is_due(record, moment, span, found, len(data))
@@ -438,6 +439,7 @@ class SharedFileHandler(LimitedFileHandler):
             if moved or not os.path.samestat(previous, found):
                 state, content = self._publish(max(state.start, self._start(moment)), found)
                 span, due = self._span(state.start), False
+                self._rollover_is_wanted = False
         elif due:
             return None
         if alone:
@@ -560,7 +562,7 @@ class SharedFileHandler(LimitedFileHandler):
     ) -> "tuple[bool, Piece | None]":
         """Append a record to the backup of its own period; return whether that was possible, and what `_write` does."""
         try:
-            path = self._late_path(record.created)
+            path = self._late_path(record.created, len(data))
             if path is None:
                 return False, None
             if path.endswith(".gz"):
@@ -607,14 +609,19 @@ class SharedFileHandler(LimitedFileHandler):
         known = self._reported.get(stage, set())
         causes = {_cause(problem): problem for problem in problems}
         self._reported[stage] = set(causes)
-        for cause in causes.keys() - known:
-            try:
-                raise causes.pop(cause)
-            except Exception:
-                self.handleError(record)
-        # Else each would refer to itself, by its traceback, and live on until a garbage collection.
-        causes.clear()
-        problems.clear()
+        try:
+            for cause in causes.keys() - known:
+                try:
+                    raise causes[cause]
+                except Exception:
+                    self.handleError(record)
+        finally:
+            # Else each would refer to itself, by its traceback, and live on until a garbage collection; and so would
+            # an exception that is on its way out through here, with the lock that it interrupted.
+            for problem in problems:
+                problem.with_traceback(None).__context__ = None
+            causes.clear()
+            problems.clear()
 
     def _tidy_up(self, record: logging.LogRecord) -> None:
         try:

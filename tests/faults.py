@@ -6,6 +6,7 @@ The arms of the protocol: with the shared lock, with the exclusive one, and each
 import contextlib
 import errno
 import io
+import logging
 import os
 import pathlib
 import signal
@@ -19,7 +20,7 @@ from logs import HOUR, TEN, Watched, WatchedBySize, write
 from concurrent_log import numbered, rolling
 
 # Every call by which the careful path reaches the kernel, but for the write of the record itself.
-_NAMES = ["open", "close", "stat", "lstat", "fstat", "rename", "remove", "listdir", "makedirs"]
+_NAMES = ["open", "close", "stat", "lstat", "fstat", "rename", "remove", "listdir", "scandir", "makedirs"]
 _NAMES += ["fchmod", "fchown", "link", "pread", "pwrite", "ftruncate", "lseek"]
 
 TIMED = ("shared", "exclusive")
@@ -54,7 +55,7 @@ class Calls:
 
 
 @contextlib.contextmanager
-def watched_calls(calls: Calls, handler: Watched | WatchedBySize) -> Iterator[None]:
+def watched_calls(calls: Calls, handler: logging.Handler) -> Iterator[None]:
     """Send the system calls of ``handler`` through ``calls`` for the time of a block."""
     with pytest.MonkeyPatch.context() as patch:
         for name in _NAMES:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
+from concurrent_log.dated import DatedFileHandler
 
 TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
 HOUR, DAY = 3600, 86400
@@ -37,6 +38,10 @@ class Watched(_Watching, ConcurrentTimedRotatingFileHandler):
 
 class WatchedBySize(_Watching, ConcurrentRotatingFileHandler):
     """Our handler that rolls over by size, remembering what it reported instead of printing it."""
+
+
+class WatchedByDay(_Watching, DatedFileHandler):
+    """Our handler of dated files, remembering what it reported instead of printing it."""
 
 
 def record(message: str, created: float | None = None) -> logging.LogRecord:

@@ -20,7 +20,7 @@ from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.background import handler as background_handler
 from concurrent_log.background import process_writer
 from concurrent_log.background.process_writer import ProcessWriter
-from concurrent_log.background.snapshot import Snapshot, values_of
+from concurrent_log.background.snapshot import Snapshot, take
 
 _each_worker = pytest.mark.parametrize("worker", ["thread", "process"])
 _LONG = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -418,4 +418,4 @@ class TestProcess:
 
 
 def _snapshot(made: logging.LogRecord) -> Snapshot:
-    return values_of(made, ()), None, 0.0
+    return take(made, ())

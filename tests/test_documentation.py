@@ -106,7 +106,9 @@ class Shell:
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
         scripts = os.pathsep.join((str(pathlib.Path(sys.executable).parent), sysconfig.get_path("scripts")))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "FORCE_COLOR"))
+        }
         self._bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,

@@ -4,6 +4,7 @@ import configparser
 import contextlib
 import copy
 import errno
+import fcntl
 import gc
 import gzip
 import io
@@ -34,7 +35,7 @@ import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 from concurrent_log import appending, moving, open_file, rolling
-from concurrent_log.lock import LockFile
+from concurrent_log.lock import LockFile, Section
 from concurrent_log.shared_file import _NO_VIEW
 
 Make = Callable[..., Watched]
@@ -831,6 +832,45 @@ def test_record_after_half_a_one_shorter_than_the_terminator_leaves_the_one_befo
     assert (tmp_path / "app.log").read_bytes() == before + b"\n" + b"after\r\n"
 
 
+def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: not even until a garbage collection, where another problem was to be reported in the same call."""
+
+    class Interruption(BaseException):
+        pass
+
+    def interrupted(section: Section, *error: object) -> None:
+        monkeypatch.undo()
+        raise Interruption
+
+    def take() -> None:
+        taken.append(mutex.acquire(timeout=5))
+        mutex.release()
+
+    handler = make(lock_timeout=0)
+    write(handler, "before")
+    mutex = handler._lock_file.mutex
+    taken: list[bool] = []
+    fd = os.open(tmp_path / ".__app.lock", os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # Another process has the lock, and does not let go.
+    gc.collect()
+    gc.disable()
+    try:
+        monkeypatch.setattr(Section, "__exit__", interrupted)
+        with pytest.raises(Interruption):
+            write(handler, "while it is locked")
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+    finally:
+        gc.enable()
+        os.close(fd)
+
+    assert taken == [True]
+    assert {type(problem) for problem in handler.problems} <= {TimeoutError}
+
+
 def test_half_a_record_is_cut_off_also_where_looking_failed(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1456,9 +1496,11 @@ def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make,
     handler._lock_file.held = True  # as in the middle of an append
     handler.doRollover()
     handler._lock_file.held = False
-    write(handler, "after", TEN + 1)
+    for text in ("after", "and one look later"):
+        write(handler, text, TEN + 1)
+        handler._view = _NO_VIEW  # as if a second had passed
 
-    assert files(tmp_path) == {"app.log": ["after"], "app.log.2024-05-17_10": ["ten"]}
+    assert files(tmp_path) == {"app.log": ["after", "and one look later"], "app.log.2024-05-17_10": ["ten"]}
 
 
 @pytest.mark.parametrize("behind", [2, 600])

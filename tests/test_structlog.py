@@ -33,10 +33,13 @@ def _parse(path: Path) -> list[Record]:
     return records
 
 
-@pytest.mark.parametrize("lines", ["one-line", "many-lines"])
+@pytest.mark.parametrize("lines", ["one-line", "many-lines", "background"])
 @pytest.mark.parametrize("formatter", ["structlog", "json-logger"])
 def test_long_records_of_json_are_whole(tmp_path: Path, formatter: str, lines: str) -> None:
-    """P1, P2: records of up to 100 KB, with tracebacks, of three processes stand apart from each other (HAZARDS 5)."""
+    """P1, P2: records of up to 100 KB, with tracebacks, of three processes stand apart from each other (HAZARDS 5).
+
+    Also if a thread in the background formats them.
+    """
     log_file = tmp_path / "app.log"
 
     output = run(tmp_path, str(PROGRAMS / "structured.py"), formatter, lines)

@@ -183,8 +183,16 @@ class _Check:
             periods[period] += 1
             if len(periods) > 1 and not self._is_outlived(entry, max(periods)):
                 self._wrong["records of two periods in the log file"].append(f"{_name(entry)} of {period}")
-        elif period != place.period and not self._is_outlived(entry, place.period):
+        elif period != place.period and not self._is_outlived(entry, place.period) and not self._is_early(entry, place):
             self._wrong["records in the wrong period"].append(f"{_name(entry)} of {period} in {name}")
+
+    def _is_early(self, entry: Entry, place: Place) -> bool:
+        """Return whether an interrupted rollover may have left the entry in the file of the period before its own.
+
+        The process tries again within a second, which is long where the clock is fast.
+        """
+        before = self._schedule.period(entry.created).start - 1
+        return Fault.INTERRUPT in self._plan.faults and self._period_name(before) == place.period
 
     def _is_outlived(self, entry: Entry, period: str) -> bool:
         """Return whether ``period`` is too late for backupCount to keep the entry's own: then it joins another."""

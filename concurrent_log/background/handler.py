@@ -4,13 +4,12 @@ import _thread
 import logging
 import threading
 from collections.abc import Sequence
-from time import monotonic
 from typing import Any, NamedTuple
 
 from concurrent_log.arguments import check_seconds
 from concurrent_log.background.lifetime import follow, hook_ends
 from concurrent_log.background.local_writer import LocalWriter, filters_here
-from concurrent_log.background.snapshot import values_of
+from concurrent_log.background.snapshot import take
 from concurrent_log.background.targets import Targets
 from concurrent_log.background.telling import tell
 from concurrent_log.background.worker import Worker, Writer
@@ -142,7 +141,7 @@ class BackgroundHandler(logging.Handler):
         self, record: logging.LogRecord, handlers: tuple[logging.Handler, ...], chosen: tuple[int, ...] | None
     ) -> None:
         worker = self._worker or self._begin(handlers)
-        worker.put((values_of(record, handlers), chosen, monotonic()))
+        worker.put(take(record, handlers, chosen))
 
     def _begin(self, handlers: tuple[logging.Handler, ...]) -> Worker:
         """Return the worker of this process."""

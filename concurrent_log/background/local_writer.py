@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.background.snapshot import Snapshot, record_of
+from concurrent_log.background.snapshot import Snapshot, restore
 
 
 class LocalWriter:
@@ -15,7 +15,7 @@ class LocalWriter:
 
     def write(self, snapshots: Sequence[Snapshot]) -> int:
         """Write them, in order, through each handler whose level and filters let them pass; return how many."""
-        records = [(record_of(values), chosen) for values, chosen, _ in snapshots]
+        records = [restore(snapshot) for snapshot in snapshots]
         for number, handler in enumerate(self._handlers):
             level = handler.level
             passed = [

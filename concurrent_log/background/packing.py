@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.background.snapshot import Snapshot
+from concurrent_log.background.snapshot import CHOSEN, Snapshot
 
 _STANDARD_STREAMS = ("stdout", "stderr")
 _MAIN_PROGRAM = ("__main__", "__mp_main__")  # the second one in a child of multiprocessing
@@ -24,37 +24,31 @@ def pack_handlers(handlers: Sequence[logging.Handler]) -> bytes:
     """
     for handler in handlers:
         try:
-            _packed(handler, _HandlerPickler)
-        except _OfMainProgramError as error:
-            raise TypeError(
-                f"{handler!r} cannot be sent to a process: it, or what it uses, is defined in the main program; "
-                "define it in a module, or use worker='thread'"
-            ) from error
+            _packed(_HandlerPickler, handler)
         except Exception as error:
             raise TypeError(f"{handler!r} cannot be sent to a process ({error}); use worker='thread'") from error
-    return _packed(tuple(handlers), _HandlerPickler)
+    return _packed(_HandlerPickler, tuple(handlers))
 
 
 def pack_snapshots(snapshots: Sequence[Snapshot]) -> bytes:
     """Return the snapshots as bytes; those that cannot be sent are made `plain`."""
     try:
-        return _packed(snapshots, _Pickler)
+        return _packed(_Pickler, snapshots)
     except Exception:
-        return _packed([each if _can_be_sent(each) else plain(each) for each in snapshots], _Pickler)
+        return _packed(_Pickler, [each if _can_be_sent(each) else plain(each) for each in snapshots])
 
 
 def _can_be_sent(snapshot: Snapshot) -> bool:
     try:
-        return bool(_packed(snapshot, _Pickler))
+        return bool(_packed(_Pickler, snapshot))
     except Exception:
         return False
 
 
 def plain(snapshot: Snapshot) -> Snapshot:
     """Return ``snapshot`` with text in place of everything that is not a string or a number."""
-    values, chosen, since = snapshot
-    # The arguments are in the message already.
-    return {**{name: _plain(value) for name, value in values.items()}, "args": None}, chosen, since
+    text = {name: _plain(value) for name, value in snapshot.items() if name != CHOSEN}
+    return {**snapshot, **text, "args": None}  # The arguments are in the message already.
 
 
 def _plain(value: Any) -> Any:
@@ -66,36 +60,28 @@ def _plain(value: Any) -> Any:
         return f"<{type(value).__name__} without a text>"
 
 
-def _packed(what: object, pickler: "type[_Pickler]") -> bytes:
+def _packed(kind: type["_Pickler"], content: object) -> bytes:
     buffer = io.BytesIO()
-    pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(what)
+    kind(buffer, pickle.HIGHEST_PROTOCOL).dump(content)
     return buffer.getvalue()
 
 
-class _OfMainProgramError(Exception):
-    """Something is defined in the main program, which the other process does not know."""
-
-
 class _Pickler(pickle.Pickler):
-    """Pickles what can be made again in another process.
-
-    It is asked for all but strings, numbers and the standard collections.
-    """
+    """Pickles what the other process knows, too: nothing that the main program defines."""
 
     def reducer_override(self, obj: Any) -> Any:
-        """Refuse classes and functions of the main program, and their instances."""
         if getattr(obj, "__module__", None) in _MAIN_PROGRAM:
-            raise _OfMainProgramError(repr(obj))
+            name = getattr(obj, "__qualname__", type(obj).__qualname__)
+            raise TypeError(f"{name} is defined in the main program, not in a module")
         return NotImplemented
 
 
 class _HandlerPickler(_Pickler):
-    """Pickles also handlers that do not know how to be pickled, since they have a lock and an open stream."""
+    """Pickles handlers that do not know how to be pickled, since they have a lock and an open stream."""
 
     def reducer_override(self, obj: Any) -> Any:
-        super().reducer_override(obj)
         if not isinstance(obj, logging.Handler) or _pickles_itself(type(obj)):
-            return NotImplemented
+            return super().reducer_override(obj)
         state = {name: value for name, value in vars(obj).items() if name not in ("lock", "stream")}
         return _remade, (type(obj), state, _stream_name(obj))
 

@@ -17,8 +17,7 @@ from concurrent_log.background.snapshot import Snapshot
 
 _PAUSE = 0.01  # seconds for which records gather before they are written, as far as nobody waits for them
 _LOOK_AGAIN = 0.1  # seconds after which one who waits for room makes sure that there is a worker
-_FEWEST = 100  # records that are taken at once; more where many wait
-_MOST = 1000
+_MOST = 1000  # records that are taken at once
 
 
 class Barrier(threading.Event):
@@ -83,8 +82,7 @@ class RecordQueue:
             items.append(self._items.get(block=wait))
             if wait:
                 self._pause()
-            most = min(max(_FEWEST, self._items.qsize() // 4), _MOST)
-            while len(items) < most:
+            while len(items) < _MOST:
                 items.append(self._items.get_nowait())
         if self._blocked and self._items.qsize() <= self._capacity // 2:
             for _ in range(len(self._blocked)):

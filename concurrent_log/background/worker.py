@@ -10,7 +10,7 @@ import weakref
 from typing import Protocol
 
 from concurrent_log.background.record_queue import Barrier, Dropped, RecordQueue
-from concurrent_log.background.snapshot import Snapshot, values_of
+from concurrent_log.background.snapshot import Snapshot, logged_at, take
 
 
 class Writer(Protocol):
@@ -184,7 +184,7 @@ class Worker:
 
     def _write(self, snapshots: list[Snapshot]) -> None:
         if snapshots:
-            self.longest_wait = max(self.longest_wait, time.monotonic() - snapshots[0][2])
+            self.longest_wait = max(self.longest_wait, time.monotonic() - logged_at(snapshots[0]))
             self._taken = len(snapshots)
             self.written += self.writer.write(snapshots)
             self._taken = 0
@@ -194,4 +194,4 @@ def _drop_report(dropped: Dropped, capacity: int) -> Snapshot:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(dropped.since))
     text = f"{dropped.records:,} records were dropped since {since}: {capacity:,} were waiting already"
     record = logging.LogRecord("concurrent_log.background", logging.WARNING, __file__, 0, text, None, None)
-    return values_of(record, ()), None, time.monotonic()
+    return take(record, ())

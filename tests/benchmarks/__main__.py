@@ -9,6 +9,7 @@ import datetime
 import sys
 from pathlib import Path
 
+import background
 import backup_counts
 import by_size
 import longest_call
@@ -35,6 +36,7 @@ _FIGURES = (
     process_counts.figure,
     backup_counts.figure,
     longest_call.figure,
+    background.figure,
     seed_test.figure,
     memory.figure,
 )

@@ -6,7 +6,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("portalocker", "concurrent-log-handler")
+_PACKAGES = ("portalocker", "concurrent-log-handler", "loguru")
 
 
 def describe(directory: str | None = None) -> dict[str, str]:

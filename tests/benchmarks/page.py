@@ -100,7 +100,7 @@ def _lost(row: Row) -> str:
 
 
 def _place(row: Row) -> str:
-    return {"one-process": "one process, "}.get(row.figure, "")
+    return {"one-process": "one process, ", "background": "in the background, "}.get(row.figure, "")
 
 
 def _verdict(row: Row) -> str:

@@ -99,7 +99,7 @@ def _panel(panel: Any, unit: str, rows: list[Row]) -> None:
     panel.margins(x=0.12)
     panel.set_xlim(left=0)
     if panel.get_xlim()[1] > 1:
-        panel.locator_params(axis="x", integer=True, nbins=7)
+        panel.locator_params(axis="x", integer=True, nbins=6)
         panel.xaxis.set_major_formatter("{x:,.0f}")
     better = "more" if rows and rows[0].higher_is_better else "less"
     compared = " or ".join(dict.fromkeys(row.compared for row in rows))

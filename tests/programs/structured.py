@@ -1,5 +1,6 @@
 """Processes whose records structlog or python-json-logger formats; the argument says which of them, and how."""
 
+import copy
 import logging.config
 import multiprocessing
 import sys
@@ -33,9 +34,14 @@ def formatter(name: str, indent: int | None) -> dict[str, object]:
     return {"()": structlog.stdlib.ProcessorFormatter, "processors": processors}
 
 
-def configure(name: str, indent: int | None) -> None:
-    """Give the logger ``app`` the handler, and structlog that logger."""
-    logging.config.dictConfig({**writing.CONFIGURATION, "formatters": {"line": formatter(name, indent)}})
+def configure(name: str, lines: str) -> None:
+    """Give the logger ``app`` the handler, perhaps in the background, and structlog that logger."""
+    wanted = copy.deepcopy(writing.CONFIGURATION)
+    wanted["formatters"]["line"] = formatter(name, 2 if lines == "many-lines" else None)
+    if lines == "background":
+        wanted["handlers"]["background"] = {"class": "concurrent_log.BackgroundHandler", "handlers": ["file"]}
+        wanted["loggers"]["app"]["handlers"] = ["background"]
+    logging.config.dictConfig(wanted)
     structlog.configure(
         processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -43,9 +49,9 @@ def configure(name: str, indent: int | None) -> None:
     )
 
 
-def work(name: str, indent: int | None, source: str) -> None:
+def work(name: str, lines: str, source: str) -> None:
     """Log records of all lengths, each with a traceback, until the file has rolled over twice."""
-    configure(name, indent)
+    configure(name, lines)
     logger = structlog.get_logger("app") if name == "structlog" else logging.getLogger("app")
     lengths = cycle(LENGTHS)
     for number in count():
@@ -62,8 +68,7 @@ def work(name: str, indent: int | None, source: str) -> None:
 
 if __name__ == "__main__":
     name, lines = sys.argv[1:]
-    indent = 2 if lines == "many-lines" else None
-    workers = [multiprocessing.Process(target=work, args=(name, indent, source)) for source in "abc"]
+    workers = [multiprocessing.Process(target=work, args=(name, lines, source)) for source in "abc"]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -1,0 +1,34 @@
+"""Ready-made loggers, which write in the background: to a console in colour, and to files that processes share.
+
+`get_logger` returns a standard logger with two files of a limited size. `Logger` and `FileLogger` are for an
+application that has one logger, with a file for each day.
+"""
+
+from concurrent_log.background import BackgroundHandler as AsyncQueueHandler
+from concurrent_log.loggers.application import ConsoleLogger, FileLogger, Logger, LoggerInterface
+from concurrent_log.loggers.levels import LogLevel
+from concurrent_log.loggers.managed import (
+    AsyncLoggerCore,
+    LoggerManager,
+    LoggerStats,
+    get_logger,
+    register_logger,
+    shutdown_all_loggers,
+    unregister_logger,
+)
+
+__all__ = [
+    "AsyncLoggerCore",
+    "AsyncQueueHandler",
+    "ConsoleLogger",
+    "FileLogger",
+    "LogLevel",
+    "Logger",
+    "LoggerInterface",
+    "LoggerManager",
+    "LoggerStats",
+    "get_logger",
+    "register_logger",
+    "shutdown_all_loggers",
+    "unregister_logger",
+]
