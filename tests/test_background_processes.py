@@ -246,7 +246,7 @@ class TestFork:
                     logger.info("%s %d", source, number)
                     number += 1
                     time.sleep(0.001)
-                print(source, number)
+                print(f"{{source}} {{number}}\\n", end="")  # in one piece, whatever other threads print
 
             def fork(source):
                 for number in range({forks}):
@@ -256,7 +256,7 @@ class TestFork:
                         background.close()
                         os._exit(0)
                     os.waitpid(child, 0)
-                print(f"child{{source}}", {forks})
+                print(f"child{{source}} {forks}\\n", end="")
 
             background = attach(worker={worker!r})
             over = threading.Event()
