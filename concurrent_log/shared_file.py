@@ -656,9 +656,7 @@ class SharedFileHandler(LimitedFileHandler):
             moment = min(_created(record, now), now) if record else now
             if moment >= self._span(self._state_start(found)).end:
                 return True
-            text = self.format(record) if record else ""
-            size = len(text.encode(self._codec, "backslashreplace")) + len(self._end_of_record())
-            return self._is_full(found, size)
+            return self._is_full(found, len(self._encoded(record) if record else self._end_of_record()))
 
     def doRollover(self) -> None:
         """Roll over now: move the log file to the backup of its period and begin a new one.
