@@ -33,16 +33,16 @@ class FileArguments:
     encoding: str | None
     delay: bool
     errors: str | None
-    use_gzip: bool
-    owner: Sequence[str | int | None] | None
-    chmod: int | None
-    umask: int | None
-    newline: str | None
-    terminator: str
-    lock_file_directory: "str | PathLike[str] | None"
+    use_gzip: bool = False
+    owner: Sequence[str | int | None] | None = None
+    chmod: int | None = None
+    umask: int | None = None
+    newline: str | None = None
+    terminator: str = "\n"
+    lock_file_directory: "str | PathLike[str] | None" = None
     lock_timeout: float
     keep_file_open: bool | None
-    migrating: Mapping[str, Any]
+    migrating: Mapping[str, Any] = field(default_factory=dict)
     path: str = field(init=False)
     lock_path: str = field(init=False)
     codec: str = field(init=False)

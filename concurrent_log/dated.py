@@ -74,16 +74,8 @@ class DatedFileHandler(RollingFileHandler):
             encoding=encoding,
             delay=True,
             errors=None,
-            use_gzip=False,
-            owner=None,
-            chmod=None,
-            umask=None,
-            newline=None,
-            terminator="\n",
-            lock_file_directory=None,
             lock_timeout=lock_timeout,
             keep_file_open=keep_file_open,
-            migrating={},
         )
         self.maxBytes = maxBytes
         self.backupCount = backupCount
