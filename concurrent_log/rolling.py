@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable
 
 from concurrent_log.arguments import FileArguments
+from concurrent_log.batches import BatchFileHandler
 from concurrent_log.compression import Compressor
 from concurrent_log.moving import move
-from concurrent_log.shared_file import SharedFileHandler
 
 _TRIES = 10
 
 
-class RollingFileHandler(SharedFileHandler):
+class RollingFileHandler(BatchFileHandler):
     """A file that leaves backups; not of use on its own.
 
     A subclass says what the next backup is called (`_free_path`), which backups there are (`_existing`) and which

@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from concurrent_log.appending import FLAGS, PAGE, close_torn_record
@@ -28,10 +28,6 @@ from concurrent_log.streams import check_writable, is_special, raw_file, status_
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 _LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 _COARSE_CLOCK = 0.05  # seconds by which the kernel's file times may lag behind time.time()
-_LARGEST_WRITE = 256 * 1024  # bytes that are written at once; others wait for as long
-_MOST_ALONE = 100  # records that are written under one exclusive lock
-
-_Pieces = list[tuple[logging.LogRecord, float, bytes]]  # what a record becomes, and the second of its creation
 
 
 class Span(NamedTuple):
@@ -214,91 +210,6 @@ class SharedFileHandler(LimitedFileHandler):
             raise
         except Exception:
             self.handleError(record)
-
-    # Many records at once.
-
-    def emit_batch(self, records: Sequence[logging.LogRecord]) -> None:
-        """Append ``records`` in order, as `emit` would one by one, but many of them under one lock.
-
-        Never raises, but for `RecursionError`.
-        """
-        if self._overrides("emit"):
-            for record in records:
-                self.emit(record)
-            return
-        pieces: _Pieces = []
-        for record in records:
-            try:  # and not `_reporting`, which costs as much as the rest of this
-                pieces.append((record, record.created // 1, self._encoded(record)))
-            except RecursionError:
-                raise
-            except Exception:
-                self.handleError(record)
-        with self._lock_file.mutex:
-            while pieces:
-                done = 1
-                with self._reporting(pieces[0][0]):
-                    done = self._append_first(pieces)
-                del pieces[:done]
-
-    def _append_first(self, pieces: _Pieces) -> int:
-        """Append the first of ``pieces``, and return how many are done: written, or reported."""
-        record, _, data = pieces[0]
-        if self._lock_file.held or self._is_special:
-            self._emit_carefully(record, data)
-            return 1
-        group, written, end = pieces, 0, 0
-        if self._may_share():
-            group = pieces[: self._alike(pieces)]
-            written, end = self._append_joined(record, b"".join(data for _, _, data in group))
-        if not written:
-            self._append_each(group[:_MOST_ALONE])
-            return min(len(group), _MOST_ALONE)
-        for done, (record, _, data) in enumerate(group):
-            if written < len(data):
-                with self._reporting(record):
-                    self._emit_carefully(record, data, written, end)
-                return done + 1
-            written -= len(data)
-        return len(group)
-
-    def _alike(self, pieces: _Pieces) -> int:
-        """Return how many of the first are surely of one period, and not too much for one write."""
-        first, size = pieces[0][1], 0
-        largest = min(self._largest_size() or _LARGEST_WRITE, _LARGEST_WRITE)
-        for count, (_, second, data) in enumerate(pieces):
-            size += len(data)
-            if second != first or size >= largest:
-                return max(count, 1)
-        return len(pieces)
-
-    def _append_joined(self, record: logging.LogRecord, data: bytes) -> tuple[int, int]:
-        """Append ``data``, which begins with ``record``; return how many bytes are written, and where they end.
-
-        That is nothing where more than appending is to be done first.
-        """
-        problems: list[Exception] = []
-        with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-            span = self._try_to_look(record, data, problems, alone=False) if problem is None else None
-            if span is None:
-                return 0, 0  # What went wrong will do so again, and be reported then.
-            torn = self._write(record, data, span, problems)
-        self._report("append", record, problems)
-        return (len(data), 0) if torn is None else (torn.end - torn.start, torn.end)
-
-    def _append_each(self, pieces: _Pieces) -> None:
-        """Append the pieces one by one under the exclusive lock."""
-        problems: list[Exception] = []
-        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
-            try:
-                for record, _, data in pieces:
-                    with self._reporting(record):
-                        self._append_alone(record, data, None, problem, problems)
-            finally:
-                if not self._keeps_open() and raw_file(self.stream) is not None:
-                    self._close_stream()
-        self._report("append", pieces[0][0], problems)
-        self._finish(pieces[0][0])
 
     @contextlib.contextmanager
     def _reporting(self, record: logging.LogRecord) -> Iterator[None]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.background.snapshot import Snapshot, restore
+from concurrent_log.background.snapshot import Restored, Snapshot, chosen_for
 
 
 class LocalWriter:
@@ -15,14 +15,10 @@ class LocalWriter:
 
     def write(self, snapshots: Sequence[Snapshot]) -> int:
         """Write them, in order, through each handler whose level and filters let them pass; return how many."""
-        records = [restore(snapshot) for snapshot in snapshots]
-        for number, handler in enumerate(self._handlers):
-            level = handler.level
-            passed = [
-                record for record, chosen in records if record.levelno >= level and (chosen is None or number in chosen)
-            ]
-            if passed:
-                _write_through(handler, passed)
+        shares = [chosen_for(number, handler, snapshots) for number, handler in enumerate(self._handlers)]
+        for handler, share in zip(self._handlers, shares, strict=True):
+            if share:
+                _write_through(handler, Restored(share))
         return len(snapshots)
 
     def settle(self) -> int:
@@ -54,12 +50,16 @@ def filters_here(handler: logging.Handler) -> bool:
 
 
 def _batch_method(handler: logging.Handler) -> Any:
-    """Return the method that writes many records, unless a subclass has a ``handle`` of its own."""
-    method = getattr(handler, "emit_batch", None)
-    return method if method is not None and method.__module__ == handler.handle.__module__ else None
+    """Return the method that writes many records, unless a subclass of the class that has it says how to ``handle``."""
+    for kind in type(handler).__mro__:
+        if "emit_batch" in vars(kind):
+            return getattr(handler, "emit_batch", None)
+        if "handle" in vars(kind):
+            return None
+    return None
 
 
-def _write_through(handler: logging.Handler, records: list[logging.LogRecord]) -> None:
+def _write_through(handler: logging.Handler, records: Sequence[logging.LogRecord]) -> None:
     write_batch = _batch_method(handler)
     if write_batch is not None:
         try:

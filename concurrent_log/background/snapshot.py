@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
@@ -46,16 +46,37 @@ def logged_at(snapshot: Snapshot) -> float:
     return snapshot[_LOGGED_AT]  # type: ignore[no-any-return]
 
 
-def restore(snapshot: Snapshot) -> tuple[logging.LogRecord, tuple[int, ...] | None]:
-    """Return the record, which is nobody else's, and the numbers of the handlers that may write it; None is all.
+def chosen_for(number: int, handler: logging.Handler, snapshots: Sequence[Snapshot]) -> Sequence[Snapshot]:
+    """Return the snapshots that ``handler``, which is the one of ``number``, is to write."""
+    level = handler.level
+    return [each for each in snapshots if each["levelno"] >= level and (CHOSEN not in each or number in each[CHOSEN])]
 
-    The snapshot is the record's from now on.
-    """
-    del snapshot[_LOGGED_AT]
-    chosen = snapshot.pop(CHOSEN, None)
+
+class Restored(Sequence[logging.LogRecord]):
+    """The records of snapshots, made as they are asked for: fewer objects at a time for the garbage collector."""
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots = snapshots
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._snapshots)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one record, which shares its attributes with the snapshot, or several."""
+        return Restored(self._snapshots[key]) if isinstance(key, slice) else _restore(self._snapshots[key])
+
+    def __iter__(self) -> Iterator[logging.LogRecord]:
+        """Return the records, one by one."""
+        return map(_restore, self._snapshots)
+
+
+def _restore(snapshot: Snapshot) -> logging.LogRecord:
+    snapshot.pop(_LOGGED_AT, None)
+    snapshot.pop(CHOSEN, None)
     record = logging.LogRecord.__new__(logging.LogRecord)
     record.__dict__ = snapshot
-    return record, chosen
+    return record
 
 
 def _event_of(message: dict[Any, Any]) -> dict[Any, Any]:
