@@ -1,0 +1,1 @@
+"""Where the server keeps the records: in SQLite, or in PostgreSQL."""
