@@ -141,3 +141,24 @@ def test_check_judges_the_bars_and_names_what_is_not_measured(project: Path) -> 
     assert "late, against somebody: +2.00 \N{MICRO SIGN}s missed" in done.stdout
     assert "near, against somebody: +2.00 \N{MICRO SIGN}s goal met" in done.stdout
     assert "seed-test: not measured yet" in done.stdout
+
+
+def test_one_figure_written_anew_keeps_the_others(project: Path) -> None:
+    """The page says which figures are older, and those of another machine are refused."""
+    path = project / "docs" / "benchmarks.json"
+    before = json.loads(path.read_text(encoding="utf-8"))
+    anew = {**before, "date": "2030-01-01", "rows": [], "curves": []}
+    anew["rows"] = [row for row in before["rows"] if row["figure"] == "memory"]
+    (project / "anew.json").write_text(json.dumps(anew), encoding="utf-8")
+    arguments = ("--write", "--only", "memory", "--results", str(project / "anew.json"), "--project", str(project))
+    assert run(*arguments, cwd=project).returncode == 0
+    after = json.loads(path.read_text(encoding="utf-8"))
+
+    assert [row["title"] for row in after["rows"]] == [row["title"] for row in before["rows"]]
+    assert after["earlier"]["one-process"] == before["date"]
+    assert "memory" not in after["earlier"]
+    assert f"Measured on {before['date']}." in (project / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+    anew["machine"]["CPU"] = "another"
+    (project / "anew.json").write_text(json.dumps(anew), encoding="utf-8")
+    assert "another machine (CPU: another now" in run(*arguments, cwd=project).stderr

@@ -46,15 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks as the command line says, and return the exit status."""
     options = _parser().parse_args(arguments)
     figures = _chosen(options.only, options.quick)
-    if options.write and options.only:
-        sys.exit("--write is for all figures: leave out --only")
     if options.check:
         return _check(figures, options.project)
     results = Results.load(options.results) if options.results else _measure(figures, options)
     if options.json:
         results.save(options.json)
     if options.write:
-        _write(results, figures, options.project)
+        _write(results, options.project)
     _print(results)
     return int(any(part.missing for part in (*results.rows, *results.curves)))
 
@@ -62,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a short form that only shows that the benchmarks work")
-    parser.add_argument("--only", metavar="NAME", action="append", help="this figure only; may be repeated")
+    parser.add_argument("--only", metavar="NAME", action="append", help="only this figure; --write keeps the others")
     parser.add_argument("--json", metavar="FILE", type=Path, help="save the results there")
     parser.add_argument("--directory", metavar="DIR", help="lay the log files here, to measure its file system")
     parser.add_argument("--write", action="store_true", help="write the page, its plots and the table of the README")
@@ -114,11 +112,17 @@ def _follow(course: Course, figure: Figure, directory: str | None, progress: Pro
     return follow(course, figure.name, directory, lambda: progress.advance(task))
 
 
-def _write(results: Results, figures: list[Figure], project: Path) -> None:
+def _write(results: Results, project: Path) -> None:
     from plots import draw  # only here: measuring needs no matplotlib
 
     if results.quick:
         sys.exit("the quick form measures nothing that is worth writing down")
+    figures = _chosen([], quick=False)
+    if not all(results.has(figure.name) for figure in figures):
+        try:
+            results = results.with_earlier(Results.load(project / RESULTS))
+        except ValueError as error:
+            sys.exit(f"measure all figures, without --only: those of {RESULTS} are from another machine ({error})")
     results.save(project / RESULTS)
     results = Results.load(project / RESULTS)  # so that the page says what anybody makes of the file
     for path, text in _texts(results, figures, project).items():

@@ -73,7 +73,8 @@ def summary(row: Row) -> tuple[str, ...]:
 def _part(results: Results, figure: Figure) -> str:
     rows = [row for row in results.rows if row.figure == figure.name]
     curves = [curve for curve in results.curves if curve.figure == figure.name]
-    text = textwrap.fill(figure.text, 120, break_on_hyphens=False)
+    measured = f" Measured on {results.earlier[figure.name]}." if figure.name in results.earlier else ""
+    text = textwrap.fill(figure.text + measured, 120, break_on_hyphens=False)
     lines = [f"## {figure.title}", "", text, ""]
     if rows:
         lines += [_line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|", *(_line(summary(row)) for row in rows)]

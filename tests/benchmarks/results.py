@@ -1,9 +1,11 @@
 """What was measured: the numbers, what they are held against, and their form in a JSON file."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
+
+_SAME = ("CPU", "cores", "kernel", "file system", "Python")  # what makes two runs comparable
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Results:
-    """One run of the benchmarks, and where it took place."""
+    """What the benchmarks found on one machine.
+
+    Attributes:
+        date: When the last of them ran.
+        earlier: The figures that ran before that, and when.
+    """
 
     date: str
     command: str
@@ -109,6 +116,23 @@ class Results:
     machine: dict[str, str]
     rows: list[Row] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+    earlier: dict[str, str] = field(default_factory=dict)
+
+    def with_earlier(self, other: "Results") -> "Results":
+        """Return these results, and those of ``other`` for the figures that these lack.
+
+        Raises:
+            ValueError: The other ones come from another machine: nothing can be said of both together.
+        """
+        for name in _SAME:
+            if self.machine.get(name) != other.machine.get(name):
+                raise ValueError(f"{name}: {self.machine.get(name)} now, {other.machine.get(name)} before")
+        rows = [row for row in other.rows if not self.has(row.figure)]
+        curves = [curve for curve in other.curves if not self.has(curve.figure)]
+        earlier = {part.figure: other.earlier.get(part.figure, other.date) for part in (*rows, *curves)}
+        order = list(dict.fromkeys(row.figure for row in (*other.rows, *self.rows)))
+        rows = sorted(rows + self.rows, key=lambda row: order.index(row.figure))
+        return replace(self, rows=rows, curves=curves + self.curves, earlier=earlier)
 
     def has(self, figure: str) -> bool:
         """Return whether anything was measured for the figure of that name."""
