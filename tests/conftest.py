@@ -1,11 +1,13 @@
 """What all tests share."""
 
+import asyncio
 import contextlib
 import importlib.util
 import os
 import pathlib
 import shutil
 import subprocess
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -107,6 +109,42 @@ def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
         yield url, prefix
         for key in server.scan_iter(f"{prefix}*"):
             server.delete(key)
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """Return the address of a new PostgreSQL database, which is dropped after the test.
+
+    The environment variable ``POSTGRES_URL`` names the server, and a database there from which another can be made.
+    """
+    if importlib.util.find_spec("asyncpg") is None:
+        _skip_or_fail("asyncpg is not installed: pip install asyncpg")
+    server = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+    name = f"concurrent_log_{uuid.uuid4().hex[:12]}"
+    try:
+        asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+    except OSError as error:
+        _skip_or_fail(f"no PostgreSQL answers ({error}): start one, or name yours in POSTGRES_URL")
+    yield urllib.parse.urlsplit(server)._replace(path=f"/{name}").geturl()
+    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(address: str, sql: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(address, timeout=5)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
+    """Return where a collector can keep its records: one test with SQLite, one with PostgreSQL."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres"))
+    return str(tmp_path / "logs.sqlite3")
 
 
 def _skip_or_fail(reason: str) -> NoReturn:

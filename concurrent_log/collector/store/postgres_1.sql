@@ -1,0 +1,94 @@
+-- The schema of PostgreSQL 13 and newer, without any extension. `search_path` is the schema concurrent_log.
+
+-- The records, in a partition for each day of created_at, in UTC: logs_20260131. There is no unique index: what comes
+-- again is known by its batch.
+CREATE TABLE logs (
+    id              BIGINT NOT NULL,
+    received_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
+    created_at      TIMESTAMPTZ NOT NULL,
+    level           TEXT NOT NULL,
+    level_number    SMALLINT NOT NULL,
+    service         TEXT,
+    environment     TEXT,
+    service_version TEXT,
+    log_type        TEXT,
+    host            TEXT,
+    process_id      BIGINT,
+    process_name    TEXT,
+    thread_name     TEXT,
+    logger          TEXT,
+    function_name   TEXT,
+    file_path       TEXT,
+    line_number     BIGINT,
+    trace_id        TEXT,
+    span_id         TEXT,
+    user_id         TEXT,
+    session_id      TEXT,
+    error_type      TEXT,
+    stack_trace     TEXT,
+    path            TEXT,
+    method          TEXT,
+    action_type     TEXT,
+    duration_ms     DOUBLE PRECISION,
+    sequence        BIGINT,
+    message         TEXT,
+    attributes      JSONB
+) PARTITION BY RANGE (created_at);
+
+-- Each session takes 1,000 numbers at once, so ids tell records apart, but not which was committed first.
+CREATE SEQUENCE logs_id AS BIGINT CACHE 1000 OWNED BY logs.id;
+ALTER TABLE logs ALTER COLUMN id SET DEFAULT nextval('concurrent_log.logs_id');
+
+-- Times far off, for which no day is made.
+CREATE TABLE logs_rest PARTITION OF logs DEFAULT;
+
+-- One record by its id.
+CREATE INDEX logs_by_id ON logs (id);
+
+-- The newest of all.
+CREATE INDEX logs_by_time ON logs (created_at, id);
+
+-- The newest of a service: one look for each level that is asked for, merged.
+CREATE INDEX logs_by_service ON logs (service, level_number, created_at, id);
+
+-- The newest that are wrong, of any service.
+CREATE INDEX logs_by_level ON logs (created_at, id, level_number) WHERE level_number >= 30;
+
+-- A whole trace.
+CREATE INDEX logs_by_trace ON logs (trace_id, created_at) WHERE trace_id IS NOT NULL;
+
+-- The batches that are stored: what comes again is stored once.
+CREATE TABLE batches (
+    batch_id    TEXT PRIMARY KEY,
+    received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    records     INTEGER NOT NULL
+);
+
+-- The oldest batches, to be forgotten.
+CREATE INDEX batches_by_time ON batches (received_at);
+
+-- Who sends, and when it was last seen, to within some seconds.
+CREATE TABLE clients (
+    id          TEXT PRIMARY KEY,
+    name        TEXT,
+    service     TEXT,
+    environment TEXT,
+    host        TEXT,
+    first_seen  TIMESTAMPTZ NOT NULL DEFAULT now(),
+    last_seen   TIMESTAMPTZ NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+-- What clients lost, by their own account.
+CREATE TABLE drops (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    client_id   TEXT,
+    service     TEXT,
+    host        TEXT,
+    reason      TEXT NOT NULL,
+    records     BIGINT NOT NULL,
+    since       TIMESTAMPTZ NOT NULL
+);
+
+-- The latest losses.
+CREATE INDEX drops_by_time ON drops (received_at);

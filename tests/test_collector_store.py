@@ -1,0 +1,379 @@
+"""Both stores keep records in the same way: PostgreSQL and SQLite."""
+
+import asyncio
+import contextlib
+import pathlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
+
+from concurrent_log.collector.store import (
+    COLUMNS,
+    Added,
+    Batch,
+    Client,
+    Drop,
+    Row,
+    Store,
+    StoreAway,
+    StoreUnusable,
+    store_of,
+)
+from concurrent_log.collector.store.postgres import PostgresStore
+from concurrent_log.collector.store.sqlite import SqliteStore
+
+_NOW = time.time_ns() // 1000
+_DAY = 86_400_000_000
+
+
+def row(**values: Any) -> Row:
+    """Return a row with ``values``, and what it must have."""
+    given = {"created_at": _NOW, "level": "INFO", "level_number": 20, **values}
+    return tuple(given.get(name) for name in COLUMNS)
+
+
+def rows(count: int, **values: Any) -> list[Row]:
+    """Return ``count`` rows that differ in their message."""
+    return [row(message=f"message {number}", **values) for number in range(count)]
+
+
+@contextlib.asynccontextmanager
+async def opened(database: str) -> AsyncIterator[Store]:
+    """Open the store of ``database``, and close it."""
+    store = store_of(database)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def run(database: str, test: Callable[[Store], Awaitable[None]]) -> None:
+    """Run ``test`` with the opened store."""
+
+    async def with_store() -> None:
+        async with opened(database) as store:
+            await test(store)
+
+    asyncio.run(with_store())
+
+
+async def select(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    """Return what the store's own database answers."""
+    if isinstance(store, PostgresStore):
+        return [tuple(each) for each in await store.reading.fetch(sql)]
+    assert isinstance(store, SqliteStore)
+    with contextlib.closing(store.reader()) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def count(store: Store, table: str = "logs") -> int:
+    """Return how many rows the table has."""
+    return int((await select(store, f"SELECT count(*) FROM {table}"))[0][0])
+
+
+def test_every_column_comes_back(database: str) -> None:
+    """What is stored in a column is found there, of each type."""
+    texts = {name: f"the {name}" for name in COLUMNS}
+    given = {
+        **texts,
+        "created_at": 1_768_200_001_250_001,
+        "level": "FATAL",
+        "level_number": 50,
+        "process_id": 2**63 - 1,
+        "line_number": -1,
+        "sequence": 0,
+        "duration_ms": 1.5,
+        "message": "grüße \U0001f600 \n",
+        "attributes": '{"a": [1, {"b": null}]}',
+    }
+
+    async def test(store: Store) -> None:
+        await store.add(Batch([row(**given)]))
+        names = [name for name in COLUMNS if name != "attributes"]
+        found = await select(store, f"SELECT {', '.join(names)}, attributes ->> 'a', id, received_at FROM logs")
+
+        assert dict(zip(names, found[0], strict=False)) == {name: given[name] for name in names}
+        assert found[0][-3].replace(" ", "") == '[1,{"b":null}]'
+        assert found[0][-2] == 1
+        assert abs(found[0][-1] - _NOW) < _DAY
+
+    run(database, test)
+
+
+def test_a_batch_is_stored_once(database: str) -> None:
+    """The same batch id again stores nothing, and what else it says is not stored either."""
+
+    async def test(store: Store) -> None:
+        batch = Batch(rows(10), "batch-1", Client("c"), [Drop("queue full", 3, _NOW)])
+
+        assert await store.add(batch) == Added(10)
+        assert await store.add(batch) == Added(0, duplicate=True)
+        assert await count(store) == 10
+        assert await select(store, "SELECT client_id, reason, records, since FROM drops") == [
+            ("c", "queue full", 3, _NOW)
+        ]
+
+    run(database, test)
+
+
+def test_the_same_batch_at_once_is_stored_once(database: str) -> None:
+    """Of eight that come at the same time, one is stored, and the others are duplicates."""
+
+    async def test(store: Store) -> None:
+        added = await asyncio.gather(*(store.add(Batch(rows(100), "batch-1")) for _ in range(8)))
+
+        assert sorted(each.stored for each in added) == [0] * 7 + [100]
+        assert sum(each.duplicate for each in added) == 7
+        assert await count(store) == 100
+
+    run(database, test)
+
+
+def test_two_servers_share_a_database(database: str) -> None:
+    """Stores that are opened at once make the schema once, and know each other's batches."""
+
+    async def test() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stores = [store_of(database) for _ in range(4)]
+            await asyncio.gather(*(store.open() for store in stores))
+            for store in stores:
+                stack.push_async_callback(store.close)
+            added = await asyncio.gather(*(store.add(Batch(rows(100), "batch-1")) for store in stores))
+
+            assert sorted(each.stored for each in added) == [0, 0, 0, 100]
+            assert await count(stores[0], "schema_version") == 1
+
+    asyncio.run(test())
+
+
+def test_a_newer_schema_is_left_alone(database: str) -> None:
+    """A server that is older than the schema says so, and does not start."""
+
+    async def test() -> None:
+        async with opened(database) as store:
+            if isinstance(store, PostgresStore):
+                await store.writing.execute("INSERT INTO schema_version VALUES (999)")
+            elif isinstance(store, SqliteStore):
+                with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+                    connection.execute("INSERT INTO schema_version VALUES (999)")
+        with pytest.raises(StoreUnusable, match="schema 999"):
+            await store_of(database).open()
+
+    asyncio.run(test())
+
+
+def test_what_is_stored_is_there_after_opening_again(database: str) -> None:
+    """Records and batches outlive the server."""
+
+    async def test() -> None:
+        for added in (Added(10), Added(0, duplicate=True)):
+            async with opened(database) as store:
+                assert await store.add(Batch(rows(10), "batch-1")) == added
+        async with opened(database) as store:
+            assert await count(store) == 10
+
+    asyncio.run(test())
+
+
+def test_a_client_is_known_by_its_last_batch(database: str) -> None:
+    """Who sends is noted once, and batches without records count as well."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch([], "1", Client("c", "concurrent-log/2", "shop", "production", "web-1")))
+        await store.add(Batch(rows(1), "2", Client("c", "concurrent-log/2", "shop", "production", "web-1")))
+        found = await select(store, "SELECT id, name, service, environment, host, last_seen FROM clients")
+
+        assert [each[:-1] for each in found] == [("c", "concurrent-log/2", "shop", "production", "web-1")]
+        assert abs(found[0][-1] - _NOW) < _DAY
+
+    run(database, test)
+
+
+def test_retention_removes_what_is_before_the_day(database: str) -> None:
+    """Only whole days go: of times near and far, also those that cannot be, with what is known of them."""
+    today = datetime.now(timezone.utc).date()
+    midnight = int(datetime(today.year, today.month, today.day, tzinfo=timezone.utc).timestamp()) * 1_000_000
+    old = [midnight - 1, midnight - 5 * _DAY, midnight - 300 * _DAY, 0]
+    new = [midnight, midnight + _DAY, midnight + 300 * _DAY]
+
+    async def test(store: Store) -> None:
+        await store.add(Batch([row(created_at=moment) for moment in old + new], "batch-1", Client("c")))
+        removed = await store.remove_before(today)
+
+        assert removed == len(old)
+        assert sorted(each[0] for each in await select(store, "SELECT created_at FROM logs")) == new
+        assert await count(store, "batches") == await count(store, "clients") == 1
+
+    run(database, test)
+
+
+def test_retention_removes_the_future_after_its_time(database: str) -> None:
+    """A record of a clock that was years ahead goes when it has been here for long enough."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch([row(created_at=_NOW + 3000 * _DAY)], "batch-1", Client("c"), [Drop("full", 1, _NOW)]))
+        removed = await store.remove_before(date.today() + timedelta(days=2))
+
+        assert removed == 1
+        assert await count(store, "clients") == await count(store, "drops") == 0
+
+    run(database, test)
+
+
+def test_retention_in_steps_removes_all(database: str) -> None:
+    """More records than are removed at once."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch(rows(12_000, created_at=_NOW - 10 * _DAY)))
+
+        assert await store.remove_before(date.today() - timedelta(days=2)) == 12_000
+        assert await count(store) == 0
+
+    run(database, test)
+
+
+def test_batches_are_stored_while_old_records_are_removed(database: str) -> None:
+    """Neither waits for the other for ever, and nothing new is lost."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch(rows(12_000, created_at=_NOW - 10 * _DAY)))
+        removing = asyncio.create_task(store.remove_before(date.today() - timedelta(days=2)))
+        added = await asyncio.gather(*(store.add(Batch(rows(100), f"batch-{n}")) for n in range(20)))
+
+        assert await removing == 12_000
+        assert sum(each.stored for each in added) == await count(store) == 2_000
+
+    run(database, test)
+
+
+def test_days_have_partitions(postgres: str) -> None:
+    """Near days have a table each, made ahead of need; times far off share one."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch([row(created_at=moment) for moment in (_NOW, _NOW - 40 * _DAY, 0, _NOW + 90 * _DAY)]))
+        found = await select(store, "SELECT tableoid::regclass::text, count(*) FROM logs GROUP BY 1 ORDER BY 1")
+        days = [datetime.fromtimestamp(moment / 1e6, timezone.utc) for moment in (_NOW - 40 * _DAY, _NOW)]
+
+        assert found == [*((f"logs_{day:%Y%m%d}", 1) for day in days), ("logs_rest", 2)]
+        tomorrow = days[1] + timedelta(days=1)
+        assert await select(store, f"SELECT to_regclass('logs_{tomorrow:%Y%m%d}') IS NULL") == [(False,)]
+
+    run(postgres, test)
+
+
+def test_a_partition_takes_what_came_before_it(postgres: str) -> None:
+    """Records that were far off move to their day when it is made, and are there once."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, PostgresStore)
+        far = _NOW // _DAY + 30
+        await store.add(Batch([row(created_at=far * _DAY)]))
+        await store._make_days({far})
+        day = datetime.fromtimestamp(far * 86_400, timezone.utc)
+
+        assert await select(store, "SELECT tableoid::regclass::text FROM logs") == [(f"logs_{day:%Y%m%d}",)]
+
+    run(postgres, test)
+
+
+def test_a_long_query_does_not_stop_batches(postgres: str) -> None:
+    """Where somebody reads, and a day cannot be made, its records are stored all the same."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, PostgresStore)
+        async with store.reading.acquire() as reader, reader.transaction():
+            await reader.fetch("SELECT * FROM logs")
+            added = await store.add(Batch(rows(10, created_at=_NOW - 20 * _DAY)))
+
+        assert added == Added(10)
+        assert await select(store, "SELECT DISTINCT tableoid::regclass::text FROM logs") == [("logs_rest",)]
+
+    run(postgres, test)
+
+
+def test_what_the_database_refuses_costs_no_other_record(postgres: str) -> None:
+    """Rows that PostgreSQL cannot take are named, and all the others are stored."""
+    bad = [row(attributes="{"), row(message="a\0b"), row(process_id=2**70), row(service="x" * 2 + "é" * 0 + "\ud800")]
+    mixed = [*rows(50), bad[0], *rows(49), bad[1], bad[2], *rows(50), bad[3]]
+
+    async def test(store: Store) -> None:
+        added = await store.add(Batch(mixed, "batch-1"))
+
+        assert (added.stored, [index for index, _ in added.rejected]) == (149, [50, 100, 101, 152])
+        assert await count(store) == 149
+
+    run(postgres, test)
+
+
+def test_a_database_that_is_not_there_is_away_or_unusable(tmp_path: pathlib.Path, postgres: str) -> None:
+    """What passes is told from what somebody has to do, and neither says anything of the connection."""
+
+    async def test() -> None:
+        with pytest.raises(StoreAway) as away:
+            await store_of("postgresql://anna:secret@127.0.0.1:1/logs").open()
+        with pytest.raises(StoreUnusable, match="no such database") as unusable:
+            await store_of(f"{postgres}_not").open()
+        with pytest.raises(StoreUnusable, match="cannot be opened"):
+            await store_of(str(tmp_path)).open()
+
+        assert not {"anna", "secret", "127.0.0.1"} & set(str(away.value).split())
+        assert "127.0.0.1" not in str(unusable.value)
+
+    asyncio.run(test())
+
+
+def test_connections_that_the_database_ended_are_made_anew(postgres: str) -> None:
+    """After PostgreSQL ended all connections, a batch is away at most once, and stored once."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, PostgresStore)
+        await store.add(Batch(rows(1), "batch-0"))
+        with contextlib.suppress(Exception):
+            await store.writing.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            )
+        for _ in range(10):
+            with contextlib.suppress(StoreAway):
+                await store.add(Batch(rows(5), "batch-1"))
+
+        assert await store.is_ready()
+        assert await count(store) == 6
+
+    run(postgres, test)
+
+
+def test_a_file_that_cannot_be_written_is_away(tmp_path: pathlib.Path) -> None:
+    """While another process holds the SQLite file, batches fail as away; afterwards they are stored."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            first = asyncio.create_task(store.add(Batch(rows(1), "batch-1")))
+            with pytest.raises(StoreAway, match="locked"):
+                await first
+        assert await store.add(Batch(rows(1), "batch-1")) == Added(1)
+
+    run(str(tmp_path / "logs.sqlite3"), test)
+
+
+def test_batches_wait_for_a_file_that_is_written(tmp_path: pathlib.Path) -> None:
+    """A batch waits while another process writes for a moment."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            first = asyncio.create_task(store.add(Batch(rows(1), "batch-1")))
+            assert not (await asyncio.wait([first], timeout=0.2))[0]
+            other.execute("ROLLBACK")
+            assert await first == Added(1)
+
+    run(str(tmp_path / "logs.sqlite3"), test)
