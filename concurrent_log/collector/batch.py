@@ -1,0 +1,95 @@
+"""A batch: the records that go to the server in one request, and come again under the same id."""
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from concurrent_log.collector.losses import Drop
+
+_GZIP_LEVEL = 1  # Higher ones cost three times as much for a tenth less.
+
+
+@dataclass
+class Batch:
+    """Records on their way.
+
+    Attributes:
+        id: What the server knows them by; the same however often they are sent.
+        common: What holds for all of them, as JSON.
+        logs: The records, as JSON.
+        dropped: What was lost before them; it goes with the first part.
+        parts: What is not settled yet, as pairs of where it begins and ends; the last one is the next one. A batch
+            that is too large, or has something bad in it, is divided here.
+        place: Where a spool has it.
+        shortened: What makes the id of a record another one, since it is not the same record any more.
+        failures: How often something unexpected happened to it.
+    """
+
+    id: str
+    common: bytes
+    logs: list[bytes]
+    dropped: list[Drop] = field(default_factory=list)
+    parts: list[tuple[int, int]] = field(default_factory=list)
+    place: Any = None
+    shortened: dict[int, str] = field(default_factory=dict)
+    failures: int = 0
+
+    def __post_init__(self) -> None:
+        self.parts = [(0, len(self.logs))]
+
+    def left(self) -> int:
+        """Return how many records are not settled."""
+        return sum(stop - start for start, stop in self.parts)
+
+    def divide(self) -> None:
+        """Let the halves of the next part go one after the other."""
+        start, stop = self.parts.pop()
+        middle = (start + stop) // 2
+        self.parts += [(middle, stop), (start, middle)]
+
+    def part_id(self) -> str:
+        """Return the id of the next part."""
+        start, stop = self.parts[-1]
+        if (start, stop) == (0, len(self.logs)) and not self.shortened:
+            return self.id
+        return f"{self.id}:{start}-{stop}{self.shortened.get(start, '')}"
+
+
+def body_of(batch: Batch, client: bytes) -> bytes:
+    """Return the body of the request for the next part of ``batch``."""
+    start, stop = batch.parts[-1]
+    head = b'{"batch_id":%b,"client":%b,"common":%b,' % (_json(batch.part_id()), client, batch.common)
+    if start == 0 and batch.dropped:
+        head += b'"dropped":%b,' % _json(drops(batch.dropped))
+    return b'%b"logs":[%b]}' % (head, b",".join(batch.logs[start:stop]))
+
+
+def compressed(body: bytes) -> bytes:
+    """Return ``body`` as gzip has it."""
+    return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+
+
+def shortened(record: bytes, longest: int) -> bytes:
+    """Return a record whose texts have ``longest`` characters at most; how many are missing is said."""
+    entry = msgspec.json.decode(record)
+    return msgspec.json.encode({name: _short(value, longest) for name, value in entry.items()})
+
+
+def _short(value: Any, longest: int) -> Any:
+    if isinstance(value, (dict, list)):
+        value = msgspec.json.encode(value).decode() if len(msgspec.json.encode(value)) > longest else value
+    if isinstance(value, str) and len(value) > longest:
+        return f"{value[:longest]}… [{len(value) - longest:,} characters left out]"
+    return value
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def drops(dropped: Sequence[Drop]) -> list[dict[str, Any]]:
+    """Return what was lost in the wire's names."""
+    return [drop._asdict() for drop in dropped]

@@ -1,0 +1,158 @@
+"""One request over HTTP: through the proxies of the environment, on a connection that is kept, within a time limit."""
+
+import http.client
+import io
+import math
+import socket
+import time
+import urllib.request
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+
+from concurrent_log.collector.settings import Settings
+
+_LONGEST_ANSWER = 2**20  # bytes; what comes after them is not read
+
+
+class Answer(NamedTuple):
+    """What came of a request.
+
+    Attributes:
+        status: The status of HTTP; 0 where there was no answer.
+        reason: What went wrong then, or the text of the answer.
+        retry_after: The header, or an empty string.
+    """
+
+    status: int
+    reason: str
+    retry_after: str = ""
+
+
+class Connection:
+    """The connection to the server; to be made in the process and by the thread that uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.endpoint
+        self._headers = {"Content-Type": "application/json", "User-Agent": "concurrent-log", **(settings.headers or {})}
+        if settings.token is not None:
+            self._headers["Authorization"] = f"Bearer {settings.token}"
+        self._pool = _pool(settings)
+
+    def post(self, body: bytes, timeout: float, *, is_compressed: bool) -> Answer:
+        """Send ``body``, and return the answer; each of connecting, sending and reading ends after ``timeout``."""
+        headers = {**self._headers, "Content-Encoding": "gzip"} if is_compressed else self._headers
+        try:
+            response = self._pool.request(
+                "POST", self._url, body=body, headers=headers, timeout=timeout, retries=False, redirect=False,
+                preload_content=False,
+            )  # fmt: skip
+            return _read(response)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return Answer(0, _reason(error))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pool.clear()
+
+
+def _read(response: Any) -> Answer:
+    try:
+        content = response.read(_LONGEST_ANSWER, decode_content=True)
+    finally:
+        # All was read: the connection may be used again. Else it is of no use.
+        response.release_conn() if response.closed or not response.length_remaining else response.close()
+    text = content.decode("utf-8", "replace")
+    return Answer(response.status, text, response.headers.get("Retry-After", ""))
+
+
+def _reason(error: Exception) -> str:
+    """Return in a few words why there was no answer."""
+    while error.__cause__ is None and getattr(error, "reason", None) and isinstance(error.reason, Exception):  # type: ignore[attr-defined]
+        error = error.reason  # type: ignore[attr-defined]
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
+def _pool(settings: Settings) -> urllib3.PoolManager:
+    options: dict[str, Any] = {"num_pools": 1, "maxsize": 1, "block": False}
+    context = settings.tls()
+    if context is not None:
+        options["ssl_context"] = context
+    proxy = _proxy(settings.endpoint)
+    pool = urllib3.PoolManager(**options) if proxy is None else _through(proxy, options)
+    pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return pool
+
+
+def _proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for ``url``."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxies = urllib.request.getproxies()
+    if urllib.request.proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
+        return None
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+    auth = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.util.make_headers(proxy_basic_auth=unquote(auth)) if auth else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+
+class _Reading(io.RawIOBase):
+    """Reads what a server answers, until a deadline: one byte at a time is no way to keep us."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._source = sock.makefile("rb", buffering=0)
+        seconds = sock.gettimeout()
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        if left != math.inf:
+            self._sock.settimeout(left)
+        return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Socket:
+    """A socket of which an answer is read until a deadline."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, mode: str, *_: Any) -> io.BufferedReader:
+        return io.BufferedReader(_Reading(self._sock))
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(_Socket(sock), *arguments, **options)  # type: ignore[arg-type]  # all that is used of it
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
