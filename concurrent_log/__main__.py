@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from concurrent_log import __version__
+from concurrent_log.collector.server import command as serve
 from concurrent_log.stress import command as stress
 
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="concurrent-log", description="Rotating log files for programs of more than one process.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve.add_command(commands)
     stress.add_command(commands)
     options = parser.parse_args(arguments)
     return int(options.run(options))

@@ -1,1 +1,1 @@
-"""The server: takes records from many programs, keeps them, and lets people read them."""
+"""The server: takes records over HTTP, keeps them in a store, and answers who asks for them."""

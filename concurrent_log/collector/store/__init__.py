@@ -109,6 +109,9 @@ class Store(Protocol):
     async def add(self, batch: Batch) -> Added:
         """Store ``batch``, and return after the commit; raise `StoreAway` where nothing is known to be stored."""
 
+    async def prepare(self) -> None:
+        """Make what the days to come need, so that no batch has to wait for it."""
+
     async def remove_before(self, day: date) -> int:
         """Remove what is from before ``day``, in UTC, and what is kept about such batches; return how many records."""
 

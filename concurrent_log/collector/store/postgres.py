@@ -90,7 +90,7 @@ class PostgresStore:
                 await first.close(timeout=5)
         try:
             await self._connect_both()
-            await self.make_days_ahead()
+            await self.prepare()
         except BaseException:
             await self.close()
             raise
@@ -158,7 +158,7 @@ class PostgresStore:
             await _note_client(connection, batch)
         return Added(len(batch.rows) - len(rejected), rejected=tuple(rejected))
 
-    async def make_days_ahead(self) -> None:
+    async def prepare(self) -> None:
         """Make the partitions of today and the days to come, so that no batch has to wait for it."""
         today = int(time.time() // 86_400)
         with _saying_what_is_wrong():

@@ -99,6 +99,9 @@ class SqliteStore:
         # Shielded: what is being written is written, whoever has gone away meanwhile.
         return await asyncio.shield(asyncio.wrap_future(done))
 
+    async def prepare(self) -> None:
+        """Do nothing: a file needs nothing for the days to come."""
+
     async def remove_before(self, day: date) -> int:
         """Remove what is from before ``day``, in UTC, in steps between which batches are stored."""
         before = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1_000_000

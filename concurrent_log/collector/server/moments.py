@@ -1,0 +1,66 @@
+"""When something was, as microseconds since 1970, however it is written."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+_LAST = 9_214_646_400_000_000  # the year 2262, which is as far as nanoseconds go
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|UTC|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?", re.ASCII)
+
+
+def microseconds_of(value: Any) -> int | None:
+    """Return the microseconds since 1970 of a number, or of text; None where it is no time between 1970 and 2262.
+
+    A number is in seconds, milliseconds, microseconds or nanoseconds: as which it comes out between 1973 and 5138,
+    or in seconds if it is smaller. ISO 8601 without a zone is UTC.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if not _NUMBER.fullmatch(value):
+            return _of_iso(value)
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e20:
+        return None
+    return _within(_of_number(value))
+
+
+def _of_number(number: float) -> int:
+    if number < 1e11:
+        return round(number * 1e6)
+    if number < 1e14:
+        return round(number * 1e3)
+    if number < 1e17:
+        return round(number)
+    return int(number) // 1000
+
+
+def _of_iso(text: str) -> int | None:
+    found = _ISO.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    fraction = int((found[7] or "0").ljust(9, "0")[:6])
+    try:
+        # A leap second is the one before it.
+        moment = datetime(year, month, day, hour, minute, min(second, 59), fraction, _zone_of(found[8]))
+        return _within((moment - _EPOCH) // _MICROSECOND)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _zone_of(text: str | None) -> timezone:
+    if text is None or text[0] not in "+-":
+        return timezone.utc
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[3:].lstrip(":") or 0))
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def _within(microseconds: int) -> int | None:
+    return microseconds if 0 <= microseconds < _LAST else None
