@@ -1,0 +1,80 @@
+// Everything that a record says, and what one can do with it.
+
+import { html, useState } from "./html.js";
+import { Icon } from "./icons.js";
+import { fullTime } from "./times.js";
+import { asText, attributesOf, canBeAskedFor, columnsOf, copy } from "./values.js";
+
+export function Detail({ record, zone, actions, columns }) {
+  return html`<div class="detail" role="row"><div role="gridcell">
+    <div class="deeds">
+      ${record.trace_id && html`<button onClick=${() => actions.trace(record.trace_id)}>
+        <${Icon} name="trace" /> Whole trace</button>`}
+      <button onClick=${() => actions.around(record.id)}><${Icon} name="around" /> Lines around this</button>
+      <${Copy} text=${JSON.stringify(record, null, 2)} label="Copy as JSON" />
+    </div>
+    <pre class="full-message" aria-label="Message">${record.message}</pre>
+    ${record.stack_trace && html`<${StackTrace} text=${record.stack_trace} />`}
+    <div class="fields">
+      <${Fields} name="Attributes" fields=${attributesOf(record)} ...${{ zone, actions, columns }} />
+      <${Fields} name="Record" fields=${columnsOf(record)} ...${{ zone, actions, columns }} />
+    </div>
+  </div></div>`;
+}
+
+function StackTrace({ text }) {
+  return html`<div class="stack">
+    <${Copy} text=${text} label="Copy stack trace" />
+    <pre aria-label="Stack trace" tabindex="0">${text}</pre>
+  </div>`;
+}
+
+function Fields({ name, fields, ...rest }) {
+  if (!fields.length) return null;
+  return html`<section aria-label=${name}>
+    <h3>${name}</h3>
+    ${fields.map(([key, value]) => html`<${Field} key=${key} name=${key} value=${value} ...${rest} />`)}
+  </section>`;
+}
+
+function Field({ name, value, zone, actions, columns }) {
+  const text = asText(value);
+  const what = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  const isTime = name.endsWith("_at");
+  const can = canBeAskedFor(value) && !isTime;
+  return html`<div class="field">
+    <span class="tools">
+      ${can && html`
+        <${Tool} icon="plus" label=${`Only ${name}=${what}`} onClick=${() => actions.include(name, text)} />
+        <${Tool} icon="minus" label=${`Not ${name}=${what}`} onClick=${() => actions.exclude(name, text)} />`}
+      <${Tool} icon="column" label=${`${name} as a column`} isOn=${columns.includes(name)}
+        onClick=${() => actions.column(name)} />
+    </span>
+    <span class="key">${name}</span>
+    <${Value} ...${{ name, text, actions, isTime, zone }} isDeep=${typeof value === "object"} value=${value} />
+  </div>`;
+}
+
+function Value({ name, text, value, actions, isTime, zone, isDeep }) {
+  if (name === "trace_id") {
+    return html`<button class="link value" title="Show the whole trace" onClick=${() => actions.trace(text)}>${text}</button>`;
+  }
+  if (isTime) return html`<span class="value" title=${text}>${fullTime(text, zone)}</span>`;
+  if (isDeep) return html`<pre class="value">${JSON.stringify(value, null, 1)}</pre>`;
+  return html`<span class="value ${typeof value}">${text}</span>`;
+}
+
+function Tool({ icon, label, onClick, isOn }) {
+  return html`<button class="tool" aria-label=${label} title=${label} aria-pressed=${isOn} onClick=${onClick}>
+    <${Icon} name=${icon} /></button>`;
+}
+
+function Copy({ text, label }) {
+  const [isCopied, setCopied] = useState(false);
+  const onClick = async () => {
+    await copy(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1500);
+  };
+  return html`<button class="copy" onClick=${onClick}><${Icon} name="copy" /> ${isCopied ? "Copied" : label}</button>`;
+}

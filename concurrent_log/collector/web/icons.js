@@ -1,0 +1,28 @@
+// Small drawings, in the colour of the text around them. They say nothing that is not also said in words.
+
+import { html } from "./html.js";
+
+const PATHS = {
+  around: "M3 3h10M3 13h10M2 8h12M5 5.5h6M5 10.5h6",
+  clock: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M8 5v3.2l2.2 1.6",
+  close: "M4 4l8 8M12 4l-8 8",
+  column: "M3 3h10v10H3zM8 3v10",
+  copy: "M6 5.5h7v8H6zM3 10.5v-8h7",
+  down: "M4.5 6.5L8 10l3.5-3.5",
+  menu: "M3 4.5h10M3 8h10M3 11.5h10",
+  minus: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M5.5 8h5",
+  pause: "M5.5 4v8M10.5 4v8",
+  play: "M5 3.5l7 4.5l-7 4.5z",
+  plus: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M5.5 8h5M8 5.5v5",
+  refresh: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3",
+  search: "M7 2.8a4.2 4.2 0 1 0 0 8.4a4.2 4.2 0 1 0 0-8.4M10.2 10.2l3.3 3.3",
+  star: "M8 2.5l1.7 3.5l3.8.5l-2.8 2.7l.7 3.8L8 11.2L4.6 13l.7-3.8L2.5 6.5l3.8-.5z",
+  trace: "M2.5 4h6M5 8h6M8.5 12h5",
+  out: "M7 2.8a4.2 4.2 0 1 0 0 8.4a4.2 4.2 0 1 0 0-8.4M10.2 10.2l3.3 3.3M5 7h4",
+  pulse: "M2 8.5h2.8L6.5 4l3 8.5L11.2 8.5H14",
+  up: "M8 13V3.5M4 7l4-4l4 4",
+};
+
+export function Icon({ name }) {
+  return html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
+}

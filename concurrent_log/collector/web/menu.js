@@ -1,0 +1,34 @@
+// A button that opens a box below itself, which closes on Escape, on a click elsewhere, and where the focus leaves it.
+
+import { html, useEffect, useRef, useState } from "./html.js";
+import { Icon } from "./icons.js";
+
+/** Show a button with `label`; `children(close)` is what the box has in it. */
+export function Menu({ label, title, icon, isOn, align = "left", children, className = "" }) {
+  const [isOpen, setOpen] = useState(false);
+  const root = useRef();
+  useEffect(() => {
+    if (!isOpen) return undefined;
+    root.current.querySelector(".box")?.querySelector("input, button, a")?.focus({ preventScroll: true });
+    const elsewhere = (event) => root.current.contains(event.target) || setOpen(false);
+    document.addEventListener("pointerdown", elsewhere);
+    return () => document.removeEventListener("pointerdown", elsewhere);
+  }, [isOpen]);
+  const close = () => {
+    setOpen(false);
+    root.current.querySelector("button").focus();
+  };
+  const onKeyDown = (event) => {
+    if (event.key !== "Escape" || !isOpen) return;
+    event.stopPropagation();
+    close();
+  };
+  const onFocusOut = ({ relatedTarget }) => relatedTarget && !root.current.contains(relatedTarget) && setOpen(false);
+  return html`<div class="menu ${className}" ref=${root} onKeyDown=${onKeyDown} onFocusOut=${onFocusOut}>
+    <button class=${isOn ? "on" : ""} aria-expanded=${isOpen} aria-haspopup="dialog" title=${title}
+        aria-label=${label ? undefined : title} onClick=${() => setOpen(!isOpen)}>
+      ${icon && html`<${Icon} name=${icon} />`}${label && html`<span>${label}</span><${Icon} name="down" />`}
+    </button>
+    ${isOpen && html`<div class="box ${align}" role="dialog" aria-label=${title}>${children(close)}</div>`}
+  </div>`;
+}

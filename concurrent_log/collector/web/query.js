@@ -1,0 +1,89 @@
+// What is asked for, as it stands in the address of the page; with the server's own names, so that one can be read
+// as the other.
+
+const SINGLE = ["since", "until", "level", "trace_id", "q"];
+const LISTS = ["service", "environment", "host", "where", "column"];
+const VIEWS = ["trace", "around", "health", "live"];
+
+/** The range that is shown when nothing else is asked for. */
+export const DEFAULT_SINCE = "1h";
+
+/** Columns that have a filter of their own; what is chosen of any other goes into `where`. */
+export const FACETS = ["service", "environment", "host"];
+
+/** Read a query from the part of an address that begins with "?". */
+export function parse(search) {
+  const found = new URLSearchParams(search);
+  const query = {};
+  for (const name of [...SINGLE, ...VIEWS]) query[name] = found.get(name) ?? "";
+  for (const name of LISTS) query[name] = [...new Set(found.getAll(name))];
+  query.since ||= query.until ? "all" : DEFAULT_SINCE;
+  return query;
+}
+
+/** Write a query as the part of an address that begins with "?", or as "" where it is the default. */
+export function write(query) {
+  const written = parameters(query, [...SINGLE, ...LISTS, ...VIEWS]);
+  const isDefault = query.since === (query.until ? "all" : DEFAULT_SINCE);
+  if (isDefault) written.delete("since");
+  const text = written.toString();
+  return text && `?${text}`;
+}
+
+/** Return what the server is to filter by. */
+export function filters(query, without = []) {
+  const names = [...SINGLE, ...LISTS].filter((name) => name !== "column" && !without.includes(name));
+  const asked = parameters(query, names);
+  if (asked.get("since") === "all") asked.delete("since");
+  return asked;
+}
+
+function parameters(query, names) {
+  const written = new URLSearchParams();
+  for (const name of names) {
+    for (const value of [query[name]].flat()) if (value) written.append(name, value);
+  }
+  return written;
+}
+
+/** Return the query without its filters; the range, the columns and the views stay. */
+export function withoutFilters(query) {
+  return { ...query, level: "", trace_id: "", q: "", service: [], environment: [], host: [], where: [] };
+}
+
+export function hasFilters(query) {
+  return ["level", "trace_id", "q", "service", "environment", "host", "where"].some((name) => query[name].length > 0);
+}
+
+/** Return the query that finds only records in which `key` is `value`. */
+export function including(query, key, value) {
+  if (FACETS.includes(key)) return { ...query, [key]: [value] };
+  if (key === "trace_id") return { ...query, trace_id: value };
+  return { ...query, where: added(without(query.where, `${key}!=${value}`), `${key}=${value}`) };
+}
+
+/** Return the query that finds only records in which `key` is not `value`. */
+export function excluding(query, key, value) {
+  const changed = FACETS.includes(key) ? { [key]: without(query[key], value) } : {};
+  return { ...query, ...changed, where: added(without(query.where, `${key}=${value}`), `${key}!=${value}`) };
+}
+
+/** Return the query with a column more, or less where it has that column. */
+export function withColumn(query, key) {
+  const isShown = query.column.includes(key);
+  return { ...query, column: isShown ? without(query.column, key) : added(query.column, key) };
+}
+
+/** Return a condition as `[key, "=" or "!=", value]`, or null where the text is none. */
+export function condition(text) {
+  const found = /^([^\s=!<>"']+?)(!?=)(.*)$/s.exec(text);
+  return found && [found[1], found[2], found[3].replace(/^"(.*)"$/s, "$1")];
+}
+
+export function added(list, value) {
+  return list.includes(value) ? list : [...list, value];
+}
+
+export function without(list, value) {
+  return list.filter((each) => each !== value);
+}

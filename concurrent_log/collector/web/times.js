@@ -1,0 +1,110 @@
+// Times and durations as people read them. The server speaks UTC with microseconds; a Date has only milliseconds, so
+// what is below a second is taken from the text.
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const UNITS = { s: ["second", 1], m: ["minute", 60], h: ["hour", 3600], d: ["day", 86400], w: ["week", 604800] };
+
+const two = (number) => String(number).padStart(2, "0");
+
+function parts(date, zone) {
+  return zone === "utc"
+    ? [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(),
+       date.getUTCSeconds()]
+    : [date.getFullYear(), date.getMonth(), date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
+}
+
+/** Return "10:07:49.123", with the day before it where that is not today. */
+export function shortTime(iso, zone, now = new Date()) {
+  const [year, month, day, hour, minute, second] = parts(new Date(iso), zone);
+  const today = parts(now, zone);
+  const clock = `${two(hour)}:${two(minute)}:${two(second)}.${fraction(iso).slice(0, 3)}`;
+  if (year !== today[0]) return `${year}-${two(month + 1)}-${two(day)} ${clock}`;
+  return month === today[1] && day === today[2] ? clock : `${MONTHS[month]} ${two(day)} ${clock}`;
+}
+
+/** Return the time in full, with microseconds and the zone. */
+export function fullTime(iso, zone) {
+  const [year, month, day, hour, minute, second] = parts(new Date(iso), zone);
+  const clock = `${two(hour)}:${two(minute)}:${two(second)}.${fraction(iso)}`;
+  return `${year}-${two(month + 1)}-${two(day)} ${clock} ${zone === "utc" ? "UTC" : offset(new Date(iso))}`;
+}
+
+function fraction(iso) {
+  return (/\.(\d+)/.exec(iso)?.[1] ?? "").padEnd(6, "0").slice(0, 6);
+}
+
+function offset(date) {
+  const minutes = -date.getTimezoneOffset();
+  const size = Math.abs(minutes);
+  return `UTC${minutes < 0 ? "−" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+}
+
+/** Return the microseconds since 1970 of a time from the server, exact enough to tell records apart. */
+export function microseconds(iso) {
+  return Math.floor(Date.parse(iso) / 1000) * 1e6 + Number(fraction(iso));
+}
+
+/** Return a moment as the server takes it. */
+export function isoFromSeconds(seconds) {
+  return new Date(Math.round(seconds * 1000)).toISOString();
+}
+
+/** Return the moment right after `iso`, so that "before it" includes everything at `iso`. */
+export function justAfter(iso) {
+  const next = Number(fraction(iso)) + 1;
+  const second = Math.floor(Date.parse(iso) / 1000) + Math.floor(next / 1e6);
+  return `${new Date(second * 1000).toISOString().slice(0, 19)}.${String(next % 1e6).padStart(6, "0")}Z`;
+}
+
+/** Return the seconds of a time ago such as "15m", or null where it is none. */
+export function secondsAgo(text) {
+  const found = /^(\d+)([smhdw])$/.exec(text);
+  return found && Number(found[1]) * UNITS[found[2]][1];
+}
+
+/** Return "last 15 minutes", "everything", or the two ends of an absolute range. */
+export function rangeName(query, zone) {
+  if (!query.until) return query.since === "all" ? "everything" : sinceName(query.since, zone);
+  const until = boundary(query.until, zone);
+  return query.since === "all" ? `until ${until}` : `${boundary(query.since, zone)} – ${until}`;
+}
+
+function sinceName(since, zone) {
+  const found = /^(\d+)([smhdw])$/.exec(since);
+  if (!found) return `since ${boundary(since, zone)}`;
+  const unit = UNITS[found[2]][0];
+  return found[1] === "1" ? `last ${unit}` : `last ${found[1]} ${unit}s`;
+}
+
+function boundary(text, zone) {
+  if (secondsAgo(text)) return `${text} ago`;
+  return Number.isNaN(Date.parse(text)) ? text : shortTime(text, zone).replace(/\.000$/, "");
+}
+
+/** Return how long ago something was, in one unit. */
+export function ago(iso, now = Date.now()) {
+  const seconds = Math.max(0, (now - Date.parse(iso)) / 1000);
+  if (seconds < 1) return "now";
+  if (seconds < 90) return `${Math.round(seconds)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86400)} days ago`;
+}
+
+/** Return a number of milliseconds with as many digits as one can use. */
+export function duration(milliseconds) {
+  if (milliseconds < 1) return `${Math.round(milliseconds * 1000)} µs`;
+  if (milliseconds < 1000) return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
+  return milliseconds < 120000 ? `${(milliseconds / 1000).toFixed(2)} s` : `${(milliseconds / 60000).toFixed(1)} min`;
+}
+
+/** Return the value of an <input type="datetime-local"> as the server takes it; "" where it is empty. */
+export function fromInput(text, zone) {
+  if (!text) return "";
+  return new Date(zone === "utc" ? `${text}Z` : text).toISOString();
+}
+
+/** Return a moment as the value of an <input type="datetime-local">. */
+export function toInput(date, zone) {
+  const [year, month, day, hour, minute, second] = parts(date, zone);
+  return `${year}-${two(month + 1)}-${two(day)}T${two(hour)}:${two(minute)}:${two(second)}`;
+}

@@ -1,0 +1,84 @@
+// The head of the page: what to look for, and when.
+
+import { FacetMenu, LevelFilter } from "./filters.js";
+import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import { Menu } from "./menu.js";
+import { counted, rate } from "./numbers.js";
+import { FACETS, filters } from "./query.js";
+import { RangeMenu, Zone, ZoomOut } from "./range.js";
+import { SavedMenu } from "./saved.js";
+import { Chips, SearchLine } from "./search.js";
+import { address } from "./server.js";
+
+export function Toolbar({ query, go, settings, change, tail, total, deeds }) {
+  const setZone = (zone) => change({ zone });
+  return html`<header class="toolbar">
+    <div class="line">
+      <h1><a href="." title="All logs of the last hour">Logs</a></h1>
+      <${SearchLine} query=${query} go=${go} />
+      <div class="group">
+        <${RangeMenu} ...${{ query, go, setZone }} zone=${settings.zone} />
+        <${ZoomOut} query=${query} go=${go} />
+      </div>
+      <${LiveButtons} query=${query} tail=${tail} deeds=${deeds} />
+      <div class="group">
+        <${SavedMenu} ...${{ query, go }} saved=${settings.saved} setSaved=${(saved) => change({ saved })} />
+        <button title="Health of the pipeline (h)" aria-label="Health of the pipeline" onClick=${deeds.h}>
+          <${Icon} name="pulse" /></button>
+        <${MoreMenu} ...${{ query, settings, change, deeds, setZone }} />
+      </div>
+    </div>
+    <div class="line">
+      <${LevelFilter} level=${query.level} go=${go} />
+      <div class="group">
+        ${FACETS.map((field) => html`<${FacetMenu} key=${field} field=${field} chosen=${query[field]} go=${go} />`)}
+      </div>
+      <p class="total" role="status" aria-live="polite">${total === null ? "" : counted(total, "record")}</p>
+      <button title="Ask again (n)" aria-label="Ask again" onClick=${deeds.n}><${Icon} name="refresh" /></button>
+    </div>
+    <${Chips} query=${query} go=${go} />
+  </header>`;
+}
+
+function LiveButtons({ query, tail, deeds }) {
+  const words = { connecting: "Live …", open: `Live ${rate(tail.rate)}/s`, lost: "Live: connecting again …", off: "Live" };
+  const isOn = Boolean(query.live);
+  return html`<div class="group live ${tail.state} ${tail.isHeld ? "held" : ""}">
+    <button aria-pressed=${isOn} title="Show records as they come in (t)" onClick=${deeds.t}>
+      <i class="light" aria-hidden="true"></i><span>${words[tail.state]}</span></button>
+    ${isOn && html`<button title=${tail.isHeld ? "Go on (p)" : "Pause (p)"} aria-label=${tail.isHeld ? "Go on" : "Pause"}
+      onClick=${deeds.p}><${Icon} name=${tail.isHeld ? "play" : "pause"} /></button>`}
+  </div>`;
+}
+
+function MoreMenu({ query, settings, change, deeds, setZone }) {
+  const download = (format) => {
+    const asked = filters(query);
+    asked.set("format", format);
+    return address("download", asked);
+  };
+  return html`<${Menu} title="More" icon="menu" align="right">
+    ${(close) => html`<div class="more">
+      <a class="entry" href=${download("ndjson")} download>Download as NDJSON</a>
+      <a class="entry" href=${download("csv")} download>Download as CSV</a>
+      <hr />
+      <label class="entry"><input type="checkbox" checked=${settings.wrap} onChange=${deeds.w} /> Wrap long lines</label>
+      <label class="entry"><input type="checkbox" checked=${settings.histogram}
+        onChange=${() => change({ histogram: !settings.histogram })} /> Histogram</label>
+      <${Zone} zone=${settings.zone} setZone=${setZone} />
+      <${Theme} theme=${settings.theme} setTheme=${(theme) => change({ theme })} />
+      <hr />
+      <button class="entry" onClick=${() => (close(), deeds["?"]())}>Keys <kbd>?</kbd></button>
+      <a class="entry" href="docs" target="_blank" rel="noopener">The server's interface</a>
+    </div>`}
+  <//>`;
+}
+
+function Theme({ theme, setTheme }) {
+  return html`<div class="switch" role="radiogroup" aria-label="Theme">
+    ${["system", "light", "dark"].map((each) => html`<label key=${each}>
+      <input type="radio" name="theme" checked=${theme === each} onChange=${() => setTheme(each)} /> <span>${each}</span>
+    </label>`)}
+  </div>`;
+}

@@ -1,0 +1,93 @@
+// A list of any length, of which only what is in sight is in the document.
+
+import { html, useLayoutEffect, useRef, useState } from "./html.js";
+
+const BEYOND = 10; // items above and below what is in sight
+const MOST_HEIGHTS = 50000;
+
+/**
+ * Show `items`, each as what `row(item, index)` returns.
+ *
+ * An item that was not shown yet counts as `estimate` pixels high. `onEnd` is called whenever the end comes into
+ * sight, and `onScroll(isAtTop)` as the reader scrolls. `control.current` gets `show(index)` and `toTop()`.
+ */
+export function VirtualList({ items, row, estimate, onEnd, onScroll, control, foot, ...attributes }) {
+  const box = useRef();
+  const heights = useRef(new Map());
+  const [sight, setSight] = useState({ top: 0, height: 800 });
+  const tops = measured(items, heights.current, estimate);
+  const first = Math.max(0, indexAt(tops, sight.top) - BEYOND);
+  const last = Math.min(items.length, indexAt(tops, sight.top + sight.height) + 1 + BEYOND);
+  const look = () => setSight({ top: box.current.scrollTop, height: box.current.clientHeight });
+
+  useLayoutEffect(() => watchSize(box.current, heights.current, look), []);
+  useLayoutEffect(() => {
+    if (remember(box.current, items.slice(first, last), heights.current)) look();
+    if (last >= items.length) onEnd();
+  });
+  control.current = controls(box, tops);
+
+  return html`<div ref=${box} class="scroll" onScroll=${() => (look(), onScroll(box.current.scrollTop < 4))}
+      tabindex="0" ...${attributes}>
+    <div class="above" style=${{ height: `${tops[first]}px` }}></div>
+    ${items.slice(first, last).map((item, offset) => html`<div class="item" role="rowgroup" key=${item.id}>
+      ${row(item, first + offset)}</div>`)}
+    <div style=${{ height: `${tops[items.length] - tops[last]}px` }}></div>
+    ${foot}
+  </div>`;
+}
+
+/** Return where each item begins, and at last where the list ends. */
+function measured(items, heights, estimate) {
+  const tops = new Float64Array(items.length + 1);
+  items.forEach((item, index) => {
+    tops[index + 1] = tops[index] + (heights.get(item.id) ?? estimate);
+  });
+  return tops;
+}
+
+function indexAt(tops, place) {
+  let [low, high] = [0, tops.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (tops[middle] <= place) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function remember(box, shown, heights) {
+  if (heights.size > MOST_HEIGHTS) heights.clear();
+  const elements = box.querySelectorAll(":scope > .item");
+  let isNew = false;
+  shown.forEach((item, index) => {
+    const height = elements[index].getBoundingClientRect().height;
+    isNew ||= Math.abs((heights.get(item.id) ?? 0) - height) > 0.5;
+    heights.set(item.id, height);
+  });
+  return isNew;
+}
+
+function watchSize(element, heights, look) {
+  let width = 0;
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width !== width) heights.clear();
+    width = contentRect.width;
+    look();
+  });
+  observer.observe(element);
+  return () => observer.disconnect();
+}
+
+function controls(box, tops) {
+  return {
+    toTop: () => (box.current.scrollTop = 0),
+    show(index) {
+      const { scrollTop, clientHeight } = box.current;
+      if (tops[index] < scrollTop) box.current.scrollTop = tops[index];
+      else if (tops[index + 1] > scrollTop + clientHeight) {
+        box.current.scrollTop = Math.min(tops[index], tops[index + 1] - clientHeight);
+      }
+    },
+  };
+}
