@@ -3,7 +3,7 @@
 import { useAnswer } from "./asking.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Panel, Pending } from "./panel.js";
-import { Row } from "./row.js";
+import { columnWidths, Row } from "./row.js";
 
 const STEP = 20;
 
@@ -26,7 +26,8 @@ function Lines({ records, id, zone, actions, columns }) {
   const names = [service, host, process && `process ${process}`].filter(Boolean).join(" · ");
   return html`
     <p class="subject"><code>${names}</code> oldest first, without any filter</p>
-    <div class="around" role="grid" aria-label="Lines around this" ref=${place}>
+    <div class="around" role="grid" aria-label="Lines around this" ref=${place}
+        style=${columnWidths(columns, records, zone)}>
       ${records.map((record, index) => html`<div role="rowgroup" key=${record.id}><${Row} ...${{ record, index, zone, actions }}
         columns=${columns} words=${[]} isSelected=${record.id === id} isOpen=${open === record.id}
         onToggle=${() => setOpen(open === record.id ? null : record.id)} /></div>`)}

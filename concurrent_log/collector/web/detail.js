@@ -41,7 +41,7 @@ function Field({ name, value, zone, actions, columns }) {
   const text = asText(value);
   const what = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   const isTime = name.endsWith("_at");
-  const can = canBeAskedFor(value) && !isTime;
+  const can = canBeAskedFor(name, value) && !isTime;
   return html`<div class="field">
     <span class="tools">
       ${can && html`

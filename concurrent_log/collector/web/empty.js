@@ -13,8 +13,8 @@ export function Empty({ query, go, zone }) {
 
 function NothingHere({ query, go, zone }) {
   return html`<div class="empty" role="status">
-    <h2>Nothing found in ${rangeName(query, zone)}</h2>
-    <p>The store has records, but none that ${hasFilters(query) ? "these filters find in this range" : "lie in this range"}.</p>
+    <h2>Nothing found</h2>
+    <p>The store has records, but none in this range (${rangeName(query, zone)})${hasFilters(query) && " that the filters let through"}.</p>
     <p class="choices-row">
       ${hasFilters(query) && html`<button onClick=${() => go(withoutFilters(query))}>Without the filters</button>`}
       ${query.since !== "7d" && html`<button onClick=${() => go({ since: "7d", until: "" })}>Last 7 days</button>`}

@@ -25,7 +25,8 @@ export function HelpPanel({ onClose }) {
     <table class="keys"><tbody>${KEYS.map(([keys, does]) => html`<tr key=${keys}>
       <th scope="row">${keys.split(" ").map((key) => html`<kbd key=${key}>${key}</kbd>`)}</th><td>${does}</td>
     </tr>`)}</tbody></table>
-    <p class="hint">Search for words, or for a field: <code>customer=Ada</code>, <code>status!=200</code>,
-      <code>user="Ada Lovelace"</code>. What is in quotes is taken as it stands: <code>"a=b"</code>.</p>
+    <p class="hint">Search for words, or for a field: <code>customer=Ada</code>, <code>status!=200</code>${", "}
+      <code>user="Ada Lovelace"</code>, <code>error_type!=</code> (it has one). What is in quotes is taken as it
+      stands: <code>"a=b"</code>.</p>
   <//>`;
 }

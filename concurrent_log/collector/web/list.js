@@ -4,31 +4,31 @@ import { Empty } from "./empty.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { counted } from "./numbers.js";
-import { Gap, Row } from "./row.js";
+import { columnWidths, Gap, Row } from "./row.js";
 import { wordsOf } from "./search.js";
 import { justAfter, shortTime } from "./times.js";
 import { VirtualList } from "./virtual.js";
 
 const ROW = 24; // pixels, as in records.css
 
-export function List({ query, go, records, settings, tail, control, selected, open, actions }) {
+export function List({ query, go, records, settings, tail, again, control, marks, actions }) {
   const { items } = records;
   const words = wordsOf(query.q);
   const row = (item, index) => item.gap
     ? html`<${Gap} number=${item.gap} onShow=${() => go(around(items, index))} />`
     : html`<${Row} record=${item} index=${index} words=${words} zone=${settings.zone} actions=${actions}
-        columns=${query.column} isSelected=${item.id === selected} isOpen=${open.has(item.id)}
+        columns=${query.column} isSelected=${item.id === marks.selected} isOpen=${marks.open.has(item.id)}
         onToggle=${() => actions.toggle(item.id)} />`;
-  const widths = { "--columns": query.column.map(() => "16ch").join(" "), "--time": `${widestTime(items, settings.zone)}ch` };
+  const widths = columnWidths(query.column, items, settings.zone);
   return html`<main class="list ${settings.wrap ? "wrapped" : ""}" style=${widths}>
     ${records.state === "loading" && html`<div class="progress" role="progressbar" aria-label="Loading"></div>`}
-    ${tail.missed > 0 && html`<button class="badge" onClick=${tail.resume}>
+    ${tail.missed > 0 && html`<button class="badge" onClick=${again}>
       <${Icon} name="up" /> ${counted(tail.missed, "new record")}</button>`}
     <div role="grid" class="grid" aria-label="Log records, newest first" aria-rowcount=${records.isAtEnd ? items.length + 1 : -1}>
       <${Head} columns=${query.column} onRemove=${actions.column} />
       <${VirtualList} items=${items} row=${row} estimate=${ROW} control=${control} onEnd=${() => records.older()}
         onScroll=${(isAtTop) => isAtTop || tail.hold()} role="presentation" aria-label="Records"
-        aria-activedescendant=${selected && `record-${selected}`}
+        aria-activedescendant=${marks.selected && `record-${marks.selected}`}
         foot=${html`<${Foot} ...${{ query, go, records, zone: settings.zone }} />`} />
     </div>
   </main>`;
@@ -58,12 +58,6 @@ function Foot({ query, go, records, zone }) {
   return html`<div class="foot hint">${counted(items.length, "record")} are enough for one page.
     <button onClick=${() => go({ since: "all", until: justAfter(last.created_at), live: "" })}>
       Go on before ${shortTime(last.created_at, zone)}</button></div>`;
-}
-
-/** Return how wide the times are: those of other days have a date. */
-function widestTime(items, zone) {
-  const ends = [items[0], items.at(-1)].filter((item) => item?.created_at);
-  return Math.max(12, ...ends.map((item) => shortTime(item.created_at, zone).length));
 }
 
 /** Return the range between the records above and below a gap, with both. */

@@ -3,7 +3,7 @@
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
-import { fromInput, isoFromSeconds, rangeName, secondsAgo, toInput } from "./times.js";
+import { agoText, fromInput, isoFromSeconds, rangeName, secondsAgo, toInput } from "./times.js";
 
 const QUICK = ["5m", "15m", "1h", "4h", "12h", "1d", "2d", "7d", "30d", "all"];
 
@@ -64,7 +64,7 @@ export function ZoomOut({ query, go }) {
 
 function twice({ since, until }) {
   const ago = secondsAgo(since);
-  if (ago && !until) return { since: `${ago * 2}s` };
+  if (ago && !until) return { since: agoText(ago * 2) };
   const [from, to] = [Date.parse(since) / 1000, until ? Date.parse(until) / 1000 : Date.now() / 1000];
   if (Number.isNaN(from) || Number.isNaN(to)) return null;
   const half = Math.max(0.5, (to - from) / 2);

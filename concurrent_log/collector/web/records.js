@@ -1,7 +1,8 @@
 // The records that the page holds: newest first, page after page from the store, and what comes in live on top.
 
-import { ask } from "./server.js";
+import { useEffect, useMemo, useState } from "./html.js";
 import { filters } from "./query.js";
+import { ask } from "./server.js";
 import { justAfter, microseconds } from "./times.js";
 
 const PAGE = 200;
@@ -131,4 +132,14 @@ export class Records {
 function newestFirst(one, other) {
   const difference = microseconds(other.created_at) - microseconds(one.created_at);
   return difference || other.id.length - one.id.length || (other.id > one.id ? 1 : -1);
+}
+
+/** Return the records of a query, loaded anew whenever its filters change. */
+export function useRecords(query, onTrouble) {
+  const [, setVersion] = useState(0);
+  const records = useMemo(() => new Records(() => setVersion((before) => before + 1)), []);
+  const asked = filters(query).toString();
+  useEffect(() => void records.load(query), [asked]);
+  useEffect(() => void (records.trouble && onTrouble(records.trouble)), [records.trouble]);
+  return records;
 }

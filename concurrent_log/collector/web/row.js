@@ -28,6 +28,13 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
     ${isOpen && html`<${Detail} record=${record} zone=${zone} actions=${actions} columns=${columns} />`}`;
 }
 
+/** Return the style of a list whose rows have these columns; the times of other days are wider, since they have a date. */
+export function columnWidths(columns, records, zone) {
+  const ends = [records[0], records.at(-1)].filter((record) => record?.created_at);
+  const widest = Math.max(12, ...ends.map((record) => shortTime(record.created_at, zone).length));
+  return { "--columns": columns.map(() => "16ch").join(" ") || " ", "--time": `${widest}ch` };
+}
+
 /** A place in the list where records that came in live were left out. */
 export function Gap({ number, onShow }) {
   return html`<div class="gap" role="row"><span role="gridcell">

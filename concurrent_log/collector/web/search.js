@@ -13,12 +13,12 @@ export function searching(query, typed) {
     if (key) found = sign === "=" ? including(found, key, value) : excluding(found, key, value);
     else words.push(part);
   }
-  return { ...found, q: words.join(" ").replace(/^"([^"]*)"$/, "$1") };
+  return { ...found, q: words.join(" ") };
 }
 
-/** Return what of a text to search for is to be marked where it is found. */
+/** Return what of a text is searched for: its words, and what is in double quotes as one. */
 export function wordsOf(text) {
-  return text.split(/\s+/).filter(Boolean);
+  return [...text.matchAll(/"([^"]+)"|([^\s"]+|")/g)].map(([, quoted, word]) => quoted ?? word);
 }
 
 export function SearchLine({ query, go }) {
@@ -43,7 +43,7 @@ export function Chips({ query, go }) {
   if (!hasFilters(query)) return null;
   return html`<ul class="chips" aria-label="Filters that hold">
     ${chips(query).map(([text, rest]) => html`<li key=${text} class=${/^[^=]*!=/.test(text) ? "chip not" : "chip"}>
-      <span>${text}</span>
+      <span>${/=$/.test(text) ? `${text}""` : text}</span>
       <button aria-label=${`Remove ${text}`} title="Remove" onClick=${() => go(rest)}><${Icon} name="close" /></button>
     </li>`)}
     <li><button class="link" onClick=${() => go(withoutFilters(query))}>Clear all</button></li>
@@ -53,7 +53,7 @@ export function Chips({ query, go }) {
 /** Return what each chip says, and the changes that take it away. */
 function chips(query) {
   const some = [];
-  if (query.q) some.push([`“${query.q}”`, { q: "" }]);
+  if (query.q) some.push([`text: ${query.q}`, { q: "" }]);
   if (query.level) some.push([`level ≥ ${query.level}`, { level: "" }]);
   if (query.trace_id) some.push([`trace_id=${query.trace_id}`, { trace_id: "" }]);
   for (const key of FACETS) {

@@ -1,6 +1,6 @@
 // What this reader likes, kept in the browser. Nothing here is part of a query, so it does not travel with a link.
 
-import { useEffect, useState } from "./html.js";
+import { useEffect, useMemo, useState } from "./html.js";
 
 const NAME = "concurrent-log";
 const DEFAULTS = { theme: "system", zone: "local", wrap: false, histogram: true, saved: [] };
@@ -35,4 +35,16 @@ function keep(settings) {
   } catch {
     // A browser that keeps nothing still shows logs.
   }
+}
+
+/** Return whether the page is dark, by the reader's choice or the system's. */
+export function useDarkness(theme) {
+  const system = useMemo(() => window.matchMedia("(prefers-color-scheme: dark)"), []);
+  const [isSystemDark, setSystemDark] = useState(system.matches);
+  useEffect(() => {
+    const onChange = () => setSystemDark(system.matches);
+    system.addEventListener("change", onChange);
+    return () => system.removeEventListener("change", onChange);
+  }, []);
+  return theme === "system" ? isSystemDark : theme === "dark";
 }

@@ -15,6 +15,8 @@ const OFF = { state: "off", isHeld: false, missed: 0, rate: 0 };
 export function useTail(query, records, onTrouble) {
   const [tail, setTail] = useState(OFF);
   const isHeld = useRef(false);
+  const latest = useRef(query);
+  latest.current = query;
   const change = (changes) => setTail((before) => ({ ...before, ...changes }));
   const hold = () => query.live && !isHeld.current && change({ isHeld: (isHeld.current = true), missed: 0 });
   const resume = () => {
@@ -35,9 +37,9 @@ export function useTail(query, records, onTrouble) {
     };
     const onState = (state) => {
       change({ state });
-      if (state === "open" && !isHeld.current) records.load(query);
+      if (state === "open" && !isHeld.current) records.load(latest.current);
     };
-    const live = new Live(query, { onBatch, onState, onTrouble });
+    const live = new Live(latest.current, { onBatch, onState, onTrouble });
     const idle = setInterval(() => change({ rate: speed(0) }), 2000);
     return () => (live.close(), clearInterval(idle));
   }, [asked, query.live]);

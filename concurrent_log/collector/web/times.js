@@ -62,6 +62,12 @@ export function secondsAgo(text) {
   return found && Number(found[1]) * UNITS[found[2]][1];
 }
 
+/** Return a number of seconds as a time ago, in the largest unit that is exact. */
+export function agoText(seconds) {
+  const [unit, [, length]] = Object.entries(UNITS).findLast(([, [, each]]) => seconds % each === 0);
+  return `${seconds / length}${unit}`;
+}
+
 /** Return "last 15 minutes", "everything", or the two ends of an absolute range. */
 export function rangeName(query, zone) {
   if (!query.until) return query.since === "all" ? "everything" : sinceName(query.since, zone);

@@ -3,6 +3,7 @@
 // What the list shows of every record, or what is only of use to the machinery.
 const BEFORE_ATTRIBUTES = ["message", "stack_trace", "attributes", "id", "level_number"];
 const DEEPEST = 5;
+const LONGEST = 1000; // characters of a condition
 
 /** Return a field of a record, whether it is a column of the store or an attribute. */
 export function valueOf(record, key) {
@@ -14,9 +15,10 @@ export function asText(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** Return whether one can ask the server for records with this value. */
-export function canBeAskedFor(value) {
-  return value !== null && typeof value !== "object" && value !== "";
+/** Return whether one can ask the server for records in which `key` is `value`. */
+export function canBeAskedFor(key, value) {
+  const isKey = !/=|^!|!$/.test(key);
+  return isKey && value !== null && typeof value !== "object" && value !== "" && `${key}!=${value}`.length <= LONGEST;
 }
 
 /** Return the attributes of a record; what is in an object has the name by which one can ask for it, such as `user.id`. */

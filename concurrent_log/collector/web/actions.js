@@ -1,0 +1,36 @@
+// What one can do on the page: with a record and its values, and by a key or a button of the head.
+
+import { excluding, including, withColumn } from "./query.js";
+
+/** Return what one can do with a record and its values. */
+export function recordActions(query, go, toggle) {
+  const closed = { trace: "", around: "" };
+  return {
+    toggle,
+    include: (key, value) => go({ ...including(query, key, value), ...closed }),
+    exclude: (key, value) => go({ ...excluding(query, key, value), ...closed }),
+    column: (key) => go({ column: withColumn(query, key).column }),
+    trace: (id) => go({ ...closed, trace: id }),
+    around: (id) => go({ ...closed, around: id }),
+  };
+}
+
+/** Return what each key does; the buttons of the head do the same. */
+export function keyActions({ query, go, settings, change, isDark, marks, tail, actions, again, help }) {
+  const { record } = marks;
+  const keys = {
+    ...marks.keys,
+    "/": () => document.getElementById("search").select(),
+    "?": help,
+    d: () => change({ theme: isDark ? "light" : "dark" }),
+    h: () => go({ health: "1" }),
+    n: again,
+    t: () => go(query.live ? { live: "" } : { live: "1", until: "", since: query.until ? "15m" : query.since }),
+    w: () => change({ wrap: !settings.wrap }),
+    z: () => change({ zone: settings.zone === "utc" ? "local" : "utc" }),
+  };
+  if (query.live) keys.p = tail.isHeld ? again : tail.hold;
+  if (record) keys.c = () => actions.around(record.id);
+  if (record?.trace_id) keys.x = () => actions.trace(record.trace_id);
+  return keys;
+}
