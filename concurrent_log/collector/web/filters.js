@@ -29,7 +29,7 @@ export function FacetMenu({ field, chosen, go }) {
 }
 
 function Choices({ field, chosen, go }) {
-  const [values, trouble] = useValues(field);
+  const [{ values, is_sample: isSample }, trouble] = useValues(field);
   const [typed, setTyped] = useState("");
   const all = [...values, ...chosen.filter((each) => !values.some(({ value }) => value === each)).map((value) => ({ value }))];
   const shown = all.filter(({ value }) => value.toLowerCase().includes(typed.toLowerCase()));
@@ -43,6 +43,7 @@ function Choices({ field, chosen, go }) {
         onChange=${(event) => choose(each.value, event.target.checked)} />
       <span class="value">${each.value}</span> <span class="count">${each.count && count(each.count)}</span>
     </label></li>`)}</ul>
+    ${isSample && html`<p class="hint">Counted among the newest records only.</p>`}
     ${values.length === 0 && !trouble && html`<p class="hint">No ${field} in the last day.</p>`}
     ${chosen.length > 0 && html`<button class="link" onClick=${() => go({ [field]: [] })}>Any ${field}</button>`}
   </div>`;
@@ -50,11 +51,11 @@ function Choices({ field, chosen, go }) {
 
 /** Return the most frequent values of a field, and why they cannot be had, if so. */
 function useValues(field) {
-  const [found, setFound] = useState([[], ""]);
+  const [found, setFound] = useState([{ values: [] }, ""]);
   useEffect(() => {
     ask("values", new URLSearchParams({ field })).then(
-      ({ values }) => setFound([values, ""]),
-      (error) => setFound([[], error.message]),
+      (answer) => setFound([answer, ""]),
+      (error) => setFound([{ values: [] }, error.message]),
     );
   }, [field]);
   return found;

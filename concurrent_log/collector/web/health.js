@@ -7,33 +7,80 @@ import { bytes, count, rate } from "./numbers.js";
 import { Panel, Pending } from "./panel.js";
 import { ago, fullTime } from "./times.js";
 
-const EVERY = 5000;
+const EVERY = 5000; // milliseconds
+const SILENT = 15 * 60000; // milliseconds after which a service stands out
 
 export function HealthPanel({ zone, onClose }) {
   const [stats, trouble, again] = useAnswer("stats", "", EVERY);
-  return html`<${Panel} title="Health of the pipeline" onClose=${onClose}>
-    ${trouble && html`<${Pending} trouble=${trouble} again=${again} />`}
-    ${stats ? html`<${Figures} stats=${stats} /><${Services} ...${{ stats, zone }} /><${Drops} ...${{ stats, zone }} />`
-      : !trouble && html`<${Pending} />`}
+  return html`<${Panel} title="Health of the pipeline" onClose=${onClose} className="health">
+    ${(trouble || !stats) && html`<${Pending} trouble=${trouble} again=${again} />`}
+    ${stats && html`
+      <${Figures} stats=${stats} />
+      <${Services} services=${stats.services} zone=${zone} />
+      <${Losses} drops=${stats.drops} zone=${zone} />
+      <${Partitions} partitions=${stats.partitions} />`}
   <//>`;
 }
 
 function Figures({ stats }) {
+  const levels = new Map(stats.level_distribution.map((each) => [each.level, each.count]));
   return html`<dl class="figures">
-    <div><dt>Records</dt><dd>${count(stats.total)}</dd></div>
-    <div><dt>Coming in</dt><dd>${rate(stats.rate)} <small>/s</small></dd></div>
-    <div><dt>Store</dt><dd>${bytes(stats.size_bytes)}</dd></div>
-    ${LEVELS.filter((level) => stats.levels[level]).map((level) => html`<div key=${level} class=${levelClass(level)}>
-      <dt>${level}</dt><dd>${count(stats.levels[level])}</dd></div>`)}
+    <${Figure} name="Records" value=${(stats.is_estimate ? "≈ " : "") + count(stats.total_logs)} />
+    <${Figure} name="Coming in" value=${rate(stats.records_per_second)} unit="/s" />
+    <${Figure} name="Store" value=${bytes(stats.size_bytes)} />
+    <${Figure} name="Errors, last hour" value=${count(stats.recent_errors_1h)} />
+    ${LEVELS.filter((level) => levels.has(level)).map((level) => html`
+      <${Figure} key=${level} name=${level} value=${count(levels.get(level))} className=${levelClass(level)} />`)}
   </dl>`;
 }
-function Services({ stats, zone }) {
-  return html`<table><caption>Services</caption>
-    <thead><tr><th>Service</th><th>Last seen</th><th class="number">Records</th></tr></thead>
-    <tbody>${stats.services.map(({ service, last_seen: seen, records }) => html`<tr key=${service}>
-      <td>${service}</td><td title=${fullTime(seen, zone)}>${ago(seen)}</td><td class="number">${count(records)}</td>
-    </tr>`)}</tbody></table>`;
+
+function Figure({ name, value, unit, className }) {
+  return html`<div class=${className}><dt>${name}</dt><dd>${value}${unit && html` <small>${unit}</small>`}</dd></div>`;
 }
-function Drops({ stats, zone }) {
-  return html`<table><caption>Lost before they came here</caption><tbody>${stats.drops.map((d) => html`<tr><td>${d.client}</td><td>${d.reason}</td><td class="number">${count(d.records)}</td></tr>`)}</tbody></table>`;
+
+function Services({ services, zone }) {
+  if (!services.length) return html`<p class="hint">No service has sent anything yet.</p>`;
+  return html`<${Table} caption="Services" heads=${["Service", "Last seen", "Records"]}>
+    ${services.map(({ service, last_seen: seen, records }) => html`<tr key=${service}>
+      <td>${service || "(without a name)"}</td>
+      <${Seen} at=${seen} zone=${zone} />
+      <td class="number">${count(records)}</td>
+    </tr>`)}
+  <//>`;
+}
+
+function Seen({ at, zone }) {
+  const isSilent = Date.now() - Date.parse(at) > SILENT;
+  return html`<td class=${isSilent ? "old" : ""} title=${fullTime(at, zone)}>${ago(at)}</td>`;
+}
+
+function Losses({ drops, zone }) {
+  if (!drops.length) return html`<p class="hint">No client has said that it lost a record.</p>`;
+  return html`<${Table} caption="Lost by clients, as they say" heads=${["Client", "Reason", "Last", "Records"]}>
+    ${drops.map((drop) => html`<tr key=${`${drop.client} ${drop.reason}`}>
+      <td title=${drop.client}>${clientName(drop)}</td><td>${drop.reason}</td>
+      <td title=${fullTime(drop.last_seen, zone)}>${ago(drop.last_seen)}</td>
+      <td class="number lost">${count(drop.records)}</td>
+    </tr>`)}
+  <//>`;
+}
+
+function clientName({ service, host, name, client }) {
+  return [service, host].filter(Boolean).join(" · ") || name || client || "unknown";
+}
+
+function Partitions({ partitions }) {
+  if (!partitions.length) return null;
+  return html`<${Table} caption="Partitions" heads=${["Partition", "Size", "Records"]}>
+    ${partitions.map((each) => html`<tr key=${each.name}><td>${each.name}</td><td>${bytes(each.bytes)}</td>
+      <td class="number">≈ ${count(each.records)}</td></tr>`)}
+  <//>`;
+}
+
+function Table({ caption, heads, children }) {
+  return html`<table>
+    <caption>${caption}</caption>
+    <thead><tr>${heads.map((head) => html`<th key=${head} scope="col" class=${head === "Records" && "number"}>${head}</th>`)}</tr></thead>
+    <tbody>${children}</tbody>
+  </table>`;
 }

@@ -28,12 +28,12 @@ export async function login(token) {
 /** Return whether the reader has to say the token first. */
 export async function needsToken() {
   const session = await ask("session");
-  return session.required && !session.authenticated;
+  return session.token_needed && !session.logged_in;
 }
 
 async function answerTo(url, options) {
   const answer = await reached(url, options);
-  if (answer.ok) return answer.json();
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
   throw new Trouble(await reason(answer), answer.status);
 }
 
