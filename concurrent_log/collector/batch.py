@@ -9,6 +9,7 @@ import msgspec
 
 from concurrent_log.collector.losses import Drop
 
+LARGEST_BATCH = 4 * 2**20  # bytes of records, unless it is one alone
 _GZIP_LEVEL = 1  # Higher ones cost three times as much for a tenth less.
 
 

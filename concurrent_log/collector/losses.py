@@ -84,4 +84,4 @@ class Losses:
             self._next_line = now + _BETWEEN
         reasons = ", ".join(f"{reason}: {records:,}" for reason, records in untold.items())
         when = time.strftime("%H:%M:%S", time.localtime(since))
-        tell(f"{sum(untold.values()):,} records for the collector were lost since {when} ({reasons})")
+        tell(f"records for the collector lost since {when}: {sum(untold.values()):,} ({reasons})")

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from concurrent_log.collector.batch import Batch
+from concurrent_log.collector.batch import LARGEST_BATCH, Batch
 from concurrent_log.collector.losses import Losses
 from concurrent_log.collector.values import encode_entry, freeze
 
@@ -98,11 +98,14 @@ class MemoryQueue:
     def take(self, most: int) -> Batch | None:
         """Return the next records as a batch; None where none wait."""
         entries: list[dict[str, Any]] = []
+        taken = 0
         with self._lock:
             # One by one: a destructor that logs in here may drop the oldest ones.
-            while self._entries and len(entries) < most:
+            while self._entries and len(entries) < most and taken < LARGEST_BATCH:
                 entries.append(self._entries.popleft())
-                self._bytes -= self._sizes.popleft() if self._sizes else 0
+                size = self._sizes.popleft() if self._sizes else 0
+                self._bytes -= size
+                taken += size
         if not entries:
             return None
         return Batch(self.new_id(), self._common, [encode_entry(entry) for entry in entries])
@@ -114,6 +117,9 @@ class MemoryQueue:
 
     def settle(self, batch: Batch) -> None:
         """Forget ``batch``; nothing is kept of it here."""
+
+    def look_around(self) -> None:
+        """Do nothing: no other process left anything here."""
 
     def farewell(self, left: int, endpoint: str) -> str:
         """Return what to say where ``left`` records could not be sent in time."""

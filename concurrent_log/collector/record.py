@@ -43,21 +43,23 @@ def entry_of(record: logging.LogRecord, common: Mapping[str, Any], message: str 
         "line_number": record.lineno,
         "thread_name": record.threadName,
     }
-    if record.process != common["process_id"]:
+    if record.process not in (None, common["process_id"]):
         entry["process_id"] = record.process  # It was logged in another process, and handed on.
-    if record.processName != common["process_name"]:
+    if record.processName not in (None, common["process_name"]):
         entry["process_name"] = record.processName
     if record.exc_info or record.exc_text or record.stack_info:
         _add_exception(entry, record)
     if len(record.__dict__) > _FEWEST:
         _add_extras(entry, record)
-    if record.levelname not in _LEVELS:
+    if record.levelname and record.levelname not in _LEVELS:
         entry.setdefault("level_name", record.levelname)
     return entry
 
 
-def level_of(number: int) -> str:
-    """Return the name of the wire's level that a number of the standard library belongs to."""
+def level_of(number: object) -> str:
+    """Return the name of the wire's level that a number of the standard library belongs to; INFO without one."""
+    if not isinstance(number, (int, float)):
+        return "INFO"
     for limit, name in ((10, "TRACE"), (20, "DEBUG"), (30, "INFO"), (40, "WARN"), (50, "ERROR")):
         if number < limit:
             return name

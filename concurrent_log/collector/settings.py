@@ -1,5 +1,6 @@
 """What a client of the collector is told: what each argument may be, and one clear line for what it may not."""
 
+import errno
 import os
 import socket
 import ssl
@@ -63,6 +64,8 @@ class Settings:
             raise ValueError("timeout=0 would let no request end: give it seconds, such as 10")
         self.host = self.host or socket.gethostname()
         self.spool_directory = _path("spool_directory", self.spool_directory)
+        if self.spool_directory is not None and os.path.isfile(self.spool_directory):
+            raise NotADirectoryError(errno.ENOTDIR, "spool_directory is a file; name a folder", self.spool_directory)
         self.ca_certificate = _path("ca_certificate", self.ca_certificate)
         self.client_certificate = _certificate(self.client_certificate)
         self.tls()  # Raises where a certificate cannot be read.

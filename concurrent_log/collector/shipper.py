@@ -123,14 +123,15 @@ class Shipper:
         Takes ``stop_timeout`` seconds at most, unless told otherwise. How many records are left is said on stderr.
         """
         worker = self._worker
-        if worker is not None and not (self._is_closed and not worker.left()):
+        if worker is not None and (worker.is_running() or worker.left() or not self._is_closed):
             seconds = self.settings.stop_timeout if timeout is None else timeout
             left = worker.stop(_LAST_CHANCE if self._is_closed else seconds)
             if left not in (0, self._left_before):
                 tell(worker.queue.farewell(left, self.settings.endpoint))
             self._left_before = left
-            worker.queue.close()
         self._is_closed = True
+        if worker is not None:
+            worker.queue.close()
 
     def _begin(self) -> Worker:
         """Return the worker of this process."""
@@ -145,7 +146,7 @@ class Shipper:
     def __del__(self) -> None:
         # The program let go of it without closing it. This must not wait: it may be called anywhere.
         worker = vars(self).get("_worker")
-        if worker is not None and not self._is_closed and (worker.thread is not None or worker.left()):
+        if worker is not None and not self._is_closed and (worker.is_running() or worker.left()):
             follow(self)  # A garbage collection makes it forget before.
             try:
                 _thread.start_new_thread(_close_in_thread, (self,))

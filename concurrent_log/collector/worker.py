@@ -11,6 +11,7 @@ import traceback
 import uuid
 import weakref
 from collections import deque
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from concurrent_log.collector.losses import Losses
 from concurrent_log.collector.memory import Mark, MemoryQueue
 from concurrent_log.collector.sender import Sender, retry_after
 from concurrent_log.collector.settings import Settings
+from concurrent_log.collector.spool import Spool
 
 _PARKING = 0.2  # seconds for which a fork waits for a request that is on its way
 _LAST_PAUSE = 0.2  # seconds before the last attempt at the end
@@ -43,6 +45,7 @@ class Queue(Protocol):
     def take(self, most: int) -> Batch | None: ...  # noqa: D102
     def new_id(self) -> str: ...  # noqa: D102
     def settle(self, batch: Batch) -> None: ...  # noqa: D102
+    def look_around(self) -> None: ...  # noqa: D102
     def farewell(self, left: int, endpoint: str) -> str: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
     def forget(self) -> None: ...  # noqa: D102
@@ -68,9 +71,7 @@ class Worker:
         self._bell: SimpleQueue[None] = SimpleQueue()
         ring = functools.partial(self._bell.put, None)  # Not our method: only a garbage collection ends a cycle.
         self.losses = Losses(ring)
-        self.queue: Queue = MemoryQueue(
-            client_id, self._common, settings.capacity, settings.capacity_bytes, self.losses, ring
-        )
+        self.queue = _queue(settings, client_id, self._common, self.losses, ring)
         self.sender = Sender(settings, client, self.losses, weakref.proxy(self))
         self.lock = threading.RLock()
         self.thread: threading.Thread | None = None
@@ -132,6 +133,10 @@ class Worker:
             self.need()
         self._ring()
         return event.wait(timeout) and sum(self.losses.totals().values()) == lost
+
+    def is_running(self) -> bool:
+        """Return whether there is a thread that sends, or will."""
+        return self.thread is not None
 
     def left(self) -> int:
         """Return how many records wait, or are on their way."""
@@ -210,6 +215,7 @@ class Worker:
     def _work(self) -> bool:
         """Send one batch, as soon as there is one; return whether there may be more to do."""
         try:
+            self.queue.look_around()
             self._wait_for_batch()
             if self.batch is not None:
                 self.wait(self._not_before - time.monotonic())
@@ -333,6 +339,13 @@ class Worker:
 
 class _Parked(Exception):  # noqa: N818 - no error
     """This process is about to fork: the thread ends, and the next one goes on with the batch."""
+
+
+def _queue(settings: Settings, client_id: str, common: bytes, losses: Losses, ring: Callable[[], None]) -> Queue:
+    memory = MemoryQueue(client_id, common, settings.capacity, settings.capacity_bytes, losses, ring)
+    if settings.spool_directory is None:
+        return memory
+    return Spool(str(settings.spool_directory), settings.spool_bytes, common, memory, losses, ring)
 
 
 def _process_name() -> str:

@@ -1,0 +1,141 @@
+"""One file of a spool: records in lines, each with a checksum, and how far they have been sent.
+
+Beside a segment is a journal, to which is written which part of the segment is about to be sent, and that it was.
+What was about to be sent when the process was killed is sent again as exactly that part, and so under the same id: a
+server that has it stores it once.
+"""
+
+import contextlib
+import os
+import re
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from concurrent_log.collector.batch import LARGEST_BATCH, Batch
+
+_STEP = re.compile(rb"(begin|done) (\d+) (\d+)\n\Z")
+
+
+class Part(NamedTuple):
+    """What was read of a segment: from where to where, the good records, and how many bad ones."""
+
+    start: int
+    stop: int
+    logs: list[bytes]
+    bad: int
+
+
+def line_of(content: bytes) -> bytes:
+    """Return ``content``, in which there is no newline, as a line of a segment."""
+    return b"%08x %b\n" % (zlib.crc32(content), content)
+
+
+def content_of(line: bytes) -> bytes | None:
+    """Return what a line has; None where it is torn or corrupt."""
+    content = line[9:-1]
+    return content if line == line_of(content) else None
+
+
+class Segment:
+    """A file of records that wait, and what is known of it.
+
+    Attributes:
+        path: The file.
+        common: What holds for its records, as JSON.
+        waiting: How many records nobody has taken.
+        end: Up to where it is written; None for all there is.
+        is_bad: Whether something in it is torn or corrupt, so that it is kept.
+    """
+
+    def __init__(self, path: Path, common: bytes, *, position: int, waiting: int, end: int | None) -> None:
+        self.path = path
+        self.common = common
+        self.waiting = waiting
+        self.end = end
+        self.is_bad = False
+        self._journal = path.with_suffix(".sent")
+        self._position = position
+        self._planned: tuple[int, int] | None = None
+
+    @classmethod
+    def found(cls, path: Path, unknown: bytes) -> "Segment":
+        """Return a segment that a process left behind; where its head is lost, ``unknown`` is what is common."""
+        with path.open("rb") as file:
+            first = file.readline()
+            head = content_of(first)
+            made = cls(path, unknown if head is None else head, position=len(first), waiting=0, end=None)
+            made.is_bad = head is None and first != b""
+            made._resume(os.fstat(file.fileno()).st_size)
+            file.seek(made._position)
+            made.waiting = sum(1 for _ in file)
+        return made
+
+    def _resume(self, size: int) -> None:
+        """Go on where the process before was."""
+        with contextlib.suppress(OSError):
+            for line in reversed(self._journal.read_bytes().splitlines(keepends=True)):
+                found = _STEP.match(line)
+                if found is not None and int(found[2]) <= size:
+                    start, stop = int(found[2]), int(found[3])
+                    self._position = start
+                    self._planned = (start, stop) if found[1] == b"begin" else None
+                    return
+
+    def take(self, most: int) -> Part:
+        """Return what comes next, and write into the journal that it is about to be sent.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        part = self._read(most)
+        self._position, self._planned = part.stop, None
+        self.is_bad = self.is_bad or part.bad > 0
+        if part.logs:
+            self._note(b"begin %d %d\n" % (part.start, part.stop), os.O_CREAT)
+        return part
+
+    def batch(self, part: Part) -> Batch:
+        """Return the batch of what was taken; its id is always the same."""
+        return Batch(f"{self.path.stem}.{part.start}-{part.stop}", self.common, part.logs, place=(self, part.stop))
+
+    def _read(self, most: int) -> Part:
+        start, end = self._planned or (self._position, self.end)
+        logs: list[bytes] = []
+        position, size, bad = start, 0, 0
+        with self.path.open("rb") as file:
+            file.seek(start)
+            while self._planned or (len(logs) < most and size < LARGEST_BATCH):
+                if (end is not None and position >= end) or not (line := file.readline()):
+                    break
+                content = content_of(line)
+                if content is None:
+                    bad += 1
+                else:
+                    logs.append(content)
+                position += len(line)
+                size += len(line)
+        return Part(start, position, logs, bad)
+
+    def settle(self, stop: int) -> None:
+        """Remember that everything before ``stop`` is settled."""
+        self._note(b"done %d %d\n" % (stop, stop))
+
+    def finish(self) -> None:
+        """Remove the file, or set it aside where something in it is torn or corrupt."""
+        with contextlib.suppress(OSError):
+            if self.is_bad:
+                self.path.replace(self.path.with_suffix(".corrupt"))
+            else:
+                self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._journal.unlink(missing_ok=True)
+
+    def _note(self, line: bytes, flags: int = 0) -> None:
+        """Write into the journal; where that is not possible, something may be sent twice after a crash."""
+        with contextlib.suppress(OSError):
+            fd = os.open(self._journal, os.O_WRONLY | os.O_APPEND | flags, 0o600)
+            try:
+                os.write(fd, line)
+            finally:
+                os.close(fd)
