@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concurrent_log import __version__
-from concurrent_log.collector.server import intake
+from concurrent_log.collector.server import intake, reading
 from concurrent_log.collector.server.access import Access
 from concurrent_log.collector.server.problems import Problem, answer_problems, documented
 from concurrent_log.collector.server.settings import Settings
@@ -72,6 +72,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         app.state.intake = intake.Intake(settings, access, kept)
         yield
         app.state.intake.close()
+        await app.state.reader.close()
         await kept.end()
 
     app = FastAPI(
@@ -83,6 +84,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings, app.state.access, app.state.store, app.state.kept = settings, access, store, kept
+    kept.told = reading.provide(app, store).tell
     answer_problems(app)
     _add_routes(app)
     if settings.cors_origins:
@@ -111,6 +113,7 @@ _READING: list[Any] = [Depends(HTTPBearer(auto_error=False)), Depends(may_read)]
 
 def _add_routes(app: FastAPI) -> None:
     app.include_router(intake.router, dependencies=[Depends(HTTPBearer(auto_error=False))])
+    app.include_router(reading.router, dependencies=_READING)
     _add_session(app)
     _add_health(app)
     _add_page(app)

@@ -8,7 +8,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from concurrent_log.collector.server.parameters import what_is_wrong
 from concurrent_log.collector.store import StoreAway
+from concurrent_log.collector.store.reading import TooMany, TooSlow
 
 _AWAY = 2  # seconds after which a client may try again when the database is away
 
@@ -52,6 +54,7 @@ _MEANINGS = {
     422: "a parameter is not what it has to be",
     429: "the server cannot keep up: send the same again after `Retry-After` seconds",
     503: "the database is away: send the same again after `Retry-After` seconds",
+    504: "it takes too long: narrow the time range",
 }
 
 
@@ -68,9 +71,15 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def of_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][1:])
-        return Problem(422, f"{name}: {first['msg']}" if name else str(first["msg"])).response()
+        return Problem(422, what_is_wrong(error.errors())).response()
+
+    @app.exception_handler(TooMany)
+    async def of_crowd(_: Request, many: TooMany) -> JSONResponse:
+        return Problem(503, str(many), wait=_AWAY).response()
+
+    @app.exception_handler(TooSlow)
+    async def of_time(_: Request, slow: TooSlow) -> JSONResponse:
+        return Problem(504, str(slow)).response()
 
     @app.exception_handler(HTTPException)
     async def of_routing(_: Request, error: HTTPException) -> JSONResponse:

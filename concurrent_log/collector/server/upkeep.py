@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from concurrent_log.collector.store import Added, Batch, Store, StoreAway, StoreUnusable
@@ -17,11 +18,13 @@ class KeptStore:
     Attributes:
         store: The store; to be asked only while `is_open`.
         is_open: Whether the store has been opened.
+        told: Called after each batch.
     """
 
     def __init__(self, store: Store, retention_days: int | None) -> None:
         self.store = store
         self.is_open = False
+        self.told: Callable[[], None] = lambda: None
         self._retention_days = retention_days
         self._task: asyncio.Task[None] | None = None
 
@@ -45,7 +48,9 @@ class KeptStore:
     async def add(self, batch: Batch) -> Added:
         """Store ``batch``, as `Store.add`."""
         self.require()
-        return await self.store.add(batch)
+        added = await self.store.add(batch)
+        self.told()
+        return added
 
     async def is_ready(self) -> bool:
         """Return whether the store is open, and its database answers."""

@@ -103,6 +103,7 @@ class PostgresStore:
                 read_only="on",
                 statement_timeout=f"{_READING_TIMEOUT}s",
                 jit="off",
+                plan_cache_mode="force_custom_plan",
             )
 
     async def _connect(

@@ -1,0 +1,145 @@
+"""What the answers to questions look like, for the OpenAPI document; what is sent is made by the store's reader."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+_EMPTY = "Columns that are empty are left out."
+
+
+class Record(BaseModel):
+    """A record."""
+
+    id: str
+    created_at: datetime
+    received_at: datetime
+    level: str
+    level_number: int
+    attributes: dict[str, Any]
+    message: str = Field("", description=_EMPTY)
+    service: str = ""
+    environment: str = ""
+    service_version: str = ""
+    log_type: str = ""
+    host: str = ""
+    process_id: int = 0
+    process_name: str = ""
+    thread_name: str = ""
+    logger: str = ""
+    function_name: str = ""
+    file_path: str = ""
+    line_number: int = 0
+    trace_id: str = ""
+    span_id: str = ""
+    user_id: str = ""
+    session_id: str = ""
+    error_type: str = ""
+    stack_trace: str = ""
+    path: str = ""
+    method: str = ""
+    action_type: str = ""
+    duration_ms: float = 0.0
+    sequence: int = 0
+
+
+class Records(BaseModel):
+    """Records in order."""
+
+    logs: list[Record]
+
+
+class RecordPage(Records):
+    """Records in order, and what to ask for more."""
+
+    next: str | None = Field(description="The `cursor` of the next page; null where there is none.")
+
+
+class Bucket(BaseModel):
+    """One step of a histogram."""
+
+    start: datetime
+    counts: dict[str, int] = Field(description="How many records, by level.")
+
+
+class Histogram(BaseModel):
+    """How many records there are over time."""
+
+    since: datetime
+    until: datetime
+    step: float = Field(description="In seconds.")
+    buckets: list[Bucket]
+
+
+class Value(BaseModel):
+    """A value, and how many records have it."""
+
+    value: str
+    count: int
+
+
+class Values(BaseModel):
+    """The most frequent values."""
+
+    values: list[Value]
+    is_sample: bool = Field(description="Whether only the newest records were counted, since there are so many.")
+
+
+class LevelCount(BaseModel):
+    """How many records of a level."""
+
+    level: str
+    count: int
+
+
+class ServiceCount(BaseModel):
+    """How many records of a service."""
+
+    service: str
+    count: int
+
+
+class Seen(BaseModel):
+    """When a service was last heard of."""
+
+    service: str
+    last_seen: datetime
+    records: int
+
+
+class Partition(BaseModel):
+    """A part of the table."""
+
+    name: str
+    bytes: int
+    records: int = Field(description="An estimate.")
+
+
+class Drop(BaseModel):
+    """What a client lost for one reason in the last week, by its own account."""
+
+    client: str | None
+    name: str | None
+    service: str | None
+    host: str | None
+    reason: str
+    records: int
+    since: datetime
+    last_seen: datetime
+
+
+class Stats(BaseModel):
+    """Figures about everything that is kept; they may be some seconds old."""
+
+    total_logs: int
+    is_estimate: bool = Field(description="Whether `total_logs` was estimated, since counting takes too long.")
+    counted_at: datetime
+    counted_since: datetime | None = Field(description="From when on levels and services are counted; null: always.")
+    level_distribution: list[LevelCount]
+    service_distribution: list[ServiceCount]
+    recent_errors_1h: int
+    records_per_second: float = Field(description="Received in the last minute.")
+    size_bytes: int
+    partitions: list[Partition]
+    services: list[Seen]
+    drops: list[Drop]

@@ -1,0 +1,203 @@
+"""What may be asked: the parameters of a URL, and what to say where one is wrong."""
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from concurrent_log.collector.server.moments import microseconds_of
+from concurrent_log.collector.store import LEVELS, TEXTS
+from concurrent_log.collector.store.query import Comparison, Filters, Place
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MOST = 50  # values of one parameter
+_LONGEST = 1000  # characters of a value
+_SHOWN = 100  # characters of a wrong value
+
+# Patterns that mean the same in Python and in the OpenAPI document.
+_AGO = r"[0-9]{1,6}[smhdw]"
+_SECONDS = r"[0-9]{1,10}([.][0-9]{1,9})?"
+_DAY = r"(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
+_ZONE = r"(Z|[+ -]([01][0-9]|2[0-3]):[0-5][0-9])"
+_TIME = f"^({_AGO}|{_SECONDS}|{_DAY}([T ]{_CLOCK}{_ZONE}?)?)$"
+_PLACE = r"^[0-9]{1,18}-[0-9]{1,18}$"
+_WHERE = r"^[^=!][^=]*="
+_LEVELS = {name: number for level, number in LEVELS.items() for name in (level, level.lower())} | {
+    "WARNING": LEVELS["WARN"],
+    "warning": LEVELS["WARN"],
+    "CRITICAL": LEVELS["FATAL"],
+    "critical": LEVELS["FATAL"],
+}
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message of one line."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _time(text: Any) -> int:
+    """Return a time in microseconds since 1970."""
+    if re.fullmatch(_AGO, text):
+        return max(0, time.time_ns() // 1000 - int(text[:-1]) * _UNITS[text[-1]] * 1_000_000)
+    found = None
+    if re.fullmatch(_TIME[1:-1], text):
+        # A + that was not escaped in a URL is a blank.
+        text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if text.count(":") > 1 else text
+        found = microseconds_of(f"{text}T00:00" if re.fullmatch(_DAY, text) else text)
+    if found is None:
+        remedy = "use ISO 8601, seconds since 1970, or how long ago, such as 15m, 2h or 7d"
+        raise ValueError(f"{shown(text)} is no time: {remedy}")
+    return found
+
+
+def _level(text: Any) -> int:
+    if text not in _LEVELS:
+        raise ValueError(f"{shown(text)} is no level: use one of {', '.join(LEVELS)}")
+    return _LEVELS[text]
+
+
+def _comparison(text: Any) -> Comparison:
+    if len(text) > _LONGEST:
+        raise ValueError(f"{shown(text)} has {len(text)} characters: use at most {_LONGEST}")
+    if not re.match(_WHERE, text):
+        raise ValueError(f"{shown(text)} is no condition: use key=value or key!=value")
+    key, _, value = text.partition("=")
+    return Comparison(key.removesuffix("!"), value, not key.endswith("!"))
+
+
+def _place(text: Any) -> Place:
+    if not re.fullmatch(_PLACE[1:-1], text, re.ASCII):
+        raise ValueError(f"{shown(text)} was not given by this server: use it as it came, or leave it out")
+    created_at, _, number = text.partition("-")
+    return Place(int(created_at), int(number))
+
+
+def _terms(text: str) -> tuple[str, ...]:
+    """Return the words, and what is in double quotes as one."""
+    found = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|([^\s"]+|")', text)]
+    return tuple(dict.fromkeys(found))
+
+
+def _text(**schema: Any) -> Any:
+    return WithJsonSchema({"type": "string", **schema})
+
+
+Time = Annotated[int, BeforeValidator(_time), _text(pattern=_TIME)]
+Text = Annotated[str, Field(max_length=_LONGEST)]
+Texts = Annotated[list[Text], Field(max_length=_MOST)]
+Where = Annotated[Comparison, BeforeValidator(_comparison), _text(pattern=_WHERE, maxLength=_LONGEST)]
+RecordId = Annotated[Place, BeforeValidator(_place), _text(pattern=_PLACE)]
+
+
+def _known(kind: type[BaseModel], given: Any) -> Any:
+    """Return what is given, if all of it is known: a misspelt filter must not find everything."""
+    for name in given:
+        if name not in kind.model_fields:
+            raise ValueError(f"there is no parameter {shown(name)}: use {', '.join(kind.model_fields)}")
+    return given
+
+
+class Asked(BaseModel):
+    """The filters, which every query takes; all must hold."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_other(cls, given: Any) -> Any:
+        return _known(cls, given)
+
+    since: Time | None = Field(
+        None, description="From when: ISO 8601, seconds since 1970, or how long ago.", examples=["15m"]
+    )
+    until: Time | None = Field(None, description="To before when, written in the same way.")
+    level: Annotated[int, BeforeValidator(_level), _text(enum=list(_LEVELS))] | None = Field(
+        None, description="This level and those above."
+    )
+    service: Texts = Field([], description="One of these; may be repeated.")
+    environment: Texts = Field([], description="One of these; may be repeated.")
+    host: Texts = Field([], description="One of these; may be repeated.")
+    trace_id: Text | None = Field(None, description="Exactly this.")
+    q: Text = Field(
+        "",
+        description="These words, or what is in double quotes, somewhere in message, stack trace or error type; upper"
+        " and lower case alike.",
+    )
+    where: Annotated[list[Where], Field(max_length=_MOST)] = Field(
+        [],
+        description="key=value or key!=value, of a column or an attribute; without a value, those that have none or"
+        " have any. May be repeated.",
+        examples=[["customer=Ada"]],
+    )
+
+    def filters(self) -> Filters:
+        """Return what the store understands."""
+        return Filters(
+            since=self.since,
+            until=self.until,
+            level=self.level,
+            service=tuple(self.service),
+            environment=tuple(self.environment),
+            host=tuple(self.host),
+            trace_id=self.trace_id,
+            terms=_terms(self.q),
+            where=tuple(self.where),
+        )
+
+
+class AskedPage(Asked):
+    """A page of records."""
+
+    limit: int = Field(100, ge=1, le=1000, description="How many records at most.")
+    order: Literal["desc", "asc"] = Field("desc", description="Newest first, or oldest first.")
+    cursor: RecordId | None = Field(None, description="The `next` of the page before.")
+
+
+class AskedHistogram(Asked):
+    """A histogram."""
+
+    buckets: int = Field(60, ge=1, le=1000, description="How many steps at most.")
+
+
+class AskedValues(Asked):
+    """The values of a column."""
+
+    field: Literal[TEXTS] = Field(description="The column.")  # type: ignore[valid-type]  # as many as there are columns
+    limit: int = Field(50, ge=1, le=1000, description="How many values at most.")
+
+
+class AskedDownload(Asked):
+    """A download."""
+
+    format: Literal["ndjson", "csv"] = Field("ndjson", description="A JSON object on each line, or a table.")
+    order: Literal["desc", "asc"] = Field("asc", description="Newest first, or oldest first.")
+
+
+class AskedContext(BaseModel):
+    """The records around one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_other(cls, given: Any) -> Any:
+        return _known(cls, given)
+
+    before: int = Field(20, ge=0, le=500, description="How many earlier ones.")
+    after: int = Field(20, ge=0, le=500, description="How many later ones.")
+
+
+def what_is_wrong(errors: Sequence[Any]) -> str:
+    """Return in one line what the first of pydantic's errors is, with the value and the remedy."""
+    error = errors[0]
+    # The first part of the place is query, path or body.
+    name = ".".join(str(part) for part in error["loc"][1:] if not isinstance(part, int))
+    if error["type"] == "value_error":
+        return f"{name}: {error['ctx']['error']}" if name else str(error["ctx"]["error"])
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name or 'the request'} is {shown(error['input'])}: {error['msg'][:1].lower()}{error['msg'][1:]}"
