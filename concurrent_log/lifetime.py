@@ -24,6 +24,9 @@ class Living(Protocol):
     def begin_anew(self) -> None:
         """Begin in the child after a fork."""
 
+    def flush(self) -> bool:
+        """Write everything; the process goes on, or ends in a way that nobody is told of."""
+
     def close(self) -> None:
         """Write everything; the process ends."""
 
@@ -35,6 +38,12 @@ _hooked = 0  # the process in which the ends that `atexit` does not know have be
 def follow(handler: Living) -> None:
     """Let ``handler`` follow the life of this process from now on."""
     _all.append(weakref.ref(handler, _all.remove))
+
+
+def flush_all() -> None:
+    """Write all that was logged before."""
+    for handler in _living():
+        handler.flush()
 
 
 def hook_ends() -> None:

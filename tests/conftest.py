@@ -16,6 +16,7 @@ import pytest
 
 pytest.register_assert_rewrite("counting", "serving", "writers")
 
+from collecting import Collector  # noqa: E402
 from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten
 
 
@@ -88,6 +89,14 @@ def writers(tmp_path: pathlib.Path, clock: Clock) -> Iterator[Callable[..., Writ
     yield make
     for each in made:
         each.kill_all()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """Return a collector that runs."""
+    made = Collector().start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -321,7 +321,7 @@ def ask_many(server: Server, *kinds: str) -> dict[str, str]:
 def assert_not_mixed(records: list[dict[str, Any]], traces: dict[str, str]) -> None:
     """Check that each request has its six records, from both kinds of clients, and they know which one they are of."""
     found: dict[str, list[str]] = {path: [] for path in traces}
-    for record in (record for record in records if "asked" in record):
+    for record in sorted((record for record in records if "asked" in record), key=lambda record: record["sequence"]):
         path = record["path"]
         found[path].append(record["message"])
         assert record["asked"] == record["user_id"] == path
@@ -340,7 +340,7 @@ def test_concurrent_requests_in_uvicorn_do_not_mix(
         traces = ask_many(server, "async", "thread")
         server.stop()
 
-    assert_not_mixed(collector.records(), traces)
+    assert_not_mixed(collector.logs, traces)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn is for POSIX")
@@ -350,11 +350,12 @@ def test_concurrent_requests_in_gunicorn_do_not_mix(
 ) -> None:
     """Flask, whose bodies are made after the application returned; the application is loaded before the fork."""
     monkeypatch.setenv("LOG_SERVER_URL", collector.url)
-    options = ["--preload", "--workers", "2", "--worker-class", worker, "--threads", "4" if worker == "gthread" else "1"]
-    command = ["-m", "gunicorn", "traced_wsgi:app", *options]
+    threads = "4" if worker == "gthread" else "1"
+    command = ["-m", "gunicorn", "traced_wsgi:app", "--preload", "--workers", "2"]
+    command += ["--worker-class", worker, "--threads", threads]
     with serving(tmp_path, lambda fd: [*command, "--bind", f"fd://{fd}"]) as server:
         server.wait_until(lambda: server.output.count("Booting worker") == 2)
         traces = ask_many(server, "body", "early")
         server.stop()
 
-    assert_not_mixed(collector.records(), traces)
+    assert_not_mixed(collector.logs, traces)

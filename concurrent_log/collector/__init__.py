@@ -6,12 +6,28 @@ What needs the packages of an extra is imported when it is asked for.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from concurrent_log.collector.client import AsyncLogClient
     from concurrent_log.collector.handler import CollectorHandler
+    from concurrent_log.collector.middleware import RequestContextMiddleware, WsgiRequestContextMiddleware
     from concurrent_log.collector.shipper import Shipper, Stats
 
-__all__ = ["CollectorHandler", "Shipper", "Stats"]
+__all__ = [
+    "AsyncLogClient",
+    "CollectorHandler",
+    "RequestContextMiddleware",
+    "Shipper",
+    "Stats",
+    "WsgiRequestContextMiddleware",
+]
 
-_PLACES = {"CollectorHandler": "handler", "Shipper": "shipper", "Stats": "shipper"}
+_PLACES = {
+    "AsyncLogClient": "client",
+    "CollectorHandler": "handler",
+    "RequestContextMiddleware": "middleware",
+    "Shipper": "shipper",
+    "Stats": "shipper",
+    "WsgiRequestContextMiddleware": "middleware",
+}
 
 
 def __getattr__(name: str) -> Any:

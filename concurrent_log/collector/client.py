@@ -12,12 +12,15 @@ from typing import Any, ParamSpec, TypeVar, overload
 from concurrent_log.arguments import check_choice, check_count
 from concurrent_log.collector import context, failure
 from concurrent_log.collector.environment import Environment
+from concurrent_log.collector.extra import needs_extra
 from concurrent_log.collector.measuring import Measure, Stretch, Timer, milliseconds_since, start
 from concurrent_log.collector.outcome import Outcome, without_blocking_a_loop
-from concurrent_log.collector.record import level_of
-from concurrent_log.collector.shipper import Shipper, Stats
 from concurrent_log.collector.uncaught import Uncaught, unwatch, watch
-from concurrent_log.collector.values import text_of
+
+with needs_extra():
+    from concurrent_log.collector.record import level_of
+    from concurrent_log.collector.shipper import Shipper, Stats
+    from concurrent_log.collector.values import text_of
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -323,7 +326,8 @@ def _taken(name: str, value: Any, fields: dict[str, Any]) -> Any:
 
 
 def _level_name(level: Any) -> str:
-    return level_of(int(level)) if isinstance(level, (int, float)) and not isinstance(level, bool) else text_of(level)
+    is_number = isinstance(level, (int, float)) and not isinstance(level, bool)
+    return level_of(int(level)) if is_number else text_of(level)
 
 
 def _in_our_names(error: Exception) -> Exception:

@@ -20,8 +20,7 @@ class _Layer(dict[str, Any]):
     __slots__ = ("block", "outer")
 
     def __init__(self, fields: dict[str, Any], outer: "_Layer | None" = None, block: "object | None" = None) -> None:
-        super().__init__()
-        add(self, fields)
+        super().__init__(fields if _OURS.isdisjoint(fields) else _with_ours_apart(fields))
         self.outer = outer
         self.block = block
 
@@ -39,6 +38,17 @@ def fields() -> dict[str, Any]:
     if request:
         add(found, request)
     return found
+
+
+def complete(entry: dict[str, Any]) -> None:
+    """Add to ``entry``, a record logged here, what it does not say itself."""
+    found = fields()
+    if not found:
+        return
+    if "attributes" in found and "attributes" in entry:
+        entry["attributes"] = {**_as_dict(found["attributes"]), **_as_dict(entry["attributes"])}
+    for name, value in found.items():
+        entry.setdefault(name, value)
 
 
 def add(entry: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -84,7 +94,9 @@ class _Block:
 
     def __enter__(self) -> None:
         around = self._layer.get()
-        self._layer.set(_Layer({**around, **self._fields}, around, self))
+        fields = dict(around)
+        add(fields, self._fields)
+        self._layer.set(_Layer(fields, around, self))
 
     def __exit__(self, *_: object) -> None:
         found: _Layer | None = self._layer.get()

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from os import PathLike
 
+from concurrent_log.collector.extra import needs_extra
+
 _YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -39,6 +41,7 @@ class Environment:
 def _values_of(file: "str | PathLike[str] | None") -> Mapping[str, str | None]:
     if file is None or not os.path.exists(file):
         return {}
-    from dotenv import dotenv_values  # Here, since few programs have such a file.
+    with needs_extra():  # Here, since few programs have such a file.
+        from dotenv import dotenv_values
 
     return dotenv_values(file)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-_OF_THE_EXTRA = ("msgspec", "tenacity", "urllib3")
+_OF_THE_EXTRA = ("dotenv", "msgspec", "tenacity", "urllib3")
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from concurrent_log.collector.context import complete
 from concurrent_log.collector.record import entry_of
 from concurrent_log.collector.sender import is_sending
 from concurrent_log.collector.shipper import Shipper, Stats
@@ -94,7 +95,9 @@ class CollectorHandler(logging.Handler):
             return
         try:
             message = None if self.formatter is None else self.formatter.format(record)
-            self.shipper.put(entry_of(record, self.shipper.common(), message))
+            entry = entry_of(record, self.shipper.common(), message)
+            complete(entry)
+            self.shipper.put(entry)
         except RecursionError:
             self.shipper.lose(_RECURSION)
         except Exception:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Mu
 from typing import Any
 
 from concurrent_log.collector.context import begin_request, new_trace_id, serving
+from concurrent_log.lifetime import flush_all
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -29,6 +30,8 @@ class RequestContextMiddleware:
     The trace id is that of the request's ``traceparent``, else its ``X-Trace-Id`` or ``X-Request-ID``, else a new one;
     the answer tells it as ``X-Trace-Id``. What `set_user_context` sets meanwhile ends with the request.
 
+    When the server ends, what waits is sent: some, such as uvicorn, then end the process with the signal they got.
+
     In FastAPI and Starlette: ``app.add_middleware(RequestContextMiddleware)``; elsewhere wrap the
     application, as in ``app = RequestContextMiddleware(app)``.
 
@@ -40,9 +43,9 @@ class RequestContextMiddleware:
         self.app = app
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
-        """Serve one connection."""
+        """Serve one connection, or the life of the server."""
         if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _flushing(send))
             return
         trace_id = _trace_id(_asgi_headers(scope))
 
@@ -109,6 +112,15 @@ class _Body:
         close = getattr(self._body, "close", None)
         if close is not None:
             self._context.run(close)
+
+
+def _flushing(send: _Send) -> _Send:
+    async def send_last(message: _Message) -> None:
+        if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            flush_all()  # Nothing else runs any more that would have to wait.
+        await send(message)
+
+    return send_last
 
 
 def _trace_id(headers: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ logger = logging.getLogger("shop")
 logger.addHandler(CollectorHandler(client.server_url))
 logger.setLevel(logging.INFO)
 
+
 app = FastAPI()
 app.add_middleware(RequestContextMiddleware)
 
