@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Sized
 from os import PathLike
-from threading import current_thread
+from threading import Thread, current_thread
 from time import time
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar, overload
@@ -295,6 +295,11 @@ class AsyncLogClient:
     def queue(self) -> Sized:
         """What waits to be sent; only its length can be told."""
         return range(self._shipper.stats().queued)
+
+    @property
+    def _worker_thread(self) -> Thread | None:  # what programs look at that used another client before
+        worker = self._shipper._worker
+        return worker.thread if worker is not None else None
 
     def _tell_uncaught(self, found: Uncaught) -> None:
         if found.error is None:
