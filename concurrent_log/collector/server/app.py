@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from concurrent_log import __version__
 from concurrent_log.collector.server import intake, reading
 from concurrent_log.collector.server.access import Access
+from concurrent_log.collector.server.documentation import add_documentation
 from concurrent_log.collector.server.problems import Problem, answer_problems, documented
 from concurrent_log.collector.server.settings import Settings
 from concurrent_log.collector.server.upkeep import KeptStore
@@ -117,6 +118,7 @@ def _add_routes(app: FastAPI) -> None:
     _add_session(app)
     _add_health(app)
     _add_page(app)
+    add_documentation(app)
 
 
 def _add_session(app: FastAPI) -> None:

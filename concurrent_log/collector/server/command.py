@@ -11,7 +11,7 @@ from concurrent_log.collector.server.settings import DEFAULT_PORT, PREFIX, Setti
 if TYPE_CHECKING:
     import socket
 
-_NEEDED = ("asyncpg", "fastapi", "msgspec", "sse_starlette", "uvicorn")
+_NEEDED = ("asyncpg", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn")
 _REMEDY = "the server needs more packages: run pip install 'concurrent_log[server]'"
 _DESCRIPTION = f"""Take the records of many processes and machines, store them, and serve the page to read them on.
 Each option can be given as an environment variable, too: --max-body as {PREFIX}MAX_BODY."""

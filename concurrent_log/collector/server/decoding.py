@@ -18,6 +18,8 @@ from concurrent_log.collector.store import Batch, Client, Drop
 _AT_ONCE = 1 << 18  # bytes that are decompressed in one step
 _MOST_MEMBERS = 1000  # of a gzip stream
 _LONGEST_ID = 200
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
+_DEEPEST = 100  # objects and lists within each other that are decoded
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MOST_DROPS = 100
 
@@ -79,7 +81,7 @@ def _decompressed(chunks: list[bytes], wbits: int, largest: int, lease: Lease) -
     try:
         while chunks:
             part, made = chunks.pop(), b""
-            while part or len(made) == _AT_ONCE:
+            while part or (len(made) == _AT_ONCE and not decompressor.eof):
                 if decompressor.eof:
                     decompressor, members = zlib.decompressobj(wbits), members + 1
                 made = decompressor.decompress(part, _AT_ONCE)
@@ -116,14 +118,28 @@ def _decoded(content: bytes) -> Any:
     try:
         found = _decode(content)
         return cleaned(found) if b"\\u0000" in content else found
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        content = _shallow(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
         envelope = msgspec.json.decode(content, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _decoded_tolerantly(content)
     found = {name: getattr(envelope, name) for name in envelope.__struct_fields__}
     return {**cleaned(found), "logs": [_record(bytes(raw)) for raw in envelope.logs]}
+
+
+def _shallow(content: bytes) -> bytes:
+    """Return JSON in which objects and lists that no decoder goes down to are null."""
+    parts, depth, begin = [], 0, 0
+    for token in _TOKENS.finditer(content):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth == _DEEPEST + 1 and token[0] in b"[{":
+            parts += [content[begin : token.start()], b"null"]
+        if depth == _DEEPEST and token[0] in b"]}":
+            begin = token.end()
+    return b"".join([*parts, content[begin:]])
 
 
 def _record(content: bytes) -> Any:
@@ -157,7 +173,7 @@ def _int(text: str) -> int | str:
 def _understood(found: Any) -> Body:
     if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
         raise Problem(400, 'the body is an object with a list of records: {"logs": [...]}')
-    common = found.get("common") or {}
+    common = {} if found.get("common") is None else found["common"]
     if not isinstance(common, dict):
         raise Problem(400, "common is an object, with what holds for all records")
     batch_id = found.get("batch_id")

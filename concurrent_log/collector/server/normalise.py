@@ -78,14 +78,16 @@ class Unreadable:
     reason: str
 
 
-def cleaned(value: Any) -> Any:
+def cleaned(value: Any, deepest: int = 2 * DEEPEST) -> Any:
     """Return ``value`` with what no database takes as text, NUL and lone surrogates, replaced by U+FFFD."""
+    if deepest == 0 and isinstance(value, (dict, list)):
+        return "…"
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {cleaned(key): cleaned(each) for key, each in value.items()}
+        return {cleaned(key): cleaned(each, deepest - 1) for key, each in value.items()}
     if isinstance(value, list):
-        return [cleaned(each) for each in value]
+        return [cleaned(each, deepest - 1) for each in value]
     return value
 
 

@@ -1,6 +1,7 @@
 """Runs the application with uvicorn, until the process is told to end."""
 
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ async def serve(settings: Settings, where: socket.socket, on_start: Callable[[],
     Raises:
         StoreUnusable: The database cannot be used as it is.
     """
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it would name the address; what is wrong is said by us
     app = create_app(settings)
     await app.state.kept.begin()
     config = uvicorn.Config(
