@@ -190,3 +190,60 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
+
+
+class Proxy:
+    """A proxy: it forwards requests, and makes tunnels.
+
+    Attributes:
+        asked: What it was asked for.
+        authorizations: The credentials it was shown.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.authorizations: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no more."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._handle, args=(client,), daemon=True).start()
+
+    def _handle(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(65536)
+            line, _, rest = head.partition(b"\r\n")
+            method, target, _ = line.decode().split()
+            self.asked.append(f"{method} {target}")
+            for header in rest.partition(b"\r\n\r\n")[0].decode().split("\r\n"):
+                if header.lower().startswith("proxy-authorization:"):
+                    self.authorizations.append(header.partition(":")[2].strip())
+            place = target if method == "CONNECT" else target.split("/")[2]
+            with socket.create_connection((place.split(":")[0], int(place.split(":")[1]))) as server:
+                if method == "CONNECT":
+                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                else:
+                    server.sendall(head)
+                back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+                back.start()
+                _copy(client, server)
+                back.join(DEADLINE)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while content := source.recv(65536):
+            target.sendall(content)
+        target.shutdown(socket.SHUT_WR)

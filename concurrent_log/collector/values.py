@@ -26,6 +26,9 @@ _ENTRY_COST = 400  # bytes of a dictionary and its place in the queue
 _VALUE_COST = 40  # bytes of a short value
 _LONG = 500  # characters from which it matters how many bytes each of them takes
 
+_NUMBERS = (int, float)
+_LARGE = 2**63  # numbers from which not everybody reads them as they are
+
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
@@ -38,7 +41,7 @@ def freeze(entry: dict[str, Any]) -> int:
         if kind is str:
             length = len(value)
             size += _VALUE_COST + length if length < _LONG else getsizeof(value)
-        elif kind is int or kind is bool or value is None or (kind is float and math.isfinite(value)):
+        elif value is None or kind is bool or (kind in _NUMBERS and -_LARGE < value < _LARGE):
             size += _VALUE_COST
         else:
             changed = changed or {}
