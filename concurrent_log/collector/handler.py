@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from concurrent_log.collector.context import complete
-from concurrent_log.collector.record import entry_of
-from concurrent_log.collector.sender import is_sending
-from concurrent_log.collector.shipper import Shipper, Stats
+from concurrent_log.collector.extra import needs_extra
+
+with needs_extra():
+    from concurrent_log.collector.context import complete
+    from concurrent_log.collector.record import entry_of
+    from concurrent_log.collector.sender import is_sending
+    from concurrent_log.collector.shipper import Shipper, Stats
 
 _RECURSION = "too deep in the program"
 
