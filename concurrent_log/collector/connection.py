@@ -69,9 +69,10 @@ def _read(response: Any) -> Answer:
 
 def _reason(error: Exception) -> str:
     """Return in a few words why there was no answer."""
-    while error.__cause__ is None and getattr(error, "reason", None) and isinstance(error.reason, Exception):  # type: ignore[attr-defined]
-        error = error.reason  # type: ignore[attr-defined]
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    found: BaseException = error
+    while found.__cause__ is not None:
+        found = found.__cause__
+    return f"{type(found).__name__}: {found}".splitlines()[0][:300]
 
 
 def _pool(settings: Settings) -> urllib3.PoolManager:

@@ -123,11 +123,12 @@ class Shipper:
         Takes ``stop_timeout`` seconds at most, unless told otherwise. How many records are left is said on stderr.
         """
         worker = self._worker
-        if worker is not None and (worker.is_running() or worker.left() or not self._is_closed):
+        if worker is not None and (worker.is_running() or not self._is_closed or worker.left() > self._left_before):
             seconds = self.settings.stop_timeout if timeout is None else timeout
             left = worker.stop(_LAST_CHANCE if self._is_closed else seconds)
             if left not in (0, self._left_before):
-                tell(worker.queue.farewell(left, self.settings.endpoint))
+                why = f" ({worker.sender.last_error})" if worker.sender.last_error else ""
+                tell(worker.queue.farewell(left, self.settings.endpoint) + why)
             self._left_before = left
         self._is_closed = True
         if worker is not None:

@@ -1,0 +1,14 @@
+"""The WSGI application that logs to a collector; the handler is made, and a thread logs, where this is imported."""
+
+import logging
+import os
+import threading
+
+import writing
+from wsgi import application as application
+
+from concurrent_log.collector import CollectorHandler
+
+writing.attach(CollectorHandler(os.environ["COLLECTOR_URL"], flush_interval=0.1))
+logging.getLogger("app").info("record imported-0  0")
+threading.Thread(target=writing.log_and_tell, args=("background",), daemon=True).start()
