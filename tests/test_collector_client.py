@@ -400,6 +400,7 @@ class TestArguments:
         """As any handler of the standard library."""
         configuration = {
             "version": 1,
+            "disable_existing_loggers": False,
             "handlers": {
                 "collector": {
                     "class": "concurrent_log.collector.CollectorHandler",
