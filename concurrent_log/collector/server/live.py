@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import msgspec
 
 from concurrent_log.collector.store import StoreAway
@@ -36,13 +37,15 @@ class Arrivals:
         return self._next
 
 
-async def tail(reader: Reader, filters: Filters, arrivals: Arrivals, position: Any) -> AsyncIterator[dict[str, str]]:
-    """Yield events with what has been stored since ``position``, and with how many were left out of a rush.
+async def tail(
+    reader: Reader, filters: Filters, arrivals: Arrivals, position: Any, ending: anyio.Event
+) -> AsyncIterator[dict[str, str]]:
+    """Yield events with what has been stored since ``position``, and with how many were left out, until ``ending``.
 
     No more than the latest `AT_ONCE` records are held, and none while the listener is slow: what arrives meanwhile is
     found by the next look.
     """
-    while True:
+    while not ending.is_set():
         woken, begin = arrivals.next(), time.monotonic()
         arrived = await _look(reader, filters, position)
         if arrived is None:

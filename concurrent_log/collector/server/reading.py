@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 
+import anyio
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -27,6 +28,7 @@ from concurrent_log.collector.store.statistics import Statistics
 
 _DAY = 86_400_000_000  # microseconds
 _HEARTBEAT = 15  # seconds
+_GRACE = 3.0  # seconds in which a listener is told the last when the server ends
 _SLOWEST = 30.0  # seconds that a listener may take for an event
 
 router = APIRouter(tags=["reading"], responses=documented(401, 403, 422, 503, 504))
@@ -136,8 +138,16 @@ async def listen(request: Request, reader: Ready, asked: Annotated[Asked, Query(
     if state.listeners >= live.LISTENERS:
         raise Problem(503, f"{live.LISTENERS} listen already: try again later", wait=30)
     position = await reader.position()
-    events = live.tail(reader, asked.filters(), state.arrivals, position)
-    return EventSourceResponse(_counted(state, events), ping=_HEARTBEAT, send_timeout=_SLOWEST, sep="\n")
+    ending = anyio.Event()
+    events = live.tail(reader, asked.filters(), state.arrivals, position, ending)
+    return EventSourceResponse(
+        _counted(state, events),
+        ping=_HEARTBEAT,
+        send_timeout=_SLOWEST,
+        sep="\n",
+        shutdown_event=ending,
+        shutdown_grace_period=_GRACE,
+    )
 
 
 async def _counted(state: Any, events: AsyncIterator[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
