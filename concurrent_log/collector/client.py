@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Sized
 from os import PathLike
+from sys import getsizeof
 from threading import Thread, current_thread
 from time import time
 from types import FrameType
@@ -11,21 +12,27 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from concurrent_log.arguments import check_choice, check_count
 from concurrent_log.collector import context, failure
+from concurrent_log.collector.context import ready
 from concurrent_log.collector.environment import Environment
 from concurrent_log.collector.extra import needs_extra
+from concurrent_log.collector.late import entry_of_call
 from concurrent_log.collector.measuring import Measure, Stretch, Timer, milliseconds_since, start
 from concurrent_log.collector.outcome import Outcome, without_blocking_a_loop
 from concurrent_log.collector.uncaught import Uncaught, unwatch, watch
 
 with needs_extra():
+    from concurrent_log.collector.numbering import next_number
     from concurrent_log.collector.record import level_of
     from concurrent_log.collector.shipper import Shipper, Stats
-    from concurrent_log.collector.values import text_of
+    from concurrent_log.collector.values import freeze, text_of
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 _LEFT_OUT: Any = object()
+_SPECIAL = context.OURS | {"attributes"}  # fields that have to be put in their places
+_USUAL_SIZE = 1_000  # bytes of a record without its message and its fields
+_LONG = 500  # characters from which it matters how many bytes each of them takes
 
 
 class AsyncLogClient:
@@ -177,20 +184,21 @@ class AsyncLogClient:
         self._put("ERROR", _taken("message", message, fields), fields, place)
 
     def _log(self, level: Any, message: Any, fields: dict[str, Any], frame: FrameType | None) -> None:
-        entry = context.fields()
-        if frame is not None:
-            code = frame.f_code
-            entry["function_name"] = code.co_name
-            entry["file_path"] = code.co_filename
-            entry["line_number"] = frame.f_lineno
-        self._send(entry, level, message, fields)
+        if type(message) is not str or type(level) is not str or (fields and not _SPECIAL.isdisjoint(fields)):
+            message = _taken("message", message, fields)
+            self._put(level, message, fields, failure.of_frame(frame) if frame is not None else {})
+            return
+        size = _USUAL_SIZE + (len(message) if len(message) < _LONG else getsizeof(message))
+        if fields:
+            size += freeze(fields)
+        code, instruction = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+        thread, around = current_thread(), ready.get()
+        late = (entry_of_call, time(), level, message, code, instruction, thread, around, fields, next_number())
+        self._shipper.put_late(late, size)
 
     def _put(self, level: Any, message: Any, fields: dict[str, Any], place: dict[str, Any]) -> None:
-        self._send({**context.fields(), **place}, level, message, fields)
-
-    def _send(self, entry: dict[str, Any], level: Any, message: Any, fields: dict[str, Any]) -> None:
-        if message is _LEFT_OUT:
-            message = _taken("message", message, fields)
+        """Send a record; what ``fields`` say counts more than ``place``."""
+        entry = {**context.fields(), **place}
         entry["thread_name"] = current_thread().name
         if fields:
             context.add(entry, fields)

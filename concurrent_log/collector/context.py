@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from concurrent_log.collector.extra import needs_extra
+
+with needs_extra():
+    from concurrent_log.collector.values import freeze
+
 # What a record says of itself; fields of these names become attributes.
-_OURS = frozenset(("level", "level_number", "message", "created_at", "sequence"))
+OURS = frozenset(("level", "level_number", "message", "created_at", "sequence"))
 
 
 class _Layer(dict[str, Any]):
@@ -20,7 +25,7 @@ class _Layer(dict[str, Any]):
     __slots__ = ("block", "outer")
 
     def __init__(self, fields: dict[str, Any], outer: "_Layer | None" = None, block: "object | None" = None) -> None:
-        super().__init__(fields if _OURS.isdisjoint(fields) else _with_ours_apart(fields))
+        super().__init__(fields if OURS.isdisjoint(fields) else _with_ours_apart(fields))
         self.outer = outer
         self.block = block
 
@@ -29,6 +34,14 @@ _NOTHING = _Layer({})
 _trace: ContextVar[_Layer] = ContextVar("concurrent_log_trace", default=_NOTHING)
 _user: ContextVar[_Layer] = ContextVar("concurrent_log_user", default=_NOTHING)
 _request: ContextVar[_Layer] = ContextVar("concurrent_log_request", default=_NOTHING)
+ready: ContextVar[dict[str, Any]] = ContextVar("concurrent_log_ready", default=_NOTHING)  # all of them, frozen
+
+
+def _set(layer: ContextVar[_Layer], value: _Layer) -> None:
+    layer.set(value)
+    found = fields()
+    freeze(found)
+    ready.set(found)
 
 
 def fields() -> dict[str, Any]:
@@ -53,7 +66,7 @@ def complete(entry: dict[str, Any]) -> None:
 
 def add(entry: dict[str, Any], fields: dict[str, Any]) -> None:
     """Add ``fields`` to ``entry``, where they take the place of what is there; attributes are added to attributes."""
-    if not _OURS.isdisjoint(fields):
+    if not OURS.isdisjoint(fields):
         fields = _with_ours_apart(fields)
     before = entry.get("attributes")
     entry.update(fields)
@@ -62,8 +75,8 @@ def add(entry: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def _with_ours_apart(fields: dict[str, Any]) -> dict[str, Any]:
-    apart = {name: value for name, value in fields.items() if name in _OURS}
-    rest = {name: value for name, value in fields.items() if name not in _OURS}
+    apart = {name: value for name, value in fields.items() if name in OURS}
+    rest = {name: value for name, value in fields.items() if name not in OURS}
     return {**rest, "attributes": {**_as_dict(fields.get("attributes", {})), **apart}}
 
 
@@ -96,7 +109,7 @@ class _Block:
         around = self._layer.get()
         fields = dict(around)
         add(fields, self._fields)
-        self._layer.set(_Layer(fields, around, self))
+        _set(self._layer, _Layer(fields, around, self))
 
     def __exit__(self, *_: object) -> None:
         found: _Layer | None = self._layer.get()
@@ -104,7 +117,7 @@ class _Block:
             found = found.outer
         # Otherwise entered in another context, as by a generator that a framework goes on with elsewhere.
         if found is not None and found.outer is not None:
-            self._layer.set(found.outer)
+            _set(self._layer, found.outer)
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -115,7 +128,7 @@ class _Block:
 
 def _replace(layer: ContextVar[_Layer], fields: dict[str, Any]) -> None:
     here = layer.get()
-    layer.set(_Layer(fields, here.outer, here.block))
+    _set(layer, _Layer(fields, here.outer, here.block))
 
 
 def user_context(**context: Any) -> _Block:
@@ -167,7 +180,7 @@ def get_request_context() -> dict[str, Any] | None:
 def begin_request(trace_id: str, request: dict[str, Any]) -> None:
     """Let all records from here on belong to a request."""
     _trace.set(_Layer({"trace_id": trace_id}))
-    _request.set(_Layer(request))
+    _set(_request, _Layer(request))
 
 
 @contextmanager
@@ -179,4 +192,4 @@ def serving(trace_id: str, request: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         for layer, value in before:
-            layer.set(value)
+            _set(layer, value)

@@ -3,9 +3,9 @@
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from concurrent_log.collector.batch import LARGEST_BATCH, Batch
+from concurrent_log.collector.late import Entry, Late, built
 from concurrent_log.collector.losses import Losses
 from concurrent_log.collector.values import encode_entry, freeze
 
@@ -43,7 +43,7 @@ class MemoryQueue:
         self._losses = losses
         self._ring = ring
         self._lock = threading.RLock()
-        self._entries: deque[dict[str, Any]] = deque()
+        self._entries: deque[Entry | Late] = deque()
         self._sizes: deque[int] = deque()
         self._bytes = 0
         self._put = 0
@@ -66,9 +66,10 @@ class MemoryQueue:
         with self._lock:
             return (self._put - len(self._entries),)
 
-    def put(self, entry: dict[str, Any]) -> None:
-        """Let one entry wait; where there is no room, the oldest ones go."""
-        size = freeze(entry)
+    def put(self, entry: Entry | Late, size: int = 0) -> None:
+        """Let one entry wait; where there is no room, the oldest ones go. A late one comes with its size, frozen."""
+        if type(entry) is dict:
+            size = freeze(entry)
         with self._lock:
             self._entries.append(entry)
             self._sizes.append(size)
@@ -97,7 +98,7 @@ class MemoryQueue:
 
     def take(self, most: int) -> Batch | None:
         """Return the next records as a batch; None where none wait."""
-        entries: list[dict[str, Any]] = []
+        entries: list[Entry | Late] = []
         taken = 0
         with self._lock:
             # One by one: a destructor that logs in here may drop the oldest ones.
@@ -108,7 +109,7 @@ class MemoryQueue:
                 taken += size
         if not entries:
             return None
-        return Batch(self.new_id(), self._common, [encode_entry(entry) for entry in entries])
+        return Batch(self.new_id(), self._common, [encode_entry(built(entry)) for entry in entries])
 
     def new_id(self) -> str:
         """Return an id that no other batch has."""

@@ -28,12 +28,12 @@ _TOLD_AFTER = 3  # attempts in vain until that is said
 _SHORTER = (16_384, 2_048, 256)  # characters of a text in a record that is too large alone
 _HOPELESS = 10  # records refused one by one, without one that is not, after which the rest of a batch is, too
 
-_senders: set[int] = set()  # the threads of this process that are in the middle of a request
+senders: set[int] = set()  # the threads of this process that are in the middle of a request
 
 
 def is_sending() -> bool:
     """Return whether this thread is in the middle of a request: what it logs now comes from sending itself."""
-    return threading.get_ident() in _senders
+    return threading.get_ident() in senders
 
 
 class Pause(Protocol):
@@ -123,15 +123,15 @@ class Sender:
 
     def _post(self, body: bytes, is_compressed: bool) -> Answer:
         thread = threading.get_ident()
-        is_outermost = thread not in _senders
-        _senders.add(thread)
+        is_outermost = thread not in senders
+        senders.add(thread)
         try:
             self._connection = self._connection or Connection(self._settings)
             timeout = max(0.05, min(self._settings.timeout, self._pause.time_left()))
             return self._connection.post(body, timeout, is_compressed=is_compressed)
         finally:
             if is_outermost:
-                _senders.discard(thread)
+                senders.discard(thread)
 
     def _is_transient(self, answer: Answer) -> bool:
         return not 200 <= answer.status < 300 and answer.status not in (400, 413, 422)

@@ -10,8 +10,9 @@ from concurrent_log.lifetime import follow, hook_ends
 from concurrent_log.telling import tell
 
 with needs_extra():
+    from concurrent_log.collector.late import Late
     from concurrent_log.collector.numbering import next_number
-    from concurrent_log.collector.sender import is_sending
+    from concurrent_log.collector.sender import is_sending, senders
     from concurrent_log.collector.settings import Settings
     from concurrent_log.collector.worker import Worker
 
@@ -78,6 +79,15 @@ class Shipper:
         worker = self._worker or self._begin()
         entry["sequence"] = next_number()
         worker.queue.put(entry)
+        if worker.thread is None:
+            worker.need()
+
+    def put_late(self, late: Late, size: int) -> None:
+        """Like `put`, for what is to be put together later, and has its number and about ``size`` bytes."""
+        if senders and is_sending():
+            return
+        worker = self._worker or self._begin()
+        worker.queue.put(late, size)
         if worker.thread is None:
             worker.need()
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from concurrent_log.collector.batch import Batch
+from concurrent_log.collector.late import Entry, Late, built
 from concurrent_log.collector.losses import Losses
 from concurrent_log.collector.memory import Mark, MemoryQueue
 from concurrent_log.collector.owning import Owned, own
@@ -90,8 +91,9 @@ class Spool:
         with self._lock:
             return (self._put - self._waiting, *self._memory.gone())
 
-    def put(self, entry: dict[str, Any]) -> None:
+    def put(self, entry: Entry | Late, size: int = 0) -> None:
         """Write one entry; where that is not possible, let it wait in memory."""
+        entry = built(entry)
         freeze(entry)
         line = line_of(encode_entry(entry))
         if self._writer == threading.get_ident():

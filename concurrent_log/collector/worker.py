@@ -13,12 +13,13 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from concurrent_log.collector.batch import Batch
 from concurrent_log.collector.connection import Answer
+from concurrent_log.collector.late import Entry, Late
 from concurrent_log.collector.losses import Losses
 from concurrent_log.collector.memory import Mark, MemoryQueue
 from concurrent_log.collector.sender import Sender, retry_after
@@ -41,7 +42,7 @@ class Queue(Protocol):
     def size(self) -> int: ...  # noqa: D102
     def mark(self) -> Mark: ...  # noqa: D102
     def gone(self) -> Mark: ...  # noqa: D102
-    def put(self, entry: dict[str, Any]) -> None: ...  # noqa: D102
+    def put(self, entry: Entry | Late, size: int = 0) -> None: ...  # noqa: D102
     def take(self, most: int) -> Batch | None: ...  # noqa: D102
     def new_id(self) -> str: ...  # noqa: D102
     def settle(self, batch: Batch) -> None: ...  # noqa: D102
