@@ -684,6 +684,23 @@ def test_other_arguments_reach_the_engine(collector: Collector) -> None:
     assert collector.logs[0]["host"] == "web-1"
 
 
+def test_records_may_wait_on_disk(collector: Collector, tmp_path: pathlib.Path) -> None:
+    """They are what they would be otherwise."""
+    collector.behave = lambda request: (503, {})
+    client = AsyncLogClient(collector.url, spool_directory=tmp_path / "spool", stop_timeout=0.05)
+    with client.user_context(user_id="7"):
+        client.info("x", tags=["a"])
+    client.close()
+    collector.behave = lambda request: None
+    with AsyncLogClient(collector.url, spool_directory=tmp_path / "spool") as another:
+        another.info("y")
+        collector.wait_for(2)
+
+    (record,) = [record for record in collector.logs if record["message"] == "x"]
+    assert (record["user_id"], record["tags"]) == ("7", ["a"])
+    assert place_of(record) == ("test_records_may_wait_on_disk", __file__, record["line_number"])
+
+
 def test_the_arguments_of_the_original_are_taken_in_their_order() -> None:
     """With its defaults, but for what ours does better."""
     original = pytest.importorskip("log_collector").AsyncLogClient
