@@ -2,13 +2,16 @@
 
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from collecting import DEADLINE, Collector
@@ -159,6 +162,50 @@ class TestSurviving:
         sent = [*numbered("before", 100), *numbered("child", 100), *numbered("parent", 100)]
         assert sorted(collector.messages) == sorted(sent)
         assert left(tmp_path) == []
+
+
+@_needs_sigkill
+@pytest.mark.parametrize("rounds", [12, pytest.param(400, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_kills_at_random_lose_nothing_and_store_nothing_twice(
+    tmp_path: Path, collector: Collector, rounds: int
+) -> None:
+    """Spool: processes log side by side and are killed; the server stores and drops connections, or is too busy.
+
+    A record counts as logged when the process has told so after the call.
+    """
+    chance = random.Random(rounds)
+    outcomes: list[Any] = [None, None, None, "lose", "lose", (503, {"Retry-After": "0"}), (500, {})]
+    collector.behave = lambda request: (413, {}) if len(request.body["logs"]) > 15 else chance.choice(outcomes)
+    script = f"""
+attach({collector.url!r}, batch_size=20, spool_bytes=10_000_000)
+number = 0
+while True:
+    logger.info("%s %d", sys.argv[1], number)
+    os.write(1, b"%d\\n" % number)
+    number += 1
+    time.sleep(0.0005)
+"""
+    told: Counter[str] = Counter()
+    for turn in range(rounds):
+        command = [sys.executable, "-c", _BEGINNING + script]
+        both = [
+            subprocess.Popen([*command, f"{turn}{side}"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE)
+            for side in "ab"
+        ]
+        for side, process in zip("ab", both, strict=True):
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(chance.uniform(0, 0.2))
+            process.kill()
+            lines = process.communicate(timeout=DEADLINE)[0].splitlines()
+            told[f"{turn}{side}"] = int(lines[-1]) if lines else 0
+    collector.behave = lambda request: None
+    pick_up(tmp_path, collector)
+    found = Counter(collector.messages)
+
+    assert {text for text, times in found.items() if times > 1} == set()
+    assert {f"{source} {n}" for source, last in told.items() for n in range(last + 1)} - found.keys() == set()
+    assert left(tmp_path) == []
 
 
 class TestBadFiles:

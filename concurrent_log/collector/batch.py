@@ -1,7 +1,7 @@
 """A batch: the records that go to the server in one request, and come again under the same id."""
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 from concurrent_log.collector.losses import Drop
 
 LARGEST_BATCH = 4 * 2**20  # bytes of records, unless it is one alone
+DIVIDE, SETTLE = "divide", "settle"
 _GZIP_LEVEL = 1  # Higher ones cost three times as much for a tenth less.
 
 
@@ -25,6 +26,7 @@ class Batch:
         parts: What is not settled yet, as pairs of where it begins and ends; the last one is the next one. A batch
             that is too large, or has something bad in it, is divided here.
         place: Where a spool has it.
+        note: Called with each step of dividing and settling, for who begins with this batch again after a crash.
         shortened: What makes the id of a record another one, since it is not the same record any more.
         failures: How often something unexpected happened to it.
     """
@@ -35,6 +37,7 @@ class Batch:
     dropped: list[Drop] = field(default_factory=list)
     parts: list[tuple[int, int]] = field(default_factory=list)
     place: Any = None
+    note: Callable[[str], None] = lambda step: None
     shortened: dict[int, str] = field(default_factory=dict)
     failures: int = 0
 
@@ -47,6 +50,23 @@ class Batch:
 
     def divide(self) -> None:
         """Let the halves of the next part go one after the other."""
+        self.note(DIVIDE)
+        self._halve()
+
+    def pop(self) -> tuple[int, int]:
+        """Return the next part, which is settled."""
+        self.note(SETTLE)
+        return self.parts.pop()
+
+    def repeat(self, steps: Sequence[str]) -> None:
+        """Divide and settle as it was done before a crash."""
+        for step in steps:
+            if self.parts and step == SETTLE:
+                self.parts.pop()
+            elif self.parts:
+                self._halve()
+
+    def _halve(self) -> None:
         start, stop = self.parts.pop()
         middle = (start + stop) // 2
         self.parts += [(middle, stop), (start, middle)]

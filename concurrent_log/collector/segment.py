@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from concurrent_log.collector.batch import LARGEST_BATCH, Batch
 
-_STEP = re.compile(rb"(begin|done) (\d+) (\d+)\n\Z")
+_STEP = re.compile(rb"(begin|done) (\d+) (\d+)\n\Z|(divide|settle)\n\Z")
 
 
 class Part(NamedTuple):
@@ -57,6 +57,7 @@ class Segment:
         self._journal = path.with_suffix(".sent")
         self._position = position
         self._planned: tuple[int, int] | None = None
+        self._steps: list[str] = []
 
     @classmethod
     def found(cls, path: Path, unknown: bytes) -> "Segment":
@@ -73,13 +74,17 @@ class Segment:
 
     def _resume(self, size: int) -> None:
         """Go on where the process before was."""
+        steps: list[str] = []
         with contextlib.suppress(OSError):
             for line in reversed(self._journal.read_bytes().splitlines(keepends=True)):
                 found = _STEP.match(line)
-                if found is not None and int(found[2]) <= size:
+                if found is not None and found[4] is not None:
+                    steps.insert(0, found[4].decode())
+                elif found is not None and int(found[2]) <= size:
                     start, stop = int(found[2]), int(found[3])
                     self._position = start
                     self._planned = (start, stop) if found[1] == b"begin" else None
+                    self._steps = steps
                     return
 
     def take(self, most: int) -> Part:
@@ -91,13 +96,20 @@ class Segment:
         part = self._read(most)
         self._position, self._planned = part.stop, None
         self.is_bad = self.is_bad or part.bad > 0
-        if part.logs:
+        if part.logs and not self._steps:
             self._note(b"begin %d %d\n" % (part.start, part.stop), os.O_CREAT)
         return part
 
     def batch(self, part: Part) -> Batch:
         """Return the batch of what was taken; its id is always the same."""
-        return Batch(f"{self.path.stem}.{part.start}-{part.stop}", self.common, part.logs, place=(self, part.stop))
+        name = f"{self.path.stem}.{part.start}-{part.stop}"
+        batch = Batch(name, self.common, part.logs, place=(self, part.stop), note=self._note_step)
+        steps, self._steps = self._steps, []
+        batch.repeat(steps)
+        return batch
+
+    def _note_step(self, step: str) -> None:
+        self._note(f"{step}\n".encode())
 
     def _read(self, most: int) -> Part:
         start, end = self._planned or (self._position, self.end)

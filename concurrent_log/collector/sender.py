@@ -164,7 +164,7 @@ class Sender:
     # What an answer means for the part.
 
     def _acknowledge(self, batch: Batch, answer: Answer) -> None:
-        start, stop = batch.parts.pop()
+        start, stop = batch.pop()
         if start == 0:
             batch.dropped = []
         rejected = min(_rejected(answer.reason), stop - start)
@@ -202,7 +202,7 @@ class Sender:
 
     def _give_up(self, batch: Batch, reason: str, answer: Answer) -> bool:
         """Drop the record that is the next part; what was lost before it is reported with another one."""
-        start, stop = batch.parts.pop()
+        start, stop = batch.pop()
         self.last_error = _told(answer)
         if stop > start:
             self._losses.give_back(batch.dropped)

@@ -190,10 +190,9 @@ class Worker:
         """Return whether there is to be no further attempt: at the end there is one, and more where a server asks."""
         if not self._is_stopping:
             return False
-        asked = retry_after(answer.retry_after, time.time())
-        self._is_asked_to_wait = asked > 0
+        self._is_asked_to_wait = 0 < retry_after(answer.retry_after, time.time()) < self.time_left()
         if self._is_asked_to_wait:
-            return asked >= self.time_left()
+            return False
         self._attempts_left -= 1
         return self._attempts_left < 0 or self.time_left() <= 0
 
