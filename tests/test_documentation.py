@@ -51,6 +51,7 @@ _NOT_RUN = {
 
 # What a page needs besides this package: commands, and modules that can be imported.
 _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gunicorn", "curl"}}
+_NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")
