@@ -1,13 +1,16 @@
 """The client of the collector: what it sends, when, how often, and what becomes of what cannot be sent."""
 
 import gc
+import inspect
 import logging
 import logging.config
 import pickle
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from collecting import Collector
@@ -436,6 +439,16 @@ class TestArguments:
         handler.flush(30)
 
         assert collector.messages == ["INFO text"]
+
+    def test_table_of_parameters_shows_the_defaults(self) -> None:
+        """The page names every parameter in order, with the default that the signature has."""
+        page = (Path(__file__).parent.parent / "docs" / "collector-client.md").read_text("utf-8")
+        table = page[page.index("| `CollectorHandler` | Default") :]
+        rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (`.+?`|required) \|", table, re.MULTILINE)
+        shown = {name: default.strip("`") for names, default in rows for name in re.findall(r"\w+", names)}
+        parameters = inspect.signature(CollectorHandler).parameters.values()
+
+        assert shown == {p.name: "required" if p.default is p.empty else repr(p.default) for p in parameters}
 
     def test_missing_extra_says_how_to_install_it(self) -> None:
         """One line with the command."""

@@ -45,6 +45,7 @@ _NOT_RUN = {
     ("contributing.md", "python tests/torture.py --minutes 10"),
     ("contributing.md", "python tests/benchmarks --write"),
     ("contributing.md", ".ci/run"),
+    ("collector-client.md", "python -m pip install '.[collector]'"),
     ("tutorial.md", "python -m pip install ."),
     ("files.md", "install -d -g logwriters -m 2775 /var/log/app"),
 }
@@ -53,6 +54,7 @@ _NOT_RUN = {
 _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gunicorn", "curl"}}
 _NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
+_NEEDS["collector-client.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")
 _DONE = "the command is done:"
