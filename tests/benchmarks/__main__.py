@@ -12,6 +12,9 @@ from pathlib import Path
 import background
 import backup_counts
 import by_size
+import collector
+import collector_outage
+import collector_query
 import longest_call
 import many_processes
 import memory
@@ -39,6 +42,9 @@ _FIGURES = (
     background.figure,
     seed_test.figure,
     memory.figure,
+    collector.figure,
+    collector_query.figure,
+    collector_outage.figure,
 )
 
 
