@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
-_SAME = ("CPU", "cores", "kernel", "file system", "Python")  # what makes two runs comparable
+_SAME = ("CPU", "cores", "file system", "Python")  # what makes two runs comparable
 
 
 @dataclass(frozen=True)
