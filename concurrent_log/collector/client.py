@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 _LEFT_OUT: Any = object()
 _SPECIAL = context.OURS | {"attributes"}  # fields that have to be put in their places
-_USUAL_SIZE = 1_000  # bytes of a record without its message and its fields
+_USUAL_SIZE = 200  # bytes of a record without its message and its fields
 _LONG = 500  # characters from which it matters how many bytes each of them takes
 
 

@@ -22,8 +22,8 @@ _DEEPEST = 20  # containers within containers; deeper ones are told as text
 _MOST = 10_000  # items of one value; how many more there are is said
 _LONGEST = 1_000_000  # characters of what an object says about itself
 
-_ENTRY_COST = 400  # bytes of a dictionary and its place in the queue
-_VALUE_COST = 40  # bytes of a short value
+_ENTRY_COST = 250  # bytes of a dictionary and its place in the queue
+_VALUE_COST = 24  # bytes of a short value
 _LONG = 500  # characters from which it matters how many bytes each of them takes
 
 _NUMBERS = (int, float)
