@@ -4,6 +4,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -13,6 +14,7 @@ from concurrent_log.collector.server.settings import Settings
 
 _GRACE = 5  # seconds for requests that are in hand when the process is told to end
 _MOST_CONNECTIONS = 2000
+_SWITCH = 0.001  # seconds for which a thread that decodes may keep the one that answers waiting
 
 
 class _Server(uvicorn.Server):
@@ -53,6 +55,7 @@ async def serve(settings: Settings, where: socket.socket, on_start: Callable[[],
         StoreUnusable: The database cannot be used as it is.
     """
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it would name the address; what is wrong is said by us
+    sys.setswitchinterval(_SWITCH)
     app = create_app(settings)
     await app.state.kept.begin()
     config = uvicorn.Config(
