@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -559,9 +560,8 @@ def test_the_page_has_a_session(guarded: Server) -> None:
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(flags)
     assert _TOKEN not in cookie
     assert guarded.get("/session", Cookie=cookie) == {"token_needed": True, "logged_in": True}
-    later = (
-        f"{cookie.partition('=')[0]}={int(cookie.partition('=')[2].partition('.')[0]) + 1}.{cookie.partition('.')[2]}"
-    )
+    name, expires, signature = re.split("[=.]", cookie)
+    later = f"{name}={int(expires) + 1}.{signature}"
     assert guarded.get("/session", Cookie=later) == {"token_needed": True, "logged_in": False}
     assert guarded.ask("POST", "/logs", b'{"logs": []}', Cookie=cookie)[0] == 401
     assert 'concurrent_log_session=""' in guarded.ask("POST", "/logout")[2]["set-cookie"]
@@ -728,3 +728,15 @@ def test_every_answer_has_a_strict_policy(shared: Server) -> None:
         headers = shared.ask("GET", path)[2]
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_for_operators_has_all_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """What ``--help`` shows, and what docs/collector-server.md says with its variable, are the same options."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    shown = set(re.findall(r"^ +(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    page = (Path(__file__).parent.parent / "docs" / "collector-server.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(--[a-z-]+)` \| `(\w+)` \|", page, re.MULTILINE))
+
+    assert set(listed) == shown - {"--help"}
+    assert all(listed[option] == f"CONCURRENT_LOG_{option[2:].replace('-', '_').upper()}" for option in listed)

@@ -47,6 +47,10 @@ _NOT_RUN = {
     ("contributing.md", ".ci/run"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
     ("tutorial.md", "python -m pip install ."),
+    ("collector-server.md", "python -m pip install '.[server]'"),
+    ("collector-server.md", "createdb logs"),
+    ("collector-server.md", "server {"),
+    ("collector-server.md", "[Unit]"),
     ("files.md", "install -d -g logwriters -m 2775 /var/log/app"),
 }
 
@@ -55,6 +59,7 @@ _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gun
 _NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 _NEEDS["collector-client.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
+_NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")
 _DONE = "the command is done:"
