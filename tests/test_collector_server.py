@@ -31,6 +31,9 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'co
 from servers import Server
 from serving import environment, wait_until
 
+from concurrent_log.collector.server.running import listening
+from concurrent_log.collector.server.settings import Settings
+
 _TOKEN = "a-secret-of-the-tests"
 _BEARER = {"Authorization": f"Bearer {_TOKEN}"}
 
@@ -223,6 +226,12 @@ def test_what_is_acknowledged_survives_sigkill(server: Server) -> None:
 
     assert not expected - set(messages)
     assert len(messages) == len(set(messages))
+
+
+def test_no_answer_waits_for_the_next_one() -> None:
+    """The socket is known as TCP, on which asyncio turns Nagle's algorithm off; otherwise each answer takes 40 ms."""
+    with listening(Settings("unused", port=0)) as where:
+        assert where.proto == socket.IPPROTO_TCP
 
 
 # The wire
