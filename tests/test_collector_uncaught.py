@@ -52,7 +52,8 @@ Both = Callable[[str], list[dict[str, Any]]]
 def said(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Return message and type of error of each record."""
     assert {record["level"] for record in records} <= {"ERROR"}
-    return [(record["message"], record.get("error_type", "")) for record in records]
+    # Not every Python shows the arguments of a callback.
+    return [(record["message"].replace("int('x')", "int()"), record.get("error_type", "")) for record in records]
 
 
 def test_an_exception_that_ends_the_program(both: Both) -> None:
@@ -159,7 +160,7 @@ async def main():
 OUTSIDE
 """
 _OF_LOOP = [
-    ("Exception in callback int('x'): ValueError: invalid literal for int() with base 10: 'x'", "ValueError"),
+    ("Exception in callback int(): ValueError: invalid literal for int() with base 10: 'x'", "ValueError"),
     ("Task exception was never retrieved: ValueError: in a task", "ValueError"),
     ("only a text", ""),
 ]

@@ -92,9 +92,11 @@ class Sender:
         return True
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
+        """Close the connection; the next attempt makes another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # Now, since the end of the interpreter is too late for what urllib3 does when it is let go.
+            connection.close()
 
     # One part of a batch, until there is an answer that settles it.
 

@@ -155,6 +155,8 @@ class Worker:
         with self.lock:
             if self.thread is None and not self._has_given_up:
                 self._drain()
+            if self.thread is None:
+                self.sender.close()
         self.losses.tell(time.monotonic(), at_once=True)
         return self.left()
 
