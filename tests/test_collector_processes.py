@@ -285,6 +285,30 @@ class TestFork:
 
         assert_once(collector, numbered("child", 10))
 
+    def test_thread_of_a_child_is_not_taken_for_the_one_that_sends_in_the_parent(
+        self, tmp_path: Path, collector: Collector
+    ) -> None:
+        """After a fork amid a request, a thread of the child may have the number that the sending one had."""
+        collector.behave = lambda request: "hang" if len(collector.requests) == 1 else None
+        run(
+            tmp_path,
+            """
+            handler = attach(flush_interval=0.01, stop_timeout=0.1)
+            log("parent", 1)
+            time.sleep(0.3)
+            child = os.fork()
+            if child == 0:
+                thread = threading.Thread(target=log, args=("child", 10))
+                thread.start()
+                thread.join()
+                handler.flush(30)
+                os._exit(0)
+            os.waitpid(child, 0)
+            """,
+        )
+
+        assert_once(collector, numbered("child", 10))
+
 
 _FAMILY = """
 import logging, multiprocessing, os, sys

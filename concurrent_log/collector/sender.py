@@ -7,6 +7,7 @@ and 400. Every 2xx is a success.
 
 import email.utils
 import itertools
+import os
 import threading
 import time
 from typing import Any, Protocol
@@ -29,6 +30,10 @@ _SHORTER = (16_384, 2_048, 256)  # characters of a text in a record that is too 
 _HOPELESS = 10  # records refused one by one, without one that is not, after which the rest of a batch is, too
 
 senders: set[int] = set()  # the threads of this process that are in the middle of a request
+
+if hasattr(os, "register_at_fork"):
+    # A thread of the child may have the number that the parent's had.
+    os.register_at_fork(after_in_child=_senders.clear)
 
 
 def is_sending() -> bool:
