@@ -377,3 +377,21 @@ def test_batches_wait_for_a_file_that_is_written(tmp_path: pathlib.Path) -> None
             assert await first == Added(1)
 
     run(str(tmp_path / "logs.sqlite3"), test)
+
+
+def test_connection_that_is_lost_in_the_middle_of_something_is_away(postgres: str) -> None:
+    """A process of PostgreSQL that is killed may leave asyncpg so that it reports a mistake of its own."""
+    asyncpg = pytest.importorskip("asyncpg")
+
+    class Lost:
+        def acquire(self) -> Any:
+            raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, PostgresStore)
+        store.writing, pool = Lost(), store.writing
+        with pytest.raises(StoreAway):
+            await store.add(Batch(rows(1), "batch-1"))
+        store.writing = pool
+
+    run(postgres, test)

@@ -33,7 +33,7 @@ senders: set[int] = set()  # the threads of this process that are in the middle 
 
 if hasattr(os, "register_at_fork"):
     # A thread of the child may have the number that the parent's had.
-    os.register_at_fork(after_in_child=_senders.clear)
+    os.register_at_fork(after_in_child=senders.clear)
 
 
 def is_sending() -> bool:

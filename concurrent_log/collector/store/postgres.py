@@ -44,6 +44,14 @@ _SEEN_CLIENT = f"""
     WHERE clients.last_seen < now() - interval '{_SEEN} seconds'"""
 _DROPS = "INSERT INTO drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"
 
+# What it comes to when the database goes away; the last one where that is in the middle of asyncpg's own work.
+AWAY = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 # What the database says of rows that it cannot take, whoever finds it out.
 _ROW_ERRORS = (
     asyncpg.DataError,
@@ -126,14 +134,14 @@ class PostgresStore:
                 continue
             try:
                 await asyncio.wait_for(pool.close(), 10)
-            except (asyncio.TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except AWAY:
                 pool.terminate()
 
     async def is_ready(self) -> bool:
         """Return whether the database answers."""
         try:
             return bool(await asyncio.wait_for(self.writing.fetchval("SELECT true"), 3))
-        except (asyncio.TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, AttributeError):
+        except (*AWAY, AttributeError):
             return False
 
     async def add(self, batch: Batch) -> Added:
@@ -332,7 +340,7 @@ def _saying_what_is_wrong() -> Iterator[None]:
         yield
     except (StoreAway, StoreUnusable):
         raise
-    except (OSError, asyncio.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (*AWAY, ValueError) as error:
         for kind, words in _UNUSABLE:
             if isinstance(error, kind):
                 raise StoreUnusable(words) from None

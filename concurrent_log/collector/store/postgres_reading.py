@@ -187,5 +187,5 @@ def _saying_what_is_wrong() -> Iterator[None]:
         raise TooSlow("it takes too long: narrow the time range, with since and until") from None
     except (asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
         raise StoreAway(f"the database is away ({type(error).__name__})") from None
-    except (OSError, asyncio.TimeoutError) as error:
+    except (OSError, asyncio.TimeoutError, asyncpg.InternalClientError) as error:
         raise StoreAway(f"the database is away ({type(error).__name__})") from None
