@@ -57,6 +57,7 @@ _NOT_RUN = {
 # What a page needs besides this package: commands, and modules that can be imported.
 _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gunicorn", "curl"}}
 _NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
+_NEEDS["collector-page.md"] = {"curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 _NEEDS["collector-client.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}

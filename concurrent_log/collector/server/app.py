@@ -1,6 +1,7 @@
 """The application: its routes, and what holds for all of them."""
 
 import contextlib
+import mimetypes
 import pathlib
 import time
 from collections.abc import AsyncIterator
@@ -167,6 +168,7 @@ def _add_health(app: FastAPI) -> None:
 def _add_page(app: FastAPI) -> None:
     if not (_WEB / "index.html").exists():
         return
+    mimetypes.add_type("text/javascript", ".js")  # On Windows, any program may have set another one.
     app.mount("/static", StaticFiles(directory=_WEB), name="static")
 
     @app.get("/", include_in_schema=False)
@@ -185,8 +187,9 @@ class _Headers:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 more = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-                if scope["path"] != "/" and not scope["path"].startswith("/static/"):
-                    more.append((b"cache-control", b"no-store"))
+                # The files of the page are asked for each time, so that all of them are of one version.
+                is_file = scope["path"].startswith("/static/")
+                more.append((b"cache-control", b"no-cache" if is_file else b"no-store"))
                 message["headers"] = [*message["headers"], *(each for each in more if each[0] not in present)]
             await send(message)
 

@@ -29,6 +29,8 @@ function Figures({ stats }) {
     <${Figure} name="Coming in" value=${rate(stats.records_per_second)} unit="/s" />
     <${Figure} name="Store" value=${bytes(stats.size_bytes)} />
     <${Figure} name="Errors, last hour" value=${count(stats.recent_errors_1h)} />
+  </dl>
+  <dl class="figures">
     ${LEVELS.filter((level) => levels.has(level)).map((level) => html`
       <${Figure} key=${level} name=${level} value=${count(levels.get(level))} className=${levelClass(level)} />`)}
   </dl>`;

@@ -1,21 +1,23 @@
 // What the keys do, as long as nobody is typing and no sheet lies over the page.
 
-import { useEffect } from "./html.js";
+import { useEffect, useRef } from "./html.js";
 
 /** Call `actions[key]` when a key is pressed. */
 export function useKeys(actions) {
+  const latest = useRef();
+  latest.current = actions;
   useEffect(() => {
     const onKeyDown = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (document.querySelector("dialog[open]") || isTyping(event)) return;
-      const act = actions[event.key];
+      const act = latest.current[event.key];
       if (!act || (event.key === "Enter" && event.target.closest("button, a, .menu"))) return;
       event.preventDefault();
       act();
     };
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
-  });
+  }, []);
 }
 
 function isTyping({ target, key }) {

@@ -3,15 +3,20 @@
 import { html, render, useEffect, useState } from "./html.js";
 import { Login } from "./login.js";
 import { Reader } from "./reader.js";
-import { needsToken } from "./server.js";
+import { ask, logout } from "./server.js";
+
+const OPEN = { token_needed: false, logged_in: true };
 
 function Page() {
-  const [isLocked, setLocked] = useState(null);
+  const [session, setSession] = useState(null);
+  const become = (isIn) => setSession({ token_needed: true, logged_in: isIn });
   useEffect(() => {
-    needsToken().then(setLocked, () => setLocked(false)); // Whatever is wrong, the page itself says it best.
+    ask("session").then(setSession, () => setSession(OPEN)); // Whatever is wrong, the page itself says it best.
   }, []);
-  if (isLocked === null) return null;
-  return isLocked ? html`<${Login} onDone=${() => setLocked(false)} />` : html`<${Reader} onLocked=${() => setLocked(true)} />`;
+  if (session === null) return null;
+  if (!session.logged_in) return html`<${Login} onDone=${() => become(true)} />`;
+  const leave = () => logout().finally(() => become(false));
+  return html`<${Reader} onLocked=${() => become(false)} leave=${session.token_needed && leave} />`;
 }
 
 render(html`<${Page} />`, document.body);

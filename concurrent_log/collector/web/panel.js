@@ -1,15 +1,19 @@
 // A sheet over the page, for what is looked at by the way: a trace, the lines around a record, the pipeline, the keys.
 
-import { html, useEffect, useRef } from "./html.js";
+import { html, useLayoutEffect, useRef } from "./html.js";
 import { Icon } from "./icons.js";
 
-/** Show `children` in a dialog with a title; the browser keeps the focus in it, and gives it back. */
+/** Show `children` in a dialog with a title; the browser keeps the focus in it, and what had it gets it back. */
 export function Panel({ title, onClose, children, className = "" }) {
   const dialog = useRef();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
+    const before = document.activeElement;
     element.showModal();
-    return () => element.close();
+    return () => {
+      element.close();
+      before.focus();
+    };
   }, []);
   const onCancel = (event) => {
     event.preventDefault();

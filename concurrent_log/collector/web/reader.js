@@ -19,8 +19,8 @@ import { TracePanel } from "./trace.js";
 
 const REDRAW = 5000; // milliseconds between two histograms of a live tail
 
-/** `onLocked` is called when the server no longer knows the reader. */
-export function Reader({ onLocked }) {
+/** `onLocked` is called when the server no longer knows the reader; `leave` logs out, where there is a token. */
+export function Reader({ onLocked, leave }) {
   const onTrouble = (error) => error.status === 401 && onLocked();
   const [query, go] = useQuery();
   const [settings, change] = useSettings();
@@ -46,7 +46,7 @@ export function Reader({ onLocked }) {
   useKeys(deeds);
 
   return html`
-    <${Toolbar} ...${{ query, go, settings, change, tail, deeds }} total=${sum(histogram)} />
+    <${Toolbar} ...${{ query, go, settings, change, tail, deeds, leave }} total=${sum(histogram)} />
     ${settings.histogram && html`<${Histogram} ...${{ histogram, go, isDark, zone: settings.zone }} />`}
     <${List} ...${{ query, go, records, settings, tail, again, control, marks, actions }} />
     <${Panels} ...${{ query, go, actions, zone: settings.zone }} />

@@ -4,7 +4,7 @@ import { Detail } from "./detail.js";
 import { html } from "./html.js";
 import { levelClass } from "./levels.js";
 import { counted } from "./numbers.js";
-import { fullTime, shortTime } from "./times.js";
+import { duration, fullTime, shortTime } from "./times.js";
 import { asText, attributesOf, valueOf } from "./values.js";
 
 /** A line of the list. `words` are marked where they occur in it. */
@@ -20,6 +20,7 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
       ${columns.map((key) => html`<span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
       <span class="message" role="gridcell">
         <span>${marked(record.message ?? "", words)}</span>
+        ${record.duration_ms !== undefined && html` <span class="pair">${duration(record.duration_ms)}</span>`}
         ${record.error_type && html` <span class="error-type">${marked(record.error_type, words)}</span>`}
         ${attributesOf(record).map(([key, value]) => html` <span class="pair"><span class="key">${key}=</span>${
           marked(asText(value).slice(0, 200), words)}</span>`)}

@@ -29,6 +29,7 @@ export function SearchLine({ query, go }) {
     const asked = searching(query, typed);
     setTyped(asked.q);
     go(asked);
+    document.querySelector(".scroll").focus(); // So that the keys of the list work at once.
   };
   return html`<form class="search" role="search" onSubmit=${onSubmit}>
     <${Icon} name="search" />

@@ -25,10 +25,9 @@ export async function login(token) {
   await answerTo(address("login", ""), { method: "POST", body, headers: { "Content-Type": "application/json" } });
 }
 
-/** Return whether the reader has to say the token first. */
-export async function needsToken() {
-  const session = await ask("session");
-  return session.token_needed && !session.logged_in;
+/** Forget the session. */
+export async function logout() {
+  await answerTo(address("logout", ""), { method: "POST" });
 }
 
 async function answerTo(url, options) {

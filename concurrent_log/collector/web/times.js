@@ -98,6 +98,7 @@ export function ago(iso, now = Date.now()) {
 
 /** Return a number of milliseconds with as many digits as one can use. */
 export function duration(milliseconds) {
+  if (milliseconds === 0) return "0 ms";
   if (milliseconds < 1) return `${Math.round(milliseconds * 1000)} µs`;
   if (milliseconds < 1000) return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
   return milliseconds < 120000 ? `${(milliseconds / 1000).toFixed(2)} s` : `${(milliseconds / 60000).toFixed(1)} min`;

@@ -11,7 +11,7 @@ import { SavedMenu } from "./saved.js";
 import { Chips, SearchLine } from "./search.js";
 import { address } from "./server.js";
 
-export function Toolbar({ query, go, settings, change, tail, total, deeds }) {
+export function Toolbar({ query, go, settings, change, tail, total, deeds, leave }) {
   const setZone = (zone) => change({ zone });
   return html`<header class="toolbar">
     <div class="line">
@@ -26,7 +26,7 @@ export function Toolbar({ query, go, settings, change, tail, total, deeds }) {
         <${SavedMenu} ...${{ query, go }} saved=${settings.saved} setSaved=${(saved) => change({ saved })} />
         <button title="Health of the pipeline (h)" aria-label="Health of the pipeline" onClick=${deeds.h}>
           <${Icon} name="pulse" /></button>
-        <${MoreMenu} ...${{ query, settings, change, deeds, setZone }} />
+        <${MoreMenu} ...${{ query, settings, change, deeds, leave, setZone }} />
       </div>
     </div>
     <div class="line">
@@ -52,7 +52,7 @@ function LiveButtons({ query, tail, deeds }) {
   </div>`;
 }
 
-function MoreMenu({ query, settings, change, deeds, setZone }) {
+function MoreMenu({ query, settings, change, deeds, leave, setZone }) {
   const download = (format) => {
     const asked = filters(query);
     asked.set("format", format);
@@ -71,6 +71,7 @@ function MoreMenu({ query, settings, change, deeds, setZone }) {
       <hr />
       <button class="entry" onClick=${() => (close(), deeds["?"]())}>Keys <kbd>?</kbd></button>
       <a class="entry" href="docs" target="_blank" rel="noopener">The server's interface</a>
+      ${leave && html`<button class="entry" onClick=${leave}>Log out</button>`}
     </div>`}
   <//>`;
 }

@@ -1,7 +1,7 @@
 // The fields of a record, and their values as text.
 
-// What the list shows of every record, or what is only of use to the machinery.
-const BEFORE_ATTRIBUTES = ["message", "stack_trace", "attributes", "id", "level_number"];
+// What has a place of its own, or is only of use to the machinery.
+const ELSEWHERE = ["message", "stack_trace", "attributes", "id", "level_number"];
 const DEEPEST = 5;
 const LONGEST = 1000; // characters of a condition
 
@@ -32,9 +32,10 @@ function flat(key, value, depth) {
   return Object.entries(value).flatMap(([part, inner]) => flat(`${key}.${part}`, inner, depth + 1));
 }
 
-/** Return the columns of a record that are not shown in a place of their own. */
+/** Return the columns of a record that have no place of their own, by their names. */
 export function columnsOf(record) {
-  return Object.entries(record).filter(([key]) => !BEFORE_ATTRIBUTES.includes(key));
+  const { received_at: receivedAt, ...columns } = record;
+  return Object.entries({ ...columns, received_at: receivedAt }).filter(([key]) => !ELSEWHERE.includes(key));
 }
 
 /** Put text on the clipboard, also where the page has no right to the clipboard because it came over plain HTTP. */

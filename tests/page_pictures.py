@@ -1,0 +1,86 @@
+"""Takes the pictures docs/images/page-*.png: the page with what a shop logs. ``python tests/page_pictures.py``."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from browsing import Collector, chromium, collecting, record, shop
+
+PICTURES = Path(__file__).parent.parent / "docs" / "images"
+
+_WIDE = {"width": 1280, "height": 640}
+_SHEET = {"width": 660, "height": 640}
+_NARROW = {"width": 390, "height": 760}
+_MINUTES = 30
+
+
+def fill(collector: Collector, until: datetime) -> None:
+    """Send half an hour of a shop, with five minutes in which its payments fail, and what a client lost."""
+    records = shop(until, timedelta(minutes=_MINUTES), 2400)
+    failing = shop(until - timedelta(minutes=8), timedelta(minutes=5), 4000, seed=8)
+    records += [each for each in failing if each["level"] == "ERROR" or "put off" in each["message"]]
+    client = {"id": "8f14e45fceea167a5a36dedd4bea2543", "name": "concurrent-log/2.0.0"}
+    collector.post(sorted(records, key=lambda each: each["created_at"]), client=client)
+    drops = [{"reason": "queue full", "records": 1204, "since": until.timestamp() - 600}]
+    common = {"service": "shop-web", "host": "web-2", "environment": "production"}
+    collector.post([record("ready", 2, service="shop-web")], common=common, client=client, dropped=drops)
+
+
+def take(
+    browser: Any,
+    collector: Collector,
+    name: str,
+    query: str,
+    *,
+    dark: bool = False,
+    size: "dict[str, int]" = _WIDE,
+    do: Callable[[Any], None] = lambda page: None,
+) -> None:
+    """Write a picture of what the page shows for a query, after something was done on it."""
+    page = browser.new_page(viewport=size, color_scheme="dark" if dark else "light", timezone_id="UTC")
+    page.goto(f"{collector.url}/{query}")
+    page.wait_for_selector(".scroll .row")
+    do(page)
+    page.wait_for_timeout(700)  # until what moves has come to rest
+    page.screenshot(path=PICTURES / f"page-{name}.png", animations="disabled")
+    page.close()
+
+
+def open_error(page: Any) -> None:
+    """Open the newest error."""
+    page.locator(".scroll .row.level-error").first.click()
+
+
+def show_trace(page: Any) -> None:
+    """Show the trace of the newest error."""
+    open_error(page)
+    page.get_by_role("button", name="Whole trace").click()
+    page.wait_for_selector(".step")
+
+
+def show_health(page: Any) -> None:
+    """Show the health of the pipeline."""
+    page.keyboard.press("h")
+    page.wait_for_selector(".figures")
+
+
+def main() -> None:
+    """Take all pictures."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise SystemExit("chromium is not on the PATH: install it")
+    until = datetime.now(timezone.utc)
+    with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as collector, chromium(path) as browser:
+        fill(collector, until)
+        take(browser, collector, "light", "?since=30m")
+        take(browser, collector, "record", "?since=30m&level=ERROR", dark=True, do=open_error)
+        take(browser, collector, "trace", "?since=30m&level=ERROR", do=show_trace)
+        take(browser, collector, "health", "?since=30m", do=show_health, size=_SHEET)
+        take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
+
+
+if __name__ == "__main__":
+    main()
