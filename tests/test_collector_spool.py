@@ -105,10 +105,9 @@ class TestSurviving:
         script = f"attach({collector.url!r}); log('first', 300)\n"
         script += "while not os.path.exists('go'): time.sleep(0.01)\n"
         script += f"log('second', 300); {_KILL}"
-        process = subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment())
-        collector.wait_for(300)
-        (tmp_path / "go").touch()
-        process.wait(DEADLINE)
+        with subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment()):
+            collector.wait_for(1)  # All of the first batch, which stays the first one.
+            (tmp_path / "go").touch()
         collector.behave = lambda request: None
         pick_up(tmp_path, collector)
 
@@ -177,7 +176,7 @@ def test_kills_at_random_lose_nothing_and_store_nothing_twice(
     outcomes: list[Any] = [None, None, None, "lose", "lose", (503, {"Retry-After": "0"}), (500, {})]
     collector.behave = lambda request: (413, {}) if len(request.body["logs"]) > 15 else chance.choice(outcomes)
     script = f"""
-attach({collector.url!r}, batch_size=20, spool_bytes=10_000_000)
+attach({collector.url!r}, batch_size=20)
 number = 0
 while True:
     logger.info("%s %d", sys.argv[1], number)
