@@ -122,6 +122,7 @@ class Worker:
             self._drain()
         finally:
             self._is_stopping = was_stopping
+            self.sender.close()
 
     def flush(self, timeout: float) -> bool:
         """Wait until the server has all that was put before; return whether it has."""
