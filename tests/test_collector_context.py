@@ -239,6 +239,26 @@ def test_the_user_may_have_another_trace() -> None:
     assert found == ["mine", "theirs"]
 
 
+def test_a_websocket_has_a_trace_as_well() -> None:
+    """And no method."""
+    found: dict[str, Any] = {}
+    answers: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.update(fields())
+        await send({"type": "websocket.accept", "headers": [(b"X-Trace-Id", b"its own")]})
+        await send({"type": "websocket.send", "text": "hello"})
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {"type": "websocket", "path": "/live", "headers": [(b"x-trace-id", b"mine")], "client": None}
+    asyncio.run(RequestContextMiddleware(app)(scope, _receive, send))
+
+    assert found == {"path": "/live", "trace_id": "mine"}
+    assert [message.get("headers") for message in answers] == [[(b"X-Trace-Id", b"its own")], None]
+
+
 def test_what_is_no_request_passes_through() -> None:
     """The start and the end of a server have no headers."""
     seen = []

@@ -161,6 +161,26 @@ def test_no_value_stops_a_record(client: AsyncLogClient, sent: Sent) -> None:
     assert [record["message"] for record in sent()][1:] == ["x"] * len(values) + ["y"]
 
 
+def test_a_call_never_raises(client: AsyncLogClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be put, such as for want of memory, is counted; afterwards all goes on."""
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client._shipper, "put", fail)
+        patch.setattr(client._shipper, "put_late", fail)
+        client.info("lost")
+        client.info("lost", level="high")
+        with client.timer("lost"):
+            pass
+    client.info("x")
+    client.flush()
+
+    assert client.stats().dropped == {"MemoryError where it was logged": 3}
+    assert [record["message"] for record in sent()] == ["x"]
+
+
 def test_a_value_is_sent_as_it_was(client: AsyncLogClient, sent: Sent) -> None:
     """What the program does with it afterwards does not show."""
     basket = ["tea"]

@@ -112,6 +112,26 @@ def test_what_cannot_be_raised(both: Both) -> None:
     assert record["function_name"] == "__del__"
 
 
+def test_what_cannot_be_raised_in_the_middle_of_a_call(both: Both) -> None:
+    """A garbage collection may come at any point, also within the client: nothing waits for itself, none is lost."""
+    records = both(
+        """
+        CLIENT
+        class Cycle:
+            def __init__(self): self.me = self
+            def __del__(self): raise OSError
+        gc.set_threshold(3)
+        for number in range(200):
+            Cycle()
+            if "client" in globals(): client.info("x", numbers=[number], level="high" if number % 2 else "low")
+        gc.collect()
+        """
+    )
+
+    assert [record["message"] for record in records].count("x") == 200
+    assert [record.get("error_type") for record in records].count("OSError") == 200
+
+
 @pytest.mark.parametrize(
     ("program", "status"),
     [

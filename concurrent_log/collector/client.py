@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Sized
+from contextlib import suppress
 from os import PathLike
 from sys import getsizeof
 from threading import Thread, current_thread
@@ -176,36 +177,43 @@ class AsyncLogClient:
         """
         place = failure.of_anything(exception, sys._getframe(1))
         if not auto_caller:
-            place = {
-                name: value
-                for name, value in place.items()
-                if name not in ("function_name", "file_path", "line_number")
-            }
+            place = {name: value for name, value in place.items() if name not in failure.PLACE}
         self._put("ERROR", _taken("message", message, fields), fields, place)
 
     def _log(self, level: Any, message: Any, fields: dict[str, Any], frame: FrameType | None) -> None:
+        message = _taken("message", message, fields)
         if type(message) is not str or type(level) is not str or (fields and not _SPECIAL.isdisjoint(fields)):
-            message = _taken("message", message, fields)
             self._put(level, message, fields, failure.of_frame(frame) if frame is not None else {})
             return
-        size = _USUAL_SIZE + (len(message) if len(message) < _LONG else getsizeof(message))
-        if fields:
-            size += freeze(fields)
-        code, instruction = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
-        thread, around = current_thread(), ready.get()
-        late = (entry_of_call, time(), level, message, code, instruction, thread, around, fields, next_number())
-        self._shipper.put_late(late, size)
+        try:
+            size = _USUAL_SIZE + (len(message) if len(message) < _LONG else getsizeof(message))
+            if fields:
+                size += freeze(fields)
+            code, instruction = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+            thread, around = current_thread(), ready.get()
+            late = (entry_of_call, time(), level, message, code, instruction, thread, around, fields, next_number())
+            self._shipper.put_late(late, size)
+        except Exception as error:
+            self._lose(error)
 
     def _put(self, level: Any, message: Any, fields: dict[str, Any], place: dict[str, Any]) -> None:
         """Send a record; what ``fields`` say counts more than ``place``."""
-        entry = {**context.fields(), **place}
-        entry["thread_name"] = current_thread().name
-        if fields:
-            context.add(entry, fields)
-        entry["created_at"] = time()
-        entry["level"] = level if type(level) is str else _level_name(level)
-        entry["message"] = message if type(message) is str else text_of(message)
-        self._shipper.put(entry)
+        try:
+            entry = {**context.fields(), **place}
+            entry["thread_name"] = current_thread().name
+            if fields:
+                context.add(entry, fields)
+            entry["created_at"] = time()
+            entry["level"] = level if type(level) is str else _level_name(level)
+            entry["message"] = message if type(message) is str else text_of(message)
+            self._shipper.put(entry)
+        except Exception as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        """Count a record that could not be put, such as one logged too deep in the program."""
+        with suppress(Exception):
+            self._shipper.lose(f"{type(error).__name__} where it was logged")
 
     # How long something took.
 

@@ -54,6 +54,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection."""
+        for key in self._pool.pools.keys():  # noqa: SIM118 - not a dictionary
+            self._pool.pools[key].close()  # Else urllib3 leaves that to the garbage collection, for which it is late.
         self._pool.clear()
 
 

@@ -6,6 +6,8 @@ import traceback
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+PLACE = ("function_name", "file_path", "line_number")
+
 
 def of_error(error: BaseException, trace: TracebackType | None = None) -> dict[str, Any]:
     """Return what is to be said of ``error``, whatever it is: its type, its stack trace, and where it was raised."""
@@ -42,7 +44,7 @@ def of_frame(frame: FrameType) -> dict[str, Any]:
 
 def of_place(code: CodeType, line: int | None) -> dict[str, Any]:
     """Return the fields of a line of ``code``."""
-    return {"function_name": code.co_name, "file_path": code.co_filename, "line_number": line}
+    return dict(zip(PLACE, (code.co_name, code.co_filename, line), strict=True))
 
 
 def summary(error: BaseException) -> str:
