@@ -244,9 +244,13 @@ class TestWorker:
         finally:
             again.stop()
 
-    def test_records_of_many_threads_arrive_once(self, collector: Collector, logger: logging.Logger) -> None:
+    @pytest.mark.parametrize("mode", ["memory", "spool"])
+    def test_records_of_many_threads_arrive_once(
+        self, collector: Collector, logger: logging.Logger, tmp_path: Path, mode: str
+    ) -> None:
         """Each with a number of its own in the process."""
-        handler = attach(logger, collector, batch_size=50)
+        spool = tmp_path / "spool" if mode == "spool" else None
+        handler = attach(logger, collector, batch_size=50, spool_directory=spool, spool_bytes=100_000_000)
 
         def work(source: int) -> None:
             for number in range(500):
@@ -322,6 +326,18 @@ class TestWorker:
         handler.flush(30)
 
         assert sorted(collector.messages) == ["inner"] * 100 + ["outer"] * 100
+
+    def test_flush_does_not_disturb_a_server_that_asked_for_a_pause(
+        self, collector: Collector, logger: logging.Logger
+    ) -> None:
+        """Programs that flush after each record would ask it again and again."""
+        collector.behave = lambda request: (429, {"Retry-After": "60"})
+        handler = attach(logger, collector, stop_timeout=0.0)
+        logger.info("record")
+        for _ in range(10):
+            assert not handler.flush(0.05)
+
+        assert len(collector.requests) == 1
 
     def test_flush_tells_whether_the_server_has_everything(self, collector: Collector, logger: logging.Logger) -> None:
         """1.1 flush(): nothing is taken from the worker's hands, and the answer is true."""

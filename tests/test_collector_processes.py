@@ -202,6 +202,35 @@ class TestExit:
         assert done.stdout == "True 0\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="this platform has no timers that signal")
+@pytest.mark.parametrize("mode", ["memory", "spool"])
+def test_signal_handler_may_log_amid_any_call(tmp_path: Path, collector: Collector, mode: str) -> None:
+    """It interrupts the call anywhere, and logs in the same thread: nothing waits for itself, nothing is lost."""
+    done = run(
+        tmp_path,
+        f"""
+        import random
+        def interrupt(number, frame):
+            logger.info("signal %d", len(interrupts))
+            interrupts.append(None)
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.000_01, 0.000_5))
+
+        interrupts = []
+        attach(batch_size=100, **{{"spool_directory": "spool"}} if {mode!r} == "spool" else {{}})
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        log("main", 10_000)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(logger.handlers[0].flush(30), len(interrupts))
+        """,
+    )
+    flushed, interrupts = done.stdout.split()
+
+    assert (flushed, done.stderr) == ("True", "")
+    assert int(interrupts) > 0
+    assert_once(collector, [*numbered("main", 10_000), *numbered("signal", int(interrupts))])
+
+
 @_needs_fork
 class TestFork:
     """Forks amid threads that log."""

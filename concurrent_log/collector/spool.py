@@ -107,7 +107,7 @@ class Spool:
                     self._write(*self._late.popleft())
             finally:
                 self._writer = 0
-        if len(self) >= self.ring_at:
+        if self._waiting + len(self._memory) >= self.ring_at:
             self.ring_at = float("inf")
             self._ring()
 

@@ -86,7 +86,7 @@ class Worker:
         self._is_draining = False
         self._stop_at = time.monotonic() + settings.stop_timeout if is_stopped else 0.0
         self._attempts_left = 1
-        self._is_asked_to_wait = False
+        self._asked = 0.0  # seconds for which the server wants to be left alone
         self._not_before = 0.0
         self._has_given_up = False
 
@@ -175,15 +175,16 @@ class Worker:
     # For who sends a batch: when to wait, and when to give up.
 
     def wait(self, seconds: float) -> None:
-        """Wait before another attempt; a flush, an end or a fork is no time to wait."""
+        """Wait before another attempt; a fork is no time to wait, nor is a flush or an end, unless the server asked."""
         if self._is_stopping:
-            seconds = min(seconds, self.time_left() if self._is_asked_to_wait else _LAST_PAUSE)
+            has_time = 0 < self._asked < self.time_left()
+            seconds = min(seconds, self.time_left() if has_time else _LAST_PAUSE)
         was_stopping, marks = self._is_stopping, len(self._marks)
         self._not_before = time.monotonic() + seconds
         while (left := self._not_before - time.monotonic()) > 0:
             if self._is_parking:
                 raise _Parked
-            if len(self._marks) > marks or self._is_stopping != was_stopping:
+            if self._is_stopping != was_stopping or (len(self._marks) > marks and not self._asked):
                 return
             self._tell()
             line_in = self.losses.next_line_in(time.monotonic())
@@ -191,10 +192,8 @@ class Worker:
 
     def is_over(self, answer: Answer) -> bool:
         """Return whether there is to be no further attempt: at the end there is one, and more where a server asks."""
-        if not self._is_stopping:
-            return False
-        self._is_asked_to_wait = 0 < retry_after(answer.retry_after, time.time()) < self.time_left()
-        if self._is_asked_to_wait:
+        self._asked = retry_after(answer.retry_after, time.time())
+        if not self._is_stopping or 0 < self._asked < self.time_left():
             return False
         self._attempts_left -= 1
         return self._attempts_left < 0 or self.time_left() <= 0
