@@ -181,8 +181,8 @@ class AsyncLogClient:
         self._put("ERROR", _taken("message", message, fields), fields, place)
 
     def _log(self, level: Any, message: Any, fields: dict[str, Any], frame: FrameType | None) -> None:
-        message = _taken("message", message, fields)
         if type(message) is not str or type(level) is not str or (fields and not _SPECIAL.isdisjoint(fields)):
+            message = _taken("message", message, fields)
             self._put(level, message, fields, failure.of_frame(frame) if frame is not None else {})
             return
         try:
