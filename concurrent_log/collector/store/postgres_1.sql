@@ -1,14 +1,14 @@
 -- The schema of PostgreSQL 13 and newer, without any extension. `search_path` is the schema concurrent_log.
 
 -- The records, in a partition for each day of created_at, in UTC: logs_20260131. There is no unique index: what comes
--- again is known by its batch.
+-- again is known by its batch. What is indexed is compared byte by byte, which no update of a locale can change.
 CREATE TABLE logs (
     id              BIGINT NOT NULL,
     received_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
     created_at      TIMESTAMPTZ NOT NULL,
     level           TEXT NOT NULL,
     level_number    SMALLINT NOT NULL,
-    service         TEXT,
+    service         TEXT COLLATE "C",
     environment     TEXT,
     service_version TEXT,
     log_type        TEXT,
@@ -20,7 +20,7 @@ CREATE TABLE logs (
     function_name   TEXT,
     file_path       TEXT,
     line_number     BIGINT,
-    trace_id        TEXT,
+    trace_id        TEXT COLLATE "C",
     span_id         TEXT,
     user_id         TEXT,
     session_id      TEXT,
