@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -19,10 +20,14 @@ _SHOWN = 100  # characters of a wrong value
 # Patterns that mean the same in Python and in the OpenAPI document.
 _AGO = r"[0-9]{1,6}[smhdw]"
 _SECONDS = r"[0-9]{1,10}([.][0-9]{1,9})?"
-_DAY = r"(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_YEAR = r"(19[7-9][0-9]|2[01][0-9]{2})"
+_LEAP_YEAR = r"(19[79][26]|198[048]|2[01][02468][048]|2[01][13579][26])"
+_LENGTHS = r"(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
+_DAY = f"({_YEAR}-({_LENGTHS})|{_LEAP_YEAR}-02-29)"
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
 _ZONE = r"(Z|[+ -]([01][0-9]|2[0-3]):[0-5][0-9])"
-_TIME = f"^({_AGO}|{_SECONDS}|{_DAY}([T ]{_CLOCK}{_ZONE}?)?)$"
+_ISO = f"{_DAY}([T ]{_CLOCK}{_ZONE}?)?"
+_TIME = f"^({_AGO}|{_SECONDS}|{_ISO})$"
 _PLACE = r"^[0-9]{1,18}-[0-9]{1,18}$"
 _WHERE = r"^[^=!][^=]*="
 _LEVELS = {name: number for level, number in LEVELS.items() for name in (level, level.lower())} | {
@@ -43,15 +48,16 @@ def _time(text: Any) -> int:
     """Return a time in microseconds since 1970."""
     if re.fullmatch(_AGO, text):
         return max(0, time.time_ns() // 1000 - int(text[:-1]) * _UNITS[text[-1]] * 1_000_000)
-    found = None
-    if re.fullmatch(_TIME[1:-1], text):
+    if re.fullmatch(_SECONDS, text):
+        return int(Decimal(text) * 1_000_000)
+    if re.fullmatch(_ISO, text):
         # A + that was not escaped in a URL is a blank.
-        text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if text.count(":") > 1 else text
-        found = microseconds_of(f"{text}T00:00" if re.fullmatch(_DAY, text) else text)
-    if found is None:
-        remedy = "use ISO 8601, seconds since 1970, or how long ago, such as 15m, 2h or 7d"
-        raise ValueError(f"{shown(text)} is no time: {remedy}")
-    return found
+        written = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if text.count(":") > 1 else text
+        found = microseconds_of(f"{written}T00:00" if re.fullmatch(_DAY, text) else written)
+        if found is not None or text.startswith("1970-01-01"):
+            return found or 0  # what is 1970 here, but not yet in UTC
+    remedy = "use ISO 8601, seconds since 1970, or how long ago, such as 15m, 2h or 7d"
+    raise ValueError(f"{shown(text)} is no time: {remedy}")
 
 
 def _level(text: Any) -> int:
@@ -86,7 +92,11 @@ def _text(**schema: Any) -> Any:
     return WithJsonSchema({"type": "string", **schema})
 
 
-Time = Annotated[int, BeforeValidator(_time), _text(pattern=_TIME)]
+# Each may be missing, but null is a text in a URL, so that the document does not know it.
+Time = Annotated[int | None, BeforeValidator(_time), _text(pattern=_TIME)]
+Level = Annotated[int | None, BeforeValidator(_level), _text(enum=list(_LEVELS))]
+TraceId = Annotated[str | None, Field(max_length=_LONGEST), _text(maxLength=_LONGEST)]
+Cursor = Annotated[Place | None, BeforeValidator(_place), _text(pattern=_PLACE)]
 Text = Annotated[str, Field(max_length=_LONGEST)]
 Texts = Annotated[list[Text], Field(max_length=_MOST)]
 Where = Annotated[Comparison, BeforeValidator(_comparison), _text(pattern=_WHERE, maxLength=_LONGEST)]
@@ -111,17 +121,13 @@ class Asked(BaseModel):
     def _has_no_other(cls, given: Any) -> Any:
         return _known(cls, given)
 
-    since: Time | None = Field(
-        None, description="From when: ISO 8601, seconds since 1970, or how long ago.", examples=["15m"]
-    )
-    until: Time | None = Field(None, description="To before when, written in the same way.")
-    level: Annotated[int, BeforeValidator(_level), _text(enum=list(_LEVELS))] | None = Field(
-        None, description="This level and those above."
-    )
+    since: Time = Field(None, description="From when: ISO 8601, seconds since 1970, or how long ago.", examples=["15m"])
+    until: Time = Field(None, description="To before when, written in the same way.")
+    level: Level = Field(None, description="This level and those above.")
     service: Texts = Field([], description="One of these; may be repeated.")
     environment: Texts = Field([], description="One of these; may be repeated.")
     host: Texts = Field([], description="One of these; may be repeated.")
-    trace_id: Text | None = Field(None, description="Exactly this.")
+    trace_id: TraceId = Field(None, description="Exactly this.")
     q: Text = Field(
         "",
         description="These words, or what is in double quotes, somewhere in message, stack trace or error type; upper"
@@ -154,7 +160,7 @@ class AskedPage(Asked):
 
     limit: int = Field(100, ge=1, le=1000, description="How many records at most.")
     order: Literal["desc", "asc"] = Field("desc", description="Newest first, or oldest first.")
-    cursor: RecordId | None = Field(None, description="The `next` of the page before.")
+    cursor: Cursor = Field(None, description="The `next` of the page before.")
 
 
 class AskedHistogram(Asked):

@@ -82,8 +82,11 @@ def answer_problems(app: FastAPI) -> None:
         return Problem(504, str(slow)).response()
 
     @app.exception_handler(HTTPException)
-    async def of_routing(_: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
+    async def of_routing(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := app.openapi()["paths"].get(request.url.path)):
+            headers["Allow"] = ", ".join(sorted(methods)).upper()  # Starlette knows those of the first route only.
+        return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
 
     @app.exception_handler(Exception)
     async def of_server(_: Request, __: Exception) -> JSONResponse:

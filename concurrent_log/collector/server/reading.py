@@ -52,14 +52,14 @@ async def _ready(request: Request) -> Reader:
 Ready = Annotated[Reader, Depends(_ready)]
 
 
-@router.get("/logs", response_model=answers.RecordPage)
+@router.get("/logs", summary="Find records", response_model=answers.RecordPage)
 async def find(reader: Ready, asked: Annotated[AskedPage, Query()]) -> Response:
     """Find records by time, newest first."""
     page = await reader.find(asked.filters(), limit=asked.limit, newest_first=asked.order == "desc", after=asked.cursor)
     return _json({"logs": page.records, "next": None if page.next is None else str(page.next)})
 
 
-@router.get("/logs/{id}", response_model=answers.Record, responses=documented(404))
+@router.get("/logs/{id}", summary="Return one record", response_model=answers.Record, responses=documented(404))
 async def one(reader: Ready, where: Annotated[RecordId, Path(alias="id")]) -> Response:
     """Return one record."""
     record = await reader.one(where)
@@ -68,7 +68,12 @@ async def one(reader: Ready, where: Annotated[RecordId, Path(alias="id")]) -> Re
     return _json(record)
 
 
-@router.get("/logs/{id}/context", response_model=answers.Records, responses=documented(404))
+@router.get(
+    "/logs/{id}/context",
+    summary="Return the records around one",
+    response_model=answers.Records,
+    responses=documented(404),
+)
 async def context(
     reader: Ready, where: Annotated[RecordId, Path(alias="id")], asked: Annotated[AskedContext, Query()]
 ) -> Response:
@@ -79,7 +84,7 @@ async def context(
     return _json({"logs": records})
 
 
-@router.get("/histogram", response_model=answers.Histogram)
+@router.get("/histogram", summary="Count records over time", response_model=answers.Histogram)
 async def histogram(reader: Ready, asked: Annotated[AskedHistogram, Query()]) -> Response:
     """Count records over time, by level."""
     found = await reader.histogram(asked.filters(), asked.buckets, _now())
@@ -88,7 +93,7 @@ async def histogram(reader: Ready, asked: Annotated[AskedHistogram, Query()]) ->
     return _json({"since": iso(found.since), "until": iso(found.until), "step": step, "buckets": buckets})
 
 
-@router.get("/values", response_model=answers.Values)
+@router.get("/values", summary="Count the values of a column", response_model=answers.Values)
 async def values(reader: Ready, asked: Annotated[AskedValues, Query()]) -> Response:
     """Count the values of a column: of the last day, if nothing else is said."""
     filters = asked.filters()
@@ -99,7 +104,7 @@ async def values(reader: Ready, asked: Annotated[AskedValues, Query()]) -> Respo
     return _json({"values": counted, "is_sample": found.is_sample})
 
 
-@router.get("/stats", response_model=answers.Stats)
+@router.get("/stats", summary="Say how much there is", response_model=answers.Stats)
 async def stats(request: Request) -> Response:
     """Return figures about everything that is kept, which may be some seconds old."""
     statistics: Statistics = request.app.state.statistics
@@ -108,6 +113,7 @@ async def stats(request: Request) -> Response:
 
 @router.get(
     "/download",
+    summary="Send a file",
     response_class=Response,
     responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}, "description": "The file."}},
 )
@@ -129,6 +135,7 @@ async def download(reader: Ready, asked: Annotated[AskedDownload, Query()]) -> S
 
 @router.get(
     "/live",
+    summary="Listen",
     response_class=EventSourceResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
 )
