@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -15,9 +17,11 @@ import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, store_of
+from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, query, store_of
+from concurrent_log.collector.store.postgres import PostgresStore
 from concurrent_log.collector.store.query import Comparison, Filters, Place, Statement
 from concurrent_log.collector.store.reading import PAGE_BYTES, Reader, TooSlow, iso, reader_of
+from concurrent_log.collector.store.sqlite import SqliteStore
 from concurrent_log.collector.store.statistics import Statistics
 
 _DAY = 86_400_000_000
@@ -350,3 +354,80 @@ def test_stats_of_very_many_records_are_estimated(database: str, monkeypatch: py
         assert found["total_logs"] >= 1
 
     run(database, [asking.row(created_at=now), asking.row()], test)
+
+
+_FILLED = 300_000
+_ROWS = {
+    "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+    " INSERT INTO logs (received_at, created_at, level, level_number, service, host, trace_id, message)"
+    " SELECT {begin} + n * {step}, {begin} + n * {step}, {values} FROM numbers",
+    "postgres": "INSERT INTO logs (created_at, level, level_number, service, host, trace_id, message)"
+    " SELECT to_timestamp({begin} / 1e6) + n * interval '{step} microseconds', {values}"
+    " FROM generate_series(1, {count}) AS n",
+}
+_ROW = (
+    "CASE n % 50 WHEN 0 THEN 'ERROR' ELSE 'INFO' END, CASE n % 50 WHEN 0 THEN 40 ELSE 20 END,"
+    " 'service-' || n % 20, 'host-' || n % 7, 'trace-' || n % 30000, 'order ' || n || ' accepted'"
+)
+
+
+async def fill(store: Store) -> None:
+    """Add very many records of the last day, by the database itself."""
+    begin, step = time.time_ns() // 1000 - _DAY, _DAY // _FILLED
+    if isinstance(store, SqliteStore):
+        with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+            connection.execute(_ROWS["sqlite"].format(count=_FILLED, begin=begin, step=step, values=_ROW))
+            connection.execute("ANALYZE")
+    else:
+        assert isinstance(store, PostgresStore)
+        await store.writing.execute(_ROWS["postgres"].format(count=_FILLED, begin=begin, step=step, values=_ROW))
+        await store.writing.execute("ANALYZE logs")
+
+
+async def work(store: Store, statement: Statement) -> int:
+    """Return how many rows PostgreSQL, or how many tens of steps SQLite, goes through for a statement."""
+    if isinstance(store, PostgresStore):
+        explained = await store.reading.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.arguments
+        )
+        return rows_read(json.loads(explained)[0]["Plan"])
+    assert isinstance(store, SqliteStore)
+    steps: list[None] = []
+    with contextlib.closing(store.reader()) as connection:
+        connection.set_progress_handler(lambda: steps.append(None), 10)
+        connection.execute(statement.sql, statement.arguments).fetchall()
+    return len(steps)
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """Return how many rows the leaves of a plan gave, and threw away."""
+    if "Plans" in plan:
+        return sum(rows_read(each) for each in plan["Plans"])
+    return int((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(service=("service-10",), level=40),
+        Filters(service=("service-7",)),
+        Filters(level=40),
+        Filters(),
+        Filters(trace_id="trace-4242"),
+        Filters(since=asking.BEGIN, service=("service-10", "service-0"), level=40, environment=()),
+    ],
+)
+def test_newest_are_found_without_looking_at_the_others(database: str, filters: Filters) -> None:
+    """The newest 100 of a service and level are found by an index, however many records there are."""
+
+    async def test(store: Store, reader: Reader) -> None:
+        await fill(store)
+        statement = query.page(reader.dialect, filters, limit=100, newest_first=True, after=None)
+        deep = query.page(
+            reader.dialect, filters, limit=100, newest_first=True, after=Place(time.time_ns() // 1000 - _DAY // 2, 1)
+        )
+
+        assert await work(store, statement) < 3000
+        assert await work(store, deep) < 3000
+
+    run(database, [], test)

@@ -61,6 +61,7 @@ _NEEDS["collector-page.md"] = {"curl", "fastapi", "fastapi_offline", "msgspec", 
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 _NEEDS["collector-client.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
+_NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")
 _DONE = "the command is done:"

@@ -15,6 +15,7 @@ SELECTED = ("id", "received_at", *COLUMNS)
 SEARCHED = ("message", "stack_trace", "error_type")
 _LIST = ", ".join(SELECTED)
 _MOST_LOOKS = 24
+_WRONG = LEVELS["WARN"]  # from which on levels have an index of their own
 _DEEPEST = 5  # parts of an attribute's name that may be objects in each other
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -77,6 +78,9 @@ class Dialect(Protocol):
     arrivals: str
     arrival: str
 
+    def table(self, index: str) -> str:
+        """Return the table, read by an index if the database has to be told which."""
+
     def placeholder(self, number: int) -> str:
         """Return how the argument of this number is written; the first one is 1."""
 
@@ -116,10 +120,8 @@ def page(dialect: Dialect, filters: Filters, *, limit: int, newest_first: bool, 
     conditions = _conditions(statement, filters)
     if after:
         conditions += _after(statement, after, newest_first)
-    direction = "DESC" if newest_first else "ASC"
-    tail = f"ORDER BY created_at {direction}, id {direction} LIMIT {limit}"
-    looks = [f"SELECT {_LIST} FROM logs {_where([*look, *conditions])} {tail}" for look in _looks(statement, filters)]
-    statement.sql = looks[0] if len(looks) == 1 else f"{_union(looks)} {tail}"
+    index, looks = _looks(statement, filters)
+    statement.sql = _ordered(dialect.table(index), [[*look, *conditions] for look in looks], limit, newest_first)
     return statement
 
 
@@ -131,21 +133,26 @@ def one(dialect: Dialect, place: Place) -> Statement:
     return statement
 
 
-def neighbours(dialect: Dialect, same: dict[str, Any], place: Place, *, limit: int, newest_first: bool) -> Statement:
-    """Return what finds the ``limit`` records next to a place whose columns have the values of ``same``."""
+def neighbours(
+    dialect: Dialect, same: dict[str, Any], place: Place, *, limit: int, newest_first: bool, within: int
+) -> Statement:
+    """Return what finds the ``limit`` records next to a place that have the values of ``same`` in these columns.
+
+    They are looked for ``within`` so many microseconds.
+    """
     statement = Statement(dialect)
     conditions = [
         f"{name} IS NULL" if value is None else f"{name} = {statement.argument(value)}" for name, value in same.items()
     ]
     conditions += _after(statement, place, newest_first)
-    direction = "DESC" if newest_first else "ASC"
-    statement.sql = (
-        f"SELECT {_LIST} FROM logs {_where(conditions)} ORDER BY created_at {direction}, id {direction} LIMIT {limit}"
-    )
+    last, sign = (place.created_at - within, ">=") if newest_first else (place.created_at + within, "<=")
+    conditions.append(f"created_at {sign} {statement.argument(max(0, last))}")
+    levels = [[f"level_number = {level}", *conditions] for level in LEVELS.values()]
+    statement.sql = _ordered(dialect.table("logs_by_service"), levels, limit, newest_first)
     return statement
 
 
-def within(filters: Filters, since: int, until: int) -> Filters:
+def in_range(filters: Filters, since: int, until: int) -> Filters:
     """Return the same filters for another time range."""
     return replace(filters, since=since, until=until)
 
@@ -242,19 +249,30 @@ def attribute_values(value: str) -> list[Any]:
     return [value, float(value)] if _NUMBER.fullmatch(value) else [value]
 
 
-def _union(looks: Sequence[str]) -> str:
-    parts = " UNION ALL ".join(f"SELECT * FROM ({look}) AS look_{number}" for number, look in enumerate(looks))
-    return f"SELECT * FROM ({parts}) AS looks"
+def _ordered(table: str, looks: Sequence[Sequence[str]], limit: int, newest_first: bool) -> str:
+    """Return the SQL for the first ``limit`` records by time of those that any of the sets of conditions finds."""
+    direction = "DESC" if newest_first else "ASC"
+    tail = f"ORDER BY created_at {direction}, id {direction} LIMIT {limit}"
+    parts = [f"SELECT {_LIST} FROM {table} {_where(look)} {tail}" for look in looks]
+    if len(parts) == 1:
+        return parts[0]
+    union = " UNION ALL ".join(f"SELECT * FROM ({part}) AS look_{number}" for number, part in enumerate(parts))
+    return f"SELECT * FROM ({union}) AS looks {tail}"
 
 
-def _looks(statement: Statement, filters: Filters) -> list[list[str]]:
-    """Return conditions on service and level, one set for each part of the index that has to be looked at."""
+def _looks(statement: Statement, filters: Filters) -> tuple[str, list[list[str]]]:
+    """Return an index in the order of time, and conditions on service and level for each look into it."""
     levels = [number for number in LEVELS.values() if filters.level is None or number >= filters.level]
-    if not filters.service or len(levels) * len(filters.service) > _MOST_LOOKS:
-        return [_service_and_level(statement, filters)]
-    services = [statement.argument(service) for service in dict.fromkeys(filters.service) if _is_storable(service)]
-    looks = [[f"service = {service}", f"level_number = {level}"] for service in services for level in levels]
-    return looks or [["1 = 0"]]
+    services = [service for service in dict.fromkeys(filters.service) if _is_storable(service)]
+    if filters.trace_id is not None and _is_storable(filters.trace_id):
+        return "logs_by_trace", [_service_and_level(statement, filters)]
+    if services and len(levels) * len(services) <= _MOST_LOOKS:
+        names = [statement.argument(service) for service in services]
+        looks = [[f"service = {name}", f"level_number = {level}"] for name in names for level in levels]
+        return "logs_by_service", looks
+    if filters.level is not None and filters.level >= _WRONG:
+        return "logs_by_level", [[f"level_number >= {_WRONG}", *_service_and_level(statement, filters)]]
+    return "logs_by_time", [_service_and_level(statement, filters)]
 
 
 def _service_and_level(statement: Statement, filters: Filters) -> list[str]:

@@ -19,6 +19,7 @@ _NEWEST = 100_000  # records that are counted instead
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _CREATED_AT, _ID, _RECEIVED_AT = (query.SELECTED.index(name) for name in ("created_at", "id", "received_at"))
 _LONG = tuple(query.SELECTED.index(name) for name in ("message", "stack_trace", "attributes"))
+_HOUR, _WEEK = 3_600_000_000, 604_800_000_000  # microseconds
 _SAME_PROCESS = ("service", "host", "process_id")
 _NO_ATTRIBUTES = msgspec.Raw(b"{}")
 
@@ -148,9 +149,15 @@ class Reader(ABC):
         return [record(row) for row in [*reversed(earlier), found[0], *later]]
 
     async def _next_to(self, where: Place, same: dict[str, Any], limit: int, *, newest_first: bool) -> list[Row]:
-        if limit == 0:
-            return []
-        return await self.rows(query.neighbours(self.dialect, same, where, limit=limit, newest_first=newest_first))
+        """Return the records next to a place, looking further only while there are too few nearby."""
+        found: list[Row] = []
+        for within in (_HOUR, _WEEK):
+            if len(found) < limit:
+                nearby = query.neighbours(
+                    self.dialect, same, where, limit=limit, newest_first=newest_first, within=within
+                )
+                found = await self.rows(nearby)
+        return found
 
     async def histogram(self, filters: Filters, buckets: int, now: int) -> Histogram:
         """Return how many records there are over time, in at most ``buckets`` steps.
@@ -165,7 +172,7 @@ class Reader(ABC):
         step, start, number = query.choose_step(since, until, buckets)
         counts: list[tuple[int, dict[str, int]]] = [(start + index * step, {}) for index in range(number)]
         if since < until:
-            chosen = query.within(filters, since, until)
+            chosen = query.in_range(filters, since, until)
             for bucket, level, count in await self.rows(query.histogram(self.dialect, chosen, start, step)):
                 counts[bucket][1][level] = count
         return Histogram(start, start + number * step, step, counts)
