@@ -7,7 +7,9 @@ import concurrent.futures
 import contextlib
 import gzip
 import http.client
+import itertools
 import json
+import os
 import re
 import signal
 import socket
@@ -28,6 +30,7 @@ from concurrent_log.__main__ import main
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'concurrent_log[server]'")
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
 
+from clusters import Cluster, programs
 from servers import Server
 from serving import environment, wait_until
 
@@ -193,31 +196,68 @@ def test_a_request_in_hand_is_finished(lite: Server) -> None:
 
 
 def test_what_is_acknowledged_survives_sigkill(server: Server) -> None:
-    """Killed at any moment under load: acknowledged but missing 0, stored twice 0, also of batches sent again."""
+    """The server killed under load: acknowledged but missing 0, stored twice 0, also of batches sent again."""
+
+    def disturb() -> None:
+        server.kill()
+        server.start()
+
+    _lose_nothing_while(server, disturb)
+
+
+def test_what_is_acknowledged_survives_sigkill_of_postgresql(start: Start, cluster: Cluster) -> None:
+    """PostgreSQL killed under load, with all its processes: the same, and the server goes on by itself."""
+    server = start(cluster.address)
+
+    def disturb() -> None:
+        cluster.kill()
+        cluster.start()
+
+    _lose_nothing_while(server, disturb)
+    assert "Traceback" not in server.complaints
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Return a PostgreSQL of one's own."""
+    folder = programs() if hasattr(os, "geteuid") else None
+    if folder is None:
+        reason = "initdb and postgres are not installed: install a server of PostgreSQL"
+        pytest.fail(reason) if os.environ.get("CONCURRENT_LOG_REQUIRE_ALL") == "1" else pytest.skip(reason)
+    with Cluster(folder) as cluster:
+        yield cluster
+
+
+def _lose_nothing_while(server: Server, disturb: Callable[[], None]) -> None:
     acknowledged: set[str] = set()
     is_over = threading.Event()
 
     def send(sender: int) -> None:
-        for number in range(10_000):
+        for number in itertools.count():
             batch_id = f"{sender}-{number}"
-            records = [{"message": f"{batch_id}-{each}"} for each in range(20)]
+            body = json.dumps({"batch_id": batch_id, "logs": [{"message": f"{batch_id}-{n}"} for n in range(20)]})
             while not is_over.is_set():
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    server.send(records, batch_id=batch_id)
-                    acknowledged.add(batch_id)
-                    break
+                    status, answer, _ = server.ask("POST", "/logs", body.encode())
+                    assert status in (200, 429, 503), answer
+                    if status == 200:
+                        acknowledged.add(batch_id)
+                        break
                 time.sleep(0.01)
             if is_over.is_set():
                 return
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         senders = [pool.submit(send, sender) for sender in range(4)]
-        for kill in range(1, 5):
-            wait_until(lambda kill=kill: len(acknowledged) >= 25 * kill)
-            server.kill()
-            server.start()
-        wait_until(lambda: len(acknowledged) >= 125)
-        is_over.set()
+        try:
+            for _ in range(4):
+                enough = len(acknowledged) + 25
+                wait_until(lambda enough=enough: len(acknowledged) >= enough or any(each.done() for each in senders))
+                disturb()
+            enough = len(acknowledged) + 25
+            wait_until(lambda: len(acknowledged) >= enough or any(each.done() for each in senders))
+        finally:
+            is_over.set()
         for sender in senders:
             sender.result()
     server.end()
