@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import itertools
 import logging
 import logging.config
 import pickle
@@ -9,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,6 +245,20 @@ class TestWorker:
             assert handler.stats().healthy
         finally:
             again.stop()
+
+    def test_clock_that_jumps_delays_nothing(
+        self, collector: Collector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody sets the clock, far back and far ahead; what waits is measured otherwise."""
+        handler = attach(logger, collector)
+        jumps = itertools.cycle([0.0, -1e6, 1e6])
+        monkeypatch.setattr(time, "time", lambda: 1.8e9 + next(jumps))
+        for number in range(10):
+            logger.info("record %d", number)
+            collector.wait_for(number + 1)
+
+        assert handler.flush(30)
+        assert collector.messages == [f"record {number}" for number in range(10)]
 
     @pytest.mark.parametrize("mode", ["memory", "spool"])
     def test_records_of_many_threads_arrive_once(

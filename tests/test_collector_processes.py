@@ -254,6 +254,22 @@ class TestFork:
         processes = {record["message"].split()[0]: record["process_id"] for record in collector.logs}
         assert processes["before"] == processes["parent"] != processes["child"]
 
+    def test_fork_before_the_first_record_says_nothing(self, tmp_path: Path, collector: Collector) -> None:
+        """The handler is made before the fork, and has nothing yet."""
+        done = run(
+            tmp_path,
+            """
+            attach()
+            child = os.fork()
+            log("child" if child == 0 else "parent", 10)
+            if child:
+                os.waitpid(child, 0)
+            """,
+        )
+
+        assert_once(collector, [*numbered("child", 10), *numbered("parent", 10)])
+        assert done.stderr == ""
+
     def test_forks_of_several_threads_at_once_lose_nothing(self, tmp_path: Path, collector: Collector) -> None:
         """Threads log, others fork, and each child logs; every record is there once, whoever queued it."""
         done = run(
