@@ -1,42 +1,26 @@
 """A record whose parts are put together by who sends it, so that the call that logs it takes less time."""
 
-from collections.abc import Callable
-from threading import Thread
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 Late = tuple[Any, ...]  # begins with the function that makes an entry of it
 Entry = dict[str, Any]
 
 
-class Call(NamedTuple):
-    """What a logging call knows; nothing in it may change afterwards."""
-
-    build: "Callable[[Call], Entry]"
-    created_at: float
-    level: str
-    message: str
-    code: CodeType | None
-    instruction: int  # of which the line is found later, since that takes longer than all the rest
-    thread: Thread
-    context: Entry
-    fields: Entry
-    sequence: int
-
-
 def entry_of_call(late: Late) -> Entry:
-    """Return the entry of a `Call`."""
-    call = Call(*late)
-    entry = {**call.context, "thread_name": call.thread.name}
-    if call.code is not None:
-        entry["function_name"] = call.code.co_name
-        entry["file_path"] = call.code.co_filename
-        entry["line_number"] = line_of(call.code, call.instruction)
-    entry.update(call.fields)
-    entry["created_at"] = call.created_at
-    entry["level"] = call.level
-    entry["message"] = call.message
-    entry["sequence"] = call.sequence
+    """Return the entry of a logging call, of which nothing may change any more.
+
+    After this function come: when, the level, the message, the caller's code (or None) and instruction, the thread, the
+    fields of its context and those of the call, and the number of the record.
+    """
+    _, created_at, level, message, code, instruction, thread, around, fields, sequence = late
+    entry = {**around, "thread_name": thread.name}
+    if code is not None:
+        entry["function_name"] = code.co_name
+        entry["file_path"] = code.co_filename
+        entry["line_number"] = line_of(code, instruction)
+    entry.update(fields)
+    entry.update(created_at=created_at, level=level, message=message, sequence=sequence)
     return entry
 
 
@@ -45,7 +29,7 @@ _MOST_LINES = 10_000  # that are remembered
 
 
 def line_of(code: CodeType, instruction: int) -> int | None:
-    """Return the number of the line that has an instruction of ``code``."""
+    """Return the number of the line of an instruction of ``code``; to ask the frame takes as long as a whole call."""
     place = (id(code), instruction)
     found = _lines.get(place)
     if found is None:
