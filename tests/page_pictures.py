@@ -42,7 +42,7 @@ def take(
     """Write a picture of what the page shows for a query, after something was done on it."""
     page = browser.new_page(viewport=size, color_scheme="dark" if dark else "light", timezone_id="UTC")
     page.goto(f"{collector.url}/{query}")
-    page.wait_for_selector(".scroll .row")
+    page.wait_for_selector(".scroll .item .row")
     do(page)
     page.wait_for_timeout(700)  # until what moves has come to rest
     page.screenshot(path=PICTURES / f"page-{name}.png", animations="disabled")
@@ -51,7 +51,7 @@ def take(
 
 def open_error(page: Any) -> None:
     """Open the newest error."""
-    page.locator(".scroll .row.level-error").first.click()
+    page.locator(".scroll .item .row.level-error").first.click()
 
 
 def show_trace(page: Any) -> None:

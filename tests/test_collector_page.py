@@ -70,7 +70,7 @@ class Page:
     @property
     def rows(self) -> Any:
         """The records in the list that are in the document."""
-        return self.tab.locator(".scroll .row")
+        return self.tab.locator(".scroll .item .row")
 
     def row(self, text: str) -> Any:
         """The record in the list that says ``text``."""
@@ -78,7 +78,7 @@ class Page:
 
     def shows(self, *messages: str) -> None:
         """Check that the list has exactly these messages, from top to bottom."""
-        expect(self.tab.locator(".scroll .row .message > span:first-child")).to_have_text(list(messages))
+        expect(self.tab.locator(".scroll .item .row .message > span:first-child")).to_have_text(list(messages))
 
     def button(self, name: "str | re.Pattern[str]") -> Any:
         """The button of this name."""
@@ -156,7 +156,7 @@ def test_newest_record_is_first_and_has_the_colour_of_its_level(page: Page, serv
 
     page.shows("fatal", "error", "warn", "info", "debug", "trace")
     colours = page.tab.eval_on_selector_all(
-        ".scroll .row .name", "names => names.map((e) => getComputedStyle(e).color)"
+        ".scroll .item .row .name", "names => names.map((e) => getComputedStyle(e).color)"
     )
     assert len(set(colours)) == len(_LEVELS)
 
@@ -790,7 +790,14 @@ def test_text_has_enough_contrast(open_page: Callable[..., Page], service: str, 
     page.open(f"?service={service}")
     page.tab.mouse.move(0, 0)
 
-    for selector in (".scroll .row .name", ".scroll .row .time", ".pair", ".error-type", ".scroll .service", ".total"):
+    for selector in (
+        ".scroll .item .row .name",
+        ".scroll .item .row .time",
+        ".pair",
+        ".error-type",
+        ".scroll .item .service",
+        ".total",
+    ):
         found = page.tab.eval_on_selector_all(selector, _COLOURS)
         assert found
         for text, behind, name in found:

@@ -1,6 +1,6 @@
 // What one can do on the page: with a record and its values, and by a key or a button of the head.
 
-import { excluding, including, withColumn } from "./query.js";
+import { excluding, including, withColumn, withoutFilters } from "./query.js";
 
 /** Return what one can do with a record and its values. */
 export function recordActions(query, go, toggle) {
@@ -11,6 +11,7 @@ export function recordActions(query, go, toggle) {
     exclude: (key, value) => go({ ...excluding(query, key, value), ...closed }),
     column: (key) => go({ column: withColumn(query, key).column }),
     trace: (id) => go({ ...closed, trace: id }),
+    listTrace: (id) => go({ ...withoutFilters(query), ...closed, trace_id: id, since: "all", until: "", live: "" }),
     around: (id) => go({ ...closed, around: id }),
   };
 }

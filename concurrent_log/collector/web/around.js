@@ -9,7 +9,8 @@ const STEP = 20;
 
 export function AroundPanel({ id, zone, actions, columns, onClose }) {
   const [number, setNumber] = useState(STEP);
-  const [answer, trouble, again] = useAnswer(`logs/${encodeURIComponent(id)}/context`, `before=${number}&after=${number}`);
+  const path = `logs/${encodeURIComponent(id)}/context`;
+  const [answer, trouble, again] = useAnswer(path, `before=${number}&after=${number}`);
   return html`<${Panel} title="Lines around this" onClose=${onClose} className="wide">
     ${answer ? html`<${Lines} records=${answer.logs} ...${{ id, zone, actions, columns }} />`
       : html`<${Pending} trouble=${trouble} again=${again} />`}
@@ -28,8 +29,9 @@ function Lines({ records, id, zone, actions, columns }) {
     <p class="subject"><code>${names}</code> oldest first, without any filter</p>
     <div class="around" role="grid" aria-label="Lines around this" ref=${place}
         style=${columnWidths(columns, records, zone)}>
-      ${records.map((record, index) => html`<div role="rowgroup" key=${record.id}><${Row} ...${{ record, index, zone, actions }}
-        columns=${columns} words=${[]} isSelected=${record.id === id} isOpen=${open === record.id}
-        onToggle=${() => setOpen(open === record.id ? null : record.id)} /></div>`)}
+      ${records.map((record, index) => html`<div role="rowgroup" key=${record.id}>
+        <${Row} ...${{ record, index, zone, actions, columns }} words=${[]} isSelected=${record.id === id}
+          isOpen=${open === record.id} onToggle=${() => setOpen(open === record.id ? null : record.id)} />
+      </div>`)}
     </div>`;
 }

@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useState } from "./html.js";
 import { ask } from "./server.js";
 
-/** Return `[answer, trouble, again]`; the answer is null until it is there. `every` milliseconds it is asked for anew. */
+/** Return `[answer, trouble, again]`; the answer is null until it is there, and is asked for `every` milliseconds. */
 export function useAnswer(path, parameters = "", every = 0) {
   const [[answer, trouble], setState] = useState([null, null]);
   const [turn, setTurn] = useState(0);

@@ -71,7 +71,8 @@ function timeAxis(place, zone) {
 
 /** Return where the buckets begin, and for each level the height up to which it reaches on top of those below. */
 function stacked(buckets) {
-  const highest = Math.max(1, ...buckets.map(({ counts }) => Object.values(counts).reduce((sum, each) => sum + each, 0)));
+  const sums = buckets.map(({ counts }) => Object.values(counts).reduce((sum, each) => sum + each, 0));
+  const highest = Math.max(1, ...sums);
   const tops = buckets.map(({ counts }) => {
     let top = 0;
     return BOTTOM_UP.map((level) => (top += heightOf(counts[level] ?? 0, level, highest)));

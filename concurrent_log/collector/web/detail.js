@@ -57,7 +57,8 @@ function Field({ name, value, zone, actions, columns }) {
 
 function Value({ name, text, value, actions, isTime, zone, isDeep }) {
   if (name === "trace_id") {
-    return html`<button class="link value" title="Show the whole trace" onClick=${() => actions.trace(text)}>${text}</button>`;
+    const show = () => actions.trace(text);
+    return html`<button class="link value" title="Show the whole trace" onClick=${show}>${text}</button>`;
   }
   if (isTime) return html`<span class="value" title=${text}>${fullTime(text, zone)}</span>`;
   if (isDeep) return html`<pre class="value">${JSON.stringify(value, null, 1)}</pre>`;

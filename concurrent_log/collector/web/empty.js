@@ -12,9 +12,10 @@ export function Empty({ query, go, zone }) {
 }
 
 function NothingHere({ query, go, zone }) {
+  const why = hasFilters(query) ? " that the filters let through" : "";
   return html`<div class="empty" role="status">
     <h2>Nothing found</h2>
-    <p>The store has records, but none in this range (${rangeName(query, zone)})${hasFilters(query) && " that the filters let through"}.</p>
+    <p>The store has records, but none in this range (${rangeName(query, zone)})${why}.</p>
     <p class="choices-row">
       ${hasFilters(query) && html`<button onClick=${() => go(withoutFilters(query))}>Without the filters</button>`}
       ${query.since !== "7d" && html`<button onClick=${() => go({ since: "7d", until: "" })}>Last 7 days</button>`}
@@ -36,7 +37,7 @@ from concurrent_log.collector import CollectorHandler
 
 logging.basicConfig(level=logging.INFO, handlers=[CollectorHandler("${url}", service="shop")])
 logging.info("hello")`}</pre>
-    <p class="hint">Where the server has a token, curl also needs <code>-H 'Authorization: Bearer TOKEN'</code>, and the handler
-      <code>token=…</code>. Press <kbd>n</kbd> to look again.</p>
+    <p class="hint">Where the server has a token, curl also needs <code>-H 'Authorization: Bearer TOKEN'</code>, and the
+      handler <code>token=…</code>. Press <kbd>n</kbd> to look again.</p>
   </div>`;
 }

@@ -22,7 +22,8 @@ export function LevelFilter({ level, go }) {
 }
 
 export function FacetMenu({ field, chosen, go }) {
-  const label = chosen.length ? `${NAMES[field]}: ${chosen.length > 2 ? chosen.length : chosen.join(", ")}` : NAMES[field];
+  const which = chosen.length > 2 ? chosen.length : chosen.join(", ");
+  const label = chosen.length ? `${NAMES[field]}: ${which}` : NAMES[field];
   return html`<${Menu} label=${label} title=${`Filter by ${field}`} isOn=${chosen.length > 0}>
     ${() => html`<${Choices} field=${field} chosen=${chosen} go=${go} />`}
   <//>`;
@@ -31,7 +32,8 @@ export function FacetMenu({ field, chosen, go }) {
 function Choices({ field, chosen, go }) {
   const [{ values, is_sample: isSample }, trouble] = useValues(field);
   const [typed, setTyped] = useState("");
-  const all = [...values, ...chosen.filter((each) => !values.some(({ value }) => value === each)).map((value) => ({ value }))];
+  const unseen = chosen.filter((each) => !values.some(({ value }) => value === each));
+  const all = [...values, ...unseen.map((value) => ({ value }))];
   const shown = all.filter(({ value }) => value.toLowerCase().includes(typed.toLowerCase()));
   const choose = (value, isChosen) => go({ [field]: isChosen ? added(chosen, value) : without(chosen, value) });
   return html`<div class="choices">

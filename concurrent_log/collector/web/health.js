@@ -80,9 +80,10 @@ function Partitions({ partitions }) {
 }
 
 function Table({ caption, heads, children }) {
+  const kind = (head) => (head === "Records" ? "number" : "");
   return html`<table>
     <caption>${caption}</caption>
-    <thead><tr>${heads.map((head) => html`<th key=${head} scope="col" class=${head === "Records" && "number"}>${head}</th>`)}</tr></thead>
+    <thead><tr>${heads.map((head) => html`<th key=${head} scope="col" class=${kind(head)}>${head}</th>`)}</tr></thead>
     <tbody>${children}</tbody>
   </table>`;
 }

@@ -39,7 +39,8 @@ export function Histogram({ histogram, zone, isDark, go }) {
   useLayoutEffect(() => {
     if (!histogram) return undefined;
     const zoom = (from, to) => go({ since: isoFromSeconds(from), until: isoFromSeconds(to), live: "" });
-    const paint = (level) => getComputedStyle(place.current.parentNode.querySelector(`i.${levelClass(level).split(" ")[1]}`)).color;
+    const samples = place.current.parentNode.querySelectorAll("[hidden] i");
+    const paint = (level) => getComputedStyle(samples[LEVELS.indexOf(level)]).color;
     return drawn(place.current, histogram, { zone, paint, zoom, point: setPointed });
   }, [histogram, zone, isDark]);
   return html`<figure class="histogram">

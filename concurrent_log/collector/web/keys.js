@@ -20,8 +20,12 @@ export function useKeys(actions) {
   }, []);
 }
 
-function isTyping({ target, key }) {
+function isTyping(event) {
+  const { target, key } = event;
   if (!target.matches("input, textarea, select")) return false;
-  if (key === "Escape") target.blur();
+  if (key === "Escape") {
+    event.preventDefault(); // A browser would clear the field.
+    target.blur();
+  }
   return !target.matches("[type=radio], [type=checkbox]") || key.startsWith("Arrow");
 }

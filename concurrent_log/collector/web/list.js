@@ -24,13 +24,12 @@ export function List({ query, go, records, settings, tail, again, control, marks
     ${records.state === "loading" && html`<div class="progress" role="progressbar" aria-label="Loading"></div>`}
     ${tail.missed > 0 && html`<button class="badge" onClick=${again}>
       <${Icon} name="up" /> ${counted(tail.missed, "new record")}</button>`}
-    <div role="grid" class="grid" aria-label="Log records, newest first" aria-rowcount=${records.isAtEnd ? items.length + 1 : -1}>
-      <${Head} columns=${query.column} onRemove=${actions.column} />
-      <${VirtualList} items=${items} row=${row} estimate=${ROW} control=${control} onEnd=${() => records.older()}
-        onScroll=${(isAtTop) => isAtTop || tail.hold()} role="presentation" aria-label="Records"
-        aria-activedescendant=${marks.selected && `record-${marks.selected}`}
-        foot=${html`<${Foot} ...${{ query, go, records, zone: settings.zone }} />`} />
-    </div>
+    <${VirtualList} items=${items} row=${row} estimate=${ROW} control=${control} onEnd=${() => records.older()}
+      onScroll=${(isAtTop) => isAtTop || tail.hold()}
+      head=${html`<${Head} columns=${query.column} onRemove=${actions.column} />`}
+      foot=${html`<${Foot} ...${{ query, go, records, zone: settings.zone }} />`}
+      role="grid" aria-label="Log records, newest first" aria-rowcount=${records.isAtEnd ? items.length + 1 : -1}
+      aria-activedescendant=${marks.selected && `record-${marks.selected}`} />
   </main>`;
 }
 
@@ -52,10 +51,11 @@ function Foot({ query, go, records, zone }) {
   }
   if (state === "loading") return html`<div class="foot hint">One moment …</div>`;
   if (!items.length) return html`<${Empty} query=${query} go=${go} zone=${zone} />`;
-  if (records.isAtEnd) return html`<div class="foot hint">${counted(items.length, "record")}: that is all in this range.</div>`;
+  const number = counted(items.length, "record");
+  if (records.isAtEnd) return html`<div class="foot hint">${number}: that is all in this range.</div>`;
   const last = items.findLast((item) => !item.gap);
   if (!records.isFull) return html`<div class="foot"><button onClick=${() => records.older()}>Older</button></div>`;
-  return html`<div class="foot hint">${counted(items.length, "record")} are enough for one page.
+  return html`<div class="foot hint">${number} are enough for one page.
     <button onClick=${() => go({ since: "all", until: justAfter(last.created_at), live: "" })}>
       Go on before ${shortTime(last.created_at, zone)}</button></div>`;
 }

@@ -1,6 +1,7 @@
 // What the reader selected in the list, and which records stand open.
 
 import { useEffect, useState } from "./html.js";
+import { without } from "./query.js";
 
 /**
  * Return the marks, what changes them, and the keys that do. Another question, `asked`, begins without any.
@@ -22,7 +23,7 @@ export function useMarks(records, tail, control, asked) {
   const toggle = (id) => {
     tail.hold();
     setSelected(id);
-    setOpen((before) => (before.has(id) ? new Set([...before].filter((each) => each !== id)) : new Set([...before, id])));
+    setOpen((before) => new Set(before.has(id) ? without([...before], id) : [...before, id]));
   };
   const clear = () => {
     setSelected(null);

@@ -32,11 +32,16 @@ function Absolute({ query, zone, choose }) {
     if (!isBackwards) choose({ since: fromInput(since, zone) || "all", until: fromInput(until, zone), live: "" });
   };
   return html`<form class="absolute" onSubmit=${onSubmit}>
-    <label>From <input type="datetime-local" step="1" value=${since} onInput=${(e) => setSince(e.target.value)} /></label>
-    <label>To <input type="datetime-local" step="1" value=${until} onInput=${(e) => setUntil(e.target.value)} /></label>
+    <${Moment} name="From" value=${since} onInput=${setSince} />
+    <${Moment} name="To" value=${until} onInput=${setUntil} />
     ${isBackwards && html`<p class="trouble" role="alert">“To” is before “From”.</p>`}
     <button class="primary">Show this range</button>
   </form>`;
+}
+
+function Moment({ name, value, onInput }) {
+  return html`<label>${name}
+    <input type="datetime-local" step="1" value=${value} onInput=${(event) => onInput(event.target.value)} /></label>`;
 }
 
 function moment(text, zone) {

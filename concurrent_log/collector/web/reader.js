@@ -56,10 +56,10 @@ export function Reader({ onLocked, leave }) {
 /** The sheet that the address asks for, if it does. */
 function Panels({ query, go, zone, actions }) {
   const closing = (view) => () => go({ [view]: "" });
-  const shared = { zone, actions, columns: query.column };
+  const shared = (view) => ({ key: query[view], id: query[view], onClose: closing(view), columns: query.column });
   return html`
-    ${query.trace && html`<${TracePanel} key=${query.trace} id=${query.trace} ...${shared} onClose=${closing("trace")} />`}
-    ${query.around && html`<${AroundPanel} key=${query.around} id=${query.around} ...${shared} onClose=${closing("around")} />`}
+    ${query.trace && html`<${TracePanel} ...${shared("trace")} ...${{ zone, actions }} />`}
+    ${query.around && html`<${AroundPanel} ...${shared("around")} ...${{ zone, actions }} />`}
     ${query.health && html`<${HealthPanel} zone=${zone} onClose=${closing("health")} />`}`;
 }
 

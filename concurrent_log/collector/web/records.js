@@ -61,7 +61,7 @@ export class Records {
     });
   }
 
-  /** Put records that came in live on top, above a gap for those that were left out; while a load is under way, later. */
+  /** Put records that came in live on top, above a gap for those left out; while a load is under way, after it. */
   add(records, leftOut) {
     if (this.#meanwhile) {
       this.#meanwhile.push(...records);

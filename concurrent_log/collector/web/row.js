@@ -17,7 +17,8 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
         ${shortTime(record.created_at, zone)}</span>
       <span class="name" role="gridcell">${record.level}</span>
       <span class="service" role="gridcell" title=${record.service}>${record.service}</span>
-      ${columns.map((key) => html`<span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
+      ${columns.map((key) => html`
+        <span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
       <span class="message" role="gridcell">
         <span>${marked(record.message ?? "", words)}</span>
         ${record.duration_ms !== undefined && html` <span class="pair">${duration(record.duration_ms)}</span>`}
@@ -29,7 +30,7 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
     ${isOpen && html`<${Detail} record=${record} zone=${zone} actions=${actions} columns=${columns} />`}`;
 }
 
-/** Return the style of a list whose rows have these columns; the times of other days are wider, since they have a date. */
+/** Return the style of a list whose rows have these columns; the times of other days are wider: they have a date. */
 export function columnWidths(columns, records, zone) {
   const ends = [records[0], records.at(-1)].filter((record) => record?.created_at);
   const widest = Math.max(12, ...ends.map((record) => shortTime(record.created_at, zone).length));
@@ -51,7 +52,8 @@ function shown(value) {
 function marked(text, words) {
   if (!words.length) return text;
   const pattern = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
-  return text.split(new RegExp(`(${pattern})`, "gi")).map((part, index) => (index % 2 ? html`<mark>${part}</mark>` : part));
+  const parts = text.split(new RegExp(`(${pattern})`, "gi"));
+  return parts.map((part, index) => (index % 2 ? html`<mark>${part}</mark>` : part));
 }
 
 // Whoever selects text to copy it does not mean to open or close a record.

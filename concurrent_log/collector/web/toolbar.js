@@ -42,13 +42,15 @@ export function Toolbar({ query, go, settings, change, tail, total, deeds, leave
 }
 
 function LiveButtons({ query, tail, deeds }) {
-  const words = { connecting: "Live …", open: `Live ${rate(tail.rate)}/s`, lost: "Live: connecting again …", off: "Live" };
+  const open = `Live ${rate(tail.rate)}/s`;
+  const words = { connecting: "Live …", open, lost: "Live: connecting again …", off: "Live" };
+  const pause = tail.isHeld ? "Go on" : "Pause";
   const isOn = Boolean(query.live);
   return html`<div class="group live ${tail.state} ${tail.isHeld ? "held" : ""}">
     <button aria-pressed=${isOn} title="Show records as they come in (t)" onClick=${deeds.t}>
       <i class="light" aria-hidden="true"></i><span>${words[tail.state]}</span></button>
-    ${isOn && html`<button title=${tail.isHeld ? "Go on (p)" : "Pause (p)"} aria-label=${tail.isHeld ? "Go on" : "Pause"}
-      onClick=${deeds.p}><${Icon} name=${tail.isHeld ? "play" : "pause"} /></button>`}
+    ${isOn && html`<button title=${`${pause} (p)`} aria-label=${pause} onClick=${deeds.p}>
+      <${Icon} name=${tail.isHeld ? "play" : "pause"} /></button>`}
   </div>`;
 }
 
@@ -63,7 +65,8 @@ function MoreMenu({ query, settings, change, deeds, leave, setZone }) {
       <a class="entry" href=${download("ndjson")} download>Download as NDJSON</a>
       <a class="entry" href=${download("csv")} download>Download as CSV</a>
       <hr />
-      <label class="entry"><input type="checkbox" checked=${settings.wrap} onChange=${deeds.w} /> Wrap long lines</label>
+      <label class="entry"><input type="checkbox" checked=${settings.wrap} onChange=${deeds.w} />
+        Wrap long lines</label>
       <label class="entry"><input type="checkbox" checked=${settings.histogram}
         onChange=${() => change({ histogram: !settings.histogram })} /> Histogram</label>
       <${Zone} zone=${settings.zone} setZone=${setZone} />
@@ -79,7 +82,8 @@ function MoreMenu({ query, settings, change, deeds, leave, setZone }) {
 function Theme({ theme, setTheme }) {
   return html`<div class="switch" role="radiogroup" aria-label="Theme">
     ${["system", "light", "dark"].map((each) => html`<label key=${each}>
-      <input type="radio" name="theme" checked=${theme === each} onChange=${() => setTheme(each)} /> <span>${each}</span>
+      <input type="radio" name="theme" checked=${theme === each} onChange=${() => setTheme(each)} />
+      <span>${each}</span>
     </label>`)}
   </div>`;
 }

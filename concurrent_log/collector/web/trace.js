@@ -16,7 +16,7 @@ export function TracePanel({ id, zone, actions, columns, onClose }) {
   const [answer, trouble, again] = useAnswer("logs", asked);
   return html`<${Panel} title="Trace" onClose=${onClose} className="wide">
     <p class="subject"><code>${id}</code>
-      <button class="link" onClick=${() => actions.include("trace_id", id)}>Show in the list</button></p>
+      <button class="link" onClick=${() => actions.listTrace(id)}>Show in the list</button></p>
     ${answer ? html`<${Steps} records=${answer.logs} isMore=${answer.next} ...${{ zone, actions, columns }} />`
       : html`<${Pending} trouble=${trouble} again=${again} />`}
   <//>`;

@@ -21,7 +21,7 @@ export function canBeAskedFor(key, value) {
   return isKey && value !== null && typeof value !== "object" && value !== "" && `${key}!=${value}`.length <= LONGEST;
 }
 
-/** Return the attributes of a record; what is in an object has the name by which one can ask for it, such as `user.id`. */
+/** Return the attributes of a record; what is in an object has the name by which to ask for it, such as `user.id`. */
 export function attributesOf(record) {
   return Object.entries(record.attributes ?? {}).flatMap(([key, value]) => flat(key, value, 1));
 }

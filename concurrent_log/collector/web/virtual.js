@@ -9,9 +9,10 @@ const MOST_HEIGHTS = 50000;
  * Show `items`, each as what `row(item, index)` returns.
  *
  * An item that was not shown yet counts as `estimate` pixels high. `onEnd` is called whenever the end comes into
- * sight, and `onScroll(isAtTop)` as the reader scrolls. `control.current` gets `show(index)` and `toTop()`.
+ * sight, and `onScroll(isAtTop)` as the reader scrolls. `head` stays in sight. `control.current` gets `show(index)` and
+ * `toTop()`.
  */
-export function VirtualList({ items, row, estimate, onEnd, onScroll, control, foot, ...attributes }) {
+export function VirtualList({ items, row, estimate, onEnd, onScroll, control, head, foot, ...attributes }) {
   const box = useRef();
   const heights = useRef(new Map());
   const [sight, setSight] = useState({ top: 0, height: 800 });
@@ -29,7 +30,8 @@ export function VirtualList({ items, row, estimate, onEnd, onScroll, control, fo
 
   return html`<div ref=${box} class="scroll" onScroll=${() => (look(), onScroll(box.current.scrollTop < 4))}
       tabindex="0" ...${attributes}>
-    <div class="above" style=${{ height: `${tops[first]}px` }}></div>
+    ${head}
+    <div style=${{ height: `${tops[first]}px` }}></div>
     ${items.slice(first, last).map((item, offset) => html`<div class="item" role="rowgroup" key=${item.id}>
       ${row(item, first + offset)}</div>`)}
     <div style=${{ height: `${tops[items.length] - tops[last]}px` }}></div>
@@ -83,10 +85,11 @@ function controls(box, tops) {
   return {
     toTop: () => (box.current.scrollTop = 0),
     show(index) {
-      const { scrollTop, clientHeight } = box.current;
+      const { scrollTop, clientHeight, firstElementChild: head } = box.current;
+      const height = clientHeight - head.offsetHeight;
       if (tops[index] < scrollTop) box.current.scrollTop = tops[index];
-      else if (tops[index + 1] > scrollTop + clientHeight) {
-        box.current.scrollTop = Math.min(tops[index], tops[index + 1] - clientHeight);
+      else if (tops[index + 1] > scrollTop + height) {
+        box.current.scrollTop = Math.min(tops[index], tops[index + 1] - height);
       }
     },
   };
