@@ -616,6 +616,16 @@ def test_the_page_has_a_session(guarded: Server) -> None:
     assert 'concurrent_log_session=""' in guarded.ask("POST", "/logout")[2]["set-cookie"]
 
 
+def test_a_login_is_a_small_object(guarded: Server) -> None:
+    """Who has no token yet can make the server hold nothing by asking for a session."""
+    too_large = json.dumps({"token": "x" * 10_000}).encode()
+
+    assert guarded.ask("POST", "/login", too_large)[0] == 413
+    for body in (b"", b"{", b"[]", b'{"token": 3}', b'{"token": "' + b"x" * 2000 + b'"}', b"\xff"):
+        status, answer, _ = guarded.ask("POST", "/login", body)
+        assert (status, list(answer)) == (422, ["detail"])
+
+
 def test_pages_of_other_sites_are_refused(shared: Server) -> None:
     """A browser sends text/plain anywhere, without asking; CORS is closed."""
     same = {"Origin": shared.url}

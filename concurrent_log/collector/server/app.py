@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concurrent_log import __version__
@@ -25,6 +25,7 @@ from concurrent_log.collector.server.upkeep import KeptStore
 from concurrent_log.collector.store import Store, store_of
 
 _WEB = pathlib.Path(__file__).parent.parent / "web"
+_LARGEST_LOGIN = 8192  # bytes
 _HEALTH = 1.0  # seconds for which an answer about the database holds
 
 _HEADERS = {
@@ -128,11 +129,20 @@ def _add_session(app: FastAPI) -> None:
         access: Access = request.app.state.access
         return Session(token_needed=access.needs_token, logged_in=access.has_session(request))
 
-    @app.post("/login", tags=["page"], summary="Begin a session", status_code=204, responses=documented(401, 403, 422))
-    async def login(given: Token, request: Request) -> Response:
+    body = {"required": True, "content": {"application/json": {"schema": Token.model_json_schema()}}}
+
+    @app.post(
+        "/login",
+        tags=["page"],
+        summary="Begin a session",
+        status_code=204,
+        responses=documented(401, 403, 413, 422),
+        openapi_extra={"requestBody": body},
+    )
+    async def login(request: Request) -> Response:
         access: Access = request.app.state.access
         access.refuse_other_sites(request)
-        if not access.is_token(given.token):
+        if not access.is_token(await _given_token(request)):
             raise Problem(401, "the token is wrong")
         response = Response(status_code=204)
         access.begin_session(request, response)
@@ -145,6 +155,19 @@ def _add_session(app: FastAPI) -> None:
         response = Response(status_code=204)
         access.end_session(response)
         return response
+
+
+async def _given_token(request: Request) -> str:
+    """Return the token that the body has; of anything larger, no more is held."""
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _LARGEST_LOGIN:
+            raise Problem(413, f"the body has more than {_LARGEST_LOGIN:,} bytes")
+    try:
+        return Token.model_validate_json(content).token
+    except ValidationError as error:
+        raise Problem(422, f"the body is an object with the token: {error.errors()[0]['msg']}") from None
 
 
 def _add_health(app: FastAPI) -> None:
