@@ -84,9 +84,9 @@ def _ask(url: str) -> float:
 
 
 async def _fill(database: str, records: int) -> None:
-    from concurrent_log.collector.store import Batch, store_at
+    from concurrent_log.collector.store import Batch, store_of
 
-    store = store_at(database)
+    store = store_of(database)
     await store.open()
     for rows in _rows(records):
         await store.add(Batch(rows))
