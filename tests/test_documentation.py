@@ -59,7 +59,7 @@ _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gun
 _NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
 _NEEDS["collector-page.md"] = {"curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
-_NEEDS["collector-client.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
+_NEEDS["collector-client.md"] = _NEEDS["collector.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 
