@@ -182,7 +182,7 @@ def test_attributes_are_no_formulas_either(lite: Server) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_download_needs_no_memory(lite: Server) -> None:
-    """A download of 100 MB is never held: the server needs a fraction of it, for a client that is slow as well."""
+    """A download of 100 MB is never held: nor are two, of which one goes to a client that does not read."""
     for _ in range(20):
         lite.send([{"message": "x" * 5000} for _ in range(1000)], zipped=True)
     before = lite.memory()
@@ -191,7 +191,7 @@ def test_download_needs_no_memory(lite: Server) -> None:
         content = lite.ask("GET", "/download")[1]
 
         assert len(content) > 100_000_000
-        assert lite.memory() - before < 60_000_000
+        assert lite.memory() - before < 90_000_000
 
 
 @pytest.mark.parametrize("path", _PATHS)
@@ -306,7 +306,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, database: str, phase: str) -
             "off",
             "--generation-deterministic",
         ]
-        options += ["--phases", phase, "--max-examples", "40", "-H", f"Authorization: Bearer {_TOKEN}"]
+        options += ["--phases", phase, "--max-examples", "20", "-H", f"Authorization: Bearer {_TOKEN}"]
         run = subprocess.run(
             [*command, *options], cwd=tmp_path, env={**environment(), "NO_COLOR": "1"}, capture_output=True, text=True
         )

@@ -431,3 +431,28 @@ def test_newest_are_found_without_looking_at_the_others(database: str, filters: 
         assert await work(store, deep) < 3000
 
     run(database, [], test)
+
+
+def test_many_days_are_not_asked_for_the_newest(postgres: str) -> None:
+    """Where the latest day has a page full, PostgreSQL need not even plan for the others; else they are asked, too."""
+    now = time.time_ns() // 1000
+    rows = [asking.row(created_at=now - number * _DAY // 5, message=str(number)) for number in range(20)]
+
+    async def test(store: Store, reader: Reader) -> None:
+        asked: list[str] = []
+        ask = reader.rows
+
+        async def told(statement: Statement, seconds: float = 10.0) -> list[Row]:
+            asked.append(statement.sql)
+            return await ask(statement, seconds)
+
+        reader.rows = told  # type: ignore[method-assign]
+        near = await reader.find(Filters(), limit=4)
+        assert (messages(near.records), len(asked)) == (["0", "1", "2", "3"], 1)
+        assert "created_at >=" in asked[0]
+        further = await reader.find(Filters(), limit=10, after=near.next)
+        assert (messages(further.records), len(asked)) == ([str(number) for number in range(4, 14)], 3)
+        oldest = await reader.find(Filters(since=now - 3 * _DAY), limit=4, newest_first=False)
+        assert (messages(oldest.records), len(asked)) == (["15", "14", "13", "12"], 4)
+
+    run(postgres, rows, test)

@@ -12,7 +12,7 @@ from concurrent_log.collector.store import COLUMNS
 from concurrent_log.collector.store.query import Filters
 from concurrent_log.collector.store.reading import Page, Reader
 
-_AT_ONCE = 1000
+_AT_ONCE = 500
 _COLUMNS = ("id", "received_at", *COLUMNS)
 
 # A spreadsheet would take such text for a formula, also behind blanks or in the wide letters of East Asia.

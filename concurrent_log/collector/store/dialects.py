@@ -17,6 +17,7 @@ class PostgresDialect:
 
     arrivals = "logs"
     arrival = "received_at DESC, id DESC"
+    has_partitions = True
 
     def table(self, index: str) -> str:
         """Leave it to the planner, which knows how many records there are of what."""
@@ -61,6 +62,7 @@ class SqliteDialect:
 
     arrivals = "logs NOT INDEXED"  # but by id: what is new is less than what any filter finds
     arrival = "id DESC"
+    has_partitions = False
 
     def table(self, index: str) -> str:
         """Say which index: SQLite takes every condition on the time for one that leaves little."""

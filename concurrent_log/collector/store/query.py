@@ -16,6 +16,7 @@ SEARCHED = ("message", "stack_trace", "error_type")
 _LIST = ", ".join(SELECTED)
 _MOST_LOOKS = 24
 _WRONG = LEVELS["WARN"]  # from which on levels have an index of their own
+_DAY = 86_400_000_000  # microseconds
 _DEEPEST = 5  # parts of an attribute's name that may be objects in each other
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -73,10 +74,12 @@ class Dialect(Protocol):
     Attributes:
         arrivals: The table, read by arrival.
         arrival: The order of arrival, the latest first.
+        has_partitions: Whether each day is a table of its own, so that a query of few days is planned sooner.
     """
 
     arrivals: str
     arrival: str
+    has_partitions: bool
 
     def table(self, index: str) -> str:
         """Return the table, read by an index if the database has to be told which."""
@@ -123,6 +126,20 @@ def page(dialect: Dialect, filters: Filters, *, limit: int, newest_first: bool, 
     index, looks = _looks(statement, filters)
     statement.sql = _ordered(dialect.table(index), [[*look, *conditions] for look in looks], limit, newest_first)
     return statement
+
+
+def nearest_day(filters: Filters, newest_first: bool, after: Place | None, now: int) -> Filters | None:
+    """Return the filters for the day in which a page begins; None where they go no further, or it is not known."""
+    begin = after.created_at if after else None
+    if newest_first:
+        ends = [end for end in (filters.until, begin, now) if end is not None]
+        since = min(ends) - _DAY
+        return replace(filters, since=since) if filters.since is None or filters.since < since else None
+    begins = [each for each in (filters.since, begin) if each is not None]
+    if not begins:
+        return None
+    until = max(begins) + _DAY
+    return replace(filters, until=until) if filters.until is None or filters.until > until else None
 
 
 def one(dialect: Dialect, place: Place) -> Statement:

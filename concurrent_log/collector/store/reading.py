@@ -1,5 +1,6 @@
 """Answers to what people ask, the same ones from both databases."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,10 +125,15 @@ class Reader(ABC):
         self, filters: Filters, *, limit: int, newest_first: bool = True, after: Place | None = None
     ) -> Page:
         """Return a page of records by time; it may be shorter than ``limit`` where records are large."""
-        statement = query.page(self.dialect, filters, limit=limit, newest_first=newest_first, after=after)
-        found = await self.rows(statement)
-        is_last = len(found) < limit and size(found) <= PAGE_BYTES
-        return Page([record(row) for row in found], None if is_last else place(found[-1]))
+        day = query.nearest_day(filters, newest_first, after, time.time_ns() // 1000)
+        nearer = [day] if day is not None and self.dialect.has_partitions else []
+        found: list[Row] = []
+        for each in (*nearer, filters):
+            statement = query.page(self.dialect, each, limit=limit, newest_first=newest_first, after=after)
+            found = await self.rows(statement)
+            if len(found) == limit or size(found) > PAGE_BYTES:
+                return Page([record(row) for row in found], place(found[-1]))
+        return Page([record(row) for row in found], None)
 
     async def end(self, now: int) -> int:
         """Return the time until which there are records, which is not before ``now``."""
