@@ -51,12 +51,12 @@ async def tail(
         if arrived is None:
             await asyncio.sleep(_AGAIN)
             continue
-        position = arrived.position
+        position, took = arrived.position, time.monotonic() - begin
         if arrived.skipped:
             yield {"event": "skipped", "data": str(arrived.skipped)}
         if arrived.records:
             yield {"event": "logs", "data": msgspec.json.encode(arrived.records).decode()}
-        await asyncio.sleep(max(PAUSE, _SHARE * (time.monotonic() - begin)))
+        await asyncio.sleep(max(PAUSE, _SHARE * took))
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(woken.wait(), _ELSEWHERE)
 
