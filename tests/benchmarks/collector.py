@@ -2,19 +2,24 @@
 
 import asyncio
 import gc
+import gzip
 import json
 import logging
 from collections.abc import Callable, Iterator
-from time import perf_counter, perf_counter_ns
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from time import perf_counter, perf_counter_ns, time
 from typing import Any
 
 from collecting import Database, Server
 from measuring import Duel, Figure, Work, serve
 
+from concurrent_log.collector.store import COLUMNS
+
 _ORIGINAL = "log-collector-async 1.1.1, `info()`"
 _CLAIM = 20_000.0  # records per second, as the original claims
 _BATCH = 1000  # records
-_COLUMNS = ("created_at", "level", "service", "message", "file_path", "line_number", "function_name", "attributes")
+_BEGIN = time() - 60
 
 
 def figure(quick: bool) -> Figure:
@@ -27,14 +32,16 @@ def figure(quick: bool) -> Figure:
         "ship; each call is timed by itself. *Burst*: 100,000 records are logged as fast as possible, then the client "
         "is closed; the rows in the database are counted. *From call to COMMIT*: the same burst of ours, until "
         "`flush()` says that all are committed. *Server alone*: 100 batches of 1,000 records that were made before "
-        "are posted over one connection, compressed; the other side copies rows of the same content by asyncpg "
-        "into a plain table, 1,000 rows at a time, in one connection, with nothing to parse and no index.",
+        "are posted, compressed, each when the one before is answered; the other side copies the same rows by asyncpg, "
+        "1,000 at a time, into a table with the same columns: with nothing to parse, no index, and no partitions. "
+        "*Four at once*: the same over four connections, on either side.",
         duels=[
             _duel(quick, "median of a call, `AsyncLogClient.info()`", _ORIGINAL, "µs", "client", "calls", 1.0, 0.6),
             _duel(quick, "median of a call, `CollectorHandler`", _ORIGINAL, "µs", "handler", "calls"),
             _duel(quick, "lost of a burst of 100,000", _ORIGINAL, "%", "client", "lost", 0.0),
             _claimed(quick),
-            _alone(quick),
+            _alone(quick, "server alone, from POST to COMMIT", 1, bar=0.4, goal=0.7),
+            _alone(quick, "server alone, four at once", 4),
         ],
     )
 
@@ -73,37 +80,30 @@ def _claimed(quick: bool) -> Duel:
     )
 
 
-def _alone(quick: bool) -> Duel:
-    batches = 2 if quick else 100
+def _alone(quick: bool, title: str, lanes: int, bar: float | None = None, goal: float | None = None) -> Duel:
+    records = (4 if quick else 100) * _BATCH
     ours, theirs = (
-        Work("collector.py", {"way": way, "value": "speed", "records": batches * _BATCH}) for way in ("server", "copy")
+        Work("collector.py", {"way": way, "value": "speed", "records": records, "lanes": lanes})
+        for way in ("server", "copy")
     )
-    return Duel(
-        title="server alone, from POST to COMMIT",
-        against="asyncpg COPY into a plain table",
-        unit="records/s",
-        ours=ours,
-        theirs=theirs,
-        pairs=1 if quick else 3,
-        rounds=1 if quick else 3,
-        bar=0.4,
-        goal=0.7,
-    )
+    against = "asyncpg COPY into a plain table"
+    return Duel(title, against, "records/s", ours, theirs, 1 if quick else 3, 1 if quick else 3, bar, goal)
 
 
 # The child.
 
 
-def _prepare(folder: str, way: str, value: str, records: int) -> Callable[[], dict[str, Any]]:
+def _prepare(folder: str, way: str, value: str, records: int, lanes: int = 1) -> Callable[[], dict[str, Any]]:
     if way == "claim":
         return lambda: {"value": _CLAIM}
     database = Database()
-    if way == "copy":
-        return lambda: {"value": records / asyncio.run(_copy(database, records))}
     server = Server(database.url, folder)
+    if way == "copy":
+        rows = [_row(_record(number)) for number in range(records)]
+        return lambda: {"value": asyncio.run(_copied(database, rows, lanes))}
     if way == "server":
         bodies = list(_bodies(records))
-        return lambda: _posted(server, database, bodies, records)
+        return lambda: _posted(server, database, bodies, lanes)
     log, finish = _WAYS[way](server.url)
     for number in range(500):
         log(number)
@@ -184,7 +184,7 @@ def _speed(log: _Log, finish: _Finish, database: Database, records: int) -> Call
 
 def _record(number: int) -> dict[str, Any]:
     return {
-        "created_at": 1.7e9 + number / 1e4,
+        "created_at": _BEGIN + number / 1e4,
         "level": "INFO",
         "service": "shop",
         "message": f"order {number} accepted",
@@ -197,52 +197,59 @@ def _record(number: int) -> dict[str, Any]:
 
 
 def _bodies(records: int) -> Iterator[bytes]:
-    import gzip
-
     for first in range(0, records, _BATCH):
         logs = [_record(number) for number in range(first, first + _BATCH)]
         yield gzip.compress(json.dumps({"logs": logs}).encode(), 1)
 
 
-def _posted(server: Server, database: Database, bodies: list[bytes], records: int) -> dict[str, Any]:
-    import urllib3
-
+def _posted(server: Server, database: Database, bodies: list[bytes], lanes: int) -> dict[str, Any]:
     before = database.count()
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    with urllib3.PoolManager(retries=False) as pool:
+    with ThreadPoolExecutor(lanes) as pool:
         start = perf_counter()
-        for body in bodies:
-            answer = pool.request("POST", f"{server.url}/logs", body=body, headers=headers)
-            if answer.status != 200:
-                raise RuntimeError(f"{answer.status}: {answer.data!r}")
+        list(pool.map(_post, [server.url] * lanes, [bodies[lane::lanes] for lane in range(lanes)]))
         seconds = perf_counter() - start
+    records = len(bodies) * _BATCH
     return {"value": records / seconds, "lost": before + records - database.count()}
 
 
-async def _copy(database: Database, records: int) -> float:
+def _post(url: str, bodies: list[bytes]) -> None:
+    import urllib3
+
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    with urllib3.PoolManager(retries=False) as pool:
+        for body in bodies:
+            answer = pool.request("POST", f"{url}/logs", body=body, headers=headers)
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status}: {answer.data!r}")
+
+
+async def _copied(database: Database, rows: list[tuple[Any, ...]], lanes: int) -> float:
+    """Copy ``rows`` into a table that has the columns of ours and nothing else; return records per second."""
     import asyncpg
 
-    connection = await asyncpg.connect(database.url)
+    batches = [rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH)]
+    connections = [await asyncpg.connect(database.url) for _ in range(lanes)]
     try:
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS plain (created_at timestamptz, level text, service text, message text, "
-            "file_path text, line_number integer, function_name text, attributes jsonb)"
-        )
-        rows = [_row(_record(number)) for number in range(records)]
+        await connections[0].execute("CREATE TABLE IF NOT EXISTS plain (LIKE concurrent_log.logs)")
         start = perf_counter()
-        for first in range(0, records, _BATCH):
-            await connection.copy_records_to_table("plain", records=rows[first : first + _BATCH], columns=_COLUMNS)
-        return perf_counter() - start
+        await asyncio.gather(*(_copy(each, batches[lane::lanes]) for lane, each in enumerate(connections)))
+        return len(rows) / (perf_counter() - start)
     finally:
-        await connection.close()
+        for connection in connections:
+            await connection.close()
+
+
+async def _copy(connection: Any, batches: list[list[tuple[Any, ...]]]) -> None:
+    columns = ["id", "received_at", *COLUMNS]
+    for batch in batches:
+        await connection.copy_records_to_table("plain", records=batch, columns=columns)
 
 
 def _row(record: dict[str, Any]) -> tuple[Any, ...]:
-    from datetime import datetime, timezone
-
-    attributes = json.dumps({"customer": record["customer"], "number": record["number"]})
     created = datetime.fromtimestamp(record["created_at"], timezone.utc)
-    return (created, *(record[name] for name in _COLUMNS[1:-1]), attributes)
+    attributes = json.dumps({"customer": record["customer"], "number": record["number"]})
+    columns = {**record, "created_at": created, "level_number": 20, "attributes": attributes}
+    return (1, created, *(columns.get(name) for name in COLUMNS))
 
 
 if __name__ == "__main__":
