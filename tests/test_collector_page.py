@@ -232,6 +232,12 @@ def test_absolute_range_is_in_the_zone_of_the_reader(open_page: Callable[..., Pa
     expect(page.rows.first.locator(".time")).to_contain_text("12:05:00.000")
     assert f"since={noon:%Y-%m-%d}T12%3A00%3A00.000Z" in page.tab.url
 
+    page.button(re.compile("12:00:00")).click()
+    expect(page.tab.get_by_label("From")).to_have_value(f"{noon:%Y-%m-%d}T12:00")
+    page.tab.get_by_label("From").fill(f"{noon:%Y-%m-%d}T12:04:00")
+    page.button("Show this range").click()
+    page.shows("after")
+
 
 _AROUND_NOON = [("before", -1), ("at noon", 0), ("after", 5), ("later", 10)]
 
@@ -257,7 +263,7 @@ def test_menu_offers_the_values_that_there_are(page: Page, collector: Collector,
     page.shows(*(f"of {name}" for name in reversed(names)))
 
     page.tab.locator(".toolbar").get_by_role("button", name=field.capitalize(), exact=True).click()
-    page.tab.get_by_label(f"Find a {field}").fill(f"{service}-")
+    page.tab.get_by_label(f"Find {field}").fill(f"{service}-")
     page.tab.get_by_label(re.compile(f"{service}-a")).check()
     page.tab.get_by_label(re.compile(f"{service}-c")).check()
 
@@ -751,6 +757,19 @@ def test_long_lines_wrap_as_the_reader_likes(page: Page, service: str, send: Any
     assert page.rows.first.bounding_box()["height"] > 2 * before
     page.tab.reload()
     expect(page.tab.locator(".list.wrapped")).to_be_visible()
+
+
+def test_line_of_a_huge_message_is_cut_and_the_open_record_has_all_of_it(page: Page, service: str, send: Any) -> None:
+    """A megabyte in one message does not make the list heavy, and can still be read to its end."""
+    send(record("begin " + "x" * 1_000_000 + " end"))
+    page.open(f"?service={service}")
+    page.tab.keyboard.press("w")
+    assert len(page.rows.first.inner_text()) < 10_000
+
+    page.rows.first.click()
+
+    expect(page.tab.locator(".full-message")).to_be_visible()
+    assert page.tab.locator(".full-message").inner_text().endswith("x end")
 
 
 def test_theme_follows_the_system_until_it_is_chosen(open_page: Callable[..., Page]) -> None:

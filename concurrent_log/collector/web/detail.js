@@ -3,9 +3,10 @@
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { fullTime } from "./times.js";
-import { asText, attributesOf, canBeAskedFor, columnsOf, copy } from "./values.js";
+import { asText, attributesOf, canBeAskedFor, columnsOf, copy, LONGEST_LINE } from "./values.js";
 
 export function Detail({ record, zone, actions, columns }) {
+  const isCut = record.message?.length > LONGEST_LINE;
   return html`<div class="detail" role="row"><div role="gridcell">
     <div class="deeds">
       ${record.trace_id && html`<button onClick=${() => actions.trace(record.trace_id)}>
@@ -13,7 +14,7 @@ export function Detail({ record, zone, actions, columns }) {
       <button onClick=${() => actions.around(record.id)}><${Icon} name="around" /> Lines around this</button>
       <${Copy} text=${JSON.stringify(record, null, 2)} label="Copy as JSON" />
     </div>
-    <pre class="full-message" aria-label="Message">${record.message}</pre>
+    <pre class="full-message ${isCut ? "cut" : ""}" aria-label="Message">${record.message}</pre>
     ${record.stack_trace && html`<${StackTrace} text=${record.stack_trace} />`}
     <div class="fields">
       <${Fields} name="Attributes" fields=${attributesOf(record)} ...${{ zone, actions, columns }} />

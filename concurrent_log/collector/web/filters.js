@@ -37,7 +37,7 @@ function Choices({ field, chosen, go }) {
   const shown = all.filter(({ value }) => value.toLowerCase().includes(typed.toLowerCase()));
   const choose = (value, isChosen) => go({ [field]: isChosen ? added(chosen, value) : without(chosen, value) });
   return html`<div class="choices">
-    <input type="search" placeholder=${`Find a ${field}`} aria-label=${`Find a ${field}`} value=${typed}
+    <input type="search" placeholder=${`Find ${field}`} aria-label=${`Find ${field}`} value=${typed}
       onInput=${(event) => setTyped(event.target.value)} />
     ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
     <ul>${shown.map((each) => html`<li key=${each.value}><label>

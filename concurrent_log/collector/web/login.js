@@ -20,7 +20,8 @@ export function Login({ onDone }) {
     <label for="token">Token of this server</label>
     <input id="token" type="password" value=${token} autocomplete="current-password" required autofocus
       onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" />
-    <p id="token-hint" class="hint">What was given to <code>--token</code> when the server was started.</p>
+    <p id="token-hint" class="hint">The secret that the server was started with, such as its
+      ${" "}<code>CONCURRENT_LOG_TOKEN</code>.</p>
     ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
     <button class="primary">Log in</button>
   </form></main>`;

@@ -3,17 +3,13 @@
 import { html, useLayoutEffect, useRef } from "./html.js";
 import { Icon } from "./icons.js";
 
-/** Show `children` in a dialog with a title; the browser keeps the focus in it, and what had it gets it back. */
+/** Show `children` in a dialog with a title; the browser keeps the focus in it, and gives it back. */
 export function Panel({ title, onClose, children, className = "" }) {
   const dialog = useRef();
   useLayoutEffect(() => {
     const element = dialog.current;
-    const before = document.activeElement;
     element.showModal();
-    return () => {
-      element.close();
-      before.focus();
-    };
+    return () => element.close();
   }, []);
   const onCancel = (event) => {
     event.preventDefault();

@@ -5,11 +5,14 @@ import { html } from "./html.js";
 import { levelClass } from "./levels.js";
 import { counted } from "./numbers.js";
 import { duration, fullTime, shortTime } from "./times.js";
-import { asText, attributesOf, valueOf } from "./values.js";
+import { asText, attributesOf, LONGEST_LINE, valueOf } from "./values.js";
+
+const LONGEST_VALUE = 200; // characters that a line shows of one
 
 /** A line of the list. `words` are marked where they occur in it. */
 export function Row({ record, index, isOpen, isSelected, onToggle, columns, words, zone, actions }) {
   const classes = `row ${levelClass(record.level)} ${isOpen ? "open" : ""} ${isSelected ? "selected" : ""}`;
+  const pairs = attributesOf(record).filter(([key]) => !columns.includes(key));
   return html`
     <div id=${`record-${record.id}`} class=${classes} role="row" aria-rowindex=${index + 2} aria-selected=${isSelected}
         aria-expanded=${isOpen} onClick=${unlessSelecting(onToggle)}>
@@ -20,11 +23,11 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
       ${columns.map((key) => html`
         <span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
       <span class="message" role="gridcell">
-        <span>${marked(record.message ?? "", words)}</span>
+        <span>${marked((record.message ?? "").slice(0, LONGEST_LINE), words)}</span>
         ${record.duration_ms !== undefined && html` <span class="pair">${duration(record.duration_ms)}</span>`}
         ${record.error_type && html` <span class="error-type">${marked(record.error_type, words)}</span>`}
-        ${attributesOf(record).map(([key, value]) => html` <span class="pair"><span class="key">${key}=</span>${
-          marked(asText(value).slice(0, 200), words)}</span>`)}
+        ${pairs.map(([key, value]) => html` <span class="pair"><span class="key">${key}=</span>${
+          marked(asText(value).slice(0, LONGEST_VALUE), words)}</span>`)}
       </span>
     </div>
     ${isOpen && html`<${Detail} record=${record} zone=${zone} actions=${actions} columns=${columns} />`}`;

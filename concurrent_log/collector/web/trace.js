@@ -7,6 +7,7 @@ import { levelClass } from "./levels.js";
 import { counted } from "./numbers.js";
 import { Panel, Pending } from "./panel.js";
 import { duration, fullTime, microseconds } from "./times.js";
+import { LONGEST_LINE } from "./values.js";
 
 const MOST = 1000;
 const HUES = 8;
@@ -45,7 +46,7 @@ function Step({ record, begin, length, hue, zone, actions, columns }) {
       <span class="track" aria-hidden="true"><span class="bar" style=${bar(record, at, length)}></span></span>
       <span class="service">${record.service}</span>
       <span class="name">${record.level}</span>
-      <span class="message">${record.message}</span>
+      <span class="message">${(record.message ?? "").slice(0, LONGEST_LINE)}</span>
     </button>
     ${isOpen && html`<${Detail} ...${{ record, zone, actions, columns }} />`}
   </li>`;

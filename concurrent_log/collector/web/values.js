@@ -5,6 +5,9 @@ const ELSEWHERE = ["message", "stack_trace", "attributes", "id", "level_number"]
 const DEEPEST = 5;
 const LONGEST = 1000; // characters of a condition
 
+/** How many characters of a message its line shows at most; the open record shows all of them. */
+export const LONGEST_LINE = 2000;
+
 /** Return a field of a record, whether it is a column of the store or an attribute. */
 export function valueOf(record, key) {
   return record[key] ?? attributesOf(record).find(([name]) => name === key)?.[1];
