@@ -614,6 +614,7 @@ def test_empty_store_tells_how_to_send_a_first_record(open_page: Callable[..., P
         fresh.post([record("the first")])
         page.tab.keyboard.press("n")
         page.shows("the first")
+        page.tab.close()
 
 
 def test_nothing_found_offers_a_way_on(page: Page, service: str, send: Any) -> None:
@@ -666,6 +667,7 @@ def test_server_that_is_away_is_told_in_words(open_page: Callable[..., Page], tm
         again.post([record("there again")])
         page.button("Try again").click()
         page.shows("there again")
+        page.tab.close()
     open_page.troubles.clear()  # type: ignore[attr-defined]  # The browser itself complains of a refused connection.
 
 
@@ -700,6 +702,7 @@ def test_token_is_asked_for_once(open_page: Callable[..., Page], tmp_path: Path)
         page.tab.keyboard.press("t")
         page.tab.keyboard.press("n")
         expect(page.tab.get_by_label("Token of this server")).to_be_visible()
+        page.tab.close()
         open_page.troubles.clear()  # type: ignore[attr-defined]
 
 
