@@ -22,6 +22,7 @@ _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
 _DEEPEST = 100  # objects and lists within each other that are decoded
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MOST_DROPS = 100
+_MOST_REJECTED = 10_000  # since each is named in the answer
 
 # What the parts of JSON come to in memory: decoded, and as a row.
 _OF_OBJECT, _OF_LIST, _OF_VALUE = 640, 64, 60
@@ -179,6 +180,8 @@ def _understood(found: Any) -> Body:
     batch_id = found.get("batch_id")
     if batch_id is not None and not (isinstance(batch_id, str) and 1 <= len(batch_id) <= _LONGEST_ID):
         raise Problem(400, f"batch_id is a text of 1 to {_LONGEST_ID} characters")
+    if sum(type(record) is not dict for record in found["logs"]) > _MOST_REJECTED:
+        raise Problem(413, f"more than {_MOST_REJECTED:,} of the records are none: send less at once")
     rows = rows_of(found["logs"], common)
     batch = Batch(rows.rows, batch_id, _client(found.get("client"), common), _drops(found.get("dropped")))
     token = found.get("token")

@@ -18,7 +18,7 @@ from concurrent_log.collector.server.problems import Problem, documented
 from concurrent_log.collector.server.settings import Settings
 from concurrent_log.collector.store import Added, Batch
 
-_MOST_REQUESTS = 500  # that are in hand at once
+_MOST_REQUESTS = 500  # of which all has come, and that are not answered yet
 _BEACON = 64 << 10  # bytes of a body that may bring the token itself
 _BODY_TIMEOUT = 60.0  # seconds in which a body has to come
 _DRAIN_TIMEOUT = 10.0  # seconds for which the rest of a refused body is thrown away, so that the answer is read
@@ -93,6 +93,7 @@ class Intake:
             chunks = await asyncio.wait_for(_collect(stream, largest, lease), _BODY_TIMEOUT)
         except asyncio.TimeoutError:
             raise Problem(408, f"the body did not come within {_BODY_TIMEOUT:.0f} seconds: send it again") from None
+        lease.begin()  # Only now: bodies that do not come to their end are to keep nobody out.
         loop = asyncio.get_running_loop()
         arguments = (chunks, encoding, largest, self._heaviest, lease)
         body = await loop.run_in_executor(self._threads, decoding.read, *arguments)

@@ -15,12 +15,15 @@ class Budget:
         self._lock = threading.Lock()
 
     def lease(self) -> "Lease":
-        """Return a lease for one request, to be used with ``with``; raise `Problem` 429 where there are too many."""
+        """Return a lease for one request, to be used with ``with``."""
+        return Lease(self)
+
+    def begin(self) -> None:
+        """Let a request begin, or raise `Problem` 429 where there are too many."""
         with self._lock:
             if self._requests_left <= 0:
                 raise _busy()
             self._requests_left -= 1
-        return Lease(self)
 
     def take(self, count: int) -> None:
         """Take ``count`` bytes, or raise `Problem` 429."""
@@ -42,6 +45,12 @@ class Lease:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._held = 0
+        self._requests = 0
+
+    def begin(self) -> None:
+        """Let the request begin, of which all has come; or raise `Problem` 429."""
+        self._budget.begin()
+        self._requests = 1
 
     def hold(self, count: int) -> None:
         """Hold ``count`` bytes more, or raise `Problem` 429."""
@@ -54,8 +63,8 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._budget.give_back(self._held, requests=1)
-        self._held = 0
+        self._budget.give_back(self._held, self._requests)
+        self._held = self._requests = 0
 
 
 def _busy() -> Problem:

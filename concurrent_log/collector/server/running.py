@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from concurrent_log.collector.server.app import create_app
+from concurrent_log.collector.server.connections import Protocol, make_room
 from concurrent_log.collector.server.settings import Settings
 
 _GRACE = 5  # seconds for requests that are in hand when the process is told to end
-_MOST_CONNECTIONS = 2000
 _SWITCH = 0.001  # seconds for which a thread that decodes may keep the one that answers waiting
 
 
@@ -66,7 +66,9 @@ async def serve(settings: Settings, where: socket.socket, on_start: Callable[[],
         access_log=False,
         server_header=False,
         lifespan="on",
-        limit_concurrency=_MOST_CONNECTIONS,
+        http=Protocol,
+        ws="none",
+        limit_concurrency=make_room(),
         timeout_graceful_shutdown=_GRACE,
     )
     await _Server(config, on_start).serve([where])
