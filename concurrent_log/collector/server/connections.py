@@ -6,12 +6,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-if sys.platform != "win32":
-    import resource
-
 _MOST = 2000  # connections, where the system lets a process have so many
 _OTHERS = 200  # files that are open besides
-_SPARE = 100  # connections for those who ask while others only keep theirs open
 _HEAD = 20.0  # seconds in which the head of a request has to come
 _BODY = 90.0  # seconds in which all of it has to come, whatever it asks for; `POST /logs` has a limit of its own
 
@@ -20,17 +16,24 @@ def make_room() -> int:
     """Let this process have enough files open, as far as the system allows; return how many connections that are."""
     if sys.platform == "win32":
         return _MOST
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = _MOST + _OTHERS
     if resource.RLIM_INFINITY != soft < files:
         soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return _MOST if soft == resource.RLIM_INFINITY else max(2 * _SPARE, min(_MOST, soft - _OTHERS))
+    return _MOST if soft == resource.RLIM_INFINITY else max(_OTHERS, min(_MOST, soft - _OTHERS))
 
 
 class Protocol(H11Protocol):
-    """Closes connections on which no request comes to its end: after a while, and the oldest when there are many."""
+    """Closes connections on which no request comes to its end: after a while, and the oldest when there are many.
 
+    Attributes:
+        most: How many connections there may be. Where a request is in hand on each of them, no other one is taken.
+    """
+
+    most: ClassVar[int] = _MOST
     _unfinished: ClassVar["dict[Protocol, None]"] = {}  # the oldest first
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -42,8 +45,8 @@ class Protocol(H11Protocol):
         """Wait for the first request."""
         super().connection_made(transport)
         self._watch()
-        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency - _SPARE:
-            oldest = next(iter(self._unfinished))
+        if len(self.connections) > self.most:
+            oldest = next(iter(self._unfinished))  # this one, where there is no other
             oldest._await(None)
             oldest.transport.abort()
 

@@ -60,6 +60,7 @@ async def serve(settings: Settings, where: socket.socket, on_start: Callable[[],
     sys.setswitchinterval(_SWITCH)
     app = create_app(settings)
     await app.state.kept.begin()
+    Protocol.most = make_room()
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -68,7 +69,6 @@ async def serve(settings: Settings, where: socket.socket, on_start: Callable[[],
         lifespan="on",
         http=Protocol,
         ws="none",
-        limit_concurrency=make_room(),
         timeout_graceful_shutdown=_GRACE,
     )
     await _Server(config, on_start).serve([where])
