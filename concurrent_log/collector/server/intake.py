@@ -74,8 +74,6 @@ class Intake:
         except Problem:
             await _drain(chunks)
             raise
-        except ClientDisconnect:
-            raise Problem(400, "the client has gone away") from None
 
     async def _read(self, request: Request, stream: AsyncIterator[bytes], lease: Lease) -> decoding.Body:
         self._access.refuse_other_sites(request)

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from concurrent_log.collector.server.parameters import what_is_wrong
 from concurrent_log.collector.store import StoreAway
@@ -64,6 +65,10 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def of_request(_: Request, problem: Problem) -> JSONResponse:
         return problem.response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def of_nobody(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return Problem(400, "the client has gone away").response()
 
     @app.exception_handler(StoreAway)
     async def of_store(_: Request, away: StoreAway) -> JSONResponse:
