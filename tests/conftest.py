@@ -46,6 +46,12 @@ def program() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
+def skip_or_fail() -> Callable[[str], None]:
+    """Return what skips a test for the reason given, and fails it where everything has to be there."""
+    return _skip_or_fail
+
+
+@pytest.fixture(scope="session")
 def root() -> None:
     """Skip, or fail, a test that only root can run."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
