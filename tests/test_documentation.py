@@ -43,6 +43,7 @@ _NOT_RUN = {
     ("contributing.md", "ruff check . && ruff format --check ."),
     ("contributing.md", "python -m sphinx -W -b html docs docs/_build/html"),
     ("contributing.md", "python tests/torture.py --minutes 10"),
+    ("contributing.md", "python tests/collector_torture.py --minutes 10"),
     ("contributing.md", "python tests/benchmarks --write"),
     ("contributing.md", ".ci/run"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
