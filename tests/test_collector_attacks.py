@@ -3,7 +3,9 @@
 import contextlib
 import gzip
 import json
+import signal
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -231,3 +233,23 @@ def test_bodies_that_end_too_early_leave_nothing(server: Server, connect: Callab
 
     wait_until(lambda: server.ask("POST", "/logs", b'{"logs": []}')[0] == 200)
     assert server.select("SELECT count(*) FROM logs") == before
+
+
+def test_server_that_ends_while_its_database_hangs_says_so(tmp_path: Path) -> None:
+    """What cannot be committed in time is to be sent again: 503, and no traceback."""
+    database = str(tmp_path / "logs.sqlite3")
+    body = b'{"batch_id": "b1", "logs": [{}]}'
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(tmp_path, database))
+        other = stack.enter_context(contextlib.closing(sqlite3.connect(database, isolation_level=None)))
+        other.execute("BEGIN IMMEDIATE")
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        assert server.ask("GET", "/health")[0] == 200  # So the request before is in hand.
+        server.process.send_signal(signal.SIGTERM)
+        answered = connection.recv(1000)
+        other.execute("ROLLBACK")
+
+        assert answered.startswith(b"HTTP/1.1 503"), answered
+        assert server.process.wait(30) == 0
+        assert "Traceback" not in server.complaints

@@ -21,6 +21,7 @@ from concurrent_log.collector.store import Added, Batch
 _MOST_REQUESTS = 500  # of which all has come, and that are not answered yet
 _BEACON = 64 << 10  # bytes of a body that may bring the token itself
 _BODY_TIMEOUT = 60.0  # seconds in which a body has to come
+_AGAIN = 2  # seconds after which another server may be there
 _DRAIN_TIMEOUT = 10.0  # seconds for which the rest of a refused body is thrown away, so that the answer is read
 
 
@@ -74,6 +75,9 @@ class Intake:
         except Problem:
             await _drain(chunks)
             raise
+        except asyncio.CancelledError:
+            # A server that is told to end waits some seconds for what is in hand, and then cancels it.
+            raise Problem(503, "the server ends, and may have stored the batch: send it again", wait=_AGAIN) from None
 
     async def _read(self, request: Request, stream: AsyncIterator[bytes], lease: Lease) -> decoding.Body:
         self._access.refuse_other_sites(request)
