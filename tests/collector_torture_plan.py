@@ -98,18 +98,19 @@ def draw(seed: int, store: str, *, can_mount: bool) -> Round:
     random_ = random.Random(f"{seed} {store}")
     seconds = random_.uniform(2.0, 6.0)
     small_disk = _small_disk(random_, store) if can_mount else None
+    limit, poison = random_.choice([1000, 1000, 250, 40]), random_.choice([0.0, 0.0, 0.05])
     faults = _ANYWHERE + (_IN_POSTGRES if store == "postgres" else [])
     if small_disk == "spool":
         # What waits in memory instead ends with its process.
         faults = [fault for fault in faults if fault is not Fault.KILL_CLIENT] + [Fault.FILL_SPOOL] * 5
     elif small_disk == "database":
         faults = faults + [Fault.FILL_DATABASE] * 6
-    else:
-        faults = [*faults, Fault.DAMAGE]
+    elif limit == 1000 and not poison:
+        # What is damaged of a batch that is being divided may be stored twice.
+        faults = [*faults, Fault.DAMAGE, Fault.DAMAGE]
     sources = tuple(_source(random_, small_disk) for _ in range(random_.randint(2, 5)))
     events = sorted((_event(random_, seconds, faults) for _ in range(random_.randint(2, 7))), key=lambda each: each.at)
     trouble = random_.choice([0.0, 0.2, 0.4, 0.7])
-    limit, poison = random_.choice([1000, 1000, 250, 40]), random_.choice([0.0, 0.0, 0.05])
     servers = random_.choice([1, 1, 2])
     return Round(seed, store, seconds, trouble, limit, poison, servers, small_disk, sources, tuple(events))
 

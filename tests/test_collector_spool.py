@@ -225,6 +225,26 @@ class TestBadFiles:
         assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
         assert handler.stats().dropped == {"corrupt in the spool": 1}
 
+    @_needs_sigkill
+    def test_end_that_is_lost_after_the_server_stored_it_brings_nothing_twice(
+        self, tmp_path: Path, collector: Collector
+    ) -> None:
+        """Spool: the batch was on its way when the process was killed, and keeps its id when it becomes shorter."""
+        collector.behave = lambda request: "lose"
+        script = (
+            f"attach({collector.url!r}); log('kept', 100)\nwhile not os.path.exists('go'): time.sleep(0.01)\n{_KILL}"
+        )
+        process = subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment())
+        collector.wait_for(100)
+        (tmp_path / "go").touch()
+        process.wait(DEADLINE)
+        collector.behave = lambda request: None
+        (segment,) = segments(tmp_path)
+        segment.write_bytes(segment.read_bytes()[:-500])
+        pick_up(tmp_path, collector)
+
+        assert collector.messages == [*numbered("kept", 100), "living"]
+
     def test_corrupt_record_costs_no_other(self, tmp_path: Path, collector: Collector) -> None:
         """Spool: one bit is wrong, in the middle of the file."""
         segment = self.spooled(tmp_path)

@@ -127,7 +127,8 @@ class Segment:
                     logs.append(content)
                 position += len(line)
                 size += len(line)
-        return Part(start, position, logs, bad)
+        # What was planned keeps its name, and so its id, even where the end of the file was lost since.
+        return Part(start, self._planned[1] if self._planned else position, logs, bad)
 
     def settle(self, stop: int) -> None:
         """Remember that everything before ``stop`` is settled."""
