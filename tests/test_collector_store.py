@@ -395,3 +395,33 @@ def test_connection_that_is_lost_in_the_middle_of_something_is_away(postgres: st
         store.writing = pool
 
     run(postgres, test)
+
+
+def test_two_servers_add_while_old_days_are_removed(database: str) -> None:
+    """Days come and go under batches of two stores at once; what is young enough is there once."""
+    ages, batches = (0, 1, 3, 10, 11, 90), 40
+
+    async def add(store: Store, name: str) -> None:
+        for number in range(batches):
+            mixed = [row(created_at=_NOW - age * _DAY, message=f"{name}-{number}-{age}") for age in ages]
+            for _ in range(20):
+                with contextlib.suppress(StoreAway):
+                    await store.add(Batch(mixed, f"{name}-{number}"))
+                    break
+
+    async def test(store: Store) -> None:
+        other, oldest = store_of(database), datetime.fromtimestamp(_NOW / 1e6, timezone.utc).date() - timedelta(days=5)
+        await other.open()
+        adding = [asyncio.create_task(add(each, name)) for each, name in ((store, "a"), (other, "b"), (store, "c"))]
+        while not all(task.done() for task in adding):
+            with contextlib.suppress(StoreAway):
+                await store.remove_before(oldest)
+        await asyncio.gather(*adding)
+        await other.remove_before(oldest)
+        await other.close()
+        found = [message for (message,) in await select(store, "SELECT message FROM logs")]
+
+        young = [f"{name}-{number}-{age}" for name in "abc" for number in range(batches) for age in (0, 1, 3)]
+        assert sorted(found) == sorted(young)
+
+    run(database, test)
