@@ -105,8 +105,7 @@ def draw(seed: int, store: str, *, can_mount: bool) -> Round:
         faults = [fault for fault in faults if fault is not Fault.KILL_CLIENT] + [Fault.FILL_SPOOL] * 5
     elif small_disk == "database":
         faults = faults + [Fault.FILL_DATABASE] * 6
-    elif limit == 1000 and not poison:
-        # What is damaged of a batch that is being divided may be stored twice.
+    else:
         faults = [*faults, Fault.DAMAGE, Fault.DAMAGE]
     sources = tuple(_source(random_, small_disk) for _ in range(random_.randint(2, 5)))
     events = sorted((_event(random_, seconds, faults) for _ in range(random_.randint(2, 7))), key=lambda each: each.at)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collecting import DEADLINE, Collector
+from collecting import DEADLINE, Collector, Request
 from serving import environment
 
 pytest.importorskip("msgspec")
@@ -244,6 +244,37 @@ class TestBadFiles:
         pick_up(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 100), "living"]
+
+    @_needs_sigkill
+    @pytest.mark.parametrize(
+        "damage",
+        [lambda content: content.replace(b"kept 10", b"kept I0"), lambda content: content[:-500]],
+        ids=["a byte", "the end"],
+    )
+    def test_damage_of_a_divided_batch_brings_nothing_twice(
+        self, tmp_path: Path, collector: Collector, damage: Callable[[bytes], bytes]
+    ) -> None:
+        """Spool: the halves were on their way when the process was killed; they are the same ones after the damage."""
+
+        def behave(request: Request) -> "tuple[int, dict[str, str]] | str | None":
+            count = len(request.body["logs"])
+            return (413, {}) if count > 60 else "lose" if len(collector.batches) else None
+
+        collector.behave = behave
+        script = (
+            f"attach({collector.url!r}); log('kept', 100)\nwhile not os.path.exists('go'): time.sleep(0.01)\n{_KILL}"
+        )
+        process = subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment())
+        collector.wait_for(100)
+        (tmp_path / "go").touch()
+        process.wait(DEADLINE)
+        collector.behave = lambda request: None
+        (segment,) = segments(tmp_path)
+        segment.write_bytes(damage(segment.read_bytes()))
+        pick_up(tmp_path, collector)
+
+        assert collector.messages == [*numbered("kept", 100), "living"]
+        assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
 
     def test_corrupt_record_costs_no_other(self, tmp_path: Path, collector: Collector) -> None:
         """Spool: one bit is wrong, in the middle of the file."""

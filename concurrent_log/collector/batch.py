@@ -21,7 +21,7 @@ class Batch:
     Attributes:
         id: What the server knows them by; the same however often they are sent.
         common: What holds for all of them, as JSON.
-        logs: The records, as JSON.
+        logs: The records, as JSON; an empty one stands for one that a spool has lost.
         dropped: What was lost before them; it goes with the first part.
         parts: What is not settled yet, as pairs of where it begins and ends; the last one is the next one. A batch
             that is too large, or has something bad in it, is divided here.
@@ -46,7 +46,11 @@ class Batch:
 
     def left(self) -> int:
         """Return how many records are not settled."""
-        return sum(stop - start for start, stop in self.parts)
+        return sum(self.count(start, stop) for start, stop in self.parts)
+
+    def count(self, start: int, stop: int) -> int:
+        """Return how many records there are in a part; empty ones are none."""
+        return sum(map(bool, self.logs[start:stop]))
 
     def divide(self) -> None:
         """Let the halves of the next part go one after the other."""
@@ -85,7 +89,7 @@ def body_of(batch: Batch, client: bytes) -> bytes:
     head = b'{"batch_id":%b,"client":%b,"common":%b,' % (_json(batch.part_id()), client, batch.common)
     if start == 0 and batch.dropped:
         head += b'"dropped":%b,' % _json(drops(batch.dropped))
-    return b'%b"logs":[%b]}' % (head, b",".join(batch.logs[start:stop]))
+    return b'%b"logs":[%b]}' % (head, b",".join(filter(None, batch.logs[start:stop])))
 
 
 def compressed(body: bytes) -> bytes:

@@ -14,11 +14,14 @@ from typing import NamedTuple
 
 from concurrent_log.collector.batch import LARGEST_BATCH, Batch
 
-_STEP = re.compile(rb"(begin|done) (\d+) (\d+)\n\Z|(divide|settle)\n\Z")
+_STEP = re.compile(rb"(begin|done) (\d+) (\d+)(?: (\d+))?\n\Z|(divide|settle)\n\Z")
 
 
 class Part(NamedTuple):
-    """What was read of a segment: from where to where, the good records, and how many bad ones."""
+    """What was read of a segment: from where to where, the good records, and how many bad ones.
+
+    Of a batch that was divided, what was lost since is an empty record, so that the others keep their places.
+    """
 
     start: int
     stop: int
@@ -58,6 +61,7 @@ class Segment:
         self._position = position
         self._planned: tuple[int, int] | None = None
         self._steps: list[str] = []
+        self._records = 0  # in what was planned
 
     @classmethod
     def found(cls, path: Path, unknown: bytes) -> "Segment":
@@ -78,13 +82,14 @@ class Segment:
         with contextlib.suppress(OSError):
             for line in reversed(self._journal.read_bytes().splitlines(keepends=True)):
                 found = _STEP.match(line)
-                if found is not None and found[4] is not None:
-                    steps.insert(0, found[4].decode())
+                if found is not None and found[5] is not None:
+                    steps.insert(0, found[5].decode())
                 elif found is not None and int(found[2]) <= size:
                     start, stop = int(found[2]), int(found[3])
                     self._position = start
                     self._planned = (start, stop) if found[1] == b"begin" else None
                     self._steps = steps
+                    self._records = int(found[4] or 0)
                     return
 
     def take(self, most: int) -> Part:
@@ -97,7 +102,7 @@ class Segment:
         self._position, self._planned = part.stop, None
         self.is_bad = self.is_bad or part.bad > 0
         if part.logs and not self._steps:
-            self._note(b"begin %d %d\n" % (part.start, part.stop), os.O_CREAT)
+            self._note(b"begin %d %d %d\n" % (part.start, part.stop, len(part.logs)), os.O_CREAT)
         return part
 
     def batch(self, part: Part) -> Batch:
@@ -117,18 +122,22 @@ class Segment:
         position, size, bad = start, 0, 0
         with self.path.open("rb") as file:
             file.seek(start)
-            while self._planned or (len(logs) < most and size < LARGEST_BATCH):
+            while self._planned or (len(logs) - bad < most and size < LARGEST_BATCH):
                 if (end is not None and position >= end) or not (line := file.readline()):
                     break
                 content = content_of(line)
-                if content is None:
-                    bad += 1
-                else:
-                    logs.append(content)
+                bad += content is None
+                logs.append(content or b"")
                 position += len(line)
                 size += len(line)
         # What was planned keeps its name, and so its id, even where the end of the file was lost since.
-        return Part(start, self._planned[1] if self._planned else position, logs, bad)
+        return Part(start, self._planned[1] if self._planned else position, self._aligned(logs), bad)
+
+    def _aligned(self, logs: list[bytes]) -> list[bytes]:
+        """Return the good records; in a batch that was divided, each in its place, with nothing where one was lost."""
+        if self._steps and len(logs) <= self._records:
+            return logs + [b""] * (self._records - len(logs))
+        return [content for content in logs if content]
 
     def settle(self, stop: int) -> None:
         """Remember that everything before ``stop`` is settled."""

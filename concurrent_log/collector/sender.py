@@ -174,11 +174,12 @@ class Sender:
         start, stop = batch.pop()
         if start == 0:
             batch.dropped = []
-        rejected = min(_rejected(answer.reason), stop - start)
+        records = batch.count(start, stop)
+        rejected = min(_rejected(answer.reason), records)
         if rejected:
             self.last_error = _told(answer)
             self._losses.add(REJECTED, rejected)
-        self.acknowledged += stop - start - rejected
+        self.acknowledged += records - rejected
 
     def _is_divided(self, batch: Batch) -> bool:
         start, stop = batch.parts[-1]
@@ -191,7 +192,7 @@ class Sender:
         """Send a record that is too large alone with shorter texts."""
         start, stop = batch.parts[-1]
         answer = Answer(413, "too large")
-        for longest in _SHORTER if stop > start else ():
+        for longest in _SHORTER if batch.count(start, stop) else ():
             record = shortened(batch.logs[start], longest)
             if len(record) >= len(batch.logs[start]):
                 continue
@@ -214,7 +215,7 @@ class Sender:
         if stop > start:
             self._losses.give_back(batch.dropped)
         batch.dropped = []
-        self._losses.add(reason, stop - start)
+        self._losses.add(reason, batch.count(start, stop))
         return True
 
 

@@ -242,7 +242,7 @@ class Spool:
         return None
 
     def _count(self, segment: Segment, part: Part, *, is_own: bool) -> None:
-        taken = len(part.logs) + part.bad
+        taken = sum(map(bool, part.logs)) + part.bad
         segment.waiting -= taken
         if is_own:
             self._waiting -= taken
