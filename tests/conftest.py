@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import pathlib
 import shutil
@@ -18,6 +19,14 @@ pytest.register_assert_rewrite("clusters", "counting", "servers", "serving", "wr
 
 from collecting import Collector  # noqa: E402
 from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten
+
+
+@pytest.fixture(autouse=True)
+def enabled_loggers() -> None:
+    """Undo what a dictionary of a test before did to all loggers that it did not name."""
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(scope="session")

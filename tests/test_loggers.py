@@ -45,11 +45,8 @@ def no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
-    """Run the test in a folder of its own, and leave no logger behind; a dictionary of another test disabled some."""
+    """Run the test in a folder of its own, and leave no logger behind."""
     monkeypatch.chdir(tmp_path)
-    for logger in logging.Logger.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            monkeypatch.setattr(logger, "disabled", False)
     yield tmp_path
     shutdown_all_loggers()
     Logger.close()

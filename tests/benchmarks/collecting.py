@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-_ADMIN = os.environ.get("CONCURRENT_LOG_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+_ADMIN = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 _START = 60.0  # seconds that a server may take to start, and to store everything
 
 
