@@ -100,6 +100,8 @@ class Gate:
 
     def shut(self) -> None:
         """Let nothing through any more."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else who waits in ``accept`` goes on
         self._listener.close()
         for each in self._open:
             with contextlib.suppress(OSError):

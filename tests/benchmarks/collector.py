@@ -28,13 +28,14 @@ def figure(quick: bool) -> Figure:
         name="collector",
         title="The collector",
         text="Client, server and PostgreSQL run on this machine together. *Calls*: `AsyncLogClient.info()` with two "
-        "fields, and `logger.info()` through a `CollectorHandler`, 5,000 of them, while our server takes what they "
-        "ship; each call is timed by itself. *Burst*: 100,000 records are logged as fast as possible, then the client "
-        "is closed; the rows in the database are counted. *From call to COMMIT*: the same burst of ours, until "
-        "`flush()` says that all are committed. *Server alone*: 100 batches of 1,000 records that were made before "
-        "are posted, compressed, each when the one before is answered; the other side copies the same rows by asyncpg, "
-        "1,000 at a time, into a table with the same columns: with nothing to parse, no index, and no partitions. "
-        "*Four at once*: the same over four connections, on either side.",
+        "fields, and `logger.info()` through a `CollectorHandler`, 5,000 of them, while our server takes what "
+        "they ship; each call is timed by itself. *Burst*: 100,000 records are logged as fast as possible, then "
+        "the client is closed; the rows in the database are counted. *From call to COMMIT*: the same burst of "
+        "ours, until `flush()` says that all are committed. *Server alone*: 100 batches of 1,000 records that "
+        "were made before are posted, compressed, each when the one before is answered; the other side copies the "
+        "same rows by asyncpg, 1,000 at a time, into a table with the same columns: with nothing to parse, no "
+        "index, and no partitions; or into ours, with both. *Four at once*: the same over four connections, on "
+        "either side.",
         duels=[
             _duel(quick, "median of a call, `AsyncLogClient.info()`", _ORIGINAL, "µs", "client", "calls", 1.0, 0.6),
             _duel(quick, "median of a call, `CollectorHandler`", _ORIGINAL, "µs", "handler", "calls"),
@@ -42,6 +43,8 @@ def figure(quick: bool) -> Figure:
             _claimed(quick),
             _alone(quick, "server alone, from POST to COMMIT", 1, bar=0.4, goal=0.7),
             _alone(quick, "server alone, four at once", 4),
+            _alone(quick, "server alone, from POST to COMMIT", 1, table="logs"),
+            _alone(quick, "server alone, four at once", 4, table="logs"),
         ],
     )
 
@@ -80,27 +83,28 @@ def _claimed(quick: bool) -> Duel:
     )
 
 
-def _alone(quick: bool, title: str, lanes: int, bar: float | None = None, goal: float | None = None) -> Duel:
-    records = (4 if quick else 100) * _BATCH
-    ours, theirs = (
-        Work("collector.py", {"way": way, "value": "speed", "records": records, "lanes": lanes})
-        for way in ("server", "copy")
-    )
-    against = "asyncpg COPY into a plain table"
+def _alone(
+    quick: bool, title: str, lanes: int, bar: float | None = None, goal: float | None = None, table: str = "plain"
+) -> Duel:
+    shared = {"value": "speed", "records": (4 if quick else 100) * _BATCH, "lanes": lanes, "table": table}
+    ours, theirs = (Work("collector.py", {**shared, "way": way}) for way in ("server", "copy"))
+    against = "asyncpg COPY into a plain table" if table == "plain" else "asyncpg COPY into our table"
     return Duel(title, against, "records/s", ours, theirs, 1 if quick else 3, 1 if quick else 3, bar, goal)
 
 
 # The child.
 
 
-def _prepare(folder: str, way: str, value: str, records: int, lanes: int = 1) -> Callable[[], dict[str, Any]]:
+def _prepare(
+    folder: str, way: str, value: str, records: int, lanes: int = 1, table: str = ""
+) -> Callable[[], dict[str, Any]]:
     if way == "claim":
         return lambda: {"value": _CLAIM}
     database = Database()
     server = Server(database.url, folder)
     if way == "copy":
         rows = [_row(_record(number)) for number in range(records)]
-        return lambda: {"value": asyncio.run(_copied(database, rows, lanes))}
+        return lambda: {"value": asyncio.run(_copied(database, rows, lanes, table))}
     if way == "server":
         bodies = list(_bodies(records))
         return lambda: _posted(server, database, bodies, lanes)
@@ -223,26 +227,26 @@ def _post(url: str, bodies: list[bytes]) -> None:
                 raise RuntimeError(f"{answer.status}: {answer.data!r}")
 
 
-async def _copied(database: Database, rows: list[tuple[Any, ...]], lanes: int) -> float:
-    """Copy ``rows`` into a table that has the columns of ours and nothing else; return records per second."""
+async def _copied(database: Database, rows: list[tuple[Any, ...]], lanes: int, table: str) -> float:
+    """Copy ``rows`` into ``plain``, which has the columns of ours and nothing else, or ours; return records/s."""
     import asyncpg
 
     batches = [rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH)]
     connections = [await asyncpg.connect(database.url) for _ in range(lanes)]
     try:
-        await connections[0].execute("CREATE TABLE IF NOT EXISTS plain (LIKE concurrent_log.logs)")
+        await connections[0].execute("CREATE TABLE IF NOT EXISTS concurrent_log.plain (LIKE concurrent_log.logs)")
         start = perf_counter()
-        await asyncio.gather(*(_copy(each, batches[lane::lanes]) for lane, each in enumerate(connections)))
+        await asyncio.gather(*(_copy(each, batches[lane::lanes], table) for lane, each in enumerate(connections)))
         return len(rows) / (perf_counter() - start)
     finally:
         for connection in connections:
             await connection.close()
 
 
-async def _copy(connection: Any, batches: list[list[tuple[Any, ...]]]) -> None:
+async def _copy(connection: Any, batches: list[list[tuple[Any, ...]]], table: str) -> None:
     columns = ["id", "received_at", *COLUMNS]
     for batch in batches:
-        await connection.copy_records_to_table("plain", records=batch, columns=columns)
+        await connection.copy_records_to_table(table, schema_name="concurrent_log", records=batch, columns=columns)
 
 
 def _row(record: dict[str, Any]) -> tuple[Any, ...]:
