@@ -1,9 +1,11 @@
 """The benchmarks work, and what is written about them is what was measured (P5); nothing here is timed."""
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,22 +145,21 @@ def test_check_judges_the_bars_and_names_what_is_not_measured(project: Path) -> 
     assert "seed-test: not measured yet" in done.stdout
 
 
-def test_one_figure_written_anew_keeps_the_others(project: Path) -> None:
+def test_one_figure_measured_anew_keeps_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says which figures are older, and those of another machine are refused."""
-    path = project / "docs" / "benchmarks.json"
-    before = json.loads(path.read_text(encoding="utf-8"))
-    anew = {**before, "date": "2030-01-01", "rows": [], "curves": []}
-    anew["rows"] = [row for row in before["rows"] if row["figure"] == "memory"]
-    (project / "anew.json").write_text(json.dumps(anew), encoding="utf-8")
-    arguments = ("--write", "--only", "memory", "--results", str(project / "anew.json"), "--project", str(project))
-    assert run(*arguments, cwd=project).returncode == 0
-    after = json.loads(path.read_text(encoding="utf-8"))
+    monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
+    results, page, measuring = (importlib.import_module(name) for name in ("results", "page", "measuring"))
+    before = results.Results.load(PROJECT / "docs" / "benchmarks.json")
+    rows = [row for row in before.rows if row.figure == "memory"]
+    anew = replace(before, date="2030-01-01", rows=rows, curves=[], earlier={})
+    after = anew.with_earlier(before)
+    text = page.benchmarks_page(after, [measuring.Figure(name, name, "") for name in ("one-process", "memory")])
 
-    assert [row["title"] for row in after["rows"]] == [row["title"] for row in before["rows"]]
-    assert after["earlier"]["one-process"] == before["date"]
-    assert "memory" not in after["earlier"]
-    assert f"Measured on {before['date']}." in (project / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert [row.title for row in after.rows] == [row.title for row in before.rows]
+    assert text.count("Measured on ") == 1
+    assert after.earlier["one-process"] == before.earlier.get("one-process", before.date)
+    assert "memory" not in after.earlier
 
-    anew["machine"]["CPU"] = "another"
-    (project / "anew.json").write_text(json.dumps(anew), encoding="utf-8")
-    assert "another machine (CPU: another now" in run(*arguments, cwd=project).stderr
+    another = replace(anew, machine={**before.machine, "CPU": "another"})
+    with pytest.raises(ValueError, match="CPU: another now"):
+        another.with_earlier(before)

@@ -54,7 +54,7 @@ def readme_with_figures(readme: str, results: Results) -> str:
 def readme_table(results: Results) -> str:
     """Return the table of the README: the rows that matter most, ours first or not."""
     lines = ["| | against | ratio | bar |", "|---|---|--:|--:|"]
-    titles = {"µs": "time per record", "records/s": "records/s", "s": "wall time"}
+    titles = {"µs": "time per record", "records/s": "records/s", "s": "wall time", "%": "share"}
     for row in results.rows:
         if row.headline:
             what = f"{titles.get(row.unit, row.unit)}, {_place(row)}{row.title}"
@@ -101,7 +101,9 @@ def _lost(row: Row) -> str:
 
 
 def _place(row: Row) -> str:
-    return {"one-process": "one process, ", "background": "in the background, "}.get(row.figure, "")
+    return {"one-process": "one process, ", "background": "in the background, ", "collector": "to a collector, "}.get(
+        row.figure, ""
+    )
 
 
 def _verdict(row: Row) -> str:
