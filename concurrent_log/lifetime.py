@@ -1,5 +1,6 @@
 """What happens to all handlers of this process together: at a fork, and at the exit."""
 
+import _thread
 import atexit
 import logging
 import os
@@ -62,6 +63,20 @@ def hook_ends() -> None:
     signals = sys.modules.get("celery.signals")
     if signals is not None:
         signals.worker_process_shutdown.connect(_close_all, weak=False)
+
+
+def close_later(handler: Living) -> None:
+    """Close ``handler``, which the program let go of without closing it, in a thread; this must not wait."""
+    follow(handler)  # A garbage collection makes it forget before.
+    try:
+        _thread.start_new_thread(_close_in_thread, (handler,))
+    except RuntimeError:
+        handler.close()
+
+
+def _close_in_thread(handler: Living) -> None:
+    """Close ``handler`` in a thread of which the interpreter's list of threads forgets nothing."""
+    threading.Thread(target=handler.close, name="concurrent_log closing", daemon=True).start()
 
 
 def _living() -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-pytest.register_assert_rewrite("clusters", "counting", "servers", "serving", "writers")
+pytest.register_assert_rewrite("counting", "servers", "serving", "writers")
 
 from collecting import Collector  # noqa: E402
 from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten

@@ -30,7 +30,7 @@ from concurrent_log.__main__ import main
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'concurrent_log[server]'")
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
 
-from clusters import Cluster, programs
+from postgres_cluster import Cluster, programs
 from servers import Server
 from serving import environment, wait_until
 
@@ -207,7 +207,7 @@ def test_what_is_acknowledged_survives_sigkill(server: Server) -> None:
 
 def test_what_is_acknowledged_survives_sigkill_of_postgresql(start: Start, cluster: Cluster) -> None:
     """PostgreSQL killed under load, with all its processes: the same, and the server goes on by itself."""
-    server = start(cluster.address)
+    server = start(cluster.address("postgres"))
 
     def disturb() -> None:
         cluster.kill()

@@ -1,8 +1,6 @@
 """The handler that hands records over, and its life: from the first record through forks to the exit."""
 
-import _thread
 import logging
-import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +9,7 @@ from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import take
 from concurrent_log.background.targets import Targets
 from concurrent_log.background.worker import Worker, Writer
-from concurrent_log.lifetime import follow, hook_ends
+from concurrent_log.lifetime import close_later, follow, hook_ends
 from concurrent_log.telling import tell
 
 _WORKERS = ("thread", "process")
@@ -213,14 +211,9 @@ class BackgroundHandler(logging.Handler):
                 logging._removeHandlerRef(reference)  # type: ignore[attr-defined]
 
     def __del__(self) -> None:
-        # The program let go of the handler without closing it. This must not wait: it may be called anywhere.
         worker = vars(self).get("_worker")
         if worker is not None and not self._closed and (worker.is_running() or worker.left()):
-            follow(self)  # A garbage collection makes it forget before.
-            try:
-                _thread.start_new_thread(_close_in_thread, (self,))
-            except RuntimeError:
-                self.close()
+            close_later(self)
 
     # Forks and pickling.
 
@@ -259,11 +252,6 @@ class BackgroundHandler(logging.Handler):
 
 
 _OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed", "_left_before"))
-
-
-def _close_in_thread(handler: BackgroundHandler) -> None:
-    """Close ``handler`` in a thread of which the interpreter's list of threads forgets nothing."""
-    threading.Thread(target=handler.close, name="concurrent_log closing", daemon=True).start()
 
 
 def _process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:

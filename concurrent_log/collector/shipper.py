@@ -1,12 +1,11 @@
 """The engine: takes entries, and sees to it that the server gets them, through forks and to the exit."""
 
-import _thread
 import threading
 from dataclasses import dataclass, field
 from typing import Any
 
 from concurrent_log.collector.extra import needs_extra
-from concurrent_log.lifetime import follow, hook_ends
+from concurrent_log.lifetime import close_later, follow, hook_ends
 from concurrent_log.telling import tell
 
 with needs_extra():
@@ -155,14 +154,9 @@ class Shipper:
             return self._worker
 
     def __del__(self) -> None:
-        # The program let go of it without closing it. This must not wait: it may be called anywhere.
         worker = vars(self).get("_worker")
         if worker is not None and not self._is_closed and (worker.is_running() or worker.left()):
-            follow(self)  # A garbage collection makes it forget before.
-            try:
-                _thread.start_new_thread(_close_in_thread, (self,))
-            except RuntimeError:
-                self.close()
+            close_later(self)
 
     # Forks and pickling.
 
@@ -199,8 +193,3 @@ class Shipper:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.settings.endpoint}>"
-
-
-def _close_in_thread(shipper: Shipper) -> None:
-    """Close ``shipper`` in a thread of which the interpreter's list of threads forgets nothing."""
-    threading.Thread(target=shipper.close, name="concurrent_log closing", daemon=True).start()

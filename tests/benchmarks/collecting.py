@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import contextlib
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -122,12 +121,6 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
         while data := one.recv(1 << 16):
             other.sendall(data)
         other.shutdown(socket.SHUT_WR)
-
-
-def resident_memory(pid: int) -> float:
-    """Return the memory that a process occupies, in MiB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
 
 
 def free_port() -> int:

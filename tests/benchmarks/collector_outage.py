@@ -2,13 +2,13 @@
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from collecting import Database, Gate, Server, free_port, resident_memory
+from collecting import Database, Gate, Server, free_port
 from measuring import Course, Figure, Work, serve
+from memory import resident_memory
 
 _AN_HOUR = 3_600_000  # records, at 1,000 a second
 _BATCH = 1000
@@ -53,11 +53,11 @@ def _client(folder: str, way: str, records: int) -> _Points:
 
     spool = {"spool_directory": Path(folder, "spool"), "spool_bytes": 64 * 2**20} if way == "spool" else {}
     client = AsyncLogClient(f"http://127.0.0.1:{free_port()}", service="shop", stop_timeout=1.0, **spool)
-    points = [(0.0, resident_memory(os.getpid()))]
+    points = [(0.0, resident_memory())]
     for number in range(records):
         client.info("order accepted", number=number, customer="Ada Lovelace")
         if (number + 1) % (records // _POINTS) == 0:
-            points.append((60 * (number + 1) / records, resident_memory(os.getpid())))
+            points.append((60 * (number + 1) / records, resident_memory()))
     client.close()
     return points
 

@@ -89,7 +89,7 @@ def _course(folder: str, handler: str, records: int) -> dict[str, list[tuple[flo
     points: dict[str, list[tuple[float, float]]] = {"memory": [], "descriptors": []}
     for tenth in range(1, 11):
         log_orders(logger, records // 10)
-        points["memory"].append((tenth * records // 10, _resident_memory()))
+        points["memory"].append((tenth * records // 10, resident_memory()))
         points["descriptors"].append((tenth * records // 10, _descriptors()))
     return points
 
@@ -98,10 +98,10 @@ def _descriptors() -> int:
     return len(os.listdir("/dev/fd")) - 1  # one of them reads the folder
 
 
-def _resident_memory() -> float:
-    """Return the memory that this process occupies, in MiB; the highest so far where only that is known."""
+def resident_memory(pid: int | str = "self") -> float:
+    """Return the memory that a process occupies, in MiB; the highest so far of this one where only that is known."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return pages * resource.getpagesize() / 2**20
