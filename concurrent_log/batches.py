@@ -19,8 +19,9 @@ class BatchFileHandler(SharedFileHandler):
     def emit_batch(self, records: Sequence[logging.LogRecord]) -> None:
         """Append ``records`` in order, as `emit` would one by one, but many of them under one lock.
 
-        The sequence may make its records as they are asked for: as a rule, each is asked for once. Never raises: what
-        goes wrong is reported through ``handleError``.
+        The sequence may make its records as they are asked for: as a rule, each is asked for once. What goes wrong is
+        reported through ``handleError``, also where formatting recurses without an end; like `emit`, this raises
+        nothing but `RecursionError`.
         """
         if self._overrides("emit"):
             for record in records:

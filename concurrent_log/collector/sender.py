@@ -91,9 +91,11 @@ class Sender:
                 pass
             elif answer.status == 413:
                 self._shorten(batch)
-            elif self._give_up(batch, REFUSED, answer) and next(refused) >= _HOPELESS:
-                self._losses.add(REFUSED, batch.left())
-                batch.parts.clear()
+            else:
+                self._give_up(batch, REFUSED, answer)
+                if next(refused) >= _HOPELESS:
+                    self._losses.add(REFUSED, batch.left())
+                    batch.parts.clear()
         return True
 
     def close(self) -> None:
@@ -208,7 +210,7 @@ class Sender:
                 break
         self._give_up(batch, TOO_LARGE, answer)
 
-    def _give_up(self, batch: Batch, reason: str, answer: Answer) -> bool:
+    def _give_up(self, batch: Batch, reason: str, answer: Answer) -> None:
         """Drop the record that is the next part; what was lost before it is reported with another one."""
         start, stop = batch.pop()
         self.last_error = _told(answer)
@@ -216,7 +218,6 @@ class Sender:
             self._losses.give_back(batch.dropped)
         batch.dropped = []
         self._losses.add(reason, batch.count(start, stop))
-        return True
 
 
 def retry_after(header: str, now: float) -> float:

@@ -59,9 +59,8 @@ class Spool:
         self._ring = ring
         self._lock = threading.RLock()
         self._writer = 0  # the thread that holds the lock
-        self._late: deque[tuple[bytes, dict[str, Any]]] = (
-            deque()
-        )  # logged in the middle of writing, by a signal handler or a destructor
+        # What a signal handler or a destructor logged in the middle of writing.
+        self._late: deque[tuple[bytes, dict[str, Any]]] = deque()
         self._segments: deque[Segment] = deque()  # of this process, the oldest first
         self._adopted: deque[Segment] = deque()
         self._owned: Owned | None = None
