@@ -19,6 +19,7 @@ from concurrent_log import __version__
 from concurrent_log.collector.server import intake, reading
 from concurrent_log.collector.server.access import Access
 from concurrent_log.collector.server.documentation import add_documentation
+from concurrent_log.collector.server.javascript import add_client
 from concurrent_log.collector.server.problems import Problem, answer_problems, documented
 from concurrent_log.collector.server.settings import Settings
 from concurrent_log.collector.server.upkeep import KeptStore
@@ -89,6 +90,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.settings, app.state.access, app.state.store, app.state.kept = settings, access, store, kept
     kept.told = reading.provide(app, store).tell
     answer_problems(app)
+    mimetypes.add_type("text/javascript", ".js")  # On Windows, any program may have set another one.
     _add_routes(app)
     if settings.cors_origins:
         app.add_middleware(
@@ -120,6 +122,7 @@ def _add_routes(app: FastAPI) -> None:
     _add_session(app)
     _add_health(app)
     _add_page(app)
+    add_client(app)
     add_documentation(app)
 
 
@@ -191,7 +194,6 @@ def _add_health(app: FastAPI) -> None:
 def _add_page(app: FastAPI) -> None:
     if not (_WEB / "index.html").exists():
         return
-    mimetypes.add_type("text/javascript", ".js")  # On Windows, any program may have set another one.
     app.mount("/static", StaticFiles(directory=_WEB), name="static")
 
     @app.get("/", include_in_schema=False)

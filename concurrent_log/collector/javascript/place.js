@@ -1,0 +1,108 @@
+// Where in the program a record was logged.
+
+const MOST = 2000; // places that are remembered, so that each is taken apart once
+/** @type {Map<string, string>} */
+const known = new Map();
+
+/**
+ * Return what knows who called the public method of a logger that called the caller of this one. The text is made
+ * later: making it takes longer than everything else in a logging call.
+ *
+ * @returns {Error | null}
+ */
+export function here() {
+  const limit = Error.stackTraceLimit;
+  try {
+    // Ours, our caller's, the method's, and the place; a browser without this limit captures more.
+    Error.stackTraceLimit = 4;
+    return new Error();
+  } catch {
+    return null; // The intrinsics are frozen.
+  } finally {
+    restore(limit);
+  }
+}
+
+/** @param {number} limit */
+function restore(limit) {
+  try {
+    Error.stackTraceLimit = limit;
+  } catch {
+    // Nothing was changed.
+  }
+}
+
+/**
+ * Return the members of a record that tell the place, as JSON, each after a comma.
+ *
+ * @param {Error | null} seen what `here` returned
+ * @returns {string}
+ */
+export function membersOf(seen) {
+  const line = lineOf(seen);
+  let members = known.get(line);
+  if (members === undefined) {
+    members = asMembers(placeOf(line));
+    if (known.size >= MOST) known.clear();
+    known.set(line, members);
+  }
+  return members;
+}
+
+/** @param {Error | null} seen */
+function lineOf(seen) {
+  try {
+    const lines = String(seen?.stack).split("\n");
+    return (/^\w*Error\b/.test(lines[0]) ? lines[4] : lines[3]) ?? "";
+  } catch {
+    return ""; // The program renders stacks by code of its own.
+  }
+}
+
+/**
+ * @typedef {object} Place
+ * @property {string} [file] a path, or an address
+ * @property {number} [line] from 1
+ * @property {string} [name] of the function
+ */
+
+/**
+ * Return what a line of a stack says, as V8, Firefox or Safari writes it.
+ *
+ * @param {string} line
+ * @returns {Place}
+ */
+export function placeOf(line) {
+  const found =
+    /^\s*at (?:async )?(?:(?<name>.*?) \()?(?<file>.*?):(?<line>\d+)(?::\d+)?\)?$/.exec(line) ??
+    /^(?:(?<name>[^@]*)@)?(?<file>.*?):(?<line>\d+)(?::\d+)?$/.exec(line);
+  if (!found?.groups) return {};
+  const { name, file, line: number } = found.groups;
+  return { file: pathOf(file), line: Number(number), name: nameOf(name) };
+}
+
+/** @param {string} file */
+function pathOf(file) {
+  if (!file.startsWith("file://")) return file;
+  try {
+    return decodeURIComponent(new URL(file).pathname).replace(/^\/(?=[A-Za-z]:)/, "");
+  } catch {
+    return file;
+  }
+}
+
+/** @param {string | undefined} name */
+function nameOf(name) {
+  const plain = name
+    ?.replace(/^(?:new|async) /, "")
+    .replace(/ \[as .*\]$/, "")
+    .replace(/^Object\./, "");
+  return !plain || plain.includes("<") || / code$/.test(plain) ? undefined : plain;
+}
+
+/** @param {Place} place */
+function asMembers({ file, line, name }) {
+  if (file === undefined) return "";
+  const where = `,"file_path":${JSON.stringify(file)},"line_number":${line}`;
+  return name === undefined ? where : `${where},"function_name":${JSON.stringify(name)}`;
+}

@@ -1,0 +1,293 @@
+// Sees to it that the server gets what is logged: when a batch leaves, and what happens at the end.
+
+import { Losses } from "./losses.js";
+import { Queue } from "./queue.js";
+import { Sender } from "./sender.js";
+
+/** @typedef {import("./courier.js").Answer} Answer */
+/** @typedef {import("./courier.js").Courier} Courier */
+/** @typedef {import("./sender.js").Delivery} Delivery */
+/** @typedef {import("./settings.js").Settings} Settings */
+
+/**
+ * What differs between Node and a browser.
+ *
+ * @typedef {object} Surroundings
+ * @property {(onAnswer: (answer: Answer) => void) => Courier} courier
+ * @property {(line: string) => void} tell
+ * @property {(shipper: Shipper) => void} begin called before the first record: what watches for the end may begin
+ * @property {(shipper: Shipper) => void} end
+ */
+
+/**
+ * What became of the records of a client.
+ *
+ * @typedef {object} Stats
+ * @property {number} queued how many wait, or are on their way
+ * @property {number} bytes about how many bytes those that wait take
+ * @property {number} sent how many were sent, however often each
+ * @property {number} acknowledged how many the server has
+ * @property {Record<string, number>} dropped how many were lost, by reason
+ * @property {string} lastError what went wrong last; empty for nothing
+ * @property {boolean} healthy whether the last attempt was a success, or there was none
+ */
+
+const LAST_PAUSE = 200; // milliseconds before the last attempt at the end
+const LAST_ATTEMPTS = 2;
+
+export class Shipper {
+  /** @type {Delivery | null} */
+  #onItsWay = null;
+  /** @type {Courier | null} */
+  #courier = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #isPaused = false;
+  #isTelling = false;
+  /** What is to be called when something is settled. @type {Set<() => void>} */
+  #waiting = new Set();
+  #around;
+
+  /**
+   * @param {Settings} settings
+   * @param {Surroundings} around
+   */
+  constructor(settings, around) {
+    const tell = this.tell.bind(this);
+    this.settings = settings;
+    this.#around = around;
+    /** How many records there were. */
+    this.count = 0;
+    this.losses = new Losses(tell);
+    this.queue = new Queue(settings, this.losses);
+    this.sender = new Sender(settings, this.queue, this.losses, tell);
+  }
+
+  /** How many records are not settled. */
+  get left() {
+    return this.queue.length + this.sender.left;
+  }
+
+  /**
+   * Let an entry be sent.
+   *
+   * @param {import("./record.js").Entry} entry
+   */
+  put(entry) {
+    if (this.#isTelling) return; // It is our own line, which somebody hands on to us.
+    this.count += 1;
+    this.queue.put(entry);
+    if (this.#courier === null) this.begin();
+    if (this.#timer === undefined && this.#onItsWay === null) this.#sleep(this.settings.flushInterval);
+    // Never at once: the caller is not to wait for what a batch takes.
+    if (this.queue.length === this.settings.batchSize && this.#onItsWay === null && !this.#isPaused) this.#sleep(0);
+  }
+
+  /**
+   * Send what somebody before us could not send.
+   *
+   * @param {import("./batch.js").Batch[]} batches
+   */
+  resume(batches) {
+    if (batches.length === 0) return;
+    this.sender.batches.push(...batches);
+    this.begin();
+    this.#sleep(0);
+  }
+
+  /** Let there be a courier; what watches for the end begins, too. */
+  begin() {
+    this.#courier ??= this.#around.courier((answer) => this.#answered(answer));
+    this.#around.begin(this);
+  }
+
+  /**
+   * Wait until the server has all that was put before, and return whether it has; false also where something was lost.
+   *
+   * @param {number} milliseconds
+   * @returns {Promise<boolean>}
+   */
+  flush(milliseconds) {
+    const mark = this.count;
+    const lost = this.losses.count;
+    const isSettled = () => this.count - this.left >= mark && !this.sender.owesDrops;
+    if (isSettled()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        resolve(isSettled() && this.losses.count === lost);
+      };
+      const look = () => isSettled() && end();
+      const timer = setTimeout(end, milliseconds); // It keeps the process alive meanwhile.
+      this.#waiting.add(look);
+      this.begin();
+      this.hurry();
+    });
+  }
+
+  /**
+   * Send what waits, and end what was begun; what is logged later begins anew.
+   *
+   * @param {number} milliseconds
+   * @returns {Promise<boolean>}
+   */
+  async close(milliseconds) {
+    const isDone = await this.flush(milliseconds);
+    this.#rest();
+    this.#courier?.end();
+    this.#courier = this.#onItsWay = null;
+    this.#around.end(this);
+    this.#sayGoodbye();
+    return isDone;
+  }
+
+  /**
+   * Send what waits without the event loop, since the process ends.
+   *
+   * @param {number} milliseconds
+   */
+  drain(milliseconds) {
+    const deadline = Date.now() + milliseconds;
+    this.#rest();
+    if (this.#courier?.wait) this.#drainBy(this.#courier.wait, deadline);
+    this.#sayGoodbye();
+  }
+
+  /**
+   * @param {(milliseconds: number) => Answer | undefined} wait
+   * @param {number} deadline
+   */
+  #drainBy(wait, deadline) {
+    for (let attempts = 0; attempts < LAST_ATTEMPTS;) {
+      this.#onItsWay ??= this.#send(deadline - Date.now());
+      const answer = this.#onItsWay && wait(deadline - Date.now());
+      if (!this.#onItsWay || !answer) return;
+      const pause = this.sender.settle(this.#onItsWay, answer);
+      this.#onItsWay = null;
+      if (pause) {
+        attempts += 1;
+        wait(Math.min(LAST_PAUSE, deadline - Date.now()));
+      }
+    }
+  }
+
+  #sayGoodbye() {
+    const why = this.sender.lastError && ` (${this.sender.lastError})`;
+    if (this.left) this.tell(`${this.left} records could not be sent in time${why}`);
+    this.losses.tell();
+  }
+
+  /** Send now what waits, unless the server asked for a pause. */
+  hurry() {
+    if (this.#onItsWay === null && !(this.#isPaused && this.sender.isAsked)) this.#sleep(0);
+  }
+
+  /**
+   * Return all that is not acknowledged, the oldest first, in parts of so many characters at most.
+   *
+   * @param {number} most
+   * @returns {Delivery[]}
+   */
+  unsettled(most) {
+    this.sender.takeAll();
+    return this.sender.batches.flatMap((batch) => {
+      batch.divide(most);
+      return batch.parts.map((part) => this.sender.deliveryOf(batch, part));
+    });
+  }
+
+  /**
+   * Note that the server has what was sent another way.
+   *
+   * @param {Delivery} delivery
+   * @param {Answer} answer
+   */
+  acknowledge(delivery, answer) {
+    this.sender.acknowledge(delivery, answer);
+    this.#look();
+  }
+
+  /**
+   * Say something to whoever runs the program.
+   *
+   * @param {string} line
+   */
+  tell(line) {
+    this.#isTelling = true;
+    try {
+      this.#around.tell(`concurrent-log: ${line}`);
+    } catch {
+      // There is nobody to tell.
+    } finally {
+      this.#isTelling = false;
+    }
+  }
+
+  /** @returns {Stats} */
+  stats() {
+    const { sender, queue, losses } = this;
+    return {
+      queued: this.left,
+      bytes: queue.size,
+      sent: sender.sent,
+      acknowledged: sender.acknowledged,
+      dropped: losses.totals,
+      lastError: sender.lastError,
+      healthy: sender.isHealthy,
+    };
+  }
+
+  /** @param {number} milliseconds */
+  #sleep(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#wake(), milliseconds);
+    /** @type {{ unref?: () => void }} */ (/** @type {unknown} */ (this.#timer)).unref?.();
+  }
+
+  #rest() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isPaused = false;
+  }
+
+  #wake() {
+    this.#rest();
+    this.#onItsWay ??= this.#send();
+  }
+
+  /**
+   * Send what is next, and return it.
+   *
+   * @param {number} [longest] milliseconds that it may take
+   */
+  #send(longest = Infinity) {
+    const delivery = this.sender.next();
+    if (delivery === null) return null;
+    const { endpoint: url, headers, timeout } = this.settings;
+    const { body, compress } = delivery;
+    this.#courier?.post({ url, headers, body, compress, timeout: Math.max(1, Math.min(timeout, longest)) });
+    return delivery;
+  }
+
+  /** @param {Answer} answer */
+  #answered(answer) {
+    const delivery = this.#onItsWay;
+    if (delivery === null) return;
+    this.#onItsWay = null;
+    const pause = this.sender.settle(delivery, answer);
+    this.#look();
+    if (pause) {
+      this.#sleep(pause);
+      this.#isPaused = true;
+    } else if (this.sender.left || this.#waiting.size || this.queue.length >= this.settings.batchSize) {
+      this.#sleep(0);
+    } else if (this.queue.length) {
+      this.#sleep(Math.max(0, this.queue.since + this.settings.flushInterval - Date.now()));
+    }
+  }
+
+  #look() {
+    for (const look of [...this.#waiting]) look();
+  }
+}

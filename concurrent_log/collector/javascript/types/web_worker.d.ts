@@ -1,0 +1,11 @@
+/**
+ * Return a courier that works in a worker, or in this thread where there can be none, as under many a policy.
+ *
+ * @param {(answer: Answer) => void} onAnswer
+ * @returns {Courier}
+ */
+export function webWorkerCourier(onAnswer: (answer: Answer) => void): Courier;
+export type Answer = import("./courier.js").Answer;
+export type Broken = import("./courier.js").Broken;
+export type Courier = import("./courier.js").Courier;
+export type Request = import("./courier.js").Request;
