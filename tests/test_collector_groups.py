@@ -67,6 +67,14 @@ def test_values_do_not_matter(number: int, duration: float, text: str, identity:
     assert template_of(message[:READ]) == "order <*> of <*> took <*> ms, id=<*>" or len(message) > READ
 
 
+@given(st.text("a1'\"`<*>@:-,. \t\n{\u00e4", max_size=2 * READ))
+def test_what_stays_stands_in_the_message(message: str) -> None:
+    """So one finds the records of a group by searching for what its template has between the placeholders."""
+    parts = [part.strip() for part in template_of(message).split("<*>")]
+
+    assert all(part in message for part in parts)
+
+
 @given(st.text())
 def test_any_text_has_a_template(text: str) -> None:
     """No text is too strange, and no template longer than it may be."""
