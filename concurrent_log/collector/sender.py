@@ -196,10 +196,11 @@ class Sender:
         answer = Answer(413, "too large")
         for longest in _SHORTER if batch.count(start, stop) else ():
             record = shortened(batch.logs[start], longest)
-            if len(record) >= len(batch.logs[start]):
+            tried = batch.shortened.setdefault(start, [])
+            if longest in tried or len(record) >= len(batch.logs[start]):
                 continue
             batch.logs[start] = record
-            batch.shortened[start] = f"-{longest}"
+            tried.append(longest)
             answer = self._answer_for(batch)
             if 200 <= answer.status < 300:
                 self._acknowledge(batch, answer)
