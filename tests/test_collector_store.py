@@ -209,9 +209,11 @@ async def unfinished(database: str, batch_id: str, records: int) -> AsyncIterato
         import asyncpg
 
         connection = await asyncpg.connect(database, server_settings={"search_path": "concurrent_log"})
-        await connection.execute(f"BEGIN; {insert.format('now()')}")
-        yield connection.execute
-        await connection.close()
+        try:
+            await connection.execute(f"BEGIN; {insert.format('now()')}")
+            yield connection.execute
+        finally:
+            await connection.close()
         return
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
