@@ -373,7 +373,7 @@ class TestAnswers:
     def test_record_that_is_still_too_large_is_shortened_once_to_each_length(
         self, collector: Collector, sending: Callable[..., Sending]
     ) -> None:
-        """What is too large after attempts in vain is made shorter, not as short as it is."""
+        """What is too large after attempts in vain is made shorter, not as short as it is; what is missing is said."""
         answers: list[Any] = [(413, {}), (503, {}), (413, {}), None]
         collector.behave = lambda request: answers[len(collector.requests) - 1]
         made = sending(most=0)
@@ -381,6 +381,7 @@ class TestAnswers:
         assert made.sender.deliver(Batch("batch", b"{}", [b'{"message":"%s"}' % (b"x" * 100_000)]))
         made.sender.close()
         assert list(collector.batches) == ["batch:0-1-2048"]
+        assert collector.messages == ["x" * 2048 + "… [97,952 characters left out]"]
 
     def test_record_that_stays_too_large_is_dropped_and_counted(
         self, collector: Collector, sending: Callable[..., Sending]

@@ -76,6 +76,12 @@ class Batch:
         middle = (start + stop) // 2
         self.parts += [(middle, stop), (start, middle)]
 
+    def part(self) -> list[bytes]:
+        """Return the records of the next part, as they are to be sent."""
+        start, stop = self.parts[-1]
+        lengths = self.shortened.get(start)
+        return [shortened(self.logs[start], lengths[-1])] if lengths else self.logs[start:stop]
+
     def part_id(self) -> str:
         """Return the id of the next part."""
         start, stop = self.parts[-1]
@@ -107,13 +113,12 @@ class Batch:
 
 def body_of(batch: Batch, client: bytes) -> bytes:
     """Return the body of the request for the next part of ``batch``."""
-    start, stop = batch.parts[-1]
     head = b'{"batch_id":%b,"client":%b,"common":%b,' % (_json(batch.part_id()), client, batch.common)
     if larger := batch.larger():
         head += b'"part_of":%b,' % _json(larger)
-    if start == 0 and batch.dropped:
+    if batch.parts[-1][0] == 0 and batch.dropped:
         head += b'"dropped":%b,' % _json(drops(batch.dropped))
-    return b'%b"logs":[%b]}' % (head, b",".join(filter(None, batch.logs[start:stop])))
+    return b'%b"logs":[%b]}' % (head, b",".join(filter(None, batch.part())))
 
 
 def compressed(body: bytes) -> bytes:

@@ -195,11 +195,10 @@ class Sender:
         start, stop = batch.parts[-1]
         answer = Answer(413, "too large")
         for longest in _SHORTER if batch.count(start, stop) else ():
-            record = shortened(batch.logs[start], longest)
+            (before,) = batch.part()
             tried = batch.shortened.setdefault(start, [])
-            if longest in tried or len(record) >= len(batch.logs[start]):
+            if longest in tried or len(shortened(batch.logs[start], longest)) >= len(before):
                 continue
-            batch.logs[start] = record
             tried.append(longest)
             answer = self._answer_for(batch)
             if 200 <= answer.status < 300:
