@@ -478,6 +478,23 @@ def test_a_file_that_cannot_be_written_is_away(tmp_path: pathlib.Path) -> None:
     run(str(tmp_path / "logs.sqlite3"), test)
 
 
+def test_a_file_that_is_held_at_the_start_is_away(tmp_path: pathlib.Path) -> None:
+    """A server that starts while another process holds the SQLite file waits for it, rather than ends."""
+    path = tmp_path / "logs.sqlite3"
+
+    async def test() -> None:
+        store = store_of(str(path))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreAway, match="locked"):
+                await store.open()
+        await store.open()
+        assert await store.add(Batch(rows(1), "batch-1")) == Added(1)
+        await store.close()
+
+    asyncio.run(test())
+
+
 def test_batches_wait_for_a_file_that_is_written(tmp_path: pathlib.Path) -> None:
     """A batch waits while another process writes for a moment."""
 

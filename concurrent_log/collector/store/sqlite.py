@@ -248,6 +248,8 @@ def _opened(path: pathlib.Path) -> sqlite3.Connection:
             connection.close()
             raise
     except (OSError, sqlite3.Error) as error:
+        if "locked" in str(error):
+            raise StoreAway(f"another process holds the database: {error}") from error
         raise StoreUnusable(f"{path} cannot be opened as an SQLite database: {error}") from error
     return connection
 
