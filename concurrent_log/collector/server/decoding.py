@@ -11,8 +11,9 @@ import msgspec
 
 from concurrent_log.collector.server.limits import Lease
 from concurrent_log.collector.server.moments import microseconds_of
-from concurrent_log.collector.server.normalise import Rows, Unreadable, cleaned, rows_of
+from concurrent_log.collector.server.normalise import Unreadable, cleaned
 from concurrent_log.collector.server.problems import Problem
+from concurrent_log.collector.server.rows import Rows, rows_of
 from concurrent_log.collector.store import Batch, Client, Drop
 
 _AT_ONCE = 1 << 18  # bytes that are decompressed in one step
@@ -183,7 +184,8 @@ def _understood(found: Any) -> Body:
     if sum(type(record) is not dict for record in found["logs"]) > _MOST_REJECTED:
         raise Problem(413, f"more than {_MOST_REJECTED:,} of the records are none: send less at once")
     rows = rows_of(found["logs"], common)
-    batch = Batch(rows.rows, batch_id, _client(found.get("client"), common), _drops(found.get("dropped")))
+    client, drops = _client(found.get("client"), common), _drops(found.get("dropped"))
+    batch = Batch(rows.rows, batch_id, client, drops, rows.columns)
     token = found.get("token")
     return Body(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
 

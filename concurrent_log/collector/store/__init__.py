@@ -45,8 +45,8 @@ INTEGERS = frozenset({"created_at", "level_number", "process_id", "line_number",
 FLOATS = frozenset({"duration_ms"})
 TEXTS = tuple(name for name in COLUMNS if name not in INTEGERS | FLOATS | {"attributes"})
 
-# One value for each of COLUMNS: text, integers, a float; None where empty. `created_at` is in microseconds since 1970,
-# and `attributes` is a JSON object as text, or None.
+# One value for each column of its batch: text, integers, a float; None where empty. The first one, `created_at`, is in
+# microseconds since 1970, and `attributes` is a JSON object as text, or None.
 Row = tuple[Any, ...]
 
 
@@ -72,12 +72,17 @@ class Drop:
 
 @dataclass(frozen=True)
 class Batch:
-    """What is stored together, or not at all."""
+    """What is stored together, or not at all.
+
+    Attributes:
+        columns: What the values of each row are: `COLUMNS`, or those of them that are not empty everywhere.
+    """
 
     rows: Sequence[Row]
     batch_id: str | None = None
     client: Client | None = None
     drops: Sequence[Drop] = ()
+    columns: Sequence[str] = COLUMNS
 
 
 @dataclass(frozen=True)

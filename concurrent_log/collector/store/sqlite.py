@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
-from concurrent_log.collector.store import COLUMNS, Added, Batch, StoreAway, StoreUnusable, migrations
+from concurrent_log.collector.store import Added, Batch, StoreAway, StoreUnusable, migrations
 
 _BUSY = 10.0  # seconds to wait for another process that writes
 _TOGETHER = 20_000  # records that are committed together at most, if so many wait
@@ -22,7 +22,6 @@ _REMEMBER = 14 * 86_400_000_000  # microseconds for which batches are known at l
 _SEEN = 5_000_000  # microseconds to within which it is known when a client was last seen
 
 _NEW_BATCH = "INSERT OR IGNORE INTO batches (batch_id, received_at, records) VALUES (?, ?, ?)"
-_NEW_RECORD = f"INSERT INTO logs (received_at, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
 _NEW_DROP = """
     INSERT INTO drops (received_at, client_id, service, host, reason, records, since) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _SEEN_CLIENT = f"""
@@ -197,7 +196,8 @@ def _add(connection: sqlite3.Connection, batch: Batch) -> Added:
         inserted = connection.execute(_NEW_BATCH, (batch.batch_id, now, len(batch.rows)))
         if inserted.rowcount == 0:
             return Added(0, duplicate=True)
-    connection.executemany(_NEW_RECORD, [(now, *row) for row in batch.rows])
+    new_record = f"INSERT INTO logs (received_at, {', '.join(batch.columns)}) VALUES (?{', ?' * len(batch.columns)})"
+    connection.executemany(new_record, [(now, *row) for row in batch.rows])
     client = batch.client
     by = (client.id, client.service, client.host) if client else (None, None, None)
     connection.executemany(_NEW_DROP, [(now, *by, drop.reason, drop.records, drop.since) for drop in batch.drops])
