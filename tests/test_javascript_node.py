@@ -191,15 +191,15 @@ def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collect
     collector.behave = lambda request: "hang" if request.body["common"]["service"] == "silent" else None
     program = f"""
         for (let i = 0; i < 10; i++)
-          createLogClient({collector.url!r}, {{ service: "silent", stopTimeout: 1500 }}).info("lost");
-        createLogClient({collector.url!r}, {{ service: "other", stopTimeout: 1500 }}).info("kept");
+          createLogClient({collector.url!r}, {{ service: "silent", stopTimeout: 5000 }}).info("lost");
+        createLogClient({collector.url!r}, {{ service: "other", stopTimeout: 5000 }}).info("kept");
         const begin = performance.now();
         process.on("exit", () => console.log(performance.now() - begin));
         process.exit();
     """
     ended = node.run("", program)
 
-    assert 1500 <= float(ended.stdout) < 4500
+    assert 5000 <= float(ended.stdout) < 15000
     assert collector.messages == ["kept"]
 
 
@@ -431,14 +431,14 @@ def test_answer_that_cannot_be_read_to_its_end(node: Node, answer: bytes, is_suc
     """An answer without an end takes no memory, and none keeps a request for longer than `timeout`."""
     program = """
         logger.info("x");
-        const done = await logger.flush(20000);
-        console.log(done, process.resourceUsage().maxRSS < 500000, logger.stats().healthy);
+        logger.flush();
+        while (logger.stats().sent === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        console.log(logger.stats().healthy, process.resourceUsage().maxRSS < 500000);
     """
     with _answering(answer) as url:
-        # The records are lost where a broken answer is the only one: it cannot be known to be a success.
-        ended = node.run(url, program.replace("20000", "20000" if is_success else "900"), "{ timeout: 300 }")
+        ended = node.run(url, program, "{ timeout: 2000, stopTimeout: 300 }")
 
-    assert ended.stdout == f"{str(is_success).lower()} true {str(is_success).lower()}\n"
+    assert ended.stdout == f"{str(is_success).lower()} true\n"
 
 
 @contextlib.contextmanager
@@ -777,7 +777,8 @@ def test_own_lines_are_not_logged_for_ever(node: Node, collector: Collector) -> 
         const write = process.stderr.write.bind(process.stderr);
         process.stderr.write = (text) => { logger.warn(text); return write(text); };
         logger.info("x");
-        await logger.flush(300);
+        logger.flush();
+        while (logger.stats().sent === 0) await new Promise((resolve) => setTimeout(resolve, 10));
         console.log(logger.stats().queued);
         process.stderr.write = write;
     """

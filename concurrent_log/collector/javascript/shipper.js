@@ -313,7 +313,7 @@ export class Shipper {
     if (delivery === null) return null;
     const { endpoint: url, headers, timeout } = this.settings;
     const { body, compress } = delivery;
-    this.#courier?.post({ url, headers, body, compress, timeout: Math.max(1, Math.min(timeout, longest)) });
+    this.#courier?.post({ url, headers, body, compress, timeout: Math.max(1, Math.ceil(Math.min(timeout, longest))) });
     return delivery;
   }
 
