@@ -10,7 +10,6 @@ from typing import Any
 import asyncpg
 
 from concurrent_log.collector.store import (
-    COLUMNS,
     IN_PARTS,
     Added,
     Batch,
@@ -171,7 +170,7 @@ class PostgresStore:
                 is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
                 if not is_new:
                     return await _known(connection, batch.batch_id)
-            rejected = await copy(connection, batch.rows) if batch.rows else []
+            rejected = await copy(connection, batch.columns, batch.rows) if batch.rows else []
             await _note_client(connection, batch)
         return Added(len(batch.rows) - len(rejected), rejected=tuple(rejected))
 
@@ -210,7 +209,7 @@ class PostgresStore:
         return removed
 
 
-_Copy = Callable[[Any, Sequence[Row]], Awaitable[list[tuple[int, str]]]]
+_Copy = Callable[[Any, Sequence[str], Sequence[Row]], Awaitable[list[tuple[int, str]]]]
 
 _PARTITIONS = f"""
     SELECT child.relname::text FROM pg_inherits
@@ -219,27 +218,27 @@ _PARTITIONS = f"""
     ORDER BY 1"""
 
 
-async def _copy(connection: Any, rows: Sequence[Row]) -> list[tuple[int, str]]:
-    await connection.copy_records_to_table("logs", schema_name=SCHEMA, columns=COLUMNS, records=rows)
+async def _copy(connection: Any, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, str]]:
+    await connection.copy_records_to_table("logs", schema_name=SCHEMA, columns=columns, records=rows)
     return []
 
 
-async def _copy_what_can_be(connection: Any, rows: Sequence[Row]) -> list[tuple[int, str]]:
+async def _copy_what_can_be(connection: Any, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Store the rows that the database takes, and return the index of each other one, with the reason.
 
     They are tried first, and then stored by the transaction itself: those of a subtransaction have a number of their
     own, which no snapshot tells, and the live tail could miss them.
     """
-    refused = await _refused(connection, rows, 0)
+    refused = await _refused(connection, columns, rows, 0)
     indices = {index for index, _ in refused}
-    await _copy(connection, [row for index, row in enumerate(rows) if index not in indices])
+    await _copy(connection, columns, [row for index, row in enumerate(rows) if index not in indices])
     return refused
 
 
-async def _refused(connection: Any, rows: Sequence[Row], first: int) -> list[tuple[int, str]]:
+async def _refused(connection: Any, columns: Sequence[str], rows: Sequence[Row], first: int) -> list[tuple[int, str]]:
     await connection.execute("SAVEPOINT trial")
     try:
-        await _copy(connection, rows)
+        await _copy(connection, columns, rows)
         return []
     except _ROW_ERRORS as error:
         if len(rows) == 1:
@@ -247,7 +246,8 @@ async def _refused(connection: Any, rows: Sequence[Row], first: int) -> list[tup
     finally:
         await connection.execute("ROLLBACK TO trial; RELEASE trial")
     half = len(rows) // 2
-    return await _refused(connection, rows[:half], first) + await _refused(connection, rows[half:], first + half)
+    earlier = await _refused(connection, columns, rows[:half], first)
+    return earlier + await _refused(connection, columns, rows[half:], first + half)
 
 
 async def _is_stored_within(connection: Any, part_of: Sequence[str]) -> bool:
