@@ -1,5 +1,7 @@
 // Where in the program a record was logged.
 
+import { toJson } from "./pristine.js";
+
 const MOST = 2000; // places that are remembered, so that each is taken apart once
 /** @type {Map<string, string>} */
 const known = new Map();
@@ -95,6 +97,6 @@ function nameOf(name) {
 /** @param {Place} place */
 function asMembers({ file, line, name }) {
   if (file === undefined) return "";
-  const where = `,"file_path":${JSON.stringify(file)},"line_number":${line}`;
-  return name === undefined ? where : `${where},"function_name":${JSON.stringify(name)}`;
+  const where = `,"file_path":${toJson(file)},"line_number":${line}`;
+  return name === undefined ? where : `${where},"function_name":${toJson(name)}`;
 }
