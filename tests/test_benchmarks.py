@@ -145,6 +145,17 @@ def test_check_judges_the_bars_and_names_what_is_not_measured(project: Path) -> 
     assert "seed-test: not measured yet" in done.stdout
 
 
+def test_plan_stands_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a database said of how it answered is on the page, line by line."""
+    monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
+    results, page, measuring = (importlib.import_module(name) for name in ("results", "page", "measuring"))
+    before = results.Results.load(PROJECT / "docs" / "benchmarks.json")
+    row = replace(before.rows[0], title="a question", plan="Limit (100 rows)\n  ->  Index Scan (100 rows)")
+    text = page.benchmarks_page(replace(before, rows=[row], curves=[]), [measuring.Figure(row.figure, "A figure", "")])
+
+    assert f"The plan of *a question*:\n\n```{{code-block}} text\n{row.plan}\n```\n" in text
+
+
 def test_one_figure_measured_anew_keeps_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says which figures are older, and those of another machine are refused."""
     monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,13 +35,14 @@ def figure(quick: bool) -> Figure:
         title="A question to the collector",
         text=f"Five million records of {_DAYS} days, {_SERVICES} services and four levels, three of a hundred ERROR, "
         "are in the store. `GET /logs` is asked for the newest 100, and the whole answer is read; the value is the "
-        f"median of {_ASKED} times. A word is looked for in record after record, newest first.",
+        f"median of {_ASKED} times. A word is looked for in record after record, newest first. The plans "
+        "are those of the first question, as the databases give them, in short.",
         duels=[_duel(quick, store) for store in ("PostgreSQL", "SQLite")],
     )
 
 
 def _duel(quick: bool, store: str) -> Duel:
-    arguments = {"store": store, "records": 20_000 if quick else 5_000_000}
+    arguments = {"store": store, "records": 50_000 if quick else 5_000_000}
     ours, theirs = (Work("collector_query.py", {**arguments, "way": way}) for way in ("ours", "claim"))
     first, *further = _QUESTIONS
     return Duel(
@@ -65,9 +67,43 @@ def _prepare(folder: str, store: str, records: int, way: str) -> Callable[[], di
 
     def one_round() -> dict[str, Any]:
         asked = {name: f"{url}/logs?limit=100&{filters}" for name, filters in _QUESTIONS.items()}
-        return _with_value({name: median(_ask(each) for _ in range(_ASKED)) for name, each in asked.items()})
+        times = {name: median(_ask(each) for _ in range(_ASKED)) for name, each in asked.items()}
+        return {**_with_value(times), "plan": asyncio.run(_plan(database))}
 
     return one_round
+
+
+async def _plan(database: str) -> str:
+    """Return how the database answers the first question, in its own words but in short."""
+    from concurrent_log.collector.store import store_of
+    from concurrent_log.collector.store.query import Filters, Statement
+    from concurrent_log.collector.store.reading import reader_of
+
+    store = store_of(database)
+    await store.open()
+    reader = reader_of(store)
+    rows, asked = reader.rows, []
+
+    async def noted(statement: Statement, *seconds: float) -> Any:
+        asked.append(statement)
+        return await rows(statement, *seconds)
+
+    reader.rows = noted  # type: ignore[method-assign]  # what the server would ask, and nothing like it
+    await reader.find(Filters(level=40, service=("service-7",)), limit=100)
+    explain = "EXPLAIN (ANALYZE, COSTS OFF)" if reader.dialect.has_partitions else "EXPLAIN QUERY PLAN"
+    found = [await rows(Statement(reader.dialect, f"{explain} {each.sql}", each.arguments)) for each in asked]
+    await reader.close()
+    await store.close()
+    return "\n".join(_short(str(row[-1])) for plan in found for row in plan if _IS_STEP.search(str(row[-1])))
+
+
+# Of PostgreSQL, the steps with what they took; of SQLite, whose lines have no figures, all of them.
+_IS_STEP = re.compile(r"\(actual |\(never executed\)|^Execution Time|^(?!.*(Planning|: ))[A-Z]")
+
+
+def _short(line: str) -> str:
+    line = re.sub(r" on \w+ logs_\d+", "", line)  # the name of an index tells the table
+    return re.sub(r"\(actual time=\S+?\.\.(\S+) rows=([\d.]+) loops=1\)", r"(\2 rows, \1 ms)", line)
 
 
 def _with_value(times: dict[str, float]) -> dict[str, float]:

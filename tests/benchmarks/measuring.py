@@ -5,7 +5,8 @@ measured first one and then the other. Each *pair* starts two fresh children and
 counts is the median over the pairs of the ratio within a pair.
 
 A child is a figure's file, run as a program with its arguments as JSON. For every line on its standard input
-it does the work once, and answers with one line of JSON: ``{"value": …}``, and ``"lost"`` where it counted records.
+it does the work once, and answers with one line of JSON: ``{"value": …}``, ``"lost"`` where it counted records, and
+``"plan"`` where a database says how it did it.
 """
 
 import json
@@ -33,7 +34,7 @@ class MeasuringError(Exception):
 
 
 _FAILURES = (MeasuringError, OSError, subprocess.SubprocessError)
-_Pair = list[tuple[dict[str, float], dict[str, float]]]  # the answers of both, round by round
+_Pair = list[tuple[dict[str, Any], dict[str, Any]]]  # the answers of both, round by round
 _Points = list[tuple[float, float]]
 
 
@@ -133,9 +134,12 @@ def fight(duel: Duel, figure: str, directory: str | None, advance: Callable[[], 
         lost=(_most_lost(pairs, 0), _most_lost(pairs, 1)),
         missing=missing,
         compared=duel.compared,
+        plan=pairs[-1][-1][0].get("plan", "") if pairs else "",
     )
     more = [
-        replace(row, title=title, bar=None, goal=None, headline=False, compared="ratio", **_columns(pairs, key))
+        replace(
+            row, title=title, bar=None, goal=None, headline=False, compared="ratio", plan="", **_columns(pairs, key)
+        )
         for key, title in duel.further.items()
     ]
     return [replace(each, ratios=[]) if missing else each for each in (row, *more)]

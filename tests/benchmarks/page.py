@@ -78,7 +78,7 @@ def _part(results: Results, figure: Figure) -> str:
     lines = [f"## {figure.title}", "", text, ""]
     if rows:
         lines += [_line(_HEAD), "|---|---|--:|--:|--:|--:|--:|--:|---|", *(_line(summary(row)) for row in rows)]
-        lines += ["", *(_lost(row) for row in rows if any(row.lost))]
+        lines += ["", *(_lost(row) for row in rows if any(row.lost)), *(_plan(row) for row in rows if row.plan)]
         lines += [f"![{figure.title}](images/benchmarks-{figure.name}.svg)", ""]
     for at, curve in enumerate(curves):
         lines += [f"![{curve.title}](images/{curve_name(figure.name, at)}.svg)\n"] if curve.lines else []
@@ -98,6 +98,10 @@ def _line(cells: Iterable[str]) -> str:
 def _lost(row: Row) -> str:
     ours, theirs = row.lost
     return f"Records that the run with the greatest loss lost, {row.title}: ours {ours:,}, {row.against} {theirs:,}.\n"
+
+
+def _plan(row: Row) -> str:
+    return f"The plan of *{row.title}*:\n\n```{{code-block}} text\n{row.plan}\n```\n"
 
 
 def _place(row: Row) -> str:

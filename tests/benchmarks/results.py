@@ -26,6 +26,7 @@ class Row:
         lost: The most records that a run of each lost: ours, theirs.
         missing: Why there are no measurements; empty where there are.
         compared: "ratio", or "difference" where ``bar`` and ``goal`` say how much more ours may be, in the unit.
+        plan: How a database did it, line by line; empty where none was asked for that.
     """
 
     figure: str
@@ -41,6 +42,7 @@ class Row:
     lost: tuple[int, int] = (0, 0)
     missing: str = ""
     compared: str = "ratio"
+    plan: str = ""
 
     @property
     def higher_is_better(self) -> bool:
