@@ -38,6 +38,7 @@ class Collector:
     Attributes:
         requests: All requests, in order.
         batches: The records stored, by the id of their batch; a batch that comes again is stored once.
+        divided: The ids of batches of which parts are stored.
         behave: How to answer: None stores; a status and headers are answered; ``lose`` stores and drops the connection;
             ``hang`` answers nothing; ``dribble`` answers one byte at a time.
     """
@@ -45,6 +46,7 @@ class Collector:
     behave: Behaviour = lambda request: None
     requests: list[Request] = field(default_factory=list)
     batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    divided: set[str] = field(default_factory=set)
     drops: "Counter[str]" = field(default_factory=Counter)
     commons: list[dict[str, Any]] = field(default_factory=list)
     reject: Callable[[dict[str, Any]], bool] = lambda record: False
@@ -64,15 +66,19 @@ class Collector:
         """The messages stored."""
         return [record["message"] for record in self.logs]
 
-    def store(self, request: Request) -> dict[str, Any]:
-        """Store the batch unless it is known, and return what a collector answers."""
+    def store(self, request: Request) -> "dict[str, Any] | None":
+        """Store the batch unless it is known, and return what a collector answers; None where it has to be divided."""
         body = request.body
+        larger = body.get("part_of", [])
         with self._lock:
-            is_duplicate = body["batch_id"] in self.batches
+            if body["batch_id"] in self.divided:
+                return None
+            is_duplicate = not self.batches.keys().isdisjoint([body["batch_id"], *larger])
             rejected = [i for i, record in enumerate(body["logs"]) if self.reject(record)]
             if not is_duplicate:
                 kept = [record for i, record in enumerate(body["logs"]) if i not in rejected]
                 self.batches[body["batch_id"]] = [{**body["common"], **record} for record in kept]
+                self.divided.update(larger)
                 for drop in body.get("dropped", ()):
                     self.drops[drop["reason"]] += drop["records"]
         reasons = [{"index": i, "reason": "as told"} for i in rejected]
@@ -156,8 +162,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             collector.requests.append(request)
         told = collector.behave(request)
         if told is None:
-            request.status = 200
-            self.answer(200, {}, collector.store(request))
+            stored = collector.store(request)
+            request.status = 413 if stored is None else 200
+            self.answer(request.status, {}, stored)
         elif told == "lose":
             collector.store(request)
             self.close_connection = True

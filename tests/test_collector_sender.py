@@ -244,6 +244,79 @@ class TestAnswers:
         assert sending().send(100)
         assert collector.messages == numbered(100)
 
+    @pytest.mark.parametrize("status", [400, 413])
+    @pytest.mark.parametrize("most", [50, 1])
+    def test_parts_of_what_is_stored_already_are_not_stored_again(
+        self, collector: Collector, sending: Callable[..., Sending], status: int, most: int
+    ) -> None:
+        """The answer to a batch, and to a half of it, is lost; then a server that takes less refuses them."""
+
+        def behave(request: Request) -> Any:
+            count = len(request.body["logs"])
+            if count <= most:
+                return None
+            is_new = count > 50 and request.body["batch_id"] not in collector.batches
+            return "lose" if is_new and len(collector.requests) < 3 else (status, {})
+
+        collector.behave = behave
+        made = sending()
+
+        assert made.send(100)
+        assert collector.messages == numbered(100)
+        assert made.sender.acknowledged == 100
+        assert made.losses.totals() == {}
+
+    def test_parts_of_a_half_that_is_stored_already_are_not_stored_again(
+        self, collector: Collector, sending: Callable[..., Sending]
+    ) -> None:
+        """The same, where it was a part that was stored: the other half is stored as well."""
+        first = "batch:0-50"
+
+        def behave(request: Request) -> Any:
+            if request.body["batch_id"] == first:
+                return (413, {}) if first in collector.batches else "lose"
+            return (413, {}) if len(request.body["logs"]) > 50 else None
+
+        collector.behave = behave
+
+        assert sending().send(100)
+        assert collector.messages == numbered(100)
+        assert set(collector.batches) == {first, "batch:50-100"}
+
+    def test_part_says_what_it_is_a_part_of(self, collector: Collector, sending: Callable[..., Sending]) -> None:
+        """The whole comes first; a batch that was never divided says nothing of this."""
+        collector.behave = lambda request: (413, {}) if len(request.body["logs"]) > 2 else None
+        sending().send(7)
+
+        said = {request.body["batch_id"]: request.body.get("part_of") for request in collector.requests}
+        assert said == {
+            "batch": None,
+            "batch:0-3": ["batch"],
+            "batch:0-1": ["batch", "batch:0-3"],
+            "batch:1-3": ["batch", "batch:0-3"],
+            "batch:3-7": ["batch"],
+            "batch:3-5": ["batch", "batch:3-7"],
+            "batch:5-7": ["batch", "batch:3-7"],
+        }
+
+    def test_whole_that_comes_again_after_its_parts_is_divided(
+        self, collector: Collector, sending: Callable[..., Sending]
+    ) -> None:
+        """A process that forgot that it had divided a batch, such as after a crash on a full disk."""
+
+        def behave(request: Request) -> Any:
+            if len(request.body["logs"]) > 50:
+                return 413, {}
+            return (500, {}) if collector.batches else None
+
+        collector.behave = behave
+        assert not sending(most=3).send(100)
+        assert collector.messages == numbered(50)
+        collector.behave = lambda request: None
+
+        assert sending().send(100)
+        assert collector.messages == numbered(100)
+
     def test_record_too_large_alone_is_shortened(self, collector: Collector, sending: Callable[..., Sending]) -> None:
         """413 for one record: most of it is better than nothing, and the others go as they are."""
         collector.behave = lambda request: (413, {}) if int(request.headers["Content-Length"]) > 30_000 else None
@@ -255,6 +328,60 @@ class TestAnswers:
         assert [message[:5] for message in collector.messages] == ["small", "xxxxx", "last"]
         assert collector.messages[1].endswith("x… [83,616 characters left out]")
         assert made.losses.totals() == {}
+
+    @pytest.mark.parametrize("others", [0, 3])
+    def test_record_is_not_stored_again_when_it_is_shortened(
+        self, collector: Collector, sending: Callable[..., Sending], others: int
+    ) -> None:
+        """Its answer was lost, whole or shortened before, and then the limit sinks: it is one record, stored once."""
+        limit = 200_000
+
+        def behave(request: Request) -> Any:
+            nonlocal limit
+            size = int(request.headers["Content-Length"])
+            if size > limit or len(request.body["logs"]) > 1:
+                return 413, {}
+            limit = size // 2 if size > 1000 else limit
+            return "lose" if size > 1000 else None
+
+        collector.behave = behave
+        made = sending(compress_from=None)
+        logs = [b'{"message":"%s"}' % (b"x" * 100_000), *[b'{"message":"small"}'] * others]
+
+        assert made.sender.deliver(Batch("batch", b"{}", logs))
+        made.sender.close()
+        assert [message[:5] for message in collector.messages] == ["xxxxx", *["small"] * others]
+        assert made.losses.totals() == {}
+
+    def test_record_that_was_shortened_before_is_not_stored_as_it_was(
+        self, collector: Collector, sending: Callable[..., Sending]
+    ) -> None:
+        """After a crash it comes whole again, and the server takes more by now."""
+        record = b'{"message":"%s"}' % (b"x" * 100_000)
+        collector.behave = lambda request: (413, {}) if len(str(request.body)) > 30_000 else "lose"
+        before = sending(most=0)
+        before.sender.deliver(Batch("batch", b"{}", [record]))
+        before.sender.close()
+        collector.behave = lambda request: None
+        after = sending()
+        after.sender.deliver(Batch("batch", b"{}", [record]))
+        after.sender.close()
+
+        assert list(collector.batches) == ["batch:0-1-16384"]
+        assert [request.body["batch_id"] for request in collector.requests][-2:] == ["batch", "batch:0-1-16384"]
+
+    def test_record_that_is_still_too_large_is_shortened_once_to_each_length(
+        self, collector: Collector, sending: Callable[..., Sending]
+    ) -> None:
+        """What is too large after attempts in vain is made shorter, not as short as it is; what is missing is said."""
+        answers: list[Any] = [(413, {}), (503, {}), (413, {}), None]
+        collector.behave = lambda request: answers[len(collector.requests) - 1]
+        made = sending(most=0)
+
+        assert made.sender.deliver(Batch("batch", b"{}", [b'{"message":"%s"}' % (b"x" * 100_000)]))
+        made.sender.close()
+        assert list(collector.batches) == ["batch:0-1-2048"]
+        assert collector.messages == ["x" * 2048 + "… [97,952 characters left out]"]
 
     def test_record_that_stays_too_large_is_dropped_and_counted(
         self, collector: Collector, sending: Callable[..., Sending]

@@ -304,6 +304,19 @@ def test_a_batch_that_comes_again_is_stored_once(server: Server) -> None:
     assert stored(server) == 1
 
 
+def test_a_batch_is_stored_whole_or_in_parts(server: Server) -> None:
+    """A part of what is stored is a duplicate; what is stored in parts is refused as too large, so that parts come."""
+    server.send([{"message": "one"}, {"message": "two"}], batch_id="whole")
+    part = server.send([{"message": "one"}], batch_id="whole:0-1", part_of=["whole"])
+    server.send([{"message": "three"}], batch_id="parts:0-1", part_of=["parts"])
+    late = json.dumps({"logs": [{"message": "three"}, {"message": "four"}], "batch_id": "parts"}).encode()
+    status, answer, _ = server.ask("POST", "/logs", late)
+
+    assert (part["stored"], part["duplicate"]) == (0, True)
+    assert (status, answer) == (413, {"detail": "parts of the batch are stored: send it in these parts"})
+    assert stored(server) == 3
+
+
 def test_what_is_common_holds_for_each_record(server: Server) -> None:
     """A record says otherwise for itself; what is no column becomes an attribute."""
     server.send(
@@ -339,6 +352,12 @@ def test_losses_and_clients_are_stored_with_the_batch(server: Server) -> None:
         b'{"logs": [], "batch_id": 3}',
         b'{"logs": [], "batch_id": ""}',
         b'{"logs": [], "batch_id": "' + b"x" * 201 + b'"}',
+        b'{"logs": [], "batch_id": "b", "part_of": "a"}',
+        b'{"logs": [], "batch_id": "b", "part_of": [3]}',
+        b'{"logs": [], "batch_id": "b", "part_of": ["b"]}',
+        b'{"logs": [], "batch_id": "b", "part_of": ["a", "a"]}',
+        b'{"logs": [], "batch_id": "b", "part_of": ' + json.dumps(list(map(str, range(101)))).encode() + b"}",
+        b'{"logs": [], "part_of": ["a"]}',
         b'{"logs": [], "common": []}',
         b'{"logs": [], "client": {}}',
         b'{"logs": [], "client": {"id": 3}}',

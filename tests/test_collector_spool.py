@@ -1,5 +1,6 @@
 """The spool: what was logged survives the process, the server's absence and a bad disk, and is stored once."""
 
+import contextlib
 import logging
 import os
 import random
@@ -22,6 +23,7 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
+from concurrent_log.collector.segment import Segment
 
 _NOBODY = "http://127.0.0.1:9"  # where no server listens
 _BEGINNING = """
@@ -305,6 +307,37 @@ class TestBadFiles:
         pick_up(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 100), "living"]
+
+    @pytest.mark.parametrize("lost", ["begin", "divide"])
+    def test_step_is_not_noted_where_one_before_could_not_be(self, tmp_path: Path, lost: str) -> None:
+        """Spool: the disk is full for a moment; after a crash, what is not known to be settled is sent again."""
+        path = self.spooled(tmp_path)
+        journal, aside = path.with_suffix(".sent"), tmp_path / "aside"
+        journal.unlink(missing_ok=True)
+
+        @contextlib.contextmanager
+        def full(is_full: bool) -> Iterator[None]:
+            if is_full:
+                journal.rename(aside)
+                journal.mkdir()
+            yield
+            if is_full:
+                journal.rmdir()
+                aside.rename(journal)
+
+        segment = Segment.found(path, b"{}")
+        part = segment.take(60)
+        segment.settle(part.stop)
+        with full(lost == "begin"):
+            batch = segment.batch(segment.take(40))
+        with full(lost == "divide"):
+            batch.divide()
+        batch.pop()
+        after = Segment.found(path, b"{}")
+        found = after.batch(after.take(1000))
+
+        assert found.id == batch.id
+        assert found.left() == 40
 
     def test_removed_spool_is_begun_again(self, tmp_path: Path, collector: Collector) -> None:
         """Spool: somebody removes the folder; what comes after it is sent."""

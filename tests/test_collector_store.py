@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import pathlib
+import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asy
 
 from concurrent_log.collector.store import (
     COLUMNS,
+    IN_PARTS,
     Added,
     Batch,
     Client,
@@ -132,6 +134,118 @@ def test_the_same_batch_at_once_is_stored_once(database: str) -> None:
         assert sorted(each.stored for each in added) == [0] * 7 + [100]
         assert sum(each.duplicate for each in added) == 7
         assert await count(store) == 100
+
+    run(database, test)
+
+
+def test_a_part_of_a_stored_batch_is_a_duplicate(database: str) -> None:
+    """What is stored as a whole, or as a larger part, is not stored again in smaller ones; the rest of it is stored."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch(rows(10), "batch-1"))
+        await store.add(Batch(rows(5), "batch-2:0-5", part_of=["batch-2"]))
+
+        for larger in (["batch-1"], ["batch-1", "batch-1:0-5"]):
+            drops = [Drop("queue full", 3, _NOW)]
+            added = await store.add(Batch(rows(2), f"batch-1:0-{len(larger)}", drops=drops, part_of=larger))
+            assert added == Added(0, duplicate=True)
+        known, rest = ("batch-2:0-2", ["batch-2", "batch-2:0-5"]), ("batch-2:5-10", ["batch-2"])
+        assert await store.add(Batch(rows(2), known[0], part_of=known[1])) == Added(0, duplicate=True)
+        assert await store.add(Batch(rows(5), rest[0], part_of=rest[1])) == Added(5)
+        assert await store.add(Batch(rows(5), rest[0], part_of=rest[1])) == Added(0, duplicate=True)
+        assert await count(store) == 20
+        assert await count(store, "drops") == 0
+
+    run(database, test)
+
+
+def test_a_batch_of_which_parts_are_stored_has_to_come_in_parts(database: str) -> None:
+    """The whole, or a larger part, that comes late or again stores nothing, and is no duplicate."""
+
+    async def test(store: Store) -> None:
+        await store.add(Batch(rows(2), "batch-1:0-2", part_of=["batch-1", "batch-1:0-5"]))
+
+        assert await store.add(Batch(rows(10), "batch-1")) == Added(0, in_parts=True)
+        assert await store.add(Batch(rows(5), "batch-1:0-5", part_of=["batch-1"])) == Added(0, in_parts=True)
+        assert await store.add(Batch(rows(5), "batch-1:5-10", part_of=["batch-1"])) == Added(5)
+        assert await store.add(Batch(rows(10), "batch-1")) == Added(0, in_parts=True)
+        assert await count(store) == 7
+
+    run(database, test)
+
+
+def test_a_batch_and_its_parts_at_once_are_stored_once(database: str) -> None:
+    """They come to two stores in any order: all is stored, in one way, and nobody waits for ever."""
+
+    def parts(name: str) -> list[Batch]:
+        halves = [Batch(rows(4), f"{name}:{n}-{n + 4}", part_of=[name]) for n in (0, 4)]
+        quarters = [
+            Batch(rows(2), f"{name}:{n}-{n + 2}", part_of=[name, f"{name}:{n // 4 * 4}-{n // 4 * 4 + 4}"])
+            for n in range(0, 8, 2)
+        ]
+        return [Batch(rows(8), name), *halves, *quarters]
+
+    async def test(store: Store) -> None:
+        chance = random.Random(7)
+        other = store_of(database)
+        await other.open()
+        for number in range(100):
+            batches = [batch for batch in parts(f"batch-{number}") for _ in range(2)]
+            chance.shuffle(batches)
+            added = await asyncio.gather(*(chance.choice([store, other]).add(batch) for batch in batches))
+            assert sum(each.stored for each in added) == 8, [*zip(batches, added, strict=True)]
+        await other.close()
+
+        assert await count(store) == 800
+
+    run(database, test)
+
+
+@contextlib.asynccontextmanager
+async def unfinished(database: str, batch_id: str, records: int) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Store a batch in another connection, which yet has to COMMIT or ROLLBACK."""
+    insert = f"INSERT INTO batches (batch_id, received_at, records) VALUES ('{batch_id}', {{}}, {records})"
+    if database.startswith("postgresql://"):
+        import asyncpg
+
+        connection = await asyncpg.connect(database, server_settings={"search_path": "concurrent_log"})
+        try:
+            await connection.execute(f"BEGIN; {insert.format('now()')}")
+            yield connection.execute
+        finally:
+            await connection.close()
+        return
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute(insert.format(_NOW))
+
+        async def execute(sql: str) -> None:
+            other.execute(sql)
+
+        yield execute
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "end", "added"),
+    [
+        ("whole", "part", "COMMIT", Added(0, duplicate=True)),
+        ("whole", "part", "ROLLBACK", Added(5)),
+        ("part", "whole", "COMMIT", Added(0, in_parts=True)),
+        ("part", "whole", "ROLLBACK", Added(5)),
+    ],
+)
+def test_what_is_being_stored_elsewhere_is_waited_for(
+    database: str, first: str, second: str, end: str, added: Added
+) -> None:
+    """A batch whose transaction is not over yet, and a part of it that comes meanwhile, or the other way round."""
+    batches = {"whole": Batch(rows(5), "batch-1"), "part": Batch(rows(5), "batch-1:0-5", part_of=["batch-1"])}
+
+    async def test(store: Store) -> None:
+        async with unfinished(database, "batch-1", 5 if first == "whole" else IN_PARTS) as ending:
+            adding = asyncio.create_task(store.add(batches[second]))
+            assert not (await asyncio.wait([adding], timeout=0.2))[0]
+            await ending(end)
+            assert await adding == added
 
     run(database, test)
 
@@ -362,6 +476,23 @@ def test_a_file_that_cannot_be_written_is_away(tmp_path: pathlib.Path) -> None:
         assert await store.add(Batch(rows(1), "batch-1")) == Added(1)
 
     run(str(tmp_path / "logs.sqlite3"), test)
+
+
+def test_a_file_that_is_held_at_the_start_is_away(tmp_path: pathlib.Path) -> None:
+    """A server that starts while another process holds the SQLite file waits for it, rather than ends."""
+    path = tmp_path / "logs.sqlite3"
+
+    async def test() -> None:
+        store = store_of(str(path))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreAway, match="locked"):
+                await store.open()
+        await store.open()
+        assert await store.add(Batch(rows(1), "batch-1")) == Added(1)
+        await store.close()
+
+    asyncio.run(test())
 
 
 def test_batches_wait_for_a_file_that_is_written(tmp_path: pathlib.Path) -> None:

@@ -1,5 +1,6 @@
 """Client and server together, in processes of their own: what was logged is in the database, each record once."""
 
+import json
 import logging
 import math
 import random
@@ -22,6 +23,11 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'co
 from servers import Server
 
 from concurrent_log.collector import CollectorHandler
+from concurrent_log.collector.batch import Batch
+from concurrent_log.collector.losses import Losses
+from concurrent_log.collector.sender import Sender
+from concurrent_log.collector.settings import Settings
+from concurrent_log.collector.worker import Worker
 
 _TOKEN = "a-secret-of-the-tests"
 _DEADLINE = 60.0
@@ -125,6 +131,24 @@ logger.handlers[0].flush(60)
     assert {f"{source} {n}" for source, end in told.items() for n in range(end + 1)} - found.keys() == set()
     assert found["last 0"] == 1
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_batch_that_a_smaller_server_refuses_after_it_was_stored_is_stored_once(tmp_path: Path, database: str) -> None:
+    """The answer was lost when the server was told to end, and started again it takes less at once."""
+    records = [b'{"message":"record %d"}' % number for number in range(200)]
+    batch = Batch("batch-1", b"{}", records)
+    with Server(tmp_path, database) as server:
+        server.send([json.loads(record) for record in records], batch_id="batch-1")
+    with Server(tmp_path, database, "--max-body", "2000") as server:
+        losses = Losses(lambda: None)
+        worker = Worker(Settings(url=server.url), is_stopped=False)
+        sender = Sender(Settings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
+        assert sender.deliver(batch)
+        sender.close()
+
+        assert sender.acknowledged == 200
+        assert losses.totals() == {}
+        assert server.select("SELECT count(*), count(DISTINCT message) FROM logs") == [(200, 200)]
 
 
 def test_server_that_is_started_late_gets_everything(

@@ -27,7 +27,8 @@ class Batch:
             that is too large, or has something bad in it, is divided here.
         place: Where a spool has it.
         note: Called with each step of dividing and settling, for who begins with this batch again after a crash.
-        shortened: What makes the id of a record another one, since it is not the same record any more.
+        shortened: To how many characters the texts of a record were shortened, one time after the other. Each time
+            makes its id another one, since it is not the same record any more.
         failures: How often something unexpected happened to it.
     """
 
@@ -38,7 +39,7 @@ class Batch:
     parts: list[tuple[int, int]] = field(default_factory=list)
     place: Any = None
     note: Callable[[str], None] = lambda step: None
-    shortened: dict[int, str] = field(default_factory=dict)
+    shortened: dict[int, list[int]] = field(default_factory=dict)
     failures: int = 0
 
     def __post_init__(self) -> None:
@@ -75,21 +76,49 @@ class Batch:
         middle = (start + stop) // 2
         self.parts += [(middle, stop), (start, middle)]
 
+    def part(self) -> list[bytes]:
+        """Return the records of the next part, as they are to be sent."""
+        start, stop = self.parts[-1]
+        lengths = self.shortened.get(start)
+        return [shortened(self.logs[start], lengths[-1])] if lengths else self.logs[start:stop]
+
     def part_id(self) -> str:
         """Return the id of the next part."""
         start, stop = self.parts[-1]
-        if (start, stop) == (0, len(self.logs)) and not self.shortened:
+        lengths = self.shortened.get(start, ())
+        return self._id_of(start, stop, *lengths[-1:])
+
+    def larger(self) -> list[str]:
+        """Return the ids of all that the next part was divided from, and shortened from, the whole first.
+
+        A server that has stored one of these has stored the part.
+        """
+        start, stop = self.parts[-1]
+        first, last = 0, len(self.logs)
+        found = []
+        while last - first > max(1, stop - start):
+            found.append(self._id_of(first, last))
+            middle = (first + last) // 2
+            first, last = (first, middle) if stop <= middle else (middle, last)
+        lengths = self.shortened.get(start, ())
+        if lengths:
+            found.append(self._id_of(start, stop))
+        return found + [self._id_of(start, stop, longest) for longest in lengths[:-1]]
+
+    def _id_of(self, start: int, stop: int, *length: int) -> str:
+        if (start, stop, *length) == (0, len(self.logs)):
             return self.id
-        return f"{self.id}:{start}-{stop}{self.shortened.get(start, '')}"
+        return f"{self.id}:{'-'.join(map(str, (start, stop, *length)))}"
 
 
 def body_of(batch: Batch, client: bytes) -> bytes:
     """Return the body of the request for the next part of ``batch``."""
-    start, stop = batch.parts[-1]
     head = b'{"batch_id":%b,"client":%b,"common":%b,' % (_json(batch.part_id()), client, batch.common)
-    if start == 0 and batch.dropped:
+    if larger := batch.larger():
+        head += b'"part_of":%b,' % _json(larger)
+    if batch.parts[-1][0] == 0 and batch.dropped:
         head += b'"dropped":%b,' % _json(drops(batch.dropped))
-    return b'%b"logs":[%b]}' % (head, b",".join(filter(None, batch.logs[start:stop])))
+    return b'%b"logs":[%b]}' % (head, b",".join(filter(None, batch.part())))
 
 
 def compressed(body: bytes) -> bytes:

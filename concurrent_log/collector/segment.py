@@ -62,6 +62,7 @@ class Segment:
         self._planned: tuple[int, int] | None = None
         self._steps: list[str] = []
         self._records = 0  # in what was planned
+        self._is_noted = False  # whether the journal has all about what is on its way
 
     @classmethod
     def found(cls, path: Path, unknown: bytes) -> "Segment":
@@ -101,8 +102,9 @@ class Segment:
         part = self._read(most)
         self._position, self._planned = part.stop, None
         self.is_bad = self.is_bad or part.bad > 0
-        if part.logs and not self._steps:
-            self._note(b"begin %d %d %d\n" % (part.start, part.stop, len(part.logs)), os.O_CREAT)
+        if part.logs:
+            begin = b"begin %d %d %d\n" % (part.start, part.stop, len(part.logs))
+            self._is_noted = bool(self._steps) or self._note(begin, os.O_CREAT)
         return part
 
     def batch(self, part: Part) -> Batch:
@@ -114,7 +116,8 @@ class Segment:
         return batch
 
     def _note_step(self, step: str) -> None:
-        self._note(f"{step}\n".encode())
+        # Without those before it, a step would be taken for one of another part, and records for settled.
+        self._is_noted = self._is_noted and self._note(f"{step}\n".encode())
 
     def _read(self, most: int) -> Part:
         start, end = self._planned or (self._position, self.end)
@@ -153,11 +156,13 @@ class Segment:
         with contextlib.suppress(OSError):
             self._journal.unlink(missing_ok=True)
 
-    def _note(self, line: bytes, flags: int = 0) -> None:
-        """Write into the journal; where that is not possible, something may be sent twice after a crash."""
-        with contextlib.suppress(OSError):
+    def _note(self, line: bytes, flags: int = 0) -> bool:
+        """Write into the journal, and return whether it is there; if not, something may be sent twice after a crash."""
+        try:
             fd = os.open(self._journal, os.O_WRONLY | os.O_APPEND | flags, 0o600)
             try:
-                os.write(fd, line)
+                return os.write(fd, line) == len(line)
             finally:
                 os.close(fd)
+        except OSError:
+            return False

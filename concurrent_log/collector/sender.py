@@ -195,11 +195,11 @@ class Sender:
         start, stop = batch.parts[-1]
         answer = Answer(413, "too large")
         for longest in _SHORTER if batch.count(start, stop) else ():
-            record = shortened(batch.logs[start], longest)
-            if len(record) >= len(batch.logs[start]):
+            (before,) = batch.part()
+            tried = batch.shortened.setdefault(start, [])
+            if longest in tried or len(shortened(batch.logs[start], longest)) >= len(before):
                 continue
-            batch.logs[start] = record
-            batch.shortened[start] = f"-{longest}"
+            tried.append(longest)
             answer = self._answer_for(batch)
             if 200 <= answer.status < 300:
                 self._acknowledge(batch, answer)

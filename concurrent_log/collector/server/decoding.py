@@ -18,6 +18,7 @@ from concurrent_log.collector.store import Batch, Client, Drop
 _AT_ONCE = 1 << 18  # bytes that are decompressed in one step
 _MOST_MEMBERS = 1000  # of a gzip stream
 _LONGEST_ID = 200
+_MOST_LARGER = 100
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
 _DEEPEST = 100  # objects and lists within each other that are decoded
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -36,6 +37,7 @@ class _Envelope(msgspec.Struct):
 
     logs: list[msgspec.Raw]
     batch_id: Any = None
+    part_of: Any = None
     client: Any = None
     common: Any = None
     dropped: Any = None
@@ -183,9 +185,20 @@ def _understood(found: Any) -> Body:
     if sum(type(record) is not dict for record in found["logs"]) > _MOST_REJECTED:
         raise Problem(413, f"more than {_MOST_REJECTED:,} of the records are none: send less at once")
     rows = rows_of(found["logs"], common)
-    batch = Batch(rows.rows, batch_id, _client(found.get("client"), common), _drops(found.get("dropped")))
+    client, drops = _client(found.get("client"), common), _drops(found.get("dropped"))
+    batch = Batch(rows.rows, batch_id, client, drops, part_of=_part_of(found.get("part_of"), batch_id))
     token = found.get("token")
     return Body(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
+
+
+def _part_of(found: Any, batch_id: str | None) -> list[str]:
+    if found is None:
+        return []
+    if not isinstance(found, list) or len(found) > _MOST_LARGER or not all(map(_short, found)):
+        raise Problem(400, f"part_of is a list of at most {_MOST_LARGER} ids, each of 1 to {_LONGEST_ID} characters")
+    if batch_id is None or len({*found, batch_id}) <= len(found):
+        raise Problem(400, "part_of has the ids of what the batch was divided from, each once, and batch_id is another")
+    return found
 
 
 def _client(found: Any, common: dict[str, Any]) -> Client | None:

@@ -38,7 +38,7 @@ class Stored(BaseModel):
     status: str = Field(examples=["ok"])
     count: int = Field(description="records that came")
     stored: int = Field(description="records that are stored now")
-    duplicate: bool = Field(description="whether this batch_id was stored before, and so nothing now")
+    duplicate: bool = Field(description="whether this batch, or what it is part of, was stored before; so nothing now")
     rejected: list[Rejection]
 
 
@@ -71,6 +71,8 @@ class Intake:
             with self._budget.lease() as lease:
                 body = await self._read(request, chunks, lease)
                 added = await self._store.add(body.batch)
+            if added.in_parts:
+                raise Problem(413, "parts of the batch are stored: send it in these parts")
             return _answer(body, added)
         except Problem:
             await _drain(chunks)
@@ -158,6 +160,13 @@ _SCHEMA = {
     "properties": {
         "logs": {"type": "array", "items": {"type": "object"}, "description": "the records"},
         "batch_id": {"type": "string", "minLength": 1, "maxLength": 200, "description": "stored once"},
+        "part_of": {
+            "type": "array",
+            "maxItems": 100,
+            "uniqueItems": True,
+            "items": {"type": "string", "minLength": 1, "maxLength": 200},
+            "description": "the ids of what it was divided from, the whole first; with each of these it is stored once",
+        },
         "client": {
             "type": "object",
             "required": ["id"],

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
+# In place of how many records a batch has, where it is stored in parts.
+IN_PARTS = -1
+
 LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40, "FATAL": 50}
 
 COLUMNS = (
@@ -72,21 +75,31 @@ class Drop:
 
 @dataclass(frozen=True)
 class Batch:
-    """What is stored together, or not at all."""
+    """What is stored together, or not at all.
+
+    Attributes:
+        part_of: The ids of what it was divided from, the whole first: where one of these is stored, so is the part, and
+            where the part is stored, none of these is any more.
+    """
 
     rows: Sequence[Row]
     batch_id: str | None = None
     client: Client | None = None
     drops: Sequence[Drop] = ()
+    part_of: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Added:
-    """What became of a batch; ``rejected`` has the index and the reason of each row that the database refused."""
+    """What became of a batch; ``rejected`` has the index and the reason of each row that the database refused.
+
+    Where it is ``in_parts``, nothing is stored now, since parts of it are: it has to come in these parts.
+    """
 
     stored: int
     duplicate: bool = False
     rejected: Sequence[tuple[int, str]] = field(default=())
+    in_parts: bool = False
 
 
 class StoreAway(Exception):  # noqa: N818 - a state, which passes

@@ -11,6 +11,7 @@ import asyncpg
 
 from concurrent_log.collector.store import (
     COLUMNS,
+    IN_PARTS,
     Added,
     Batch,
     Row,
@@ -37,6 +38,11 @@ _SCHEMA_LOCK = 0x636F6E63_6C6F6701
 _PARTITIONS_LOCK = 0x636F6E63_6C6F6702
 
 _NEW_BATCH = "INSERT INTO batches (batch_id, records) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+_RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = $1"
+# It waits for whoever stores one of them, and then sees it; all begin with the whole, so no two wait for each other.
+_IN_PARTS = f"""
+    INSERT INTO batches (batch_id, records) SELECT larger, {IN_PARTS} FROM unnest($1::text[]) AS larger
+    ON CONFLICT (batch_id) DO UPDATE SET records = batches.records RETURNING records"""
 _SEEN_CLIENT = f"""
     INSERT INTO clients (id, name, service, environment, host) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (id) DO UPDATE SET last_seen = now(), name = excluded.name, service = excluded.service,
@@ -159,10 +165,12 @@ class PostgresStore:
 
     async def _add_by(self, copy: "_Copy", batch: Batch) -> Added:
         async with self.writing.acquire() as connection, connection.transaction():
+            if batch.part_of and await _is_stored_within(connection, batch.part_of):
+                return Added(0, duplicate=True)
             if batch.batch_id is not None:
                 is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
                 if not is_new:
-                    return Added(0, duplicate=True)
+                    return await _known(connection, batch.batch_id)
             rejected = await copy(connection, batch.rows) if batch.rows else []
             await _note_client(connection, batch)
         return Added(len(batch.rows) - len(rejected), rejected=tuple(rejected))
@@ -240,6 +248,16 @@ async def _refused(connection: Any, rows: Sequence[Row], first: int) -> list[tup
         await connection.execute("ROLLBACK TO trial; RELEASE trial")
     half = len(rows) // 2
     return await _refused(connection, rows[:half], first) + await _refused(connection, rows[half:], first + half)
+
+
+async def _is_stored_within(connection: Any, part_of: Sequence[str]) -> bool:
+    """Return whether one of the batches that it is part of is stored; if not, none of them is to be any more."""
+    return any(record[0] != IN_PARTS for record in await connection.fetch(_IN_PARTS, part_of))
+
+
+async def _known(connection: Any, batch_id: str) -> Added:
+    in_parts = await connection.fetchval(_RECORDS_OF_BATCH, batch_id) == IN_PARTS
+    return Added(0, duplicate=not in_parts, in_parts=in_parts)
 
 
 async def _note_client(connection: Any, batch: Batch) -> None:

@@ -57,7 +57,7 @@ CREATE INDEX logs_by_level ON logs (created_at, id, level_number) WHERE level_nu
 -- A whole trace.
 CREATE INDEX logs_by_trace ON logs (trace_id, created_at) WHERE trace_id IS NOT NULL;
 
--- The batches that are stored: what comes again is stored once.
+-- The batches that are stored: what comes again is stored once. One that is stored in parts has -1 records.
 CREATE TABLE batches (
     batch_id    TEXT PRIMARY KEY,
     received_at TIMESTAMPTZ NOT NULL DEFAULT now(),

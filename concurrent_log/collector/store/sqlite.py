@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
-from concurrent_log.collector.store import COLUMNS, Added, Batch, StoreAway, StoreUnusable, migrations
+from concurrent_log.collector.store import COLUMNS, IN_PARTS, Added, Batch, StoreAway, StoreUnusable, migrations
 
 _BUSY = 10.0  # seconds to wait for another process that writes
 _TOGETHER = 20_000  # records that are committed together at most, if so many wait
@@ -22,6 +22,7 @@ _REMEMBER = 14 * 86_400_000_000  # microseconds for which batches are known at l
 _SEEN = 5_000_000  # microseconds to within which it is known when a client was last seen
 
 _NEW_BATCH = "INSERT OR IGNORE INTO batches (batch_id, received_at, records) VALUES (?, ?, ?)"
+_RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = ?"
 _NEW_RECORD = f"INSERT INTO logs (received_at, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
 _NEW_DROP = """
     INSERT INTO drops (received_at, client_id, service, host, reason, records, since) VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -193,10 +194,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _add(connection: sqlite3.Connection, batch: Batch) -> Added:
     now = time.time_ns() // 1000
-    if batch.batch_id is not None:
-        inserted = connection.execute(_NEW_BATCH, (batch.batch_id, now, len(batch.rows)))
-        if inserted.rowcount == 0:
+    for larger in batch.part_of:
+        if not _is_new(connection, larger, now, IN_PARTS) and not _is_in_parts(connection, larger):
             return Added(0, duplicate=True)
+    if batch.batch_id is not None and not _is_new(connection, batch.batch_id, now, len(batch.rows)):
+        in_parts = _is_in_parts(connection, batch.batch_id)
+        return Added(0, duplicate=not in_parts, in_parts=in_parts)
     connection.executemany(_NEW_RECORD, [(now, *row) for row in batch.rows])
     client = batch.client
     by = (client.id, client.service, client.host) if client else (None, None, None)
@@ -205,6 +208,14 @@ def _add(connection: sqlite3.Connection, batch: Batch) -> Added:
         who = (client.id, client.name, client.service, client.environment, client.host, now, now)
         connection.execute(_SEEN_CLIENT, who)
     return Added(len(batch.rows))
+
+
+def _is_new(connection: sqlite3.Connection, batch_id: str, now: int, records: int) -> bool:
+    return connection.execute(_NEW_BATCH, (batch_id, now, records)).rowcount > 0
+
+
+def _is_in_parts(connection: sqlite3.Connection, batch_id: str) -> bool:
+    return bool(connection.execute(_RECORDS_OF_BATCH, (batch_id,)).fetchone() == (IN_PARTS,))
 
 
 def _remove(connection: sqlite3.Connection, before: int) -> int:
@@ -237,6 +248,8 @@ def _opened(path: pathlib.Path) -> sqlite3.Connection:
             connection.close()
             raise
     except (OSError, sqlite3.Error) as error:
+        if "locked" in str(error):
+            raise StoreAway(f"another process holds the database: {error}") from error
         raise StoreUnusable(f"{path} cannot be opened as an SQLite database: {error}") from error
     return connection
 
