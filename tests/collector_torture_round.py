@@ -24,6 +24,7 @@ from servers import Server, select
 from serving import PROGRAMS, environment
 
 from concurrent_log.collector import CollectorHandler
+from concurrent_log.collector.segment import content_of
 
 SMALL = 600_000  # bytes of a small disk, or more where it has to take what is stored
 _FOREVER = 90.0  # seconds in which everything has to end that was told to
@@ -374,7 +375,8 @@ def _damage_segment(path: Path, how: float) -> set[Record]:
     else:
         before, lost = b"".join([*lines[:struck], lines[struck][:-5]]), lines[struck:]
     path.write_bytes(before)
-    entries = [json.loads(line[9:]) for line in lost]
+    # What was damaged before is known from then.
+    entries = [json.loads(content) for line in lost if (content := content_of(line)) is not None]
     return {(entry["source"], entry["number"]) for entry in entries}
 
 

@@ -120,6 +120,8 @@ class Proxy:
                     self.acknowledged.setdefault(record, set()).add(batch_id)
                 if json.loads(content)["rejected"]:
                     self.problems.append(f"the server rejected {content[:300]!r}")
+            elif status == 413 and b"parts of the batch" in content:
+                self.faults["wholes_that_came_after_parts"] += 1
             elif status not in (429, 503):
                 self.problems.append(f"the server answered {status} {content[:300]!r}")
 
@@ -264,9 +266,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def status_401(self) -> None:
         self.reply(401, {}, b"")
 
+    def sudden_413(self) -> None:
+        self.refuse(413)
+
+    def sudden_400(self) -> None:
+        self.refuse(400)
+
+    def refuse(self, status: int) -> None:
+        """Refuse what was passed on before, perhaps, or is now, or later, and is taken when it comes again."""
+        if len(self.records) <= 1:
+            self.pass_on()
+            return
+        how = self.server.proxy.amount()
+        if how < 0.4:
+            self.ask()
+        self.reply(status, {}, b"")
+        if how > 0.7:
+            self.hang_up()
+            time.sleep(self.server.proxy.patience * self.server.proxy.amount())
+            self._ask_quietly()
+
 
 _FAULTS = [
     _Handler.lost_request, _Handler.lost_answer, _Handler.half_answer, _Handler.half_request, _Handler.slow_answer,
     _Handler.late_answer, _Handler.late_request, _Handler.twice, _Handler.status_429, _Handler.status_503,
-    _Handler.status_500, _Handler.status_408, _Handler.status_401,
+    _Handler.status_500, _Handler.status_408, _Handler.status_401, _Handler.sudden_413, _Handler.sudden_400,
 ]  # fmt: skip

@@ -13,6 +13,7 @@ PICTURES = Path(__file__).parent.parent / "docs" / "images"
 
 _WIDE = {"width": 1280, "height": 640}
 _SHEET = {"width": 660, "height": 640}
+_GROUPS = {"width": 1000, "height": 800}
 _NARROW = {"width": 390, "height": 760}
 _MINUTES = 30
 
@@ -61,6 +62,12 @@ def show_trace(page: Any) -> None:
     page.wait_for_selector(".step")
 
 
+def show_groups(page: Any) -> None:
+    """Show what was said, and how often."""
+    page.keyboard.press("g")
+    page.wait_for_selector(".groups li")
+
+
 def show_health(page: Any) -> None:
     """Show the health of the pipeline."""
     page.keyboard.press("h")
@@ -78,6 +85,7 @@ def main() -> None:
         take(browser, collector, "light", "?since=30m")
         take(browser, collector, "record", "?since=30m&level=ERROR", dark=True, do=open_error)
         take(browser, collector, "trace", "?since=30m&level=ERROR", do=show_trace)
+        take(browser, collector, "groups", "?since=30m&level=INFO", do=show_groups, size=_GROUPS)
         take(browser, collector, "health", "?since=30m", do=show_health, size=_SHEET)
         take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
 

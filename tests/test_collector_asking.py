@@ -30,6 +30,7 @@ _PATHS = [
     "/logs/1-1/context",
     "/histogram",
     "/values?field=service",
+    "/groups",
     "/stats",
     "/live",
     "/download",
@@ -141,6 +142,22 @@ def test_values_and_stats(server: Server) -> None:
     assert (len(stats["partitions"]) > 0) is server.database.startswith("postgresql")
 
 
+def test_groups_are_of_what_says_the_same(server: Server) -> None:
+    """Records that differ in numbers only are one group, of those that the filters find, with an example."""
+    server.send(numbered(30, service="shop", error_type="E", level="ERROR"))
+    server.send([{"message": "no answer in 3 s", "service": name, "level": "WARN"} for name in ("a", "b")])
+    found = server.get("/groups?level=WARN&limit=1")
+    group = found["groups"][0]
+
+    assert (group["level"], group["error_type"], group["message"], group["count"]) == ("ERROR", "E", "<*>", 30)
+    assert group["services"] == ["shop"]
+    assert server.get(f"/logs/{group['newest']}")["created_at"] == group["last_seen"]
+    assert (found["looked_at"], found["others"], found["is_sample"]) == (32, 2, False)
+    assert [each["services"] for each in server.get("/groups?q=answer")["groups"]] == [["a", "b"]]
+    assert server.get("/groups?service=nobody")["groups"] == []
+    assert server.ask("GET", "/groups?limit=1001")[0] == 422
+
+
 def test_download_is_exact(server: Server) -> None:
     """The file has each record that the filters find as it is, oldest first; as many as there are."""
     for start in range(5):
@@ -224,7 +241,7 @@ def test_nothing_is_read_without_the_token(tmp_path: Path, path: str) -> None:
 )
 def test_wrong_parameter_is_refused_in_one_line(lite: Server, query: str) -> None:
     """It is the client's mistake, and one line says which."""
-    for path in ("/logs", "/live"):
+    for path in ("/logs", "/groups", "/live"):
         status, answer, _ = lite.ask("GET", f"{path}?{query}")
 
         assert status == 422
@@ -255,7 +272,7 @@ def test_wrong_parameter_is_refused_in_one_line(lite: Server, query: str) -> Non
 def test_strange_parameter_is_answered(server: Server, query: str) -> None:
     """Whatever is asked for that makes sense is answered, by each query in the same way."""
     server.send([{"message": "one", "a": 1, "n": 1e99, "s": {"x": [1]}}])
-    for path in ("/logs?", "/histogram?", "/values?field=service&", "/download?"):
+    for path in ("/logs?", "/histogram?", "/values?field=service&", "/groups?", "/download?"):
         if "cursor" not in query or path == "/logs?":
             status, answer, _ = server.ask("GET", path + query)
 

@@ -556,6 +556,159 @@ def test_health_tells_who_fell_silent_and_what_was_lost(page: Page, collector: C
     expect(dialog.locator(".figures").first).to_contain_text("MiB")
 
 
+def _group_lines(page: Page) -> Any:
+    return page.tab.get_by_role("dialog", name="Groups").locator(".groups li")
+
+
+def test_groups_tell_what_there_is_most_of(page: Page, collector: Collector, service: str) -> None:
+    """What says the same is one line: how often, since when, of whom; the largest first, in the colour of its level."""
+    refused = {"level": "ERROR", "error_type": "CardError", "where_from": service}
+    collector.post(
+        [record(f"order {n} refused", 60 - n, **refused, service=f"{service}-{'abcd'[n % 4]}") for n in range(40)]
+        + [record(f"slow: {n} ms", 9, level="WARN", where_from=service) for n in range(7)]
+        + [record("alone", 5, where_from=service)]
+    )
+    page.open(f"?where=where_from={service}")
+
+    page.button("Groups of records that say the same").click()
+
+    lines = _group_lines(page)
+    expect(lines.locator(".count")).to_have_text(["40", "7", "1"])
+    expect(lines.locator(".template")).to_have_text(["CardError order … refused", "slow: … ms", "alone"])
+    expect(lines.locator(".circumstances").first).to_have_text(
+        re.compile(rf"{service}-a, {service}-b and 2 more.*first \d\d:\d\d:\d\d.*last \d\d s ago", re.DOTALL)
+    )
+    expect(lines.locator(".circumstances").last).not_to_contain_text("first")
+    expect(page.tab.locator(".summary")).to_have_text("3 groups of 48 records.")
+    colours = lines.locator(".name").evaluate_all("names => names.map((e) => getComputedStyle(e).color)")
+    assert len(set(colours)) == 3
+    assert "groups=1" in page.tab.url
+    page.tab.go_back()
+    expect(page.tab.get_by_role("dialog")).to_have_count(0)
+
+
+def test_click_on_a_group_lists_its_records(page: Page, service: str, send: Any) -> None:
+    """The list has what the group has: its level, its type of error, its words; and "back" goes back to the groups."""
+    send(
+        *(record(f'order {n} of "{n}": card  refused, x={n}', 90 - n, level="ERROR") for n in range(5)),
+        record("order 7 of 8: card  refused, x=9", 5, level="FATAL"),
+        record('order 7 of "8": card  refused, x=9', 4, level="ERROR", error_type="CardError"),
+        record("order 1 is fine", 3, level="ERROR"),
+        record("order 2 is fine", 2),
+    )
+    page.open(f"?service={service}&q=order")
+    page.tab.keyboard.press("g")
+
+    _group_lines(page).filter(has_text="card").first.get_by_role("button", name="refused").click()
+
+    page.shows(*(f'order {n} of "{n}": card  refused, x={n}' for n in (4, 3, 2, 1, 0)))
+    expect(page.tab.get_by_role("dialog")).to_have_count(0)
+    expect(page.tab.get_by_role("searchbox")).to_have_value('order "order" "of" ": card  refused, x="')
+    page.tab.go_back()
+    expect(_group_lines(page)).to_have_count(5)
+
+
+def test_newest_record_of_a_group_can_be_looked_into(page: Page, service: str, send: Any) -> None:
+    """It opens below its group, with everything that it says, and leads to its trace."""
+    trace = uuid.uuid4().hex
+    send(*(record(f"failed {n}", 9 - n, level="ERROR", stack_trace=STACK_TRACE, trace_id=trace) for n in range(4)))
+    page.open(f"?service={service}&groups=1")
+
+    line = _group_lines(page).first
+    line.get_by_role("button", name="The newest of them").click()
+
+    expect(line.get_by_label("Message", exact=True)).to_have_text("failed 3")
+    expect(line.get_by_label("Stack trace", exact=True)).to_have_text(STACK_TRACE)
+    line.get_by_role("button", name="Whole trace").click()
+    expect(page.tab.get_by_role("dialog")).to_have_count(1)
+    expect(page.tab.get_by_role("dialog", name="Trace").locator(".step")).to_have_count(4)
+
+
+def test_strange_groups_are_shown_as_text(page: Page, service: str, send: Any) -> None:
+    """Markup is text, and nothing of it runs; no message and a megabyte are groups like others, which can be listed."""
+    attack = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+    send(
+        *(record(f"{attack} {n}", 9, error_type=attack) for n in range(3)),
+        *(record("", 8) for _ in range(2)),
+        record("huge " + "x" * 1_000_000, 7),
+    )
+    page.open(f"?service={service}&groups=1")
+
+    lines = _group_lines(page)
+    expect(lines).to_have_count(3)
+    expect(lines.first.locator("b")).to_have_text(attack)
+    expect(lines.first).to_contain_text("<script>window.hacked = …</script><img src=x onerror=…> …")
+    expect(lines.nth(1)).to_contain_text("no message")
+    assert len(lines.last.inner_text()) < 1000
+    assert page.tab.evaluate("window.hacked") is None
+    assert page.tab.locator("dialog script, dialog img").count() == 0
+
+    lines.first.locator(".all-of-it").click()
+    page.shows(*[f"{attack} {n}" for n in (2, 1, 0)])
+    page.tab.go_back()
+    lines.last.locator(".all-of-it").click()
+    expect(page.rows).to_have_count(1)
+    assert page.tab.evaluate("window.hacked") is None
+
+
+def test_groups_say_how_much_they_are_of(page: Page) -> None:
+    """Of very many records only the newest are looked at, and the page says so; so it does where there are none."""
+    page.open("?service=many&since=2h&groups=1")
+    expect(page.tab.locator(".summary")).to_contain_text(re.compile("^5 groups of the newest 50,000 records, since "))
+    expect(page.tab.locator(".summary")).to_contain_text("older ones, which are not looked at")
+    expect(_group_lines(page).locator(".count")).to_have_text(["30,000", "5,000", "5,000", "5,000", "5,000"])
+
+    page.open("?service=nobody&groups=1")
+    expect(page.tab.locator(".summary")).to_have_text("No record is found, so there is nothing to group.")
+
+
+def test_groups_that_cannot_be_had_say_why(open_page: Callable[..., Page], tmp_path: Path) -> None:
+    """Where the server is away, the sheet says so, and asks again when it is told to."""
+    with collecting(tmp_path) as other:
+        other.post([record("one 1"), record("one 2")])
+        page = open_page(other)
+        page.open()
+        other.stop()
+        page.tab.keyboard.press("g")
+        dialog = page.tab.get_by_role("dialog", name="Groups")
+        expect(dialog.get_by_role("alert")).to_contain_text("The server does not answer")
+    with collecting(tmp_path, port=int(other.url.rsplit(":", 1)[1])):
+        dialog.get_by_role("button", name="Try again").click()
+        expect(_group_lines(page).locator(".count")).to_have_text(["2"])
+        page.tab.close()
+    open_page.troubles.clear()  # type: ignore[attr-defined]  # The browser itself complains of a refused connection.
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_groups_can_be_read_by_everybody(open_page: Callable[..., Page], service: str, send: Any, scheme: str) -> None:
+    """On a narrow screen nothing is cut off, the colours have enough contrast, and everything has a name."""
+    send(
+        *(
+            record(f"{'word ' * 40} {n} " + "y" * 200, level=level, error_type="E" * 90)
+            for n, level in enumerate(_LEVELS)
+        )
+    )
+    page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, color_scheme=scheme)
+    page.open(f"?service={service}")
+
+    page.button("Groups of records that say the same").tap()
+    lines = _group_lines(page)
+    expect(lines).to_have_count(6)
+    lines.first.get_by_role("button", name="The newest of them").tap()
+    expect(lines.first.locator(".detail")).to_be_visible()
+
+    cut_off = "found => found.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
+    assert page.tab.eval_on_selector_all("dialog *", cut_off) == []
+    assert page.tab.eval_on_selector_all(".toolbar button", cut_off) == []
+    assert _unnamed(page) == []
+    expect(page.tab.get_by_role("list", name="Groups, the largest first")).to_be_visible()
+    for selector in (".group-line .count", ".group-line .name", ".template b", ".varies", ".circumstances", ".summary"):
+        found = page.tab.eval_on_selector_all(selector, _COLOURS)
+        assert found
+        for text, behind, name in found:
+            assert _contrast(text, behind) >= 4.5, (selector, name, text, behind)
+
+
 def test_hundred_thousand_records_are_read_page_by_page(page: Page) -> None:
     """The list goes on as one scrolls: in order, without a gap or a repetition, and the document stays small."""
     page.open("?service=many&since=2h")

@@ -146,6 +146,7 @@ def test_text_never_is_part_of_the_sql(dialect: query.Dialect) -> None:
     )
     for statement in (
         query.page(dialect, filters, limit=1, newest_first=True, after=None),
+        query.page(dialect, filters, limit=1, newest_first=True, after=None, columns=query.GROUPED),
         query.values(dialect, filters, "host", limit=1),
         query.histogram(dialect, filters, 0, 1),
     ):

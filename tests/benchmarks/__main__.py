@@ -15,6 +15,7 @@ import by_size
 import collector
 import collector_outage
 import collector_query
+import javascript
 import longest_call
 import many_processes
 import memory
@@ -45,6 +46,7 @@ _FIGURES = (
     collector.figure,
     collector_query.figure,
     collector_outage.figure,
+    javascript.figure,
 )
 
 

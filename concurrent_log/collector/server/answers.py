@@ -85,6 +85,29 @@ class Values(BaseModel):
     is_sample: bool = Field(description="Whether only the newest records were counted, since there are so many.")
 
 
+class Group(BaseModel):
+    """Records of the same level and error type, whose messages say the same."""
+
+    level: str
+    error_type: str = Field(description="Empty where they have none.")
+    message: str = Field(description="The message, with `<*>` for whatever varies in it; 300 characters at most.")
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    services: list[str] = Field(description="The most frequent of the services, ten at most.")
+    newest: str = Field(description="The `id` of the newest of them.")
+
+
+class Groups(BaseModel):
+    """Groups of records, the largest first."""
+
+    groups: list[Group]
+    looked_at: int = Field(description="How many records were looked at: the newest.")
+    looked_since: datetime | None = Field(description="The time of the oldest of them; null where there are none.")
+    is_sample: bool = Field(description="Whether there are older records that were not looked at.")
+    others: int = Field(description="How many of those that were looked at are in none of these groups.")
+
+
 class LevelCount(BaseModel):
     """How many records of a level."""
 

@@ -176,6 +176,12 @@ class AskedValues(Asked):
     limit: int = Field(50, ge=1, le=1000, description="How many values at most.")
 
 
+class AskedGroups(Asked):
+    """Groups of records that say the same."""
+
+    limit: int = Field(100, ge=1, le=1000, description="How many groups at most.")
+
+
 class AskedDownload(Asked):
     """A download."""
 

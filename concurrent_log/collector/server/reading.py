@@ -16,6 +16,7 @@ from concurrent_log.collector.server.parameters import (
     Asked,
     AskedContext,
     AskedDownload,
+    AskedGroups,
     AskedHistogram,
     AskedPage,
     AskedValues,
@@ -23,6 +24,7 @@ from concurrent_log.collector.server.parameters import (
 )
 from concurrent_log.collector.server.problems import Problem, documented
 from concurrent_log.collector.store import Store
+from concurrent_log.collector.store.grouping import Grouping
 from concurrent_log.collector.store.reading import Reader, iso, reader_of
 from concurrent_log.collector.store.statistics import Statistics
 
@@ -39,6 +41,7 @@ def provide(app: FastAPI, store: Store) -> live.Arrivals:
     arrivals = live.Arrivals()
     app.state.reader = reader_of(store)
     app.state.statistics = Statistics(app.state.reader)
+    app.state.grouping = Grouping(app.state.reader)
     app.state.arrivals, app.state.listeners = arrivals, 0
     return arrivals
 
@@ -102,6 +105,16 @@ async def values(reader: Ready, asked: Annotated[AskedValues, Query()]) -> Respo
     found = await reader.values(filters, asked.field, asked.limit)
     counted = [{"value": value, "count": count} for value, count in found.values]
     return _json({"values": counted, "is_sample": found.is_sample})
+
+
+@router.get("/groups", summary="Group records that say the same", response_model=answers.Groups)
+async def groups(request: Request, _: Ready, asked: Annotated[AskedGroups, Query()]) -> Response:
+    """Group the newest records by level, error type and message, in which numbers and quoted text may vary.
+
+    No more than 50,000 records are looked at, and no longer than 10 seconds; the answer says how many there were.
+    """
+    grouping: Grouping = request.app.state.grouping
+    return _json(await grouping.answer(asked.filters(), asked.limit))
 
 
 @router.get("/stats", summary="Say how much there is", response_model=answers.Stats)

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS
+from concurrent_log.collector.store.templates import READ
 
 SELECTED = ("id", "received_at", *COLUMNS)
 SEARCHED = ("message", "stack_trace", "error_type")
 _LIST = ", ".join(SELECTED)
+
+# What groups records that say the same; of the message no more than is looked at.
+GROUPED = ("created_at", "id", "level", "service", "error_type", f"substr(message, 1, {READ + 1}) AS message")
 _MOST_LOOKS = 24
 _WRONG = LEVELS["WARN"]  # from which on levels have an index of their own
 _DAY = 86_400_000_000  # microseconds
@@ -117,14 +121,23 @@ class Statement:
         return self.dialect.placeholder(len(self.arguments))
 
 
-def page(dialect: Dialect, filters: Filters, *, limit: int, newest_first: bool, after: Place | None) -> Statement:
-    """Return what finds the first ``limit`` records that come after a place."""
+def page(
+    dialect: Dialect,
+    filters: Filters,
+    *,
+    limit: int,
+    newest_first: bool,
+    after: Place | None,
+    columns: Sequence[str] = SELECTED,
+) -> Statement:
+    """Return what finds the first ``limit`` records that come after a place: some ``columns`` of them."""
     statement = Statement(dialect)
     conditions = _conditions(statement, filters)
     if after:
         conditions += _after(statement, after, newest_first)
     index, looks = _looks(statement, filters)
-    statement.sql = _ordered(dialect.table(index), [[*look, *conditions] for look in looks], limit, newest_first)
+    every = [[*look, *conditions] for look in looks]
+    statement.sql = _ordered(dialect.table(index), every, limit, newest_first, columns)
     return statement
 
 
@@ -266,11 +279,13 @@ def attribute_values(value: str) -> list[Any]:
     return [value, float(value)] if _NUMBER.fullmatch(value) else [value]
 
 
-def _ordered(table: str, looks: Sequence[Sequence[str]], limit: int, newest_first: bool) -> str:
+def _ordered(
+    table: str, looks: Sequence[Sequence[str]], limit: int, newest_first: bool, columns: Sequence[str] = SELECTED
+) -> str:
     """Return the SQL for the first ``limit`` records by time of those that any of the sets of conditions finds."""
     direction = "DESC" if newest_first else "ASC"
     tail = f"ORDER BY created_at {direction}, id {direction} LIMIT {limit}"
-    parts = [f"SELECT {_LIST} FROM {table} {_where(look)} {tail}" for look in looks]
+    parts = [f"SELECT {', '.join(columns)} FROM {table} {_where(look)} {tail}" for look in looks]
     if len(parts) == 1:
         return parts[0]
     union = " UNION ALL ".join(f"SELECT * FROM ({part}) AS look_{number}" for number, part in enumerate(parts))

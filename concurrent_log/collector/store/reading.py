@@ -15,6 +15,7 @@ from concurrent_log.collector.store.sqlite import SqliteStore
 
 SECONDS = 10.0  # for one query
 PAGE_BYTES = 8_000_000  # of records in one answer, after which it ends early
+_LEAST = 0.1  # seconds for the last query of several
 _BRIEFLY = 2.0  # seconds for counting everything, before only the newest are counted
 _NEWEST = 100_000  # records that are counted instead
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -125,15 +126,40 @@ class Reader(ABC):
         self, filters: Filters, *, limit: int, newest_first: bool = True, after: Place | None = None
     ) -> Page:
         """Return a page of records by time; it may be shorter than ``limit`` where records are large."""
+        found = await self._first(filters, limit=limit, newest_first=newest_first, after=after)
+        is_more = len(found) == limit or size(found) > PAGE_BYTES
+        return Page([record(row) for row in found], place(found[-1]) if is_more else None)
+
+    async def newest(self, filters: Filters, *, limit: int, after: Place | None, deadline: float) -> list[Row]:
+        """Return `query.GROUPED` of the newest records that come after a place, until `time.monotonic()` says so."""
+        columns = query.GROUPED
+        return await self._first(
+            filters, limit=limit, newest_first=True, after=after, columns=columns, deadline=deadline
+        )
+
+    async def _first(
+        self,
+        filters: Filters,
+        *,
+        limit: int,
+        newest_first: bool,
+        after: Place | None,
+        columns: Sequence[str] = query.SELECTED,
+        deadline: float | None = None,
+    ) -> list[Row]:
+        """Return the first rows after a place: those of the day in which they begin, if there are enough."""
         day = query.nearest_day(filters, newest_first, after, time.time_ns() // 1000)
         nearer = [day] if day is not None and self.dialect.has_partitions else []
         found: list[Row] = []
         for each in (*nearer, filters):
-            statement = query.page(self.dialect, each, limit=limit, newest_first=newest_first, after=after)
-            found = await self.rows(statement)
+            statement = query.page(
+                self.dialect, each, limit=limit, newest_first=newest_first, after=after, columns=columns
+            )
+            left = SECONDS if deadline is None else max(_LEAST, deadline - time.monotonic())
+            found = await self.rows(statement, left)
             if len(found) == limit or size(found) > PAGE_BYTES:
-                return Page([record(row) for row in found], place(found[-1]))
-        return Page([record(row) for row in found], None)
+                break
+        return found
 
     async def end(self, now: int) -> int:
         """Return the time until which there are records, which is not before ``now``."""

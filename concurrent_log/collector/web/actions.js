@@ -4,7 +4,7 @@ import { excluding, including, withColumn, withoutFilters } from "./query.js";
 
 /** Return what one can do with a record and its values. */
 export function recordActions(query, go, toggle) {
-  const closed = { trace: "", around: "" };
+  const closed = { trace: "", around: "", groups: "" };
   return {
     toggle,
     include: (key, value) => go({ ...including(query, key, value), ...closed }),
@@ -24,6 +24,7 @@ export function keyActions({ query, go, settings, change, isDark, marks, tail, a
     "/": () => document.getElementById("search").select(),
     "?": help,
     d: () => change({ theme: isDark ? "light" : "dark" }),
+    g: () => go({ groups: "1" }),
     h: () => go({ health: "1" }),
     n: again,
     t: () => go(query.live ? { live: "" } : { live: "1", until: "", since: query.until ? "15m" : query.since }),

@@ -16,6 +16,7 @@ export const KEYS = [
   ["w", "wrap long lines"],
   ["z", "local time or UTC"],
   ["d", "dark or light"],
+  ["g", "groups of records that say the same"],
   ["h", "health of the pipeline"],
   ["?", "these keys"],
 ];

@@ -9,6 +9,7 @@ const PATHS = {
   column: "M3 3h10v10H3zM8 3v10",
   copy: "M6 5.5h7v8H6zM3 10.5v-8h7",
   down: "M4.5 6.5L8 10l3.5-3.5",
+  groups: "M8 2.5l5.5 2.8L8 8.1L2.5 5.3zM2.5 8.1L8 10.9l5.5-2.8M2.5 10.9L8 13.7l5.5-2.8",
   menu: "M3 4.5h10M3 8h10M3 11.5h10",
   minus: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M5.5 8h5",
   pause: "M5.5 4v8M10.5 4v8",

@@ -3,10 +3,14 @@
 
 const SINGLE = ["since", "until", "level", "trace_id", "q"];
 const LISTS = ["service", "environment", "host", "where", "column"];
-const VIEWS = ["trace", "around", "health", "live"];
+const VIEWS = ["trace", "around", "groups", "health", "live"];
+const LONGEST = 1000; // characters of a text to look for
 
 /** The range that is shown when nothing else is asked for. */
 export const DEFAULT_SINCE = "1h";
+
+/** What the server writes for whatever varies in the messages of a group. */
+export const PLACEHOLDER = "<*>";
 
 /** Columns that have a filter of their own; what is chosen of any other goes into `where`. */
 export const FACETS = ["service", "environment", "host"];
@@ -66,6 +70,15 @@ export function including(query, key, value) {
 export function excluding(query, key, value) {
   const changed = FACETS.includes(key) ? { [key]: without(query[key], value) } : {};
   return { ...query, ...changed, where: added(without(query.where, `${key}=${value}`), `${key}!=${value}`) };
+}
+
+/** Return the query that finds a group: its level, its type of error, and the words of its messages, in any order. */
+export function ofGroup(query, { level, error_type: type, message }) {
+  const same = including(including(query, "level", level), "error_type", type);
+  const words = message.split(PLACEHOLDER).flatMap((part) => part.split(/["\r\n]/)).map((part) => part.trim());
+  const terms = words.filter((part) => /[\p{L}\p{N}]/u.test(part)).map((part) => `"${part}"`);
+  const join = (text, term) => (text.length + term.length < LONGEST ? `${text} ${term}`.trim() : text);
+  return { ...same, level, q: [...new Set(terms)].reduce(join, query.q) };
 }
 
 /** Return the query with a column more, or less where it has that column. */

@@ -3,6 +3,7 @@
 import { keyActions, recordActions } from "./actions.js";
 import { useQuery } from "./address.js";
 import { AroundPanel } from "./around.js";
+import { GroupsPanel } from "./groups.js";
 import { HealthPanel } from "./health.js";
 import { HelpPanel } from "./help.js";
 import { Histogram, totals, useHistogram } from "./histogram.js";
@@ -60,6 +61,7 @@ function Panels({ query, go, zone, actions }) {
   return html`
     ${query.trace && html`<${TracePanel} ...${shared("trace")} ...${{ zone, actions }} />`}
     ${query.around && html`<${AroundPanel} ...${shared("around")} ...${{ zone, actions }} />`}
+    ${query.groups && html`<${GroupsPanel} ...${{ query, go, zone, actions }} onClose=${closing("groups")} />`}
     ${query.health && html`<${HealthPanel} zone=${zone} onClose=${closing("health")} />`}`;
 }
 

@@ -22,6 +22,11 @@ export function shortTime(iso, zone, now = new Date()) {
   return month === today[1] && day === today[2] ? clock : `${MONTHS[month]} ${two(day)} ${clock}`;
 }
 
+/** Return "10:07:49", with the day before it where that is not today. */
+export function toSecond(iso, zone) {
+  return shortTime(iso, zone).replace(/\.\d+$/, "");
+}
+
 /** Return the time in full, with microseconds and the zone. */
 export function fullTime(iso, zone) {
   const [year, month, day, hour, minute, second] = parts(new Date(iso), zone);

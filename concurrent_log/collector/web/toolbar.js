@@ -24,6 +24,8 @@ export function Toolbar({ query, go, settings, change, tail, total, deeds, leave
       <${LiveButtons} query=${query} tail=${tail} deeds=${deeds} />
       <div class="group">
         <${SavedMenu} ...${{ query, go }} saved=${settings.saved} setSaved=${(saved) => change({ saved })} />
+        <button title="Groups of records that say the same (g)" aria-label="Groups of records that say the same"
+          onClick=${deeds.g}><${Icon} name="groups" /></button>
         <button title="Health of the pipeline (h)" aria-label="Health of the pipeline" onClick=${deeds.h}>
           <${Icon} name="pulse" /></button>
         <${MoreMenu} ...${{ query, settings, change, deeds, leave, setZone }} />

@@ -1,0 +1,175 @@
+"""The JavaScript client as a package: what its own tests say, its types, its versions, and how it is installed."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import portalocker
+import pytest
+from collecting import Collector
+from node import PACKAGE, TESTS
+
+import concurrent_log
+
+_DEADLINE = 300.0  # seconds for what takes ten on an idle machine, with a registry that answers
+
+UNITS = sorted(file.name for file in TESTS.glob("*.test.js"))
+
+
+@pytest.fixture(scope="session")
+def tools(program: Callable[[str], str], skip_or_fail: Callable[[str], None]) -> pathlib.Path:
+    """Return the folder with the tests' own tools for JavaScript, which are installed if they are not."""
+    npm = program("npm")
+    with portalocker.Lock(TESTS / ".tools.lock", "a", timeout=_DEADLINE):
+        lock, installed = TESTS / "package-lock.json", TESTS / "node_modules" / ".package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            done = _run([npm, "ci", "--no-audit", "--no-fund"], TESTS)
+            if done.returncode:
+                skip_or_fail(f"npm ci failed in {TESTS}: {done.stderr.strip()[-300:]}")
+            installed.touch()
+    return TESTS
+
+
+def _run(command: list[str], folder: pathlib.Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_DEADLINE)
+
+
+def _succeed(command: list[str], folder: pathlib.Path) -> str:
+    done = _run(command, folder)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_unit(program: Callable[[str], str], name: str) -> None:
+    """What Node's own test runner finds true of one file."""
+    printed = _succeed([program("node"), "--test", "--test-reporter=tap", name], TESTS)
+
+    assert "\n# fail 0\n" in printed
+    assert "\n# pass 0\n" not in printed
+
+
+def test_types_are_right(program: Callable[[str], str], tools: pathlib.Path) -> None:
+    """TypeScript, at its strictest, finds nothing in the client, and Prettier would write it as it is."""
+    _succeed([program("npm"), "run", "check"], tools)
+
+
+def test_declarations_are_those_of_the_code(
+    program: Callable[[str], str], tools: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """The declarations that editors read were made of the code as it is now."""
+    _succeed([program("npx"), "tsc", "-p", "types.json", "--outDir", str(tmp_path)], tools)
+    made = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir()}
+    shipped = {file.name: file.read_text("utf-8") for file in (PACKAGE / "types").iterdir()}
+
+    assert made
+    assert shipped == made, "run `npm run types` in tests/javascript"
+
+
+def test_versions_are_one() -> None:
+    """Client and server say the same version."""
+    package = json.loads((PACKAGE / "package.json").read_text("utf-8"))
+
+    assert package["version"] == concurrent_log.__version__
+    assert f'VERSION = "{concurrent_log.__version__}"' in (PACKAGE / "version.js").read_text("utf-8")
+
+
+def test_nothing_is_depended_on() -> None:
+    """The package brings nobody else's code along."""
+    package = json.loads((PACKAGE / "package.json").read_text("utf-8"))
+
+    assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(package)
+
+
+@pytest.fixture
+def shop(program: Callable[[str], str], tmp_path: pathlib.Path) -> pathlib.Path:
+    """Return a new project that has installed the package from its folder, as a copy."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "package.json").write_text('{ "name": "shop", "private": true, "type": "module" }')
+    _succeed([program("npm"), "install", "--install-links", "--offline", "--no-audit", str(PACKAGE)], folder)
+    return folder
+
+
+def test_package_is_installed_from_its_folder(
+    program: Callable[[str], str], shop: pathlib.Path, collector: Collector
+) -> None:
+    """`npm install` of the folder is enough: each entry can be imported by name, and a record arrives."""
+    installed = {file.name for file in (shop / "node_modules" / "concurrent-log").iterdir()}
+    (shop / "main.js").write_text(
+        f"""
+        import {{ createLogClient }} from "concurrent-log";
+        import {{ WebWorkerLogClient }} from "concurrent-log/browser";
+        import {{ WorkerThreadsLogClient }} from "concurrent-log/node";
+        const logger = createLogClient({collector.url!r});
+        logger.info("installed");
+        console.log(logger instanceof WorkerThreadsLogClient, typeof WebWorkerLogClient);
+        """
+    )
+    printed = _succeed([program("node"), "main.js"], shop)
+
+    assert printed == "true function\n"
+    assert collector.messages == ["installed"]
+    assert {"package.json", "README.md", "node.js", "browser.js", "types"} <= installed
+
+
+def test_typescript_knows_what_it_gets(program: Callable[[str], str], shop: pathlib.Path, tools: pathlib.Path) -> None:
+    """A strict TypeScript program compiles, and a mistake in it is found."""
+    (shop / "good.ts").write_text(
+        """
+        import { createLogClient, type Options } from "concurrent-log";
+        const options: Options = { service: "shop", batchSize: 10 };
+        const logger = createLogClient("http://localhost:8000", options);
+        logger.info("x", { a: 1 });
+        const step = logger.with({ b: 2 }).withTrace(undefined);
+        const header: string = step.headers.traceparent;
+        const done: Promise<boolean> = logger.flush();
+        const waiting: number = logger.stats().queued;
+        export { header, done, waiting };
+        """
+    )
+    (shop / "bad.ts").write_text(
+        'import { createLogClient } from "concurrent-log";\n'
+        'createLogClient("http://x", { batchSiz: 10 });\n'
+        'createLogClient("http://x").inform("x");\n'
+    )
+    tsc = os.fspath(tools / "node_modules" / ".bin" / "tsc")
+    options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"]
+    good = _run([tsc, *options, "good.ts"], shop)
+    bad = _run([tsc, *options, "bad.ts"], shop)
+
+    assert good.returncode == 0, good.stdout
+    assert "batchSiz" in bad.stdout
+    assert "inform" in bad.stdout
+
+
+@pytest.mark.parametrize("format_", ["esm", "cjs"])
+@pytest.mark.parametrize("more", [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)], ids=str)
+def test_bundle_for_node_works(
+    program: Callable[[str], str],
+    shop: pathlib.Path,
+    tools: pathlib.Path,
+    collector: Collector,
+    format_: str,
+    more: tuple[str, ...],
+) -> None:
+    """A program that esbuild has put into one file ends by itself, with its records sent."""
+    (shop / "main.js").write_text(
+        f"""
+        import {{ createLogClient }} from "concurrent-log";
+        const logger = createLogClient({collector.url!r});
+        for (let i = 0; i < 500; i++) logger.info(`record ${{i}}`);
+        """
+    )
+    esbuild = os.fspath(tools / "node_modules" / ".bin" / "esbuild")
+    bundled = shop / f"bundled.{'mjs' if format_ == 'esm' else 'cjs'}"
+    options = ["--bundle", "--platform=node", f"--format={format_}", f"--outfile={bundled}", "--log-level=error"]
+    _succeed([esbuild, "main.js", *options, *more], shop)
+    shutil.rmtree(shop / "node_modules")
+    _succeed([program("node"), str(bundled)], shop)
+
+    assert collector.messages == [f"record {number}" for number in range(500)]
