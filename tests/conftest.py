@@ -11,6 +11,7 @@ import subprocess
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import pytest
@@ -146,14 +147,19 @@ def postgres() -> Iterator[str]:
     server = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
     name = f"concurrent_log_{uuid.uuid4().hex[:12]}"
     try:
-        asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+        _execute(server, f"CREATE DATABASE {name}")
     except OSError as error:
         _skip_or_fail(f"no PostgreSQL answers ({error}): start one, or name yours in POSTGRES_URL")
     yield urllib.parse.urlsplit(server)._replace(path=f"/{name}").geturl()
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def _execute(address: str, sql: str) -> None:
+def _execute(address: str, sql: str) -> None:
+    with ThreadPoolExecutor(1) as thread:  # In this one, Playwright may have an event loop.
+        thread.submit(asyncio.run, _executed(address, sql)).result()
+
+
+async def _executed(address: str, sql: str) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(address, timeout=5)

@@ -17,6 +17,7 @@ import { Sender } from "./sender.js";
  * @property {(line: string) => void} tell
  * @property {(shipper: Shipper) => void} begin called before the first record: what watches for the end may begin
  * @property {(shipper: Shipper) => void} end
+ * @property {() => void} [settled] called when the server may have more than before
  */
 
 /**
@@ -184,17 +185,23 @@ export class Shipper {
   }
 
   /**
-   * Return all that is not acknowledged, the oldest first, in parts of so many characters at most.
+   * Return what is not acknowledged, the oldest first, in parts of so many characters at most.
    *
    * @param {number} most
+   * @param {number} altogether about how many characters are enough
    * @returns {Delivery[]}
    */
-  unsettled(most) {
-    this.sender.takeAll();
-    return this.sender.batches.flatMap((batch) => {
+  unsettled(most, altogether) {
+    const deliveries = [];
+    for (let index = 0, left = altogether; left > 0 && this.sender.has(index); index++) {
+      const batch = this.sender.batches[index];
       batch.divide(most);
-      return batch.parts.map((part) => this.sender.deliveryOf(batch, part));
-    });
+      for (const part of batch.parts) {
+        deliveries.push(this.sender.deliveryOf(batch, part));
+        left -= deliveries[deliveries.length - 1].body.length;
+      }
+    }
+    return deliveries;
   }
 
   /**
@@ -288,6 +295,7 @@ export class Shipper {
   }
 
   #look() {
+    this.#around.settled?.();
     for (const look of [...this.#waiting]) look();
   }
 }

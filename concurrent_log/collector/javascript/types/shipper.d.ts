@@ -49,12 +49,13 @@ export class Shipper {
     /** Send now what waits, unless the server asked for a pause. */
     hurry(): void;
     /**
-     * Return all that is not acknowledged, the oldest first, in parts of so many characters at most.
+     * Return what is not acknowledged, the oldest first, in parts of so many characters at most.
      *
      * @param {number} most
+     * @param {number} altogether about how many characters are enough
      * @returns {Delivery[]}
      */
-    unsettled(most: number): Delivery[];
+    unsettled(most: number, altogether: number): Delivery[];
     /**
      * Note that the server has what was sent another way.
      *
@@ -87,6 +88,10 @@ export type Surroundings = {
      */
     begin: (shipper: Shipper) => void;
     end: (shipper: Shipper) => void;
+    /**
+     * called when the server may have more than before
+     */
+    settled?: (() => void) | undefined;
 };
 /**
  * What became of the records of a client.
