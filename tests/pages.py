@@ -22,8 +22,8 @@ from servers import select
 DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
 PATIENCE = 30_000  # milliseconds for what a page does at once on an idle machine
 
-# What becomes of a batch: a status and headers are answered; ``lose`` lets the server have it, and breaks the connection;
-# ``drop`` only breaks it; ``hold`` lets the server have it when the site's `held` is set. None passes it on.
+# What becomes of a batch: a status and headers are answered; ``lose`` lets the server have it, and breaks the
+# connection; ``drop`` only breaks it; ``hold`` waits for the site's `held` before the server has it. None passes it on.
 Behaviour = Callable[[dict[str, Any]], "tuple[int, dict[str, str]] | str | None"]
 
 
@@ -33,18 +33,21 @@ class Site:
 
     Attributes:
         port: Where the collector listens.
+        batches_port: Where batches are passed on to, if not there.
         pages: Content, type and further headers, by path.
         behave: What becomes of a batch.
         batches: The batches that came, and what the collector said to each; 0 for nothing.
         held: Whether what is held may go on.
+        running: How many batches are on their way.
     """
 
     port: int = 0
+    batches_port: int = 0
     pages: dict[str, tuple[bytes, str, dict[str, str]]] = field(default_factory=dict)
     behave: Behaviour = lambda batch: None
     batches: list[tuple[dict[str, Any], int]] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
-    _running: int = 0
+    running: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -71,16 +74,16 @@ class Site:
     def counted(self) -> Any:
         """Know while the ``with`` statement lasts that something is on its way."""
         with self._lock:
-            self._running += 1
+            self.running += 1
         try:
             yield
         finally:
             with self._lock:
-                self._running -= 1
+                self.running -= 1
 
     def settle(self) -> None:
         """Return when no batch is on its way any more."""
-        wait_until(lambda: self._running == 0)
+        wait_until(lambda: self.running == 0)
 
     def stop(self) -> None:
         """Serve no more."""
@@ -172,6 +175,10 @@ class Chromium:
         """Close the page."""
         self._ask(f"/json/close/{self._id}")
 
+    def title(self) -> str:
+        """Return what the page is called now."""
+        return next(each["title"] for each in json.loads(self._ask("/json/list")) if each["id"] == self._id)
+
     def kill(self) -> None:
         """Kill all of the browser at once."""
         with contextlib.suppress(ProcessLookupError):
@@ -244,7 +251,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _asked(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
         kept = ("content-type", "content-encoding", "authorization", "origin", "host")
         headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.site.port, timeout=DEADLINE)
+        site = self.server.site
+        port = site.batches_port if self.command == "POST" and site.batches_port else site.port
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         with contextlib.closing(connection):
             connection.request(self.command, self.path, content or None, headers)
             response = connection.getresponse()

@@ -69,7 +69,8 @@ export class Leaving {
       return;
     }
     this.#onTheirWay.set(id, content.size);
-    fetch(endpoint, { method: "POST", body: content, keepalive: true, credentials: "omit" })
+    this.#shipper
+      .unlogged(() => fetch(endpoint, { method: "POST", body: content, keepalive: true, credentials: "omit" }))
       .then(async (answer) => answer.ok && this.#acknowledge(delivery, await answer.text()))
       .catch(() => {}) // It is sent again as ever.
       .finally(() => this.#onTheirWay.delete(id));

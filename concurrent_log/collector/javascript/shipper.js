@@ -44,7 +44,7 @@ export class Shipper {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #isPaused = false;
-  #isTelling = false;
+  #isOurs = false;
   /** What is to be called when something is settled. @type {Set<() => void>} */
   #waiting = new Set();
   #around;
@@ -75,7 +75,7 @@ export class Shipper {
    * @param {import("./record.js").Entry} entry
    */
   put(entry) {
-    if (this.#isTelling) return; // It is our own line, which somebody hands on to us.
+    if (this.#isOurs) return; // Somebody hands on to us what we do ourselves.
     this.count += 1;
     this.queue.put(entry);
     if (this.#courier === null) this.begin();
@@ -221,13 +221,26 @@ export class Shipper {
    * @param {string} line
    */
   tell(line) {
-    this.#isTelling = true;
     try {
-      this.#around.tell(`concurrent-log: ${line}`);
+      this.unlogged(() => this.#around.tell(`concurrent-log: ${line}`));
     } catch {
       // There is nobody to tell.
+    }
+  }
+
+  /**
+   * Do something of which nothing is logged here, lest we log for ever that we log.
+   *
+   * @template Result
+   * @param {() => Result} action
+   * @returns {Result}
+   */
+  unlogged(action) {
+    this.#isOurs = true;
+    try {
+      return action();
     } finally {
-      this.#isTelling = false;
+      this.#isOurs = false;
     }
   }
 
@@ -273,7 +286,8 @@ export class Shipper {
     if (delivery === null) return null;
     const { endpoint: url, headers, timeout } = this.settings;
     const { body, compress } = delivery;
-    this.#courier?.post({ url, headers, body, compress, timeout: Math.max(1, Math.min(timeout, longest)) });
+    const request = { url, headers, body, compress, timeout: Math.max(1, Math.min(timeout, longest)) };
+    this.unlogged(() => this.#courier?.post(request));
     return delivery;
   }
 

@@ -69,6 +69,14 @@ export class Shipper {
      * @param {string} line
      */
     tell(line: string): void;
+    /**
+     * Do something of which nothing is logged here, lest we log for ever that we log.
+     *
+     * @template Result
+     * @param {() => Result} action
+     * @returns {Result}
+     */
+    unlogged<Result>(action: () => Result): Result;
     /** @returns {Stats} */
     stats(): Stats;
     #private;
