@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+import portalocker
 import pytest
 
-pytest.register_assert_rewrite("counting", "servers", "serving", "writers")
+pytest.register_assert_rewrite("counting", "node", "servers", "serving", "writers")
 
 from collecting import Collector  # noqa: E402
+from node import PACKAGE, TESTS, TOOL_DEADLINE, run, succeed  # noqa: E402
 from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten
 
 
@@ -83,6 +85,30 @@ def mount(root: None, program: Callable[[str], str]) -> Iterator[Callable[..., N
                 _skip_or_fail(f"cannot mount: {run.stderr.strip()}")
 
         yield mount_or_skip
+
+
+@pytest.fixture(scope="session")
+def tools(program: Callable[[str], str]) -> pathlib.Path:
+    """Return the folder with the tests' own tools for JavaScript, which are installed if they are not."""
+    npm = program("npm")
+    with portalocker.Lock(TESTS / ".tools.lock", "a", timeout=TOOL_DEADLINE):
+        lock, installed = TESTS / "package-lock.json", TESTS / "node_modules" / ".package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            done = run([npm, "ci", "--no-audit", "--no-fund"], TESTS)
+            if done.returncode:
+                _skip_or_fail(f"npm ci failed in {TESTS}: {done.stderr.strip()[-300:]}")
+            installed.touch()
+    return TESTS
+
+
+@pytest.fixture
+def shop(program: Callable[[str], str], tmp_path: pathlib.Path) -> pathlib.Path:
+    """Return a new project that has installed the package from its folder, as a copy."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "package.json").write_text('{ "name": "shop", "private": true, "type": "module" }')
+    succeed([program("npm"), "install", "--install-links", "--offline", "--no-audit", str(PACKAGE)], folder)
+    return folder
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ class Site:
     Attributes:
         port: Where the collector listens.
         batches_port: Where batches are passed on to, if not there.
+        ports: Where requests for a path are passed on to, if not there.
         pages: Content, type and further headers, by path.
         behave: What becomes of a batch.
         batches: The batches that came, and what the collector said to each; 0 for nothing.
@@ -43,6 +44,7 @@ class Site:
 
     port: int = 0
     batches_port: int = 0
+    ports: dict[str, int] = field(default_factory=dict)
     pages: dict[str, tuple[bytes, str, dict[str, str]]] = field(default_factory=dict)
     behave: Behaviour = lambda batch: None
     batches: list[tuple[dict[str, Any], int]] = field(default_factory=list)
@@ -249,10 +251,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reply(*answer)
 
     def _asked(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
-        kept = ("content-type", "content-encoding", "authorization", "origin", "host")
+        kept = ("content-type", "content-encoding", "authorization", "origin", "host", "traceparent")
         headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
         site = self.server.site
-        port = site.batches_port if self.command == "POST" and site.batches_port else site.port
+        port = site.ports.get(self.path, site.port)
+        if self.command == "POST" and site.batches_port:
+            port = site.batches_port
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         with contextlib.closing(connection):
             connection.request(self.command, self.path, content or None, headers)
@@ -282,6 +286,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up_at, "waited in vain"
         time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    """Return whether somebody listens at a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def numbers(database: str) -> list[int]:

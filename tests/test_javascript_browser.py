@@ -1,6 +1,10 @@
 """The JavaScript client in a real Chromium: what pages log is stored, once, however they end."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +13,10 @@ from typing import Any
 import pytest
 from browsing import chromium
 from hostile_proxy import Proxy
-from pages import PATIENCE, Chromium, Site, Tab, numbers, page, wait_for, wait_until
+from node import succeed
+from pages import PATIENCE, Chromium, Site, Tab, listens, numbers, page, wait_for, wait_until
 from servers import Server
+from serving import environment
 
 import concurrent_log
 
@@ -612,3 +618,112 @@ def test_values_that_cannot_be_rendered(tab: Tab, site: Site, sqlite: Server) ->
     assert found["record element"]["attributes"]["value"] == '<p id="price">'
     assert found["record window"]["attributes"]["value"] == "[object Window]"
     assert found["record circle"]["attributes"]["value"] == {"name": "circle", "itself": "[circular]"}
+
+
+# Bundles.
+
+APP = """
+import { createLogClient } from "concurrent-log";
+const logger = createLogClient();
+class Shop { sell() { for (let i = 0; i < 300; i++) logger.info(`record ${i}`); } }
+new Shop().sell();
+Object.assign(window, { logger, ready: true });
+"""
+INDEX = '<!doctype html><title>shop</title><link rel="icon" href="data:,"><script type="module" src="{}"></script>'
+
+
+@pytest.mark.parametrize("more", ["", "--minify", "--keep-names", "--target=es2017 --minify", "--format=iife"])
+def test_bundle_of_esbuild(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path, more: str) -> None:
+    """A page whose program esbuild has put into one file sends its records."""
+    (shop / "main.js").write_text(APP)
+    esbuild = os.fspath(tools / "node_modules" / ".bin" / "esbuild")
+    succeed([esbuild, "main.js", "--bundle", "--outfile=bundled.js", "--log-level=error", *more.split()], shop)
+    site.add("/bundled.js", (shop / "bundled.js").read_text(), "text/javascript")
+    tab.open(site.add("/", INDEX.format("/bundled.js")))
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(300))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+def test_build_of_vite(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path) -> None:
+    """A page that Vite has built for production sends its records."""
+    (shop / "main.js").write_text(APP)
+    (shop / "index.html").write_text(INDEX.format("/main.js"))
+    succeed([os.fspath(tools / "node_modules" / ".bin" / "vite"), "build", "--logLevel=error"], shop)
+    for file in (shop / "dist" / "assets").iterdir():
+        site.add(f"/assets/{file.name}", file.read_text(), "text/javascript")
+    tab.open(site.add("/", (shop / "dist" / "index.html").read_text()))
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(300))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+# Traces.
+
+BACK_END = """
+import logging, sys
+from fastapi import FastAPI
+from concurrent_log.collector import CollectorHandler, RequestContextMiddleware
+
+handler = CollectorHandler(sys.argv[1], service="back-end")
+logger = logging.getLogger("shop")
+logger.setLevel("INFO")
+logger.addHandler(handler)
+app = FastAPI()
+app.add_middleware(RequestContextMiddleware)
+
+
+@app.get("/api")
+def api():
+    logger.info("asked for")
+    handler.flush(20)
+    return {}
+
+
+import uvicorn
+uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
+"""
+
+
+def test_trace_of_a_page_and_its_back_end(
+    tab: Tab, new_tab: Callable[[], Tab], site: Site, sqlite: Server, tmp_path: Path
+) -> None:
+    """A step of a page and what its request made a back end log are one trace, and are seen together."""
+    (tmp_path / "back_end.py").write_text(BACK_END)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "back_end.py", sqlite.url, str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment()) as process:
+        try:
+            wait_until(lambda: listens(port))
+            site.ports["/api"] = port
+            script = """
+                const step = logger.withTrace();
+                step.info("ordering");
+                await fetch("/api", { headers: step.headers });
+                step.info("ordered");
+                window.trace = step.traceId;
+            """
+            tab.open(site.page(script, '{ service: "page" }'))
+            is_flushed = tab.flush()
+            trace = tab.run("trace")
+        finally:
+            process.terminate()
+    seen = new_tab().tab
+    seen.goto(f"{sqlite.url}/?trace={trace}")
+    steps = seen.get_by_role("dialog", name="Trace").locator(".step .message")
+    steps.nth(2).wait_for()
+    shown = steps.all_text_contents()
+    found = sqlite.get(f"/logs?trace_id={trace}&order=asc")["logs"]
+
+    assert is_flushed
+    assert [(each["service"], each["message"]) for each in found] == [
+        ("page", "ordering"),
+        ("back-end", "asked for"),
+        ("page", "ordered"),
+    ]
+    assert shown == ["ordering", "asked for", "ordered"]
