@@ -87,12 +87,12 @@ def _address(process: "subprocess.Popen[str]", output: Path) -> str:
 
 
 @contextlib.contextmanager
-def chromium(path: str) -> Iterator[Any]:
-    """Start the browser at ``path`` and return it, as Playwright shows it."""
+def chromium(path: str, **options: Any) -> Iterator[Any]:
+    """Start the browser at ``path`` and return it, as Playwright shows it; ``options`` are Playwright's."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], **options)
         yield browser
         browser.close()
 

@@ -11,13 +11,16 @@ import subprocess
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+import portalocker
 import pytest
 
-pytest.register_assert_rewrite("counting", "servers", "serving", "writers")
+pytest.register_assert_rewrite("counting", "node", "servers", "serving", "writers")
 
 from collecting import Collector  # noqa: E402
+from node import PACKAGE, TESTS, TOOL_DEADLINE, run, succeed  # noqa: E402
 from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten
 
 
@@ -84,6 +87,30 @@ def mount(root: None, program: Callable[[str], str]) -> Iterator[Callable[..., N
         yield mount_or_skip
 
 
+@pytest.fixture(scope="session")
+def tools(program: Callable[[str], str]) -> pathlib.Path:
+    """Return the folder with the tests' own tools for JavaScript, which are installed if they are not."""
+    npm = program("npm")
+    with portalocker.Lock(TESTS / ".tools.lock", "a", timeout=TOOL_DEADLINE):
+        lock, installed = TESTS / "package-lock.json", TESTS / "node_modules" / ".package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            done = run([npm, "ci", "--no-audit", "--no-fund"], TESTS)
+            if done.returncode:
+                _skip_or_fail(f"npm ci failed in {TESTS}: {done.stderr.strip()[-300:]}")
+            installed.touch()
+    return TESTS
+
+
+@pytest.fixture
+def shop(program: Callable[[str], str], tmp_path: pathlib.Path) -> pathlib.Path:
+    """Return a new project that has installed the package from its folder, as a copy."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "package.json").write_text('{ "name": "shop", "private": true, "type": "module" }')
+    succeed([program("npm"), "install", "--install-links", "--offline", "--no-audit", str(PACKAGE)], folder)
+    return folder
+
+
 @pytest.fixture
 def clock() -> Clock:
     """Return the clock of the test's writers."""
@@ -146,14 +173,19 @@ def postgres() -> Iterator[str]:
     server = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
     name = f"concurrent_log_{uuid.uuid4().hex[:12]}"
     try:
-        asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+        _execute(server, f"CREATE DATABASE {name}")
     except OSError as error:
         _skip_or_fail(f"no PostgreSQL answers ({error}): start one, or name yours in POSTGRES_URL")
     yield urllib.parse.urlsplit(server)._replace(path=f"/{name}").geturl()
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def _execute(address: str, sql: str) -> None:
+def _execute(address: str, sql: str) -> None:
+    with ThreadPoolExecutor(1) as thread:  # In this one, Playwright may have an event loop.
+        thread.submit(asyncio.run, _executed(address, sql)).result()
+
+
+async def _executed(address: str, sql: str) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(address, timeout=5)

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -133,7 +134,8 @@ class Server:
 def select(database: str, sql: str) -> list[tuple[Any, ...]]:
     """Return what the database answers."""
     if database.startswith("postgresql://"):
-        return asyncio.run(_select(database, sql))
+        with ThreadPoolExecutor(1) as thread:  # In this one, Playwright may have an event loop.
+            return thread.submit(asyncio.run, _select(database, sql)).result()
     with contextlib.closing(sqlite3.connect(f"file:{os.fspath(database)}?mode=ro", uri=True)) as connection:
         return connection.execute(sql).fetchall()
 

@@ -5,50 +5,21 @@ import os
 import pathlib
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 
-import portalocker
 import pytest
 from collecting import Collector
-from node import PACKAGE, TESTS, Node
+from node import PACKAGE, TESTS, Node, run, succeed
 
 import concurrent_log
 
-_DEADLINE = 300.0  # seconds for what takes ten on an idle machine, with a registry that answers
-
 UNITS = sorted(file.name for file in TESTS.glob("*.test.js"))
-
-
-@pytest.fixture(scope="session")
-def tools(program: Callable[[str], str], skip_or_fail: Callable[[str], None]) -> pathlib.Path:
-    """Return the folder with the tests' own tools for JavaScript, which are installed if they are not."""
-    npm = program("npm")
-    with portalocker.Lock(TESTS / ".tools.lock", "a", timeout=_DEADLINE):
-        lock, installed = TESTS / "package-lock.json", TESTS / "node_modules" / ".package-lock.json"
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            done = _run([npm, "ci", "--no-audit", "--no-fund"], TESTS)
-            if done.returncode:
-                skip_or_fail(f"npm ci failed in {TESTS}: {done.stderr.strip()[-300:]}")
-            installed.touch()
-    return TESTS
-
-
-def _run(command: list[str], folder: pathlib.Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_DEADLINE)
-
-
-def _succeed(command: list[str], folder: pathlib.Path) -> str:
-    done = _run(command, folder)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", UNITS)
 def test_unit(program: Callable[[str], str], name: str) -> None:
     """What Node's own test runner finds true of one file."""
-    printed = _succeed([program("node"), "--test", "--test-reporter=tap", name], TESTS)
+    printed = succeed([program("node"), "--test", "--test-reporter=tap", name], TESTS)
 
     assert "\n# fail 0\n" in printed
     assert "\n# pass 0\n" not in printed
@@ -56,14 +27,14 @@ def test_unit(program: Callable[[str], str], name: str) -> None:
 
 def test_types_are_right(program: Callable[[str], str], tools: pathlib.Path) -> None:
     """TypeScript, at its strictest, finds nothing in the client, and Prettier would write it as it is."""
-    _succeed([program("npm"), "run", "check"], tools)
+    succeed([program("npm"), "run", "check"], tools)
 
 
 def test_declarations_are_those_of_the_code(
     program: Callable[[str], str], tools: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """The declarations that editors read were made of the code as it is now."""
-    _succeed([program("npx"), "tsc", "-p", "types.json", "--outDir", str(tmp_path)], tools)
+    succeed([program("npx"), "tsc", "-p", "types.json", "--outDir", str(tmp_path)], tools)
     made = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir()}
     shipped = {file.name: file.read_text("utf-8") for file in (PACKAGE / "types").iterdir()}
 
@@ -86,16 +57,6 @@ def test_nothing_is_depended_on() -> None:
     assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(package)
 
 
-@pytest.fixture
-def shop(program: Callable[[str], str], tmp_path: pathlib.Path) -> pathlib.Path:
-    """Return a new project that has installed the package from its folder, as a copy."""
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    (folder / "package.json").write_text('{ "name": "shop", "private": true, "type": "module" }')
-    _succeed([program("npm"), "install", "--install-links", "--offline", "--no-audit", str(PACKAGE)], folder)
-    return folder
-
-
 def test_package_is_installed_from_its_folder(
     program: Callable[[str], str], shop: pathlib.Path, collector: Collector
 ) -> None:
@@ -111,7 +72,7 @@ def test_package_is_installed_from_its_folder(
         console.log(logger instanceof WorkerThreadsLogClient, typeof WebWorkerLogClient);
         """
     )
-    printed = _succeed([program("node"), "main.js"], shop)
+    printed = succeed([program("node"), "main.js"], shop)
 
     assert printed == "true function\n"
     assert collector.messages == ["installed"]
@@ -140,8 +101,8 @@ def test_typescript_knows_what_it_gets(program: Callable[[str], str], shop: path
     )
     tsc = os.fspath(tools / "node_modules" / ".bin" / "tsc")
     options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"]
-    good = _run([tsc, *options, "good.ts"], shop)
-    bad = _run([tsc, *options, "bad.ts"], shop)
+    good = run([tsc, *options, "good.ts"], shop)
+    bad = run([tsc, *options, "bad.ts"], shop)
 
     assert good.returncode == 0, good.stdout
     assert "batchSiz" in bad.stdout
@@ -169,9 +130,9 @@ def test_bundle_for_node_works(
     esbuild = os.fspath(tools / "node_modules" / ".bin" / "esbuild")
     bundled = shop / f"bundled.{'mjs' if format_ == 'esm' else 'cjs'}"
     options = ["--bundle", "--platform=node", f"--format={format_}", f"--outfile={bundled}", "--log-level=error"]
-    _succeed([esbuild, "main.js", *options, *more], shop)
+    succeed([esbuild, "main.js", *options, *more], shop)
     shutil.rmtree(shop / "node_modules")
-    _succeed([program("node"), str(bundled)], shop)
+    succeed([program("node"), str(bundled)], shop)
 
     assert collector.messages == [f"record {number}" for number in range(500)]
 

@@ -60,15 +60,3 @@ test("a record that is shortened is another one, and says how much is left out o
   assert.deepEqual([sent.batch_id, sent.part_of], ["id:0-1-256", ["id", "id:0-1-2048"]]);
   assert.equal(sent.logs[0].message, `${"x".repeat(256)}… [4744 characters left out]`);
 });
-
-test("who keeps a batch is told when all of it is settled", () => {
-  const batch = made();
-  let told = 0;
-  batch.onSettled = () => (told += 1);
-  batch.halve();
-  batch.settle(batch.parts[0]);
-  const before = told;
-  batch.settle(batch.parts[0]);
-
-  assert.deepEqual([before, told], [0, 1]);
-});

@@ -24,6 +24,14 @@ const LINES = [
   ["@https://cdn.example/@scope/x.js:1:2", { file: "https://cdn.example/@scope/x.js", line: 1, name: undefined }],
   ["https://shop.example/app.js:10:5", { file: "https://shop.example/app.js", line: 10, name: undefined }],
   ["module code@https://shop.example/app.js:7:3", { file: "https://shop.example/app.js", line: 7, name: undefined }],
+  [
+    "    at sold (eval at sell (eval at <anonymous> (https://shop.example/app.js:7:3), <anonymous>:1:1), <anonymous>:1:9)",
+    { file: "https://shop.example/app.js", line: 7, name: "sold" },
+  ],
+  [
+    "    at eval (eval at sell (file:///srv/a.js:7:3), <anonymous>:1:1)",
+    { file: "/srv/a.js", line: 7, name: undefined },
+  ],
   ["    at <anonymous>", {}],
   ["", {}],
 ];

@@ -26,8 +26,6 @@ export class Batch {
     this.drops = drops;
     /** What is not settled: the first one goes next. @type {Part[]} */
     this.parts = [{ start: 0, stop: records.length, shortened: 0, partOf }];
-    /** Called when all is settled, for who keeps the batch elsewhere, too. */
-    this.onSettled = () => {};
   }
 
   /** How many records are not settled. */
@@ -78,7 +76,6 @@ export class Batch {
     const before = this.left;
     this.parts = this.parts.filter((each) => each.start < start || each.stop > stop);
     if (start === 0) this.drops = [];
-    if (this.parts.length === 0) this.onSettled();
     return before - this.left;
   }
 

@@ -1,9 +1,12 @@
 // The client for browsers.
 
 import { LogClient } from "./client.js";
-import { Leaving, leftBehind } from "./leaving.js";
+import { Leaving } from "./leaving.js";
+import { Leftovers } from "./leftovers.js";
+import { messageOf } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";
+import { isError } from "./values.js";
 import { webWorkerCourier } from "./web_worker.js";
 
 export { LogClient } from "./client.js";
@@ -14,6 +17,7 @@ export { VERSION } from "./version.js";
 /** @typedef {import("./shipper.js").Stats} Stats */
 
 const MOST_BYTES = 16_777_216;
+const EXPIRED = "kept for too long";
 
 /** A client whose requests are made in a worker of its own. What a page cannot send any more, the next one sends. */
 export class WebWorkerLogClient extends LogClient {
@@ -24,9 +28,10 @@ export class WebWorkerLogClient extends LogClient {
    */
   constructor(serverUrl = "/", options = {}) {
     const settings = settingsOf(serverUrl, options, defaults());
-    const shipper = new Shipper(settings, surroundings(options.token));
+    const leftovers = new Leftovers(settings.endpoint);
+    const shipper = new Shipper(settings, surroundings(leftovers, options.token));
     super(shipper, watchErrors);
-    shipper.resume(leftBehind(settings.endpoint));
+    shipper.resume(leftovers.restored((records) => shipper.losses.add(EXPIRED, records)));
   }
 }
 
@@ -43,22 +48,24 @@ export function createLogClient(serverUrl, options) {
 }
 
 /**
+ * @param {Leftovers} leftovers
  * @param {string | undefined} token
  * @returns {import("./shipper.js").Surroundings}
  */
-function surroundings(token) {
+function surroundings(leftovers, token) {
   /** @type {Leaving | null} */
   let leaving = null;
   return {
     courier: webWorkerCourier,
     tell: (line) => console.warn(line),
     begin: (shipper) => {
-      if (typeof document !== "undefined") leaving ??= new Leaving(shipper, token);
+      if (typeof document !== "undefined") leaving ??= new Leaving(shipper, leftovers, token);
     },
     end: () => {
       leaving?.end();
       leaving = null;
     },
+    settled: () => leftovers.tidy(),
   };
 }
 
@@ -78,12 +85,12 @@ function defaults() {
  */
 function watchErrors(logger) {
   const onError = (/** @type {ErrorEvent} */ { error, message, filename, lineno }) => {
-    logger.fatal(error ?? message, { file_path: filename, line_number: lineno, origin: "error" });
+    // A script of another origin tells nothing of itself.
+    logger.fatal(error ?? message, { file_path: filename || null, line_number: lineno || null, origin: "error" });
   };
   const onRejection = (/** @type {PromiseRejectionEvent} */ { reason }) => {
-    logger.fatal(reason instanceof Error ? reason : `unhandled rejection: ${String(reason)}`, {
-      origin: "unhandledrejection",
-    });
+    const message = isError(reason) ? reason : `unhandled rejection: ${messageOf(reason)}`;
+    logger.fatal(message, { file_path: null, origin: "unhandledrejection" });
   };
   addEventListener("error", onError);
   addEventListener("unhandledrejection", onRejection);

@@ -5,9 +5,11 @@ import { hostname } from "node:os";
 
 import { LogClient } from "./client.js";
 import { unwatchExit, watchExit } from "./exiting.js";
+import { messageOf } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";
 import { threadCourier } from "./thread.js";
+import { isError } from "./values.js";
 
 export { LogClient } from "./client.js";
 export { Logger, TraceLogger } from "./logger.js";
@@ -72,7 +74,8 @@ function defaults() {
  */
 function watchErrors(logger) {
   const onError = (/** @type {unknown} */ error, /** @type {string} */ origin) => {
-    logger.fatal(error instanceof Error ? error : `uncaught: ${String(error)}`, { origin });
+    const message = isError(error) ? error : `uncaught: ${messageOf(error)}`;
+    logger.fatal(message, { file_path: null, origin });
   };
   process.on("uncaughtExceptionMonitor", onError);
   return () => void process.off("uncaughtExceptionMonitor", onError);

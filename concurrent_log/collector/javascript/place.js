@@ -3,6 +3,8 @@
 import { toJson } from "./pristine.js";
 
 const MOST = 2000; // places that are remembered, so that each is taken apart once
+// What V8 says of text that is evaluated: where that was asked for, in the innermost parentheses.
+const EVALUATED = /^eval at .*\(([^()]+):(\d+):\d+\)/;
 /** @type {Map<string, string>} */
 const known = new Map();
 
@@ -72,6 +74,8 @@ export function placeOf(line) {
     /^(?:(?<name>[^@]*)@)?(?<file>.*?):(?<line>\d+)(?::\d+)?$/.exec(line);
   if (!found?.groups) return {};
   const { name, file, line: number } = found.groups;
+  const around = EVALUATED.exec(file);
+  if (around) return { file: pathOf(around[1]), line: Number(around[2]), name: nameOf(name) };
   return { file: pathOf(file), line: Number(number), name: nameOf(name) };
 }
 
@@ -89,6 +93,7 @@ function pathOf(file) {
 function nameOf(name) {
   const plain = name
     ?.replace(/^(?:new|async) /, "")
+    .replace(/^eval$/, "")
     .replace(/ \[as .*\]$/, "")
     .replace(/^Object\./, "");
   return !plain || plain.includes("<") || / code$/.test(plain) ? undefined : plain;

@@ -80,14 +80,20 @@ export class Sender {
     return batch ? this.deliveryOf(batch, batch.parts[0]) : null;
   }
 
-  /** Let all that waits be in batches. */
-  takeAll() {
-    while (this.#queue.length > 0) this.#take();
+  /**
+   * Return whether there is a batch at an index; what waits is in batches as far as that is asked for.
+   *
+   * @param {number} index
+   */
+  has(index) {
+    while (this.batches.length <= index && this.#take());
+    return this.batches.length > index;
   }
 
   #take() {
     const batch = this.#queue.take();
     if (batch !== null) this.batches.push(batch);
+    return batch !== null;
   }
 
   /** How many records are in batches, and not settled. */
@@ -155,7 +161,8 @@ export class Sender {
     const isSetUpWrongly = answer.status >= 300 && answer.status < 500 && ![408, 429].includes(answer.status);
     if (!this.#isTold && (this.#failures >= TOLD_AFTER || isSetUpWrongly)) {
       this.#isTold = true;
-      this.#tell(`${this.#settings.endpoint} does not take records, which wait: ${this.lastError}`);
+      const hint = answer.status === 0 ? this.#settings.hint : "";
+      this.#tell(`${this.#settings.endpoint} does not take records, which wait: ${this.lastError}${hint}`);
     }
     const longest = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
     const backoff = this.#random() * longest;

@@ -30,7 +30,7 @@ import { VERSION } from "./version.js";
  * What a client was told, and what follows from it.
  *
  * @typedef {Required<Omit<Options, "token" | "service" | "environment" | "serviceVersion">> & {
- *   endpoint: string, clientId: string, envelope: string }} Settings
+ *   endpoint: string, clientId: string, envelope: string, hint: string }} Settings
  */
 
 const DEFAULTS = {
@@ -81,10 +81,12 @@ export function settingsOf(serverUrl, options, surroundings) {
     ...surroundings.common,
   };
   const clientId = randomHex(16);
+  const endpoint = endpointOf(serverUrl, surroundings.base);
   const client = { id: clientId, name: `concurrent-log-js/${VERSION}` };
   return {
     ...rest,
-    endpoint: endpointOf(serverUrl, surroundings.base),
+    endpoint,
+    hint: hintFor(endpoint, surroundings.base),
     headers: headersOf(rest.headers, token),
     clientId,
     envelope: `"client":${toJson(client)},"common":${toJson(common)}`,
@@ -141,6 +143,18 @@ function checkOne(name, value) {
  */
 function wrong(name, value, what) {
   return new TypeError(`${name} must be ${what}, not ${typeof value === "string" ? toJson(value) : String(value)}`);
+}
+
+/**
+ * Return what may be wrong where a page gets no answer, which a browser does not tell it.
+ *
+ * @param {string} endpoint
+ * @param {string | undefined} page
+ */
+function hintFor(endpoint, page) {
+  const origin = page && new URL(page).origin;
+  if (!origin || new URL(endpoint).origin === origin) return "";
+  return ` (if it is up, it does not let in pages of this origin: concurrent-log serve --cors-origin ${origin})`;
 }
 
 /**

@@ -18,6 +18,7 @@ import { Sender } from "./sender.js";
  * @property {(line: string) => void} tell
  * @property {(shipper: Shipper) => void} begin called before the first record: what watches for the end may begin
  * @property {(shipper: Shipper) => void} end
+ * @property {() => void} [settled] called when the server may have more than before
  */
 
 /**
@@ -48,7 +49,7 @@ export class Shipper {
   #timer;
   #isPaused = false;
   #isRendering = false;
-  #isTelling = false;
+  #isOurs = false;
   /** How many records there were when the process was about to end by itself. */
   #countWhenIdle = -1;
   /** When the process began to exit, in `ticks`. @type {number | null} */
@@ -83,7 +84,7 @@ export class Shipper {
    * @param {import("./record.js").Entry} entry
    */
   put(entry) {
-    if (this.#isTelling) return; // It is our own line, which somebody hands on to us.
+    if (this.#isOurs) return; // Somebody hands on to us what we do ourselves.
     this.count += 1;
     this.queue.put(entry);
     if (this.#courier === null) this.begin();
@@ -223,17 +224,23 @@ export class Shipper {
   }
 
   /**
-   * Return all that is not acknowledged, the oldest first, in parts of so many characters at most.
+   * Return what is not acknowledged, the oldest first, in parts of so many characters at most.
    *
    * @param {number} most
+   * @param {number} altogether about how many characters are enough
    * @returns {Delivery[]}
    */
-  unsettled(most) {
-    this.sender.takeAll();
-    return this.sender.batches.flatMap((batch) => {
+  unsettled(most, altogether) {
+    const deliveries = [];
+    for (let index = 0, left = altogether; left > 0 && this.sender.has(index); index++) {
+      const batch = this.sender.batches[index];
       batch.divide(most);
-      return batch.parts.map((part) => this.sender.deliveryOf(batch, part));
-    });
+      for (const part of batch.parts) {
+        deliveries.push(this.sender.deliveryOf(batch, part));
+        left -= deliveries[deliveries.length - 1].body.length;
+      }
+    }
+    return deliveries;
   }
 
   /**
@@ -253,13 +260,26 @@ export class Shipper {
    * @param {string} line
    */
   tell(line) {
-    this.#isTelling = true;
     try {
-      this.#around.tell(`concurrent-log: ${line}`);
+      this.unlogged(() => this.#around.tell(`concurrent-log: ${line}`));
     } catch {
       // There is nobody to tell.
+    }
+  }
+
+  /**
+   * Do something of which nothing is logged here, lest we log for ever that we log.
+   *
+   * @template Result
+   * @param {() => Result} action
+   * @returns {Result}
+   */
+  unlogged(action) {
+    this.#isOurs = true;
+    try {
+      return action();
     } finally {
-      this.#isTelling = false;
+      this.#isOurs = false;
     }
   }
 
@@ -313,7 +333,8 @@ export class Shipper {
     if (delivery === null) return null;
     const { endpoint: url, headers, timeout } = this.settings;
     const { body, compress } = delivery;
-    this.#courier?.post({ url, headers, body, compress, timeout: Math.max(1, Math.ceil(Math.min(timeout, longest))) });
+    const milliseconds = Math.max(1, Math.ceil(Math.min(timeout, longest)));
+    this.unlogged(() => this.#courier?.post({ url, headers, body, compress, timeout: milliseconds }));
     return delivery;
   }
 
@@ -336,6 +357,7 @@ export class Shipper {
   }
 
   #look() {
+    this.#around.settled?.();
     for (const look of [...this.#waiting]) look();
   }
 }

@@ -164,6 +164,7 @@ function ofKnown(value, state) {
   if (ArrayBuffer.isView(value) && Symbol.iterator in value) {
     return ofItems(/** @type {Iterable<unknown>} */ (/** @type {unknown} */ (value)), state);
   }
+  if (isOfPage(value)) return jsonOfText(tagOf(value));
   const { toJSON } = /** @type {{ toJSON?: unknown }} */ (value);
   return typeof toJSON === "function" ? rendered(toJSON.call(value), state) : undefined;
 }
@@ -242,6 +243,27 @@ function memberOf(value, key, state) {
   } catch (error) {
     return unreadable(error);
   }
+}
+
+/**
+ * Return whether `value` is a window, or a node, on which frameworks hang all that they know.
+ *
+ * @param {object} value
+ */
+function isOfPage(value) {
+  const { window, nodeType, nodeName } = /** @type {Record<string, unknown>} */ (value);
+  return window === value || (typeof nodeType === "number" && typeof nodeName === "string");
+}
+
+/**
+ * Return the beginning of an element as it is written; of anything else, what it calls itself.
+ *
+ * @param {object} value
+ */
+function tagOf(value) {
+  if (typeof Element === "undefined" || !(value instanceof Element)) return Object.prototype.toString.call(value);
+  const said = ["id", "class", "name", "type"].filter((name) => value.hasAttribute(name));
+  return `<${[value.localName, ...said.map((name) => `${name}="${value.getAttribute(name)}"`)].join(" ")}>`;
 }
 
 /**

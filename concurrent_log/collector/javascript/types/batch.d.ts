@@ -19,8 +19,6 @@ export class Batch {
     drops: import("./losses.js").Drop[];
     /** What is not settled: the first one goes next. @type {Part[]} */
     parts: Part[];
-    /** Called when all is settled, for who keeps the batch elsewhere, too. */
-    onSettled: () => void;
     /** How many records are not settled. */
     get left(): number;
     /**

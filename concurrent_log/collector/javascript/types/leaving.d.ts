@@ -1,19 +1,14 @@
-/**
- * Return what an earlier page of this site could not send to an address.
- *
- * @param {string} endpoint
- * @returns {Batch[]}
- */
-export function leftBehind(endpoint: string): Batch[];
 export class Leaving {
     /**
      * @param {Shipper} shipper
+     * @param {Leftovers} leftovers
      * @param {string | undefined} token
      */
-    constructor(shipper: Shipper, token: string | undefined);
+    constructor(shipper: Shipper, leftovers: Leftovers, token: string | undefined);
+    /** Keep what could not be sent, and see to nothing any more. */
     end(): void;
     #private;
 }
+export type Leftovers = import("./leftovers.js").Leftovers;
 export type Delivery = import("./sender.js").Delivery;
 export type Shipper = import("./shipper.js").Shipper;
-import { Batch } from "./batch.js";

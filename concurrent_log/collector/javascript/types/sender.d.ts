@@ -30,8 +30,12 @@ export class Sender {
      * @returns {Delivery | null}
      */
     next(): Delivery | null;
-    /** Let all that waits be in batches. */
-    takeAll(): void;
+    /**
+     * Return whether there is a batch at an index; what waits is in batches as far as that is asked for.
+     *
+     * @param {number} index
+     */
+    has(index: number): boolean;
     /** How many records are in batches, and not settled. */
     get left(): number;
     /** Whether the server is still to be told of losses. */

@@ -89,4 +89,5 @@ export type Settings = Required<Omit<Options, "token" | "service" | "environment
     endpoint: string;
     clientId: string;
     envelope: string;
+    hint: string;
 };

@@ -63,12 +63,13 @@ export class Shipper {
     /** Send now what waits, unless the server asked for a pause. */
     hurry(): void;
     /**
-     * Return all that is not acknowledged, the oldest first, in parts of so many characters at most.
+     * Return what is not acknowledged, the oldest first, in parts of so many characters at most.
      *
      * @param {number} most
+     * @param {number} altogether about how many characters are enough
      * @returns {Delivery[]}
      */
-    unsettled(most: number): Delivery[];
+    unsettled(most: number, altogether: number): Delivery[];
     /**
      * Note that the server has what was sent another way.
      *
@@ -82,6 +83,14 @@ export class Shipper {
      * @param {string} line
      */
     tell(line: string): void;
+    /**
+     * Do something of which nothing is logged here, lest we log for ever that we log.
+     *
+     * @template Result
+     * @param {() => Result} action
+     * @returns {Result}
+     */
+    unlogged<Result>(action: () => Result): Result;
     /** @returns {Stats} */
     stats(): Stats;
     #private;
@@ -101,6 +110,10 @@ export type Surroundings = {
      */
     begin: (shipper: Shipper) => void;
     end: (shipper: Shipper) => void;
+    /**
+     * called when the server may have more than before
+     */
+    settled?: (() => void) | undefined;
 };
 /**
  * What became of the records of a client.
