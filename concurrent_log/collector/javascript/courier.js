@@ -102,6 +102,63 @@ export function inThread(onAnswer) {
 
 /** What a worker says that cannot do what it is for, and why. @typedef {{ broken: string }} Broken */
 
+/** A courier that lets a worker carry requests, until that is broken; then it carries them in this thread. */
+export class WorkerCourier {
+  isBroken = false;
+  /** What is on its way. @type {Request | null} */
+  request = null;
+  #onAnswer;
+  #fallback;
+
+  /** @param {(answer: Answer) => void} onAnswer */
+  constructor(onAnswer) {
+    this.#onAnswer = onAnswer;
+    this.#fallback = inThread(onAnswer);
+  }
+
+  /** @param {Request} request */
+  post(request) {
+    this.request = request;
+    if (this.isBroken) this.#fallback.post(request);
+    else this.hand(request);
+  }
+
+  /**
+   * Give a request to the worker.
+   *
+   * @param {Request} _request
+   */
+  hand(_request) {
+    throw new Error("each kind of worker has its own way");
+  }
+
+  /**
+   * Take what the worker says.
+   *
+   * @param {Answer | Broken} message
+   */
+  take(message) {
+    if (this.isBroken) return; // Somebody else carries the request.
+    if ("broken" in message) {
+      this.break();
+    } else {
+      this.request = null;
+      this.#onAnswer(message);
+    }
+  }
+
+  /** Do without the worker: a policy forbids it, a tool has changed our text, or memory is short. */
+  break() {
+    if (this.isBroken) return;
+    this.isBroken = true;
+    if (this.request !== null) this.#fallback.post(this.request);
+  }
+
+  end() {
+    this.#fallback.end();
+  }
+}
+
 /**
  * Return the text of a worker that carries requests.
  *

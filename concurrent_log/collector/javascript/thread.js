@@ -2,7 +2,7 @@
 
 import { MessageChannel, Worker, receiveMessageOnPort } from "node:worker_threads";
 
-import { inThread, sourceOf } from "./courier.js";
+import { WorkerCourier, inThread, sourceOf } from "./courier.js";
 import { ticks } from "./pristine.js";
 
 /** @typedef {import("./courier.js").Answer} Answer */
@@ -25,29 +25,22 @@ const SOURCE = sourceOf(`
  * @returns {Courier}
  */
 export function threadCourier(onAnswer) {
-  const fallback = inThread(onAnswer);
   try {
-    return new ThreadCourier(onAnswer, fallback);
+    return new ThreadCourier(onAnswer);
   } catch {
-    return fallback; // Such as under Node's permission model.
+    return inThread(onAnswer); // Such as under Node's permission model.
   }
 }
 
-class ThreadCourier {
+class ThreadCourier extends WorkerCourier {
   #port;
   #worker;
   #count = new Int32Array(new SharedArrayBuffer(4)); // of answers
-  /** @type {Request | null} */
-  #request = null;
-  #fallback;
 
-  /**
-   * @param {(answer: Answer) => void} onAnswer
-   * @param {Courier} fallback
-   */
-  constructor(onAnswer, fallback) {
+  /** @param {(answer: Answer) => void} onAnswer */
+  constructor(onAnswer) {
+    super(onAnswer);
     const { port1, port2 } = new MessageChannel();
-    this.#fallback = fallback;
     this.#worker = new Worker(SOURCE, {
       eval: true,
       // What the program preloads is for its own threads, and may begin a client, which would begin a thread, and so on.
@@ -57,18 +50,16 @@ class ThreadCourier {
       workerData: { port: port2, count: this.#count },
       transferList: [port2],
     });
-    this.#worker.on("error", () => this.#break());
+    this.#worker.on("error", () => this.break());
     this.#worker.unref();
     this.#port = port1;
-    port1.on("message", (/** @type {Answer | Broken} */ message) => this.#take(message, onAnswer));
+    port1.on("message", (/** @type {Answer | Broken} */ message) => this.take(message));
     port1.unref();
   }
 
   /** @param {Request} request */
-  post(request) {
-    this.#request = request;
-    if (this.#isBroken) this.#fallback.post(request);
-    else this.#port.postMessage(request);
+  hand(request) {
+    this.#port.postMessage(request);
   }
 
   /**
@@ -88,12 +79,13 @@ class ThreadCourier {
     }
   };
 
-  get #isBroken() {
-    return this.wait === undefined;
+  break() {
+    this.wait = undefined;
+    super.break();
   }
 
   end() {
-    this.#fallback.end();
+    super.end();
     this.#port.close();
     void this.#worker.terminate();
   }
@@ -101,28 +93,7 @@ class ThreadCourier {
   /** @returns {Answer | undefined} */
   #received() {
     const answer = receiveMessageOnPort(this.#port)?.message;
-    if (answer !== undefined) this.#request = null;
+    if (answer !== undefined) this.request = null;
     return answer?.broken ? { status: 0, reason: answer.broken, retryAfter: "" } : answer;
-  }
-
-  /**
-   * @param {Answer | Broken} message
-   * @param {(answer: Answer) => void} onAnswer
-   */
-  #take(message, onAnswer) {
-    if (this.#isBroken) return; // Somebody else carries the request.
-    if ("broken" in message) {
-      this.#break();
-    } else {
-      this.#request = null;
-      onAnswer(message);
-    }
-  }
-
-  /** The thread cannot do what it is for: a tool has changed our text, or memory is short. */
-  #break() {
-    if (this.#isBroken) return;
-    this.wait = undefined;
-    if (this.#request !== null) this.#fallback.post(this.#request);
   }
 }

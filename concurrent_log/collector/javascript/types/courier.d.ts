@@ -36,13 +36,39 @@ export function post({ url, headers, body, compress, timeout }: Request): Promis
  * @returns {Courier}
  */
 export function inThread(onAnswer: (answer: Answer) => void): Courier;
-/** What a worker says that cannot do what it is for, and why. @typedef {{ broken: string }} Broken */
 /**
  * Return the text of a worker that carries requests.
  *
  * @param {string} receive what to do with the function `carry`, which takes a request and a function for the answer
  */
 export function sourceOf(receive: string): string;
+/** What a worker says that cannot do what it is for, and why. @typedef {{ broken: string }} Broken */
+/** A courier that lets a worker carry requests, until that is broken; then it carries them in this thread. */
+export class WorkerCourier {
+    /** @param {(answer: Answer) => void} onAnswer */
+    constructor(onAnswer: (answer: Answer) => void);
+    isBroken: boolean;
+    /** What is on its way. @type {Request | null} */
+    request: Request | null;
+    /** @param {Request} request */
+    post(request: Request): void;
+    /**
+     * Give a request to the worker.
+     *
+     * @param {Request} _request
+     */
+    hand(_request: Request): void;
+    /**
+     * Take what the worker says.
+     *
+     * @param {Answer | Broken} message
+     */
+    take(message: Answer | Broken): void;
+    /** Do without the worker: a policy forbids it, a tool has changed our text, or memory is short. */
+    break(): void;
+    end(): void;
+    #private;
+}
 export type Request = {
     url: string;
     headers: Record<string, string>;
