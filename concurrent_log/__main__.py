@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from concurrent_log import __version__
+from concurrent_log.collector import javascript_package
+from concurrent_log.collector.demo import command as demo
 from concurrent_log.collector.server import command as serve
 from concurrent_log.stress import command as stress
 
@@ -22,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add_command(commands)
+    demo.add_command(commands)
+    javascript_package.add_command(commands)
     stress.add_command(commands)
     options = parser.parse_args(arguments)
     return int(options.run(options))

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
@@ -118,6 +119,17 @@ class Collector:
             self.server.server_close()
             self.server.close_connections()
             self.server = None
+
+
+def is_half_written(path: Path) -> bool:
+    """Return whether a segment was set aside because of half a record at its end, of a call that did not return.
+
+    A process that is killed in the middle of a write leaves what was written, up to the end of a page of memory.
+    """
+    from concurrent_log.collector.segment import content_of
+
+    *whole, last = path.read_bytes().splitlines(keepends=True)
+    return path.suffix == ".corrupt" and None not in map(content_of, whole) and not last.endswith(b"\n")
 
 
 class _Server(http.server.ThreadingHTTPServer):

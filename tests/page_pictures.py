@@ -1,4 +1,7 @@
-"""Takes the pictures docs/images/page-*.png: the page with what a shop logs. ``python tests/page_pictures.py``."""
+"""Takes the pictures docs/images/page-*.png and demo-*.png: the page with what shops log.
+
+``python tests/page_pictures.py``
+"""
 
 import shutil
 import tempfile
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from browsing import Collector, chromium, collecting, record, shop
+from demonstrating import demonstrating, open_shop
 
 PICTURES = Path(__file__).parent.parent / "docs" / "images"
 
@@ -74,6 +78,22 @@ def show_health(page: Any) -> None:
     page.wait_for_selector(".figures")
 
 
+def take_demo(browser: Any, shop: str) -> None:
+    """Write a picture of the demo's shop after some orders, and one of the trace of the last one."""
+    page = open_shop(browser, shop, viewport={"width": 760, "height": 520}, color_scheme="light")
+    for number, fruit in enumerate(("An apple", "A durian", "A pear"), start=1):
+        page.get_by_role("button", name=fruit).click()
+        page.locator(".done li").nth(number - 1).wait_for()
+    page.mouse.move(0, 0)
+    page.screenshot(path=PICTURES / "demo-shop.png", animations="disabled")
+    page.wait_for_timeout(1500)  # until all is sent
+    trace = browser.new_page(viewport={"width": 900, "height": 300}, color_scheme="light", timezone_id="UTC")
+    trace.goto(page.locator(".done a").first.get_attribute("href"))
+    trace.wait_for_selector(".step")
+    trace.wait_for_timeout(700)
+    trace.screenshot(path=PICTURES / "demo-trace.png", animations="disabled")
+
+
 def main() -> None:
     """Take all pictures."""
     path = shutil.which("chromium")
@@ -88,6 +108,8 @@ def main() -> None:
         take(browser, collector, "groups", "?since=30m&level=INFO", do=show_groups, size=_GROUPS)
         take(browser, collector, "health", "?since=30m", do=show_health, size=_SHEET)
         take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
+        with demonstrating(Path(folder)) as (shop_address, _):
+            take_demo(browser, shop_address)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Sequence
+from itertools import chain, product
 from typing import Any
 
 import pytest
@@ -16,19 +18,20 @@ from concurrent_log.collector.server import decoding
 from concurrent_log.collector.server.levels import level_of
 from concurrent_log.collector.server.limits import Budget
 from concurrent_log.collector.server.moments import microseconds_of
-from concurrent_log.collector.server.normalise import DEEPEST, LONGEST, LONGEST_KEY, cleaned, rows_of
+from concurrent_log.collector.server.normalise import DEEPEST, LONGEST, LONGEST_KEY, cleaned
 from concurrent_log.collector.server.problems import Problem
+from concurrent_log.collector.server.rows import rows_of
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Row
 
 _NOW = 1_768_200_000_000_000
 _NOON = 1_768_219_200_000_000  # 2026-01-12T12:00:00Z
 
 
-def columns(row: Row) -> dict[str, Any]:
+def columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
     """Return what a row has, by column."""
-    found = {name: value for name, value in zip(COLUMNS, row, strict=True) if value is not None}
+    found = {name: value for name, value in zip(names, row, strict=True) if value is not None}
     if "attributes" in found:
-        found["attributes"] = json.loads(found["attributes"])
+        found["attributes"] = json.loads(found["attributes"], parse_constant=pytest.fail)
     return found
 
 
@@ -36,7 +39,7 @@ def normalised(record: dict[str, Any], **common: Any) -> dict[str, Any]:
     """Return what one record has as a row, by column."""
     rows = rows_of([record], common, _NOW)
     assert not rows.rejected
-    return columns(rows.rows[0])
+    return columns(rows.rows[0], rows.columns)
 
 
 def read(content: bytes) -> decoding.Body:
@@ -334,7 +337,7 @@ def test_numbers_that_databases_do_not_take() -> None:
     """Beyond 64 bits, or none at all: as text."""
     found = read(b'{"logs": [{"a": NaN, "b": -Infinity, "c": 1e999, "d": 12345678901234567890123, "e": [1e999]}]}')
 
-    assert columns(found.batch.rows[0])["attributes"] == {
+    assert columns(found.batch.rows[0], found.batch.columns)["attributes"] == {
         "a": "NaN",
         "b": "-Infinity",
         "c": "1e999",
@@ -360,10 +363,10 @@ def test_numbers_that_databases_do_not_take() -> None:
 def test_text_that_databases_do_not_take(written: bytes, stored: str) -> None:
     """NUL, lone surrogates and wrong UTF-8 are replaced, in columns, attributes and keys, and cost no other record."""
     record = b'{"message": %s, "service": %s, "x": [%s], %s: 1}' % (written, written, written, written)
-    rows = read(b'\xef\xbb\xbf{"logs": [{"message": "one"}, %s]}' % record).batch.rows
+    batch = read(b'\xef\xbb\xbf{"logs": [{"message": "one"}, %s]}' % record).batch
+    one, found = (columns(row, batch.columns) for row in batch.rows)
 
-    assert columns(rows[0])["message"] == "one"
-    found = columns(rows[1])
+    assert one["message"] == "one"
     assert (found["message"], found["service"]) == (stored, stored)
     assert found["attributes"] == {"x": [stored], stored: 1}
 
@@ -403,7 +406,7 @@ def test_any_json_makes_rows_that_databases_take(records: list[Any], common: dic
         index for index, record in enumerate(records) if not isinstance(record, dict)
     ]
     for row in body.batch.rows:
-        for name, value in zip(COLUMNS, row, strict=True):
+        for name, value in zip(body.batch.columns, row, strict=True):
             if name in INTEGERS:
                 assert value is None or (type(value) is int and -(2**63) <= value < 2**63)
             elif name in FLOATS:
@@ -412,7 +415,53 @@ def test_any_json_makes_rows_that_databases_take(records: list[Any], common: dic
                 assert "\0" not in value
                 value.encode("utf-8")
         assert None not in row[:3]
-        assert row[-1] is None or isinstance(json.loads(row[-1], parse_constant=pytest.fail), dict)
+        attributes = columns(row, body.batch.columns).get("attributes", {})
+        assert isinstance(attributes, dict)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("created_at", [2.5, -1.0, 1e12, 1e30, 7, "2026-01-12T12:00:00Z", "soon", None]),
+        ("level", ["INFO", "warning", 40, "loud", None, [], True]),
+        ("message", ["", "%s", "é" * (LONGEST + 1), 7, None]),
+        ("service", ["shop", "", "é" * (LONGEST + 1), 7, True, [], None]),
+        ("stack_trace", ["é" * (LONGEST + 1), {}, None]),
+        ("line_number", [1, -(2**63), 2**63, 1.0, 1.5, True, "7", None]),
+        ("duration_ms", [1, 1.5, 2**63, -(2.0**70), True, "7", None]),
+        ("n", [1, 1.5, 2**63, -(2.0**70), True, "7", None, [2**63], {"a": 1}]),
+        ("customer", ["Ada", "a\nb\u2028\r", "100 %s", "é" * (LONGEST + 1), 1, None]),
+        ("100 %s", ["a", 1]),
+        ("k" * (LONGEST_KEY + 1), ["a", 1]),
+        ("level_number", [1, "1"]),
+        ("metadata", ["a", {"n": 1}]),
+        ("attributes", ["a", {"n": 1}]),
+        ("msg", ["a", 1]),
+    ],
+)
+@pytest.mark.parametrize("odd", [{}, {"message": None}, {"level": "loud"}])
+def test_records_that_look_alike_are_made_the_same_rows(key: str, values: list[Any], odd: dict[str, Any]) -> None:
+    """What is done column by column comes out as it does one by one, with whatever strange value among them."""
+    plain = {"created_at": 1.5, "level": "INFO", "message": "hello", "customer": "Ada"}
+    for common, value in product(({}, {key: values[0], "service": "shop", "n": 9, "100 %d": "%d"}), values):
+        alike = [*[values[0]] * 10, value], [value] * 10
+        records = [{**plain, key: each} for each in chain(*alike)] + [{**plain, **odd, "else": 1}] * 10
+        for some in (records[:11], records[11:]):
+            rows = rows_of([*some, None], common, _NOW)
+            found = [columns(row, rows.columns) for row in rows.rows]
+
+            assert repr(found) == repr([normalised(record, **common) for record in some])
+
+
+@pytest.mark.parametrize("count", [12, 99])
+def test_records_that_look_alike_keep_their_places(count: int) -> None:
+    """Rows are in the order of the records, whatever these look like, and how many of them look alike."""
+    plain = {"created_at": 1.5, "level": "INFO"}
+    records = [{**plain, "message": str(n), **dict.fromkeys("abc"[: n % 3])} for n in range(count)]
+    rows = rows_of([None, *records], {}, _NOW)
+
+    assert [columns(row, rows.columns)["message"] for row in rows.rows] == [str(number) for number in range(count)]
+    assert rows.indices == list(range(1, count + 1))
 
 
 @given(_json)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collecting import DEADLINE, Collector, Request
+from collecting import DEADLINE, Collector, Request, is_half_written
 from serving import environment
 
 pytest.importorskip("msgspec")
@@ -206,7 +206,7 @@ while True:
 
     assert {text for text, times in found.items() if times > 1} == set()
     assert {f"{source} {n}" for source, last in told.items() for n in range(last + 1)} - found.keys() == set()
-    assert left(tmp_path) == []
+    assert [name for name in left(tmp_path) if not is_half_written(tmp_path / "spool" / name)] == []
 
 
 class TestBadFiles:
@@ -225,6 +225,7 @@ class TestBadFiles:
 
         assert collector.messages == [*numbered("kept", 99), "living"]
         assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
+        assert is_half_written(segment.with_suffix(".corrupt"))
         assert handler.stats().dropped == {"corrupt in the spool": 1}
 
     @_needs_sigkill
@@ -286,6 +287,7 @@ class TestBadFiles:
 
         assert collector.messages == [*(text for text in numbered("kept", 100) if text != "kept 50"), "living"]
         assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
+        assert not is_half_written(segment.with_suffix(".corrupt"))
 
     @pytest.mark.parametrize(
         "content", [b"", b"\0" * 5000, b"no segment\n", b"\n\n\n"], ids=["empty", "zeros", "text", "lines"]

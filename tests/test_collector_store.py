@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
 
+import asyncpg
+
 from concurrent_log.collector.store import (
     COLUMNS,
     IN_PARTS,
@@ -463,6 +465,54 @@ def test_connections_that_the_database_ended_are_made_anew(postgres: str) -> Non
     run(postgres, test)
 
 
+def test_batches_that_were_cancelled_leave_nothing_on_their_connections(postgres: str) -> None:
+    """Whoever uses a connection next finds no transaction that is open, and stores what it has to."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, PostgresStore)
+        other = await asyncpg.connect(postgres)
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("INSERT INTO concurrent_log.batches (batch_id, records) VALUES ('batch-1', 1)")
+        waiting = [asyncio.create_task(store.add(Batch(rows(1), "batch-1"))) for _ in range(4)]
+        await until_waiting(store, 4)
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
+        await transaction.rollback()
+        await other.close()
+        added = await asyncio.gather(*(store.add(Batch(rows(10), f"batch-{n}")) for n in range(2, 10)))
+
+        assert added == [Added(10)] * 8
+        assert await count(store) == 80
+
+    run(postgres, test)
+
+
+async def until_waiting(store: PostgresStore, number: int) -> None:
+    """Return when so many sessions wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while await store.reading.fetchval(waiting) < number:
+        await asyncio.sleep(0.01)
+
+
+def test_a_client_is_noted_once_in_some_seconds(postgres: str) -> None:
+    """Its next batches say nothing of it, unless something about it is new."""
+
+    async def test(store: Store) -> None:
+        assert isinstance(store, PostgresStore)
+        await store.add(Batch(rows(1), "1", Client("c")))
+        await store.writing.execute("DELETE FROM clients")
+        await store.add(Batch(rows(1), "2", Client("c")))
+        again = await count(store, "clients")
+        await store.add(Batch(rows(1), "3", Client("c", "concurrent-log/2")))
+
+        assert again == 0
+        assert await count(store, "clients") == 1
+
+    run(postgres, test)
+
+
 def test_a_file_that_cannot_be_written_is_away(tmp_path: pathlib.Path) -> None:
     """While another process holds the SQLite file, batches fail as away; afterwards they are stored."""
 
@@ -512,7 +562,6 @@ def test_batches_wait_for_a_file_that_is_written(tmp_path: pathlib.Path) -> None
 
 def test_connection_that_is_lost_in_the_middle_of_something_is_away(postgres: str) -> None:
     """A process of PostgreSQL that is killed may leave asyncpg so that it reports a mistake of its own."""
-    asyncpg = pytest.importorskip("asyncpg")
 
     class Lost:
         def acquire(self) -> Any:

@@ -47,6 +47,10 @@ _NOT_RUN = {
     ("contributing.md", "python tests/benchmarks --write"),
     ("contributing.md", ".ci/run"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
+    ("contributing.md", "cd tests/javascript && npm ci && npm run check && npm run types"),
+    ("javascript.md", "python -m concurrent_log demo"),
+    ("javascript.md", '<script type="module">'),
+    ("javascript.md", "const step = logger.withTrace();"),
     ("tutorial.md", "python -m pip install ."),
     ("collector-server.md", "python -m pip install '.[server]'"),
     ("collector-server.md", "createdb logs"),
@@ -62,6 +66,7 @@ _NEEDS["collector-page.md"] = {"curl", "fastapi", "fastapi_offline", "msgspec", 
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 _NEEDS["collector-client.md"] = _NEEDS["collector.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
+_NEEDS["javascript.md"] = {*_NEEDS["collector-server.md"], "node", "npm"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")

@@ -1,17 +1,19 @@
 """The JavaScript client in Node.js: what arrives, how programs end, and what becomes of bad values."""
 
+import contextlib
 import json
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from collecting import Collector
-from node import Node
+from node import PACKAGE, Node
 from servers import Server, select
 
 ALL_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
@@ -144,6 +146,82 @@ def test_process_in_a_worker_thread_of_the_program(node: Node, collector: Collec
     assert collector.messages == ["from a thread"]
 
 
+def test_exit_listeners_log_too(node: Node, collector: Collector) -> None:
+    """What listeners of `exit` log arrives, whether they came before the client's own or after it."""
+    program = """
+        process.on("exit", () => logger.info("came before"));
+        logger.info("first");
+        process.on("exit", () => logger.info("came after"));
+    """
+    ended = node.run(collector.url, program)
+
+    assert (ended.status, ended.stderr) == (0, "")
+    assert collector.messages == ["first", "came before", "came after"]
+
+
+def test_exit_listener_has_the_first_record(node: Node, collector: Collector) -> None:
+    """A client that has logged nothing before the process exits can still do so."""
+    ended = node.run(collector.url, 'process.on("exit", () => { logger.info("one"); logger.info("two"); });')
+
+    assert (ended.status, ended.stderr) == (0, "")
+    assert collector.messages == ["one", "two"]
+
+
+def test_exit_listener_that_throws_costs_no_record(node: Node, collector: Collector) -> None:
+    """An error in a listener keeps the others from being called, but not ours."""
+    ended = node.run(collector.url, 'process.on("exit", () => { throw new Error("no"); }); logger.info("x");')
+
+    assert ended.status == 1
+    assert collector.messages == ["x"]
+
+
+def test_exit_gets_everything_to_a_server_in_trouble(node: Node, collector: Collector) -> None:
+    """P1: an exit goes on as long as batches get through, and each is stored once."""
+    answers = iter(["lose", (503, {}), None, (500, {}), None] * 5)
+    collector.behave = lambda request: next(answers)
+    program = "for (let i = 0; i < 5000; i++) logger.info(`record ${i}`); process.exit();"
+    ended = node.run(collector.url, program, "{ stopTimeout: 20000 }")
+
+    assert (ended.status, ended.stderr) == (0, "")
+    assert collector.messages == [f"record {number}" for number in range(5000)]
+
+
+def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collector) -> None:
+    """Ten clients of a silent server delay the exit no longer than one, and one of another server loses nothing."""
+    collector.behave = lambda request: "hang" if request.body["common"]["service"] == "silent" else None
+    program = f"""
+        for (let i = 0; i < 10; i++)
+          createLogClient({collector.url!r}, {{ service: "silent", stopTimeout: 5000 }}).info("lost");
+        createLogClient({collector.url!r}, {{ service: "other", stopTimeout: 5000 }}).info("kept");
+        const begin = performance.now();
+        process.on("exit", () => console.log(performance.now() - begin));
+        process.exit();
+    """
+    ended = node.run("", program)
+
+    assert 5000 <= float(ended.stdout) < 15000
+    assert collector.messages == ["kept"]
+
+
+def test_two_copies_of_the_client_leave_signals_alone(node: Node, collector: Collector, tmp_path: pathlib.Path) -> None:
+    """Two packages that each bring the client do not take each other for somebody who handles signals."""
+    shutil.copytree(PACKAGE, tmp_path / "copy")
+    program = f"""
+        const copy = await import("./copy/node.js");
+        logger.info("one");
+        copy.createLogClient({collector.url!r}).info("other");
+        console.log("ready");
+        setInterval(() => {{}}, 1000);
+    """
+    with node.start(collector.url, program, "{ flushInterval: 60000 }") as started:
+        assert started.line() == "ready"
+        started.process.send_signal(signal.SIGTERM)
+        ended = started.ended()
+
+    assert ended.status == -signal.SIGTERM
+    assert sorted(collector.messages) == ["one", "other"]
+
+
 # Errors that nobody catches.
 
 
@@ -217,6 +295,27 @@ def test_logging_after_close_begins_anew(node: Node, collector: Collector) -> No
 
     assert (ended.stdout, ended.stderr) == ("true\n", "")
     assert collector.messages == ["before", "after"]
+
+
+def test_logging_during_close_begins_anew(node: Node, collector: Collector) -> None:
+    """A record that comes while `close` waits is not lost, either."""
+    program = """
+        logger.info("before");
+        const closed = logger.close();
+        for (let i = 0; i < 2500; i++) logger.info(`during ${i}`);
+        console.log(await closed);
+    """
+    ended = node.run(collector.url, program)
+
+    assert (ended.stdout, ended.stderr) == ("true\n", "")
+    assert collector.messages == ["before", *(f"during {number}" for number in range(2500))]
+
+
+def test_flush_without_a_limit(node: Node, collector: Collector) -> None:
+    """`flush(Infinity)` waits for as long as it takes."""
+    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(Infinity));')
+
+    assert (ended.stdout, ended.stderr) == ("true\n", "")
 
 
 # What the server answers.
@@ -323,6 +422,47 @@ def test_a_small_batch_leaves_after_the_interval(node: Node, collector: Collecto
     assert collector.messages == ["x"]
 
 
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b" " * 65_536
+BROKEN_GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\nthis is none"
+
+
+@pytest.mark.parametrize(("answer", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
+def test_answer_that_cannot_be_read_to_its_end(node: Node, answer: bytes, is_success: bool) -> None:
+    """An answer without an end takes no memory, and none keeps a request for longer than `timeout`."""
+    program = """
+        logger.info("x");
+        logger.flush();
+        while (logger.stats().sent === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        console.log(logger.stats().healthy, process.resourceUsage().maxRSS < 500000);
+    """
+    with _answering(answer) as url:
+        ended = node.run(url, program, "{ timeout: 2000, stopTimeout: 300 }")
+
+    assert ended.stdout == f"{str(is_success).lower()} true\n"
+
+
+@contextlib.contextmanager
+def _answering(answer: bytes) -> Iterator[str]:
+    """Run a server that answers everything with these bytes, again and again if they end with blanks."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=send, args=(connection,), daemon=True).start()
+
+    def send(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(answer)
+            while answer.endswith(b" "):
+                connection.sendall(answer[-65_536:])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 # Limits.
 
 
@@ -365,6 +505,48 @@ def test_server_that_is_away_costs_few_attempts(node: Node, collector: Collector
     node.run(collector.url, program, "{ batchSize: 10, stopTimeout: 300 }")
 
     assert 2 <= len(collector.requests) < 40
+
+
+def test_large_texts_push_no_other_record_out(node: Node, collector: Collector) -> None:
+    """Of a text of 80 MB waits what is sent of it, so that there is room for others."""
+    program = """
+        logger.info("first");
+        logger.info("x".repeat(80e6));
+        logger.info("fields", Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`f${i}`, "y".repeat(60000)])));
+        logger.info("last");
+        console.log(await logger.flush(), JSON.stringify(logger.stats().dropped));
+    """
+    ended = node.run(collector.url, program)
+
+    assert ended.stdout == "true {}\n"
+    assert [message[:6] for message in collector.messages] == ["first", "xxxxxx", "fields", "last"]
+    assert collector.messages[1].endswith("… [79934464 characters left out]")
+    assert collector.logs[2]["left_out"] == "2000 fields"
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "class Large { data = new Array(1e6).fill(0.5); log() { logger.info('x'); } } new Large().log();",
+        "const data = new Array(1e6).fill(0.5); (() => { logger.info('x'); return data; })();",
+        "const data = 'x'.repeat(1e6) + 'y'.repeat(7e6); logger.info(data.slice(999_990, 1_000_010));",
+    ],
+    ids=["method", "closure", "slice"],
+)
+def test_waiting_records_keep_nothing_else_in_memory(node: Node, collector: Collector, log: str) -> None:
+    """What a function that logs has at hand is let go of, though the record waits for a server that is away."""
+    collector.behave = lambda request: (503, {})
+    program = f"""
+        for (let i = 0; i < 50; i++) {{
+          {{ {log} }}
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }}
+        gc();
+        console.log(logger.stats().queued, process.memoryUsage().heapUsed < 120e6);
+    """
+    ended = node.run(collector.url, program, "{ stopTimeout: 0 }", "--expose-gc")
+
+    assert ended.stdout == "50 true\n"
 
 
 # What is in a record.
@@ -543,7 +725,8 @@ def test_bad_options_raise_at_once_in_one_line(node: Node) -> None:
     """A mistake in the options names the option, the value and the remedy; nothing is begun."""
     program = """
         for (const [url, options] of [["ftp://x", {}], ["nowhere", {}], ["http://x", { batchsize: 1 }],
-            ["http://x", { batchSize: 0 }], ["http://x", { token: "with space" }], ["http://x", { service: 5 }]])
+            ["http://x", { batchSize: 0 }], ["http://x", { token: "with space" }], ["http://x", { service: 5 }],
+            ["http://x", { headers: { "X-A": "two\\nlines" } }]])
           try { createLogClient(url, options); console.log("taken"); } catch (error) {
             console.log(error.constructor.name, error.message);
           }
@@ -558,6 +741,7 @@ def test_bad_options_raise_at_once_in_one_line(node: Node) -> None:
         "TypeError batchSize",
         "TypeError token",
         "TypeError service",
+        "TypeError headers",
     ]
     assert "there is no option batchsize: take one of service" in ended.stdout
 
@@ -566,7 +750,7 @@ def test_bad_options_raise_at_once_in_one_line(node: Node) -> None:
 
 
 def test_without_threads_it_works_in_the_program_itself(node: Node, collector: Collector) -> None:
-    """Where no thread can be had, requests are made in the program's own thread."""
+    """Where no thread can be had, as under Node's permission model, requests are made in the program's own thread."""
     program = f"""
         import {{ createRequire }} from "node:module";
         const threads = createRequire(import.meta.url)("node:worker_threads");
@@ -574,13 +758,16 @@ def test_without_threads_it_works_in_the_program_itself(node: Node, collector: C
         threads.Worker = class {{ constructor() {{ throw new Error("forbidden"); }} }};
         syncBuiltinESMExports();
         const logger = createLogClient({collector.url!r});
-        logger.info("x");
+        for (let i = 0; i < 100; i++) logger.info("compressed");
         console.log(await logger.flush());
+        logger.info("not compressed");
+        console.log(await logger.flush());
+        logger.info("at the end");
     """
     ended = node.run("", program)
 
-    assert (ended.stdout, ended.stderr) == ("true\n", "")
-    assert collector.messages == ["x"]
+    assert (ended.stdout, ended.stderr) == ("true\ntrue\n", "")
+    assert collector.messages == ["compressed"] * 100 + ["not compressed", "at the end"]
 
 
 def test_own_lines_are_not_logged_for_ever(node: Node, collector: Collector) -> None:
@@ -590,7 +777,8 @@ def test_own_lines_are_not_logged_for_ever(node: Node, collector: Collector) -> 
         const write = process.stderr.write.bind(process.stderr);
         process.stderr.write = (text) => { logger.warn(text); return write(text); };
         logger.info("x");
-        await logger.flush(300);
+        logger.flush();
+        while (logger.stats().sent === 0) await new Promise((resolve) => setTimeout(resolve, 10));
         console.log(logger.stats().queued);
         process.stderr.write = write;
     """
@@ -609,6 +797,74 @@ def test_many_clients_in_one_process(node: Node, collector: Collector) -> None:
 
     assert ended.stderr == ""
     assert sorted(collector.messages) == sorted(f"client {number}" for number in range(20))
+
+
+def test_threads_of_the_client_preload_nothing(node: Node, collector: Collector, tmp_path: pathlib.Path) -> None:
+    """What `NODE_OPTIONS` preloads may log, and may fail in threads: it is not run in ours."""
+    preloaded = tmp_path / "preloaded.cjs"
+    preloaded.write_text(
+        'if (!require("node:worker_threads").isMainThread) throw new Error("not in a thread");'
+        f"""import("{PACKAGE.as_uri()}/node.js").then((client) => {{
+            client.createLogClient({collector.url!r}).info("preloaded");
+        }});"""
+    )
+    ended = node.run(collector.url, 'logger.info("x");', NODE_OPTIONS=f"--require {preloaded}")
+
+    assert (ended.status, ended.stderr) == (0, "")
+    assert sorted(collector.messages) == ["preloaded", "x"]
+
+
+def test_program_that_replaces_what_the_client_uses(node: Node, collector: Collector) -> None:
+    """Tests stop clocks, and libraries patch what everybody uses: the client has its own."""
+    program = """
+        logger.info("before");
+        const time = Date.now();
+        Date.now = performance.now = () => time;
+        JSON.stringify = () => { throw new Error("mine"); };
+        globalThis.setTimeout = globalThis.setImmediate = () => 1;
+        globalThis.clearTimeout = () => {};
+        globalThis.fetch = async () => ({});
+        Array.prototype.extra = Object.prototype.extra = "everywhere";
+        logger.info("after", { a: [1], b: { c: 2 } });
+        console.log(await logger.flush());
+        logger.info("last");
+    """
+    ended = node.run(collector.url, program, "{ flushInterval: 1 }")
+
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "true\n", "")
+    assert collector.messages == ["before", "after", "last"]
+    assert (collector.logs[1]["a"], collector.logs[1]["b"]) == ([1], {"c": 2})
+
+
+def test_exit_is_bounded_where_the_clock_stands_still(node: Node, collector: Collector) -> None:
+    """A program that sets the clock back, or replaces it, is not kept from its exit."""
+    collector.behave = lambda request: "hang"
+    program = 'Date.now = () => 0; logger.info("x"); Date.now = () => -1e12; process.exit(3);'
+    ended = node.run(collector.url, program, "{ stopTimeout: 300 }")
+
+    assert ended.status == 3
+
+
+def test_stderr_that_nobody_reads_is_no_error(node: Node, collector: Collector) -> None:
+    """`program 2>&1 | head -1` goes on as it would without our lines."""
+    collector.behave = lambda request: (401, {})
+    program = """
+        process.stdin.once("data", () => {
+          for (let i = 0; i < 3; i++) logger.info("x");
+          setTimeout(() => { console.log(logger.stats().lastError.slice(0, 3)); process.exit(4); }, 300);
+        });
+        console.log("ready");
+    """
+    with node.start(collector.url, program, "{ flushInterval: 1, maxQueueSize: 1, stopTimeout: 200 }") as started:
+        assert started.line() == "ready"
+        assert started.process.stderr is not None
+        assert started.process.stdin is not None
+        started.process.stderr.close()
+        started.process.stdin.write("go\n")
+        started.process.stdin.flush()
+
+        assert started.line() == "401"
+        assert started.process.wait(30) == 4
 
 
 # The real server.

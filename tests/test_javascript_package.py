@@ -4,11 +4,12 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 from collections.abc import Callable
 
 import pytest
 from collecting import Collector
-from node import PACKAGE, TESTS, run, succeed
+from node import PACKAGE, TESTS, Node, run, succeed
 
 import concurrent_log
 
@@ -134,3 +135,23 @@ def test_bundle_for_node_works(
     succeed([program("node"), str(bundled)], shop)
 
     assert collector.messages == [f"record {number}" for number in range(500)]
+
+
+def test_library_that_waits_for_the_exit_leaves_signals_to_the_client(
+    program: Callable[[str], str], tools: pathlib.Path, collector: Collector, tmp_path: pathlib.Path
+) -> None:
+    """With signal-exit, which many packages bring, each does not take the other for somebody who handles a signal."""
+    text = f"""
+        import {{ onExit }} from "{(tools / "node_modules" / "signal-exit" / "dist" / "mjs" / "index.js").as_uri()}";
+        logger.info("last words");
+        onExit(() => console.log("cleaned up"));
+        console.log("ready");
+        setInterval(() => {{}}, 1000);
+    """
+    with Node(program("node"), tmp_path).start(collector.url, text, "{ flushInterval: 60000 }") as started:
+        assert started.line() == "ready"
+        started.process.send_signal(signal.SIGTERM)
+        ended = started.ended()
+
+    assert (ended.status, ended.stdout) == (-signal.SIGTERM, "cleaned up\n")
+    assert collector.messages == ["last words"]

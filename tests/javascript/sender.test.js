@@ -79,6 +79,14 @@ test("records that the server could not store are counted, and the others are ac
   assert.deepEqual([sender.acknowledged, losses.totals], [2, { "rejected by the server": 1 }]);
 });
 
+for (const rejected of ['"text"', '{"length":-5}', '{"length":"x"}', "7", "null"])
+  test(`a server that rejects ${rejected} rejects nothing`, () => {
+    const { sender, losses } = sending(3);
+    sender.settle(next(sender), answer(200, "", `{"rejected":${rejected}}`));
+
+    assert.deepEqual([sender.acknowledged, losses.totals], [3, {}]);
+  });
+
 test("ten refused records, with none that is taken, are enough", () => {
   const { sender, losses } = sending(100);
   let requests = 0;

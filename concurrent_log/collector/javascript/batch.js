@@ -1,5 +1,6 @@
 // A batch: records that go to the server in one request, and come again under the same id.
 
+import { toJson } from "./pristine.js";
 import { shortenedRecord } from "./record.js";
 
 /** @typedef {import("./losses.js").Drop} Drop */
@@ -50,9 +51,9 @@ export class Batch {
    */
   body(part, envelope) {
     const { id, records, drops, partOf } = this.cut(part);
-    const of = partOf.length ? `,"part_of":${JSON.stringify(partOf)}` : "";
-    const dropped = drops.length ? `,"dropped":${JSON.stringify(drops)}` : "";
-    return `{"batch_id":${JSON.stringify(id)}${of},${envelope}${dropped},"logs":[${records.join(",")}]}`;
+    const of = partOf.length ? `,"part_of":${toJson(partOf)}` : "";
+    const dropped = drops.length ? `,"dropped":${toJson(drops)}` : "";
+    return `{"batch_id":${toJson(id)}${of},${envelope}${dropped},"logs":[${records.join(",")}]}`;
   }
 
   /**

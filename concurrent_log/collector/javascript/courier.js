@@ -34,25 +34,41 @@
  * @returns {Promise<Answer>}
  */
 export async function post({ url, headers, body, compress, timeout }) {
+  const controller = new AbortController();
+  let timer;
   try {
-    /** @type {BodyInit} */
-    let content = body;
-    if (compress) {
-      const stream = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
-      content = await new Response(stream).arrayBuffer();
-      headers["Content-Encoding"] = "gzip";
-    }
-    const signal = AbortSignal.timeout(timeout);
-    const answer = await fetch(url, {
-      method: "POST",
-      headers,
-      body: content,
-      redirect: "error",
-      credentials: "omit",
-      signal,
-    });
-    const reason = await answer.text();
-    return { status: answer.status, reason, retryAfter: answer.headers.get("Retry-After") || "" };
+    return await Promise.race([
+      // An abort does not end all that hangs, such as a body whose compression is broken.
+      new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${timeout} ms`)), timeout);
+      }),
+      (async () => {
+        /** @type {BodyInit} */
+        let content = body;
+        if (compress) {
+          const stream = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
+          content = await new Response(stream).arrayBuffer();
+          headers = { ...headers, "Content-Encoding": "gzip" };
+        }
+        const answer = await fetch(url, {
+          method: "POST",
+          headers,
+          body: content,
+          redirect: "error",
+          credentials: "omit",
+          signal: controller.signal,
+        });
+        let reason = "";
+        const reader = answer.body?.getReader();
+        const decoder = new TextDecoder();
+        while (reader && reason.length < 1_048_576) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          reason += decoder.decode(value, { stream: true });
+        }
+        return { status: answer.status, reason, retryAfter: answer.headers.get("Retry-After") || "" };
+      })(),
+    ]);
   } catch (error) {
     if (error instanceof ReferenceError) throw error;
     const { message, cause } = /** @type {Error & { cause?: Error }} */ (error);
@@ -61,6 +77,9 @@ export async function post({ url, headers, body, compress, timeout }) {
       reason: (cause && (cause.message || String(cause))) || message || String(error),
       retryAfter: "",
     };
+  } finally {
+    clearTimeout(timer);
+    controller.abort(); // What is left of it, such as a body without an end.
   }
 }
 

@@ -1,7 +1,7 @@
 // What programs call: a method for each level. None of them throws, waits, or changes what it is given.
 
 import { Bound, Entry, fieldsOf, messageOf } from "./record.js";
-import { here } from "./place.js";
+import { narrow, widen } from "./place.js";
 import { Trace } from "./trace.js";
 
 /** @typedef {import("./shipper.js").Shipper} Shipper */
@@ -14,6 +14,7 @@ const NOTHING = new Bound([]);
 export class Logger {
   #shipper;
   #bound;
+  #sees;
 
   /**
    * @param {Shipper} shipper
@@ -22,6 +23,7 @@ export class Logger {
   constructor(shipper, bound = NOTHING) {
     this.#shipper = shipper;
     this.#bound = bound;
+    this.#sees = shipper.settings.caller;
   }
 
   /**
@@ -32,7 +34,7 @@ export class Logger {
    * @param {LogFields | Error} [fields] whatever belongs to the record; an error gives its type and stack trace
    */
   log(level, message, fields) {
-    this.#put(level, message, fields);
+    this.#put(level, message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -40,7 +42,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   trace(message, fields) {
-    this.#put("TRACE", message, fields);
+    this.#put("TRACE", message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -48,7 +50,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   debug(message, fields) {
-    this.#put("DEBUG", message, fields);
+    this.#put("DEBUG", message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -56,7 +58,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   info(message, fields) {
-    this.#put("INFO", message, fields);
+    this.#put("INFO", message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -64,7 +66,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   warn(message, fields) {
-    this.#put("WARN", message, fields);
+    this.#put("WARN", message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -72,7 +74,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   error(message, fields) {
-    this.#put("ERROR", message, fields);
+    this.#put("ERROR", message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -80,7 +82,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   fatal(message, fields) {
-    this.#put("FATAL", message, fields);
+    this.#put("FATAL", message, fields, narrow(), this.#sees ? new Error() : null);
   }
 
   /**
@@ -106,15 +108,18 @@ export class Logger {
   }
 
   /**
-   * All methods call this one, and nothing between: the third one from `here` is the place that logs.
+   * Each method makes the error itself, which knows the method and who called it, and no more: that takes most of the
+   * time of a call, and each further function some more.
    *
    * @param {string} level
    * @param {unknown} message
    * @param {unknown} fields
+   * @param {number} limit
+   * @param {Error | null} seen
    */
-  #put(level, message, fields) {
+  #put(level, message, fields, limit, seen) {
+    widen(limit);
     const shipper = this.#shipper;
-    const seen = shipper.settings.caller ? here() : null;
     try {
       const said = fieldsOf(fields, message);
       shipper.put(new Entry(messageOf(level), messageOf(message), said, this.#bound, shipper.count, seen));

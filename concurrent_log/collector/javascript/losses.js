@@ -1,5 +1,7 @@
 // What was lost, by reason: counted, told, and reported to the server.
 
+import { now, ticks } from "./pristine.js";
+
 const SILENCE = 30_000; // milliseconds between two lines about losses
 
 /** @typedef {{ reason: string, records: number, since: number }} Drop `since` is in milliseconds since 1970 */
@@ -44,16 +46,16 @@ export class Losses {
   add(reason, records = 1) {
     if (records === 0) return;
     this.#totals.set(reason, (this.#totals.get(reason) ?? 0) + records);
-    this.giveBack([{ reason, records, since: Date.now() }]);
+    this.giveBack([{ reason, records, since: now() }]);
     this.#untold += records;
-    if (performance.now() - this.#toldAt >= SILENCE) this.tell();
+    if (ticks() - this.#toldAt >= SILENCE) this.tell();
   }
 
   /** Say what was lost and is not told yet. */
   tell() {
     if (this.#untold === 0) return;
     const all = [...this.#totals].map(([reason, records]) => `${records} ${reason}`).join(", ");
-    this.#toldAt = performance.now();
+    this.#toldAt = ticks();
     this.#tell(`lost ${this.#untold} more records; altogether: ${all}`);
     this.#untold = 0;
   }

@@ -1,5 +1,6 @@
 // The client for Node.js.
 
+import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 
 import { LogClient } from "./client.js";
@@ -19,7 +20,8 @@ export { VERSION } from "./version.js";
 
 const SURROUNDINGS = {
   courier: threadCourier,
-  tell: (/** @type {string} */ line) => void process.stderr.write(`${line}\n`),
+  // Not by `process.stderr`: where nobody reads it any more, that throws later, when nobody can catch it.
+  tell: (/** @type {string} */ line) => void writeSync(2, `${line}\n`),
   begin: watchExit,
   end: unwatchExit,
 };

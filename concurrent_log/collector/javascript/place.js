@@ -1,5 +1,7 @@
 // Where in the program a record was logged.
 
+import { toJson } from "./pristine.js";
+
 const MOST = 2000; // places that are remembered, so that each is taken apart once
 // What V8 says of text that is evaluated: where that was asked for, in the innermost parentheses.
 const EVALUATED = /^eval at .*\(([^()]+):(\d+):\d+\)/;
@@ -7,37 +9,29 @@ const EVALUATED = /^eval at .*\(([^()]+):(\d+):\d+\)/;
 const known = new Map();
 
 /**
- * Return what knows who called the public method of a logger that called the caller of this one. The text is made
- * later: making it takes longer than everything else in a logging call.
+ * Let errors know only the function that makes them and who called it, until `widen`; return what to give to that.
  *
- * @returns {Error | null}
+ * @returns {number}
  */
-export function here() {
+export function narrow() {
   const limit = Error.stackTraceLimit;
-  try {
-    // Ours, our caller's, the method's, and the place; a browser without this limit captures more.
-    Error.stackTraceLimit = 4;
-    return new Error();
-  } catch {
-    return null; // The intrinsics are frozen.
-  } finally {
-    restore(limit);
-  }
+  widen(2);
+  return limit;
 }
 
 /** @param {number} limit */
-function restore(limit) {
+export function widen(limit) {
   try {
     Error.stackTraceLimit = limit;
   } catch {
-    // Nothing was changed.
+    // The intrinsics are frozen, and errors know more.
   }
 }
 
 /**
  * Return the members of a record that tell the place, as JSON, each after a comma.
  *
- * @param {Error | null} seen what `here` returned
+ * @param {Error | null} seen made by the method that the place called
  * @returns {string}
  */
 export function membersOf(seen) {
@@ -55,7 +49,7 @@ export function membersOf(seen) {
 function lineOf(seen) {
   try {
     const lines = String(seen?.stack).split("\n");
-    return (/^\w*Error\b/.test(lines[0]) ? lines[4] : lines[3]) ?? "";
+    return (/^\w*Error\b/.test(lines[0]) ? lines[2] : lines[1]) ?? "";
   } catch {
     return ""; // The program renders stacks by code of its own.
   }
@@ -108,6 +102,6 @@ function nameOf(name) {
 /** @param {Place} place */
 function asMembers({ file, line, name }) {
   if (file === undefined) return "";
-  const where = `,"file_path":${JSON.stringify(file)},"line_number":${line}`;
-  return name === undefined ? where : `${where},"function_name":${JSON.stringify(name)}`;
+  const where = `,"file_path":${toJson(file)},"line_number":${line}`;
+  return name === undefined ? where : `${where},"function_name":${toJson(name)}`;
 }

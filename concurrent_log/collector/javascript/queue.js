@@ -1,6 +1,7 @@
 // Where entries wait in memory, within limits.
 
 import { Batch } from "./batch.js";
+import { now } from "./pristine.js";
 
 /** @typedef {import("./record.js").Entry} Entry */
 /** @typedef {import("./losses.js").Losses} Losses */
@@ -13,6 +14,7 @@ export class Queue {
   /** @type {(Entry | undefined)[]} */
   #entries = [];
   #first = 0; // index of the oldest; those before are gone
+  #fresh = 0; // index of the oldest that is not rendered
   #size = 0;
   #batches = 0;
   #settings;
@@ -38,7 +40,7 @@ export class Queue {
 
   /** When the oldest was logged, in milliseconds since 1970. */
   get since() {
-    return this.#entries[this.#first]?.time ?? Date.now();
+    return this.#entries[this.#first]?.time ?? now();
   }
 
   /**
@@ -62,34 +64,48 @@ export class Queue {
   take() {
     const records = [];
     for (let size = 0; this.length > 0 && records.length < this.#settings.batchSize && size < LARGEST_BATCH;) {
-      const record = this.#rendered(this.#shift());
-      if (record !== null) records.push(record);
-      size += record?.length ?? 0;
+      if (this.#fresh === this.#first) this.render(1);
+      const { json } = this.#shift();
+      if (json === null) continue;
+      records.push(json);
+      size += json.length;
     }
     if (records.length === 0 && !this.#losses.areUnreported) return null;
     this.#batches += 1;
     return new Batch(`${this.#settings.clientId}-${this.#batches}`, records, this.#losses.take());
   }
 
+  /**
+   * Make so many of those JSON that are not, the oldest first, and return whether there are more.
+   *
+   * @param {number} most
+   */
+  render(most) {
+    const stop = Math.min(this.#fresh + most, this.#entries.length);
+    for (; this.#fresh < stop; this.#fresh++) {
+      const entry = /** @type {Entry} */ (this.#entries[this.#fresh]);
+      this.#size -= entry.size;
+      try {
+        entry.render();
+      } catch {
+        this.#losses.add(BROKEN);
+      }
+      this.#size += entry.size;
+    }
+    return this.#fresh < this.#entries.length;
+  }
+
   #shift() {
     const entry = /** @type {Entry} */ (this.#entries[this.#first]);
     this.#entries[this.#first] = undefined;
     this.#first += 1;
+    this.#fresh = Math.max(this.#fresh, this.#first);
     this.#size -= entry.size;
     if (this.#first >= 1000 && this.#first * 2 >= this.#entries.length) {
       this.#entries.splice(0, this.#first);
+      this.#fresh -= this.#first;
       this.#first = 0;
     }
     return entry;
-  }
-
-  /** @param {Entry} entry */
-  #rendered(entry) {
-    try {
-      return entry.json();
-    } catch {
-      this.#losses.add(BROKEN);
-      return null;
-    }
   }
 }

@@ -1,7 +1,21 @@
 // A record: what a logging call said, kept as it was then, and made JSON when it leaves.
 
 import { membersOf } from "./place.js";
-import { Json, isError, jsonOf, jsonOfText, shortened, unreadable } from "./values.js";
+import { now, toJson } from "./pristine.js";
+import {
+  Json,
+  MOST,
+  isError,
+  isPlain,
+  jsonOf,
+  jsonOfText,
+  rendering,
+  shortened,
+  textOf,
+  unreadable,
+} from "./values.js";
+
+/** @typedef {import("./values.js").Rendering} Rendering */
 
 const OURS = new Set(["level", "level_number", "message", "created_at", "sequence"]);
 const PLACE = new Set(["file_path", "line_number", "function_name"]);
@@ -16,31 +30,45 @@ const FIXED = 200; // characters that every record takes, about
  * @typedef {(string | number | boolean | null | Json)[]} Fields
  */
 
+/** @type {Fields} */
+const NONE = [];
+
 /** What waits to be sent. */
 export class Entry {
   /**
-   * @param {string} level
-   * @param {string} message
+   * @param {string | Json} level
+   * @param {string | Json} message
    * @param {Fields} fields
    * @param {Bound} bound
    * @param {number} sequence
    * @param {Error | null} seen
    */
   constructor(level, message, fields, bound, sequence, seen) {
-    this.time = Date.now();
+    this.time = now();
     this.level = level;
     this.message = message;
     this.fields = fields;
     this.bound = bound;
     this.sequence = sequence;
     this.seen = seen;
-    this.size = FIXED + message.length + sizeOf(fields);
+    /** The record as JSON, once it is rendered. @type {string | null} */
+    this.json = null;
+    /** About how many characters it takes. */
+    this.size = FIXED + sizeOf(message) + fields.reduce(addSize, 0);
   }
 
-  /** Return the record as JSON. */
-  json() {
+  /** Make the record JSON, and let go of what it was made of: `seen` keeps in memory what ran then. */
+  render() {
+    this.json = this.#rendered();
+    this.size = FIXED + this.json.length;
+    this.message = "";
+    this.fields = NONE;
+    this.seen = null;
+  }
+
+  #rendered() {
     const head =
-      `{"created_at":${this.time},"level":${jsonOfText(this.level)},"message":${jsonOfText(this.message)}` +
+      `{"created_at":${this.time},"level":${jsonOfValue(this.level)},"message":${jsonOfValue(this.message)}` +
       `,"sequence":${this.sequence}`;
     const place = this.seen !== null && !mentions(this.fields, PLACE) ? membersOf(this.seen) : "";
     const json = `${head}${place}${this.bound.membersWith(this.fields)}}`;
@@ -89,12 +117,13 @@ export class Bound {
 export function fieldsOf(said, message) {
   /** @type {Fields} */
   const fields = [];
+  const state = rendering();
   try {
-    if (typeof message === "object" && isError(message)) addError(fields, message);
+    if (typeof message === "object" && isError(message)) addError(fields, message, state);
     if (said === undefined || said === null) return fields;
-    if (isError(said)) addError(fields, said);
-    else if (typeof said !== "object" || Array.isArray(said)) fields.push("fields", valueOf(said));
-    else for (const name of Object.keys(said)) addMember(fields, said, name);
+    if (isError(said)) addError(fields, said, state);
+    else if (typeof said !== "object" || Array.isArray(said)) fields.push("fields", valueOf(said, state));
+    else addMembers(fields, said, state);
   } catch (error) {
     fields.push("fields", new Json(unreadable(error)));
   }
@@ -105,26 +134,39 @@ export function fieldsOf(said, message) {
  * Return the message as text. Never throws.
  *
  * @param {unknown} message
- * @returns {string}
+ * @returns {string | Json}
  */
 export function messageOf(message) {
-  if (typeof message === "string") return message;
+  if (typeof message === "string") return textOf(message);
   if (message === undefined) return "";
   try {
-    if (isError(message)) return String(message.message);
+    if (isError(message)) return textOf(String(message.message));
   } catch {
     // It is rendered like anything else.
   }
   const text = jsonOf(message);
-  return text.startsWith('"') ? JSON.parse(text) : text;
+  return text.startsWith('"') ? new Json(text) : textOf(text);
+}
+
+/**
+ * @param {Fields} fields
+ * @param {object} said
+ * @param {Rendering} state
+ */
+function addMembers(fields, said, state) {
+  const names = Object.keys(said);
+  if (names.length === 0 && !isPlain(said)) fields.push("fields", valueOf(said, state));
+  for (let index = 0; index < names.length && index < MOST; index++) addMember(fields, said, names[index], state);
+  if (names.length > MOST) fields.push("left_out", `${names.length - MOST} fields`);
 }
 
 /**
  * @param {Fields} fields
  * @param {object} said
  * @param {string} name
+ * @param {Rendering} state
  */
-function addMember(fields, said, name) {
+function addMember(fields, said, name, state) {
   let value;
   try {
     value = /** @type {Record<string, unknown>} */ (said)[name];
@@ -133,33 +175,39 @@ function addMember(fields, said, name) {
     return;
   }
   if (value === undefined) return;
-  if (typeof value === "object" && ERRORS.has(name) && isError(value)) addError(fields, value);
-  else fields.push(name, valueOf(value));
+  if (typeof value === "object" && ERRORS.has(name) && isError(value)) addError(fields, value, state);
+  else fields.push(name, valueOf(value, state));
 }
 
 /**
  * @param {unknown} value
+ * @param {Rendering} state
  * @returns {string | number | boolean | null | Json}
  */
-function valueOf(value) {
-  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
-  return typeof value === "number" && Number.isFinite(value) ? value : new Json(jsonOf(value));
+function valueOf(value, state) {
+  if (typeof value === "boolean" || value === null || (typeof value === "number" && Number.isFinite(value)))
+    return value;
+  if (typeof value !== "string" || value.length > state.left) return new Json(jsonOf(value, state));
+  const text = textOf(value);
+  state.left -= sizeOf(text);
+  return text;
 }
 
 /**
  * @param {Fields} fields
  * @param {Error} error
+ * @param {Rendering} state
  */
-function addError(fields, error) {
-  fields.push("error_type", messageOf(error.name || "Error"), "stack_trace", stackOf(error));
-  if (error.message) fields.push("error_message", messageOf(error.message));
+function addError(fields, error, state) {
+  fields.push("error_type", valueOf(error.name || "Error", state), "stack_trace", valueOf(stackOf(error), state));
+  if (error.message) fields.push("error_message", valueOf(error.message, state));
 }
 
 /** @param {unknown} error */
 function stackOf(error) {
   const parts = [];
   for (let each = error; isError(each) && parts.length < MOST_CAUSES; each = /** @type {any} */ (each).cause) {
-    parts.push(messageOf(each.stack || `${each.name}: ${each.message}`));
+    parts.push(each.stack || `${each.name}: ${each.message}`);
   }
   return parts.join("\nCaused by: ");
 }
@@ -203,14 +251,18 @@ function jsonOfValue(value) {
   return value instanceof Json ? value.text : String(value);
 }
 
-/** @param {Fields} fields */
-function sizeOf(fields) {
-  let size = 0;
-  for (const each of fields) {
-    if (typeof each === "string") size += each.length;
-    else size += each instanceof Json ? each.text.length : 8;
-  }
-  return size;
+/** @param {Fields[number]} value */
+function sizeOf(value) {
+  if (typeof value === "string") return value.length;
+  return value instanceof Json ? value.text.length : 8;
+}
+
+/**
+ * @param {number} size
+ * @param {Fields[number]} value
+ */
+function addSize(size, value) {
+  return size + sizeOf(value);
 }
 
 /**
@@ -222,8 +274,8 @@ function sizeOf(fields) {
 export function shortenedRecord(json, longest) {
   const record = JSON.parse(json);
   for (const [name, value] of Object.entries(record)) {
-    const text = typeof value === "object" ? JSON.stringify(value) : value;
+    const text = typeof value === "object" ? toJson(value) : value;
     if (typeof text === "string" && text.length > longest) record[name] = shortened(text, longest);
   }
-  return JSON.stringify(record);
+  return toJson(record);
 }

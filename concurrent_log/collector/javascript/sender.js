@@ -3,6 +3,7 @@
 // Sent again, with growing pauses: no answer, 408, 429, 5xx, and whatever says that the client is set up wrongly, such
 // as 401 or 404, since that can be put right while the records wait. Divided: 413, 400 and 422. Every 2xx is a success.
 
+import { now } from "./pristine.js";
 import { shortenedRecord } from "./record.js";
 
 /** @typedef {import("./batch.js").Batch} Batch */
@@ -165,7 +166,7 @@ export class Sender {
     }
     const longest = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
     const backoff = this.#random() * longest;
-    const asked = Math.min(retryAfter(answer.retryAfter, Date.now()), LONGEST_RETRY_AFTER);
+    const asked = Math.min(retryAfter(answer.retryAfter, now()), LONGEST_RETRY_AFTER);
     this.isAsked = asked > 0;
     return this.isAsked ? asked + Math.min(backoff, 1000) : backoff;
   }
@@ -234,18 +235,19 @@ export function isTransient(answer) {
  * Return for how many milliseconds a server asks: a number of seconds, or a date; 0 for anything else.
  *
  * @param {string} header
- * @param {number} now
+ * @param {number} since when it was said
  */
-export function retryAfter(header, now) {
+export function retryAfter(header, since) {
   if (!header) return 0;
-  const milliseconds = /^\d+(\.\d+)?$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
+  const milliseconds = /^\d+(\.\d+)?$/.test(header) ? Number(header) * 1000 : Date.parse(header) - since;
   return milliseconds > 0 ? milliseconds : 0;
 }
 
 /** @param {string} text */
 function rejectedIn(text) {
   try {
-    return JSON.parse(text).rejected?.length ?? 0;
+    const { rejected } = JSON.parse(text);
+    return Array.isArray(rejected) ? rejected.length : 0;
   } catch {
     return 0; // Another server than ours.
   }

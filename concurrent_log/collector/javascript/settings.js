@@ -1,5 +1,6 @@
 // What a client is told, checked at once.
 
+import { toJson } from "./pristine.js";
 import { randomHex } from "./trace.js";
 import { VERSION } from "./version.js";
 
@@ -86,13 +87,27 @@ export function settingsOf(serverUrl, options, surroundings) {
     ...rest,
     endpoint,
     hint: hintFor(endpoint, surroundings.base),
-    headers: {
-      ...rest.headers,
-      "Content-Type": "application/json",
-      ...(token ? { Authorization: `Bearer ${token}` } : {}),
-    },
+    headers: headersOf(rest.headers, token),
     clientId,
-    envelope: `"client":${JSON.stringify(client)},"common":${JSON.stringify(common)}`,
+    envelope: `"client":${toJson(client)},"common":${toJson(common)}`,
+  };
+}
+
+/**
+ * @param {Record<string, string>} given
+ * @param {string | undefined} token
+ */
+function headersOf(given, token) {
+  const texts = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]));
+  try {
+    if (typeof Headers !== "undefined") new Headers(texts); // Node can be told to do without, but not in our thread.
+  } catch {
+    throw new TypeError(`headers must be of names and values that HTTP allows, not ${Object.keys(given).join(", ")}`);
+  }
+  return {
+    ...texts,
+    "Content-Type": "application/json",
+    ...(token ? { Authorization: `Bearer ${token}` } : {}),
   };
 }
 
@@ -127,9 +142,7 @@ function checkOne(name, value) {
  * @param {string} what
  */
 function wrong(name, value, what) {
-  return new TypeError(
-    `${name} must be ${what}, not ${typeof value === "string" ? JSON.stringify(value) : String(value)}`,
-  );
+  return new TypeError(`${name} must be ${what}, not ${typeof value === "string" ? toJson(value) : String(value)}`);
 }
 
 /**
@@ -153,9 +166,7 @@ function endpointOf(serverUrl, base) {
   try {
     url = new URL(serverUrl, base);
   } catch {
-    throw new TypeError(
-      `the server's address must be like https://logs.example, not ${JSON.stringify(String(serverUrl))}`,
-    );
+    throw new TypeError(`the server's address must be like https://logs.example, not ${toJson(String(serverUrl))}`);
   }
   if (!/^https?:$/.test(url.protocol))
     throw new TypeError(`the server's address must begin with http:// or https://, not ${url.protocol}`);

@@ -1,6 +1,7 @@
 // Sees to it that the server gets what is logged: when a batch leaves, and what happens at the end.
 
 import { Losses } from "./losses.js";
+import { clearTimeout, now, setTimeout, ticks } from "./pristine.js";
 import { Queue } from "./queue.js";
 import { Sender } from "./sender.js";
 
@@ -33,8 +34,11 @@ import { Sender } from "./sender.js";
  * @property {boolean} healthy whether the last attempt was a success, or there was none
  */
 
-const LAST_PAUSE = 200; // milliseconds before the last attempt at the end
-const LAST_ATTEMPTS = 2;
+const RENDERED_AFTER = 10; // milliseconds
+const RENDERED_AT_ONCE = 1000; // records
+const LAST_PAUSE = 100; // milliseconds between two attempts at the end
+const LAST_ATTEMPTS = 4; // in vain, one after the other
+const LONGEST = 2_147_483_647; // milliseconds that a timer knows
 
 export class Shipper {
   /** @type {Delivery | null} */
@@ -44,7 +48,12 @@ export class Shipper {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #isPaused = false;
+  #isRendering = false;
   #isOurs = false;
+  /** How many records there were when the process was about to end by itself. */
+  #countWhenIdle = -1;
+  /** When the process began to exit, in `ticks`. @type {number | null} */
+  #exitedAt = null;
   /** What is to be called when something is settled. @type {Set<() => void>} */
   #waiting = new Set();
   #around;
@@ -79,6 +88,11 @@ export class Shipper {
     this.count += 1;
     this.queue.put(entry);
     if (this.#courier === null) this.begin();
+    if (this.#exitedAt !== null) {
+      this.drain(this.#exitedAt);
+      return;
+    }
+    if (!this.#isRendering) this.#renderSoon();
     if (this.#timer === undefined && this.#onItsWay === null) this.#sleep(this.settings.flushInterval);
     // Never at once: the caller is not to wait for what a batch takes.
     if (this.queue.length === this.settings.batchSize && this.#onItsWay === null && !this.#isPaused) this.#sleep(0);
@@ -120,7 +134,7 @@ export class Shipper {
         resolve(isSettled() && this.losses.count === lost);
       };
       const look = () => isSettled() && end();
-      const timer = setTimeout(end, milliseconds); // It keeps the process alive meanwhile.
+      const timer = setTimeout(end, Math.min(milliseconds, LONGEST)); // It keeps the process alive meanwhile.
       this.#waiting.add(look);
       this.begin();
       this.hurry();
@@ -134,7 +148,9 @@ export class Shipper {
    * @returns {Promise<boolean>}
    */
   async close(milliseconds) {
+    const mark = this.count;
     const isDone = await this.flush(milliseconds);
+    if (this.count > mark) return isDone; // It has begun anew.
     this.#rest();
     this.#courier?.end();
     this.#courier = this.#onItsWay = null;
@@ -143,16 +159,41 @@ export class Shipper {
     return isDone;
   }
 
+  /** Go on for a while where the process is about to end by itself, and nothing can be sent without the event loop. */
+  linger() {
+    if (this.#courier?.wait || this.left === 0 || this.count === this.#countWhenIdle) return;
+    this.#countWhenIdle = this.count;
+    void this.flush(this.settings.stopTimeout);
+  }
+
+  /**
+   * Let what is next be on its way, since the process ends.
+   *
+   * @param {number} since when that began, in `ticks`
+   */
+  depart(since) {
+    this.#rest();
+    this.#onItsWay ??= this.#send(since + this.settings.stopTimeout - ticks());
+  }
+
   /**
    * Send what waits without the event loop, since the process ends.
    *
-   * @param {number} milliseconds
+   * @param {number} since when that began, in `ticks`
    */
-  drain(milliseconds) {
-    const deadline = Date.now() + milliseconds;
+  drain(since) {
     this.#rest();
-    if (this.#courier?.wait) this.#drainBy(this.#courier.wait, deadline);
+    if (this.#courier?.wait) this.#drainBy(this.#courier.wait, since + this.settings.stopTimeout);
     this.#sayGoodbye();
+  }
+
+  /**
+   * Send without the event loop each record that is still to come, such as those of other listeners.
+   *
+   * @param {number} since when the process began to end, in `ticks`
+   */
+  drainAlways(since) {
+    this.#exitedAt = since;
   }
 
   /**
@@ -160,16 +201,14 @@ export class Shipper {
    * @param {number} deadline
    */
   #drainBy(wait, deadline) {
-    for (let attempts = 0; attempts < LAST_ATTEMPTS;) {
-      this.#onItsWay ??= this.#send(deadline - Date.now());
-      const answer = this.#onItsWay && wait(deadline - Date.now());
+    for (let failures = 0; failures < LAST_ATTEMPTS;) {
+      this.#onItsWay ??= this.#send(deadline - ticks());
+      const answer = this.#onItsWay && wait(deadline - ticks());
       if (!this.#onItsWay || !answer) return;
       const pause = this.sender.settle(this.#onItsWay, answer);
       this.#onItsWay = null;
-      if (pause) {
-        attempts += 1;
-        wait(Math.min(LAST_PAUSE, deadline - Date.now()));
-      }
+      failures = pause ? failures + 1 : 0;
+      if (pause) wait(Math.min(LAST_PAUSE, deadline - ticks()));
     }
   }
 
@@ -258,11 +297,19 @@ export class Shipper {
     };
   }
 
+  /** Render what waits, also where it cannot be sent: until then, it keeps in memory more than it will take. */
+  #renderSoon() {
+    this.#isRendering = true;
+    later(() => {
+      this.#isRendering = false;
+      if (this.queue.render(RENDERED_AT_ONCE)) this.#renderSoon();
+    }, RENDERED_AFTER);
+  }
+
   /** @param {number} milliseconds */
   #sleep(milliseconds) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#wake(), milliseconds);
-    /** @type {{ unref?: () => void }} */ (/** @type {unknown} */ (this.#timer)).unref?.();
+    this.#timer = later(() => this.#wake(), milliseconds);
   }
 
   #rest() {
@@ -286,7 +333,7 @@ export class Shipper {
     if (delivery === null) return null;
     const { endpoint: url, headers, timeout } = this.settings;
     const { body, compress } = delivery;
-    const request = { url, headers, body, compress, timeout: Math.max(1, Math.min(timeout, longest)) };
+    const request = { url, headers, body, compress, timeout: Math.max(1, Math.ceil(Math.min(timeout, longest))) };
     this.unlogged(() => this.#courier?.post(request));
     return delivery;
   }
@@ -304,7 +351,8 @@ export class Shipper {
     } else if (this.sender.left || this.#waiting.size || this.queue.length >= this.settings.batchSize) {
       this.#sleep(0);
     } else if (this.queue.length) {
-      this.#sleep(Math.max(0, this.queue.since + this.settings.flushInterval - Date.now()));
+      const waited = Math.max(0, now() - this.queue.since); // The clock may have been set back.
+      this.#sleep(Math.max(0, this.settings.flushInterval - waited));
     }
   }
 
@@ -312,4 +360,16 @@ export class Shipper {
     this.#around.settled?.();
     for (const look of [...this.#waiting]) look();
   }
+}
+
+/**
+ * Set a timer that keeps no process alive.
+ *
+ * @param {() => void} call
+ * @param {number} milliseconds
+ */
+function later(call, milliseconds) {
+  const timer = setTimeout(call, milliseconds);
+  /** @type {{ unref?: () => void }} */ (/** @type {unknown} */ (timer)).unref?.();
+  return timer;
 }

@@ -3,6 +3,7 @@
 import { MessageChannel, Worker, receiveMessageOnPort } from "node:worker_threads";
 
 import { inThread, sourceOf } from "./courier.js";
+import { ticks } from "./pristine.js";
 
 /** @typedef {import("./courier.js").Answer} Answer */
 /** @typedef {import("./courier.js").Broken} Broken */
@@ -36,7 +37,6 @@ class ThreadCourier {
   #port;
   #worker;
   #count = new Int32Array(new SharedArrayBuffer(4)); // of answers
-  #isBroken = false;
   /** @type {Request | null} */
   #request = null;
   #fallback;
@@ -50,7 +50,9 @@ class ThreadCourier {
     this.#fallback = fallback;
     this.#worker = new Worker(SOURCE, {
       eval: true,
+      // What the program preloads is for its own threads, and may begin a client, which would begin a thread, and so on.
       execArgv: [],
+      env: { ...process.env, NODE_OPTIONS: "" },
       name: "concurrent-log",
       workerData: { port: port2, count: this.#count },
       transferList: [port2],
@@ -70,21 +72,25 @@ class ThreadCourier {
   }
 
   /**
-   * Wait for the answer, with nothing else going on in this thread.
+   * Wait for the answer, with nothing else going on in this thread; undefined where no thread does the work.
    *
-   * @param {number} milliseconds
+   * @type {((milliseconds: number) => Answer | undefined) | undefined}
    */
   wait = (milliseconds) => {
-    const deadline = Date.now() + milliseconds;
+    const deadline = ticks() + milliseconds;
     for (;;) {
       // The count of an answer that came as an event may be late, so there is not one for each turn.
       const before = Atomics.load(this.#count, 0);
       const answer = this.#received();
-      const left = deadline - Date.now();
+      const left = deadline - ticks();
       if (answer !== undefined || left <= 0) return answer;
       Atomics.wait(this.#count, 0, before, left);
     }
   };
+
+  get #isBroken() {
+    return this.wait === undefined;
+  }
 
   end() {
     this.#fallback.end();
@@ -104,6 +110,7 @@ class ThreadCourier {
    * @param {(answer: Answer) => void} onAnswer
    */
   #take(message, onAnswer) {
+    if (this.#isBroken) return; // Somebody else carries the request.
     if ("broken" in message) {
       this.#break();
     } else {
@@ -114,7 +121,8 @@ class ThreadCourier {
 
   /** The thread cannot do what it is for: a tool has changed our text, or memory is short. */
   #break() {
-    this.#isBroken = true;
+    if (this.#isBroken) return;
+    this.wait = undefined;
     if (this.#request !== null) this.#fallback.post(this.#request);
   }
 }

@@ -1,9 +1,11 @@
 // Any value as JSON: what cannot be rendered costs nothing but its own rendering, and nothing is changed.
 
+import { toJson } from "./pristine.js";
+
 const DEEPEST = 10; // objects within each other
-const MOST = 1000; // members of one object, or items of one list
+export const MOST = 1000; // members of one object, or items of one list
 const LONGEST = 65_536; // characters of one text
-const LARGEST = 1_048_576; // characters of one value altogether
+const LARGEST = 524_288; // characters of all values of a record, about
 
 /** Text that is JSON already. */
 export class Json {
@@ -14,13 +16,38 @@ export class Json {
 }
 
 /**
+ * What is being rendered: the objects around a value, and how many characters may still be added.
+ *
+ * @typedef {{ within: object[], left: number }} Rendering
+ */
+
+/**
+ * Return what the values of one record are rendered with.
+ *
+ * @returns {Rendering}
+ */
+export function rendering() {
+  return { within: [], left: LARGEST };
+}
+
+/**
  * Return `value` as JSON. Never throws: a getter that does, a circle or a function leaves a text in its place.
  *
  * @param {unknown} value
+ * @param {Rendering} [state]
  * @returns {string}
  */
-export function jsonOf(value) {
-  return rendered(value, { within: [], left: LARGEST });
+export function jsonOf(value, state = rendering()) {
+  return rendered(value, state);
+}
+
+/**
+ * Return a text, as JSON where it is cut: a part of it would keep the whole in memory.
+ *
+ * @param {string} text
+ */
+export function textOf(text) {
+  return text.length <= LONGEST ? text : new Json(jsonOfText(text));
 }
 
 /**
@@ -30,7 +57,7 @@ export function jsonOf(value) {
  * @returns {string}
  */
 export function jsonOfText(text) {
-  return JSON.stringify(shortened(text, LONGEST));
+  return toJson(shortened(text, LONGEST));
 }
 
 /**
@@ -41,7 +68,8 @@ export function jsonOfText(text) {
  */
 export function shortened(text, longest) {
   if (text.length <= longest) return text;
-  return `${text.slice(0, longest)}… [${text.length - longest} characters left out]`;
+  const end = /[\ud800-\udbff]/.test(text[longest - 1]) ? longest - 1 : longest; // Half a character is none.
+  return `${text.slice(0, end)}… [${text.length - end} characters left out]`;
 }
 
 /**
@@ -50,7 +78,7 @@ export function shortened(text, longest) {
  * @param {unknown} error
  */
 export function unreadable(error) {
-  return JSON.stringify(`[unreadable: ${described(error)}]`);
+  return toJson(`[unreadable: ${described(error)}]`);
 }
 
 /**
@@ -66,12 +94,6 @@ export function isError(value) {
     return false;
   }
 }
-
-/**
- * What is being rendered: the objects around a value, and how many characters may still be added.
- *
- * @typedef {{ within: object[], left: number }} Rendering
- */
 
 /**
  * @param {unknown} value
@@ -170,7 +192,10 @@ function ofItems(items, state) {
 function ofPairs(map, state) {
   const parts = [];
   for (const [key, value] of map) {
-    if (parts.length >= MOST || state.left <= 0) break;
+    if (parts.length >= MOST || state.left <= 0) {
+      parts.push('"…":"…"');
+      break;
+    }
     const name = typeof key === "string" ? key : rendered(key, state);
     parts.push(`${jsonOfText(name)}:${rendered(value, state)}`);
   }
@@ -196,7 +221,10 @@ function ofMembers(value, state) {
   if (keys.length === 0 && !isPlain(value)) return jsonOfText(Object.prototype.toString.call(value));
   const parts = [];
   for (const key of keys) {
-    if (parts.length >= MOST || state.left <= 0) break;
+    if (parts.length >= MOST || state.left <= 0) {
+      parts.push('"…":"…"');
+      break;
+    }
     const member = memberOf(value, key, state);
     if (member !== undefined) parts.push(`${jsonOfText(key)}:${member}`);
   }
@@ -238,8 +266,12 @@ function tagOf(value) {
   return `<${[value.localName, ...said.map((name) => `${name}="${value.getAttribute(name)}"`)].join(" ")}>`;
 }
 
-/** @param {object} value */
-function isPlain(value) {
+/**
+ * Return whether all that an object has are its members.
+ *
+ * @param {object} value
+ */
+export function isPlain(value) {
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
 }

@@ -39,9 +39,9 @@ def main(options: argparse.Namespace) -> int:
     try:
         settings = settings_of({name: getattr(options, name) for name in names.split()})
     except ValueError as error:
-        return _fail(str(error))
-    if not all(importlib.util.find_spec(name) for name in _NEEDED):
-        return _fail(_REMEDY)
+        return fail(str(error))
+    if missing := missing_extra():
+        return fail(missing)
     return asyncio.run(_serve(settings))
 
 
@@ -54,8 +54,13 @@ async def _serve(settings: Settings) -> int:
         with listening(settings) as where:
             await serve(settings, where, lambda: _say_how_to_begin(settings, where))
     except (OSError, StoreUnusable) as error:
-        return _fail(str(error))
+        return fail(str(error))
     return 0
+
+
+def missing_extra() -> str:
+    """Return what to do where a package is missing; an empty string where none is."""
+    return "" if all(importlib.util.find_spec(name) for name in _NEEDED) else _REMEDY
 
 
 def _say_how_to_begin(settings: Settings, where: "socket.socket") -> None:
@@ -73,6 +78,7 @@ def address_of(settings: Settings, where: "socket.socket") -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{where.getsockname()[1]}"
 
 
-def _fail(what: str) -> int:
-    print(f"concurrent-log serve: {what}", file=sys.stderr)
+def fail(what: str, command: str = "serve") -> int:
+    """Say what is wrong, and return the exit status."""
+    print(f"concurrent-log {command}: {what}", file=sys.stderr)
     return 2

@@ -11,8 +11,9 @@ import msgspec
 
 from concurrent_log.collector.server.limits import Lease
 from concurrent_log.collector.server.moments import microseconds_of
-from concurrent_log.collector.server.normalise import Rows, Unreadable, cleaned, rows_of
+from concurrent_log.collector.server.normalise import Unreadable, cleaned
 from concurrent_log.collector.server.problems import Problem
+from concurrent_log.collector.server.rows import Rows, rows_of
 from concurrent_log.collector.store import Batch, Client, Drop
 
 _AT_ONCE = 1 << 18  # bytes that are decompressed in one step
@@ -186,7 +187,8 @@ def _understood(found: Any) -> Body:
         raise Problem(413, f"more than {_MOST_REJECTED:,} of the records are none: send less at once")
     rows = rows_of(found["logs"], common)
     client, drops = _client(found.get("client"), common), _drops(found.get("dropped"))
-    batch = Batch(rows.rows, batch_id, client, drops, part_of=_part_of(found.get("part_of"), batch_id))
+    part_of = _part_of(found.get("part_of"), batch_id)
+    batch = Batch(rows.rows, batch_id, client, drops, part_of, rows.columns)
     token = found.get("token")
     return Body(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
 

@@ -1,6 +1,5 @@
 """``/client.js``: the client for pages in the browser, of the same version as the server."""
 
-import pathlib
 import re
 from collections.abc import Iterator
 
@@ -9,7 +8,8 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
-_PACKAGE = pathlib.Path(__file__).parent.parent / "javascript"
+from concurrent_log.collector.javascript_package import FOLDER
+
 _ENTRY = "browser.js"
 _IMPORTED = re.compile(r'^(?:import|export) .*from "\./([a-z_]+\.js)";$', re.MULTILINE)
 
@@ -39,7 +39,7 @@ def add_client(app: FastAPI) -> None:
     async def client() -> Response:
         return Response(content, media_type="text/javascript", headers=_HEADERS)
 
-    app.mount("/client", _Files(directory=_PACKAGE), name="client")
+    app.mount("/client", _Files(directory=FOLDER), name="client")
 
 
 def _needed_by(name: str, found: set[str]) -> Iterator[str]:
@@ -47,5 +47,5 @@ def _needed_by(name: str, found: set[str]) -> Iterator[str]:
     if name not in found:
         found.add(name)
         yield name
-        for imported in _IMPORTED.findall((_PACKAGE / name).read_text(encoding="utf-8")):
+        for imported in _IMPORTED.findall((FOLDER / name).read_text(encoding="utf-8")):
             yield from _needed_by(imported, found)

@@ -2,9 +2,8 @@
 
 import contextlib
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,16 +13,17 @@ from concurrent_log.collector.server.moments import microseconds_of
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, TEXTS, Row
 
 LONGEST = 500  # characters of a text column, since some are indexed; message and stack trace may be longer
+LONG = frozenset({"message", "stack_trace"})
 LONGEST_KEY = 200
 DEEPEST = 32  # objects and lists within each other
-_BIGINT = range(-(2**63), 2**63)
+BIGINT = range(-(2**63), 2**63)
 
-_POSITION = {name: position for position, name in enumerate(COLUMNS)}
-_LEVEL, _LEVEL_NUMBER, _CREATED_AT = _POSITION["level"], _POSITION["level_number"], _POSITION["created_at"]
-_MESSAGE, _ATTRIBUTES = _POSITION["message"], _POSITION["attributes"]
-_TEXT_POSITIONS = {name: _POSITION[name] for name in TEXTS if name != "level"}
-_LONG_POSITIONS = frozenset({_MESSAGE, _POSITION["stack_trace"]})
-_NUMBERS = {name: _POSITION[name] for name in (INTEGERS | FLOATS) - {"created_at", "level_number"}}
+POSITION = {name: position for position, name in enumerate(COLUMNS)}
+LEVEL, LEVEL_NUMBER, CREATED_AT = POSITION["level"], POSITION["level_number"], POSITION["created_at"]
+_MESSAGE, ATTRIBUTES = POSITION["message"], POSITION["attributes"]
+_TEXT_POSITIONS = {name: POSITION[name] for name in TEXTS if name != "level"}
+_LONG_POSITIONS = frozenset(POSITION[name] for name in LONG)
+_NUMBERS = {name: POSITION[name] for name in (INTEGERS | FLOATS) - {"created_at", "level_number"}}
 _OBJECTS = ("metadata", "attributes")
 
 # What other dialects call a column, tried in this order where it is missing.
@@ -39,36 +39,6 @@ _TIME_ALIASES = ("timestamp", "@timestamp", "time", "ts", "timeUnixNano")
 _MESSAGE_ALIASES = ("msg", "short_message", "body")
 
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a batch, the index of each among the records, and what is beyond repair, with the reason."""
-
-    rows: list[Row] = field(default_factory=list)
-    indices: list[int] = field(default_factory=list)
-    rejected: list[tuple[int, str]] = field(default_factory=list)
-
-
-def rows_of(records: Sequence[Any], common: Mapping[str, Any], now: int | None = None) -> Rows:
-    """Return a row for each of ``records``, with what is ``common`` to them where they say nothing themselves.
-
-    Args:
-        records: What came, decoded from JSON without NUL characters or lone surrogates.
-        common: Values for all of them, by the names of columns and attributes.
-        now: What a record without a time gets, in microseconds since 1970; by default the time it is.
-    """
-    make = _maker(common, time.time_ns() // 1000 if now is None else now)
-    found = Rows()
-    for index, record in enumerate(records):
-        if type(record) is dict:
-            found.rows.append(make(record))
-            found.indices.append(index)
-        elif isinstance(record, Unreadable):
-            found.rejected.append((index, record.reason))
-        else:
-            found.rejected.append((index, f"a record is an object, not {_kind(record)}"))
-    return found
 
 
 @dataclass(frozen=True)
@@ -96,24 +66,31 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else str(_encode(_limited(value, DEEPEST)), "utf-8")
 
 
-def _maker(common: Mapping[str, Any], now: int) -> Callable[[dict[str, Any]], Row]:
-    """Return what makes a row of a record."""
-    first: list[Any] = [None] * len(COLUMNS)
-    attributes: dict[str, Any] = {}
-    _fill(first, attributes, common)
+class Maker:
+    """Makes rows of records, with what is common to them where they say nothing themselves.
 
-    def make(record: dict[str, Any]) -> Row:
-        row, extra = first.copy(), attributes.copy()
+    Attributes:
+        first: The row of a record that says nothing, with its level and time not yet looked at.
+        attributes: The attributes of such a record.
+    """
+
+    def __init__(self, common: Mapping[str, Any], now: int) -> None:
+        self.first: list[Any] = [None] * len(COLUMNS)
+        self.attributes: dict[str, Any] = {}
+        self._now = now
+        _fill(self.first, self.attributes, common)
+
+    def row(self, record: dict[str, Any]) -> Row:
+        """Return the row of ``record``."""
+        row, extra = self.first.copy(), self.attributes.copy()
         _fill(row, extra, record)
         _set_level(row, extra)
-        _set_time(row, extra, now)
+        _set_time(row, extra, self._now)
         if row[_MESSAGE] is None and extra:
             _take_message(row, extra)
         if extra:
-            row[_ATTRIBUTES] = str(_encode(extra), "utf-8")
+            row[ATTRIBUTES] = str(_encode(extra), "utf-8")
         return tuple(row)
-
-    return make
 
 
 def _fill(row: list[Any], extra: dict[str, Any], record: Mapping[str, Any]) -> None:
@@ -129,9 +106,9 @@ def _fill(row: list[Any], extra: dict[str, Any], record: Mapping[str, Any]) -> N
             elif value is not None:
                 _put_text(row, extra, key, text_of(value))
         elif key == "created_at":
-            row[_CREATED_AT] = value
+            row[CREATED_AT] = value
         elif key == "level":
-            row[_LEVEL] = value
+            row[LEVEL] = value
         elif key in _NUMBERS:
             _put_number(row, extra, key, value)
         elif type(value) is dict and key in _OBJECTS:
@@ -157,7 +134,7 @@ def _put_number(row: list[Any], extra: dict[str, Any], key: str, value: Any) -> 
             number = float(value) if key in FLOATS or len(value) > 20 else int(value)
     if key not in FLOATS and isinstance(number, float) and number.is_integer():
         number = int(number)
-    if type(number) is int and number in _BIGINT:
+    if type(number) is int and number in BIGINT:
         row[position] = float(number) if key in FLOATS else number
     elif type(number) is float and key in FLOATS and math.isfinite(number):
         row[position] = number
@@ -175,9 +152,9 @@ def _put_object(extra: dict[str, Any], values: dict[str, Any]) -> None:
 
 
 def _set_level(row: list[Any], extra: dict[str, Any]) -> None:
-    value = row[_LEVEL]
+    value = row[LEVEL]
     if type(value) is str and value in BY_NAME:
-        row[_LEVEL], row[_LEVEL_NUMBER] = BY_NAME[value]
+        row[LEVEL], row[LEVEL_NUMBER] = BY_NAME[value]
         return
     level = level_of(value, is_pino="msg" in extra and "time" in extra)
     if value is None:
@@ -185,13 +162,13 @@ def _set_level(row: list[Any], extra: dict[str, Any]) -> None:
             level = level or translate(extra.get(alias))
     elif level is None:
         extra["level"] = _limited(value, DEEPEST)
-    row[_LEVEL], row[_LEVEL_NUMBER] = level or BY_NAME["INFO"]
+    row[LEVEL], row[LEVEL_NUMBER] = level or BY_NAME["INFO"]
 
 
 def _set_time(row: list[Any], extra: dict[str, Any], now: int) -> None:
-    value = row[_CREATED_AT]
+    value = row[CREATED_AT]
     if type(value) is float and 0 <= value < 1e11:
-        row[_CREATED_AT] = round(value * 1e6)
+        row[CREATED_AT] = round(value * 1e6)
         return
     moment = microseconds_of(value)
     if value is None:
@@ -199,7 +176,7 @@ def _set_time(row: list[Any], extra: dict[str, Any], now: int) -> None:
             moment = microseconds_of(extra.get(alias)) if moment is None else moment
     elif moment is None:
         extra["created_at"] = _limited(value, DEEPEST)
-    row[_CREATED_AT] = now if moment is None else moment
+    row[CREATED_AT] = now if moment is None else moment
 
 
 def _take_message(row: list[Any], extra: dict[str, Any]) -> None:
@@ -213,7 +190,7 @@ def _limited(value: Any, deepest: int) -> Any:
     """Return ``value`` so that any database takes it: nested only so deep, and no number beyond 64 bits."""
     kind = type(value)
     if kind is int:
-        return value if value in _BIGINT else str(value)
+        return value if value in BIGINT else str(value)
     if kind is float:
         return value if math.isfinite(value) else str(value)
     if kind is not dict and kind is not list:
@@ -223,8 +200,3 @@ def _limited(value: Any, deepest: int) -> Any:
     if kind is list:
         return [_limited(each, deepest - 1) for each in value]
     return {key[:LONGEST_KEY]: _limited(each, deepest - 1) for key, each in value.items()}
-
-
-def _kind(value: Any) -> str:
-    names = {str: "text", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return names.get(type(value), "null")

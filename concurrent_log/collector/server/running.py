@@ -1,6 +1,7 @@
 """Runs the application with uvicorn, until the process is told to end."""
 
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -15,6 +16,7 @@ from concurrent_log.collector.server.settings import Settings
 
 _GRACE = 5  # seconds for requests that are in hand when the process is told to end
 _SWITCH = 0.001  # seconds for which a thread that decodes may keep the one that answers waiting
+_GARBAGE = 50_000  # new objects after which Python looks for garbage; a batch of 1,000 records is some thousands
 
 
 class _Server(uvicorn.Server):
@@ -26,6 +28,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # A batch of 1,000 records took 1.3 ms longer where Python kept looking for garbage in all that stays anyway.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE, 10, 10)
         if self.started:
             self._on_start()
 

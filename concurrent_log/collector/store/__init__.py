@@ -48,8 +48,8 @@ INTEGERS = frozenset({"created_at", "level_number", "process_id", "line_number",
 FLOATS = frozenset({"duration_ms"})
 TEXTS = tuple(name for name in COLUMNS if name not in INTEGERS | FLOATS | {"attributes"})
 
-# One value for each of COLUMNS: text, integers, a float; None where empty. `created_at` is in microseconds since 1970,
-# and `attributes` is a JSON object as text, or None.
+# One value for each column of its batch: text, integers, a float; None where empty. The first one, `created_at`, is in
+# microseconds since 1970, and `attributes` is a JSON object as text, or None.
 Row = tuple[Any, ...]
 
 
@@ -80,6 +80,7 @@ class Batch:
     Attributes:
         part_of: The ids of what it was divided from, the whole first: where one of these is stored, so is the part, and
             where the part is stored, none of these is any more.
+        columns: What the values of each row are: `COLUMNS`, or those of them that are not empty everywhere.
     """
 
     rows: Sequence[Row]
@@ -87,6 +88,7 @@ class Batch:
     client: Client | None = None
     drops: Sequence[Drop] = ()
     part_of: Sequence[str] = ()
+    columns: Sequence[str] = COLUMNS
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 import asyncpg
 
 from concurrent_log.collector.store import (
-    COLUMNS,
     IN_PARTS,
     Added,
     Batch,
+    Client,
     Row,
     StoreAway,
     StoreUnusable,
@@ -32,6 +32,7 @@ _BACK = 62  # days back for which partitions are made when they are needed; what
 _PAUSE = 60.0  # seconds until a partition is tried again that could not be made
 _REMEMBER = 14  # days at least for which batches are known
 _SEEN = 5  # seconds to within which it is known when a client was last seen
+_MOST_NOTED = 10_000  # clients of which we remember when we noted them
 
 # Numbers that only we lock, for the schema and for the partitions.
 _SCHEMA_LOCK = 0x636F6E63_6C6F6701
@@ -93,6 +94,7 @@ class PostgresStore:
         self._address = address
         self._days: set[int] = set()  # those that have a partition, counted from 1970
         self._later: dict[int, float] = {}  # those that could not be made, and when to try again
+        self._noted: dict[Client, float] = {}  # when, so that few batches have to say again who sent them
 
     async def open(self) -> None:
         """Connect, and create or migrate the schema."""
@@ -127,6 +129,7 @@ class PostgresStore:
             self._address,
             min_size=1,
             max_size=most,
+            connection_class=_Connection,
             timeout=10,
             command_timeout=command_timeout,
             init=_use_microseconds,
@@ -164,16 +167,31 @@ class PostgresStore:
             return await self._add_by(_copy_what_can_be, batch)
 
     async def _add_by(self, copy: "_Copy", batch: Batch) -> Added:
-        async with self.writing.acquire() as connection, connection.transaction():
-            if batch.part_of and await _is_stored_within(connection, batch.part_of):
-                return Added(0, duplicate=True)
-            if batch.batch_id is not None:
-                is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
-                if not is_new:
-                    return await _known(connection, batch.batch_id)
-            rejected = await copy(connection, batch.rows) if batch.rows else []
-            await _note_client(connection, batch)
+        client = batch.client if self._has_to_note(batch.client) else None
+        async with self.writing.acquire() as connection:
+            if copy is _copy and batch.batch_id is None and client is None and not batch.drops:
+                # A COPY alone is a transaction by itself, which spares two round trips.
+                await _copy(connection, batch.columns, batch.rows)
+                return Added(len(batch.rows))
+            async with connection.transaction():
+                if batch.part_of and await _is_stored_within(connection, batch.part_of):
+                    return Added(0, duplicate=True)
+                if batch.batch_id is not None:
+                    is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
+                    if not is_new:
+                        return await _known(connection, batch.batch_id)
+                rejected = await copy(connection, batch.columns, batch.rows) if batch.rows else []
+                await _note_drops(connection, batch)
+                await _note_client(connection, client)
+        if client is not None:
+            self._noted[client] = time.monotonic()
         return Added(len(batch.rows) - len(rejected), rejected=tuple(rejected))
+
+    def _has_to_note(self, client: Client | None) -> bool:
+        """Return whether the database may know of ``client`` only from longer ago."""
+        if len(self._noted) > _MOST_NOTED:
+            self._noted.clear()
+        return client is not None and self._noted.get(client, -_SEEN) + _SEEN <= time.monotonic()
 
     async def prepare(self) -> None:
         """Make the partitions of today and the days to come, so that no batch has to wait for it."""
@@ -210,7 +228,18 @@ class PostgresStore:
         return removed
 
 
-_Copy = Callable[[Any, Sequence[Row]], Awaitable[list[tuple[int, str]]]]
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+    """Goes back to its pool without a question: nothing is set, locked or listened to beyond a transaction.
+
+    A transaction that was cut short is rolled back by the pool all the same.
+    """
+
+    def get_reset_query(self) -> str:
+        """Return no query, which saves each use of a connection a round trip; asked for by asyncpg 0.30 and newer."""
+        return ""
+
+
+_Copy = Callable[[Any, Sequence[str], Sequence[Row]], Awaitable[list[tuple[int, str]]]]
 
 _PARTITIONS = f"""
     SELECT child.relname::text FROM pg_inherits
@@ -219,27 +248,27 @@ _PARTITIONS = f"""
     ORDER BY 1"""
 
 
-async def _copy(connection: Any, rows: Sequence[Row]) -> list[tuple[int, str]]:
-    await connection.copy_records_to_table("logs", schema_name=SCHEMA, columns=COLUMNS, records=rows)
+async def _copy(connection: Any, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, str]]:
+    await connection.copy_records_to_table("logs", schema_name=SCHEMA, columns=columns, records=rows)
     return []
 
 
-async def _copy_what_can_be(connection: Any, rows: Sequence[Row]) -> list[tuple[int, str]]:
+async def _copy_what_can_be(connection: Any, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Store the rows that the database takes, and return the index of each other one, with the reason.
 
     They are tried first, and then stored by the transaction itself: those of a subtransaction have a number of their
     own, which no snapshot tells, and the live tail could miss them.
     """
-    refused = await _refused(connection, rows, 0)
+    refused = await _refused(connection, columns, rows, 0)
     indices = {index for index, _ in refused}
-    await _copy(connection, [row for index, row in enumerate(rows) if index not in indices])
+    await _copy(connection, columns, [row for index, row in enumerate(rows) if index not in indices])
     return refused
 
 
-async def _refused(connection: Any, rows: Sequence[Row], first: int) -> list[tuple[int, str]]:
+async def _refused(connection: Any, columns: Sequence[str], rows: Sequence[Row], first: int) -> list[tuple[int, str]]:
     await connection.execute("SAVEPOINT trial")
     try:
-        await _copy(connection, rows)
+        await _copy(connection, columns, rows)
         return []
     except _ROW_ERRORS as error:
         if len(rows) == 1:
@@ -247,7 +276,8 @@ async def _refused(connection: Any, rows: Sequence[Row], first: int) -> list[tup
     finally:
         await connection.execute("ROLLBACK TO trial; RELEASE trial")
     half = len(rows) // 2
-    return await _refused(connection, rows[:half], first) + await _refused(connection, rows[half:], first + half)
+    earlier = await _refused(connection, columns, rows[:half], first)
+    return earlier + await _refused(connection, columns, rows[half:], first + half)
 
 
 async def _is_stored_within(connection: Any, part_of: Sequence[str]) -> bool:
@@ -260,12 +290,14 @@ async def _known(connection: Any, batch_id: str) -> Added:
     return Added(0, duplicate=not in_parts, in_parts=in_parts)
 
 
-async def _note_client(connection: Any, batch: Batch) -> None:
-    """Note who sent it and what it lost; last, since the batches of one client wait here for each other."""
-    client = batch.client
+async def _note_drops(connection: Any, batch: Batch) -> None:
     if batch.drops:
-        by = (client.id, client.service, client.host) if client else (None, None, None)
+        by = (batch.client.id, batch.client.service, batch.client.host) if batch.client else (None, None, None)
         await connection.executemany(_DROPS, [(*by, drop.reason, drop.records, drop.since) for drop in batch.drops])
+
+
+async def _note_client(connection: Any, client: Client | None) -> None:
+    """Note who sent a batch; last, since the batches of one client wait here for each other."""
     if client:
         await connection.execute(_SEEN_CLIENT, client.id, client.name, client.service, client.environment, client.host)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
-from concurrent_log.collector.store import COLUMNS, IN_PARTS, Added, Batch, StoreAway, StoreUnusable, migrations
+from concurrent_log.collector.store import IN_PARTS, Added, Batch, StoreAway, StoreUnusable, migrations
 
 _BUSY = 10.0  # seconds to wait for another process that writes
 _TOGETHER = 20_000  # records that are committed together at most, if so many wait
@@ -23,7 +23,6 @@ _SEEN = 5_000_000  # microseconds to within which it is known when a client was 
 
 _NEW_BATCH = "INSERT OR IGNORE INTO batches (batch_id, received_at, records) VALUES (?, ?, ?)"
 _RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = ?"
-_NEW_RECORD = f"INSERT INTO logs (received_at, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
 _NEW_DROP = """
     INSERT INTO drops (received_at, client_id, service, host, reason, records, since) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _SEEN_CLIENT = f"""
@@ -200,7 +199,8 @@ def _add(connection: sqlite3.Connection, batch: Batch) -> Added:
     if batch.batch_id is not None and not _is_new(connection, batch.batch_id, now, len(batch.rows)):
         in_parts = _is_in_parts(connection, batch.batch_id)
         return Added(0, duplicate=not in_parts, in_parts=in_parts)
-    connection.executemany(_NEW_RECORD, [(now, *row) for row in batch.rows])
+    new_record = f"INSERT INTO logs (received_at, {', '.join(batch.columns)}) VALUES (?{', ?' * len(batch.columns)})"
+    connection.executemany(new_record, [(now, *row) for row in batch.rows])
     client = batch.client
     by = (client.id, client.service, client.host) if client else (None, None, None)
     connection.executemany(_NEW_DROP, [(now, *by, drop.reason, drop.records, drop.since) for drop in batch.drops])

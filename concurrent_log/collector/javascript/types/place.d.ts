@@ -1,14 +1,15 @@
 /**
- * Return what knows who called the public method of a logger that called the caller of this one. The text is made
- * later: making it takes longer than everything else in a logging call.
+ * Let errors know only the function that makes them and who called it, until `widen`; return what to give to that.
  *
- * @returns {Error | null}
+ * @returns {number}
  */
-export function here(): Error | null;
+export function narrow(): number;
+/** @param {number} limit */
+export function widen(limit: number): void;
 /**
  * Return the members of a record that tell the place, as JSON, each after a comma.
  *
- * @param {Error | null} seen what `here` returned
+ * @param {Error | null} seen made by the method that the place called
  * @returns {string}
  */
 export function membersOf(seen: Error | null): string;

@@ -20,6 +20,12 @@ export class Queue {
     put(entry: Entry): void;
     /** Return the next batch, of those that wait longest; null where there is nothing to tell the server. */
     take(): Batch | null;
+    /**
+     * Make so many of those JSON that are not, the oldest first, and return whether there are more.
+     *
+     * @param {number} most
+     */
+    render(most: number): boolean;
     #private;
 }
 export type Entry = import("./record.js").Entry;

@@ -10,9 +10,9 @@ export function fieldsOf(said: unknown, message?: unknown): Fields;
  * Return the message as text. Never throws.
  *
  * @param {unknown} message
- * @returns {string}
+ * @returns {string | Json}
  */
-export function messageOf(message: unknown): string;
+export function messageOf(message: unknown): string | Json;
 /**
  * Return a record with texts of `longest` characters at most, for a server that takes no larger one.
  *
@@ -20,32 +20,31 @@ export function messageOf(message: unknown): string;
  * @param {number} longest
  */
 export function shortenedRecord(json: string, longest: number): string;
-/**
- * Names and values by turns. Each value is text, a finite number, a boolean, null, or JSON.
- *
- * @typedef {(string | number | boolean | null | Json)[]} Fields
- */
 /** What waits to be sent. */
 export class Entry {
     /**
-     * @param {string} level
-     * @param {string} message
+     * @param {string | Json} level
+     * @param {string | Json} message
      * @param {Fields} fields
      * @param {Bound} bound
      * @param {number} sequence
      * @param {Error | null} seen
      */
-    constructor(level: string, message: string, fields: Fields, bound: Bound, sequence: number, seen: Error | null);
+    constructor(level: string | Json, message: string | Json, fields: Fields, bound: Bound, sequence: number, seen: Error | null);
     time: number;
-    level: string;
-    message: string;
+    level: string | Json;
+    message: string | Json;
     fields: Fields;
     bound: Bound;
     sequence: number;
     seen: Error | null;
+    /** The record as JSON, once it is rendered. @type {string | null} */
+    json: string | null;
+    /** About how many characters it takes. */
     size: number;
-    /** Return the record as JSON. */
-    json(): string;
+    /** Make the record JSON, and let go of what it was made of: `seen` keeps in memory what ran then. */
+    render(): void;
+    #private;
 }
 /** Fields that every record of a logger carries. */
 export class Bound {
@@ -67,6 +66,7 @@ export class Bound {
      */
     with(fields: Fields): Bound;
 }
+export type Rendering = import("./values.js").Rendering;
 /**
  * Names and values by turns. Each value is text, a finite number, a boolean, null, or JSON.
  */

@@ -4,9 +4,9 @@ export function isTransient(answer: Answer): boolean;
  * Return for how many milliseconds a server asks: a number of seconds, or a date; 0 for anything else.
  *
  * @param {string} header
- * @param {number} now
+ * @param {number} since when it was said
  */
-export function retryAfter(header: string, now: number): number;
+export function retryAfter(header: string, since: number): number;
 export class Sender {
     /**
      * @param {import("./settings.js").Settings} settings

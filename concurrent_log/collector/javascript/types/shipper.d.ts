@@ -40,12 +40,26 @@ export class Shipper {
      * @returns {Promise<boolean>}
      */
     close(milliseconds: number): Promise<boolean>;
+    /** Go on for a while where the process is about to end by itself, and nothing can be sent without the event loop. */
+    linger(): void;
+    /**
+     * Let what is next be on its way, since the process ends.
+     *
+     * @param {number} since when that began, in `ticks`
+     */
+    depart(since: number): void;
     /**
      * Send what waits without the event loop, since the process ends.
      *
-     * @param {number} milliseconds
+     * @param {number} since when that began, in `ticks`
      */
-    drain(milliseconds: number): void;
+    drain(since: number): void;
+    /**
+     * Send without the event loop each record that is still to come, such as those of other listeners.
+     *
+     * @param {number} since when the process began to end, in `ticks`
+     */
+    drainAlways(since: number): void;
     /** Send now what waits, unless the server asked for a pause. */
     hurry(): void;
     /**
