@@ -16,6 +16,7 @@ import collector
 import collector_outage
 import collector_query
 import javascript
+import javascript_page
 import longest_call
 import many_processes
 import memory
@@ -47,6 +48,7 @@ _FIGURES = (
     collector_query.figure,
     collector_outage.figure,
     javascript.figure,
+    javascript_page.figure,
 )
 
 

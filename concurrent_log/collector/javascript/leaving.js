@@ -1,6 +1,8 @@
 // A page that is being left: what is not acknowledged is kept for the next page of the site, and goes by requests that
 // outlive this one, as far as the browser lets them. Whatever comes twice has the same id, and is stored once.
 
+import { toJson } from "./pristine.js";
+
 /** @typedef {import("./leftovers.js").Leftovers} Leftovers */
 /** @typedef {import("./sender.js").Delivery} Delivery */
 /** @typedef {import("./shipper.js").Shipper} Shipper */
@@ -59,7 +61,7 @@ export class Leaving {
    */
   #send(delivery) {
     const id = delivery.batch.idOf(delivery.part);
-    const token = this.#token === undefined ? "" : `"token":${JSON.stringify(this.#token)},`;
+    const token = this.#token === undefined ? "" : `"token":${toJson(this.#token)},`;
     const content = new Blob([`{${token}${delivery.body.slice(1)}`], { type: "text/plain" });
     const before = [...this.#onTheirWay.values()].reduce((sum, size) => sum + size, 0);
     if (this.#onTheirWay.has(id) || before + content.size > MOST_ON_THEIR_WAY) return;

@@ -1,6 +1,7 @@
 // What a page keeps for the next one of its site, until the server has it. Both may send it: it has the same id.
 
 import { Batch } from "./batch.js";
+import { toJson } from "./pristine.js";
 
 /** @typedef {import("./batch.js").Part} Part */
 /** @typedef {import("./sender.js").Delivery} Delivery */
@@ -30,7 +31,7 @@ export class Leftovers {
       for (const { batch, part } of deliveries) {
         const key = this.#prefix + batch.idOf(part);
         if (this.#kept.has(key)) continue;
-        const text = JSON.stringify({ ...batch.cut(part), keptAt: Date.now() });
+        const text = toJson({ ...batch.cut(part), keptAt: Date.now() });
         room -= text.length;
         if (room < 0) return;
         localStorage.setItem(key, text);
