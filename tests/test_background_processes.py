@@ -309,11 +309,16 @@ class TestKilledProcesses:
             """,
         )
         flushed, count = done.stdout.split()
+        expected = set(numbered("main", int(count)))
         times = Counter(read_log(tmp_path))
+        torn = times.keys() - expected
 
         assert flushed == "True"
         assert done.stderr == ""
-        assert times.keys() == set(numbered("main", int(count)))
+        assert times.keys() - torn == expected
+        # The system ends a killed process' write between two pages of memory; the whole record comes with the next one.
+        assert len(torn) <= kills
+        assert all("main ".startswith(each) for each in torn)
         assert sum(times.values()) - len(times) <= kills * _LARGEST_BATCH
 
     @_each_worker

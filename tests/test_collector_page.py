@@ -17,6 +17,11 @@ from browsing import DEADLINE, STACK_TRACE, Collector, Record, Sending, chromium
 MANY = 100_000
 _PATIENCE = 30_000  # milliseconds for what the page does at once on an idle machine
 _LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+# Scrolls on, and waits until the page has drawn what is there, however busy the machine is.
+_SCROLL = """async (element) => {
+  element.scrollTop += element.clientHeight / 2;
+  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+}"""
 _NOT_MANY = 4000  # elements; the page of an idle store has some hundred
 
 
@@ -719,7 +724,7 @@ def test_hundred_thousand_records_are_read_page_by_page(page: Page) -> None:
     for _ in range(200):
         numbers = [int(found) for found in re.findall(r"number (\d+) of many", scroll.inner_text())]
         seen += [number for number in numbers if not seen or number < seen[-1]]
-        scroll.evaluate("(element) => { element.scrollTop += element.clientHeight / 2 }")
+        scroll.evaluate(_SCROLL)
         page.settle()
         if len(seen) > 1500:
             break
