@@ -5,7 +5,6 @@ import pathlib
 import signal
 import subprocess
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import concurrent_log
@@ -92,9 +91,6 @@ class Program:
 def _heed_signals() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-
-
-Require = Callable[[str], str]
 
 
 def run(command: "list[str]", folder: pathlib.Path) -> "subprocess.CompletedProcess[str]":

@@ -6,7 +6,7 @@ import { now } from "./pristine.js";
 /** @typedef {import("./record.js").Entry} Entry */
 /** @typedef {import("./losses.js").Losses} Losses */
 
-export const FULL = "queue full";
+const FULL = "queue full";
 const BROKEN = "could not be rendered";
 const LARGEST_BATCH = 1_048_576; // characters, unless it is one record
 

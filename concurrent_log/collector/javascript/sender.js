@@ -227,7 +227,7 @@ function isSuccess({ status }) {
 }
 
 /** @param {Answer} answer */
-export function isTransient(answer) {
+function isTransient(answer) {
   return !isSuccess(answer) && ![400, 413, 422].includes(answer.status);
 }
 

@@ -1,6 +1,3 @@
-/** @typedef {import("./record.js").Entry} Entry */
-/** @typedef {import("./losses.js").Losses} Losses */
-export const FULL: "queue full";
 export class Queue {
     /**
      * @param {import("./settings.js").Settings} settings

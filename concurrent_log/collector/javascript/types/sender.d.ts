@@ -1,5 +1,3 @@
-/** @param {Answer} answer */
-export function isTransient(answer: Answer): boolean;
 /**
  * Return for how many milliseconds a server asks: a number of seconds, or a date; 0 for anything else.
  *
