@@ -1,0 +1,128 @@
+"""Running one check, plain or async: in time, never twice at once, and whatever it does."""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from concurrent_log.health.breaker import is_async
+from concurrent_log.health.in_order import OwnLock
+from concurrent_log.health.status import CheckFailed
+
+# Returns when the service works: nothing, or anything but False; raises where it does not. It may be async.
+Check = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a check: how long it took, and what it raised, if anything."""
+
+    seconds: float
+    error: BaseException | None = None
+
+
+class CheckRunner:
+    """Runs a check: an async one in a task, a plain one in a thread of its own, which keeps nobody from ending.
+
+    Where it is not done in time, a task is cancelled; a thread cannot be, and is left alone. It is not begun again until
+    it has ended.
+    """
+
+    def __init__(self, check: Check, clock: Callable[[], float]) -> None:
+        self.task: asyncio.Task[float] | None = None
+        self._check, self._clock = check, clock
+        self._is_async = is_async(check)
+        self._lock = OwnLock()
+        self._running: set[tuple[int, str]] = set()  # what has not ended, and in which process
+        self._is_late = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the check runs now, in time or late."""
+        process = os.getpid()
+        return any(where == process for where, _ in self._running.copy())
+
+    async def run(self, timeout: float) -> Outcome | None:
+        """Run the check, and return what became of it; None if another task or thread is just running it."""
+        if not self._take_turn():
+            return Outcome(0.0, CheckFailed("its last check has not ended yet")) if self._is_late else None
+        self._is_late = False
+        began = self._clock()
+        self.task = asyncio.create_task(self._called(), name="concurrent_log check")
+        self.task.add_done_callback(self._task_ended)
+        try:
+            await asyncio.wait({self.task}, timeout=timeout)
+        finally:
+            if not self.task.done():
+                self._is_late = True
+                self.task.cancel()
+        if not self.task.done():
+            return Outcome(self._clock() - began, CheckFailed(f"timed out after {timeout:g} s"))
+        if self.task.cancelled():
+            return Outcome(self._clock() - began, CheckFailed("its check cancelled itself"))
+        error = self.task.exception()
+        return Outcome(self.task.result()) if error is None else Outcome(self._clock() - began, error)
+
+    def _take_turn(self) -> bool:
+        """Return whether nothing of this check runs in this process, and if so, note that its task does."""
+        with self._lock:
+            if self.is_running:
+                return False
+            self._running = {(os.getpid(), "task")}
+            return True
+
+    def _task_ended(self, task: "asyncio.Task[float]") -> None:
+        self._running.discard((os.getpid(), "task"))
+        if not task.cancelled():
+            task.exception()  # If it ends after its time, nobody else asks, and asyncio would complain.
+
+    async def _called(self) -> float:
+        """Call the check, and return how many seconds it took."""
+        began = self._clock()
+        try:
+            result = await (self._check() if self._is_async else self._in_thread())
+            if inspect.isawaitable(result):
+                result = await result
+        except SystemExit:
+            raise CheckFailed("its check tried to end the program") from None
+        if result is False:
+            raise CheckFailed("its check returned False")
+        return self._clock() - began
+
+    async def _in_thread(self) -> Any:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        thread = threading.Thread(target=self._thread, args=(loop, ended), name="concurrent_log check", daemon=True)
+        running = os.getpid(), "thread"
+        self._running.add(running)
+        try:
+            thread.start()
+        except BaseException:
+            self._running.discard(running)
+            raise
+        result, error = await ended
+        if error is not None:
+            raise error
+        return result
+
+    def _thread(
+        self, loop: asyncio.AbstractEventLoop, ended: "asyncio.Future[tuple[Any, BaseException | None]]"
+    ) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = self._check()
+        except BaseException as caught:
+            error = caught
+        self._running.discard((os.getpid(), "thread"))
+        with contextlib.suppress(RuntimeError):  # The loop may have been closed meanwhile.
+            loop.call_soon_threadsafe(_set, ended, (result, error))
+
+
+def _set(ended: "asyncio.Future[Any]", value: Any) -> None:
+    if not ended.done():
+        ended.set_result(value)

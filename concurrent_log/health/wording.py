@@ -1,0 +1,48 @@
+"""What is said of an error: one short line, in which no address and no password is left."""
+
+import os
+import re
+
+from concurrent_log.health.status import CheckFailed, Degraded
+
+_LONGEST = 300  # characters
+
+_ADDRESS = re.compile(r"(?<![\w+.-])([a-zA-Z][\w+.-]*)://[^\s'\"<>]+")
+_NUMBERS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])")
+_SECRET = re.compile(
+    r"(?i)\b(pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|user(?:name)?|host|port)\b(\s*[=:]\s*)\S+"
+)
+
+
+def told(error: BaseException) -> str:
+    """Return what ``error`` says of a service.
+
+    The words of `CheckFailed` and `Degraded` are those of the check, and left as they are. Of an `OSError` only its kind
+    is told; in the words of any other exception, what looks like an address or a secret is replaced.
+    """
+    try:
+        return _one_line(_words(error))
+    except Exception:  # Its ``__str__`` may do anything.
+        return type(error).__name__
+
+
+def masked(text: str) -> str:
+    """Return ``text`` without what looks like an address or a secret."""
+    text = _ADDRESS.sub(r"\1://…", text)
+    text = _NUMBERS.sub("…", text)
+    return _SECRET.sub(r"\1\2…", text)
+
+
+def _words(error: BaseException) -> str:
+    name = type(error).__name__
+    if isinstance(error, (CheckFailed, Degraded)):
+        return str(error) or "its check says so"
+    if isinstance(error, OSError):
+        return os.strerror(error.errno).lower() if error.errno else name
+    text = masked(str(error))
+    return f"{name}: {text}" if text else name
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
