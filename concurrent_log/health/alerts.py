@@ -42,13 +42,11 @@ class Alerts:
             self._tell_flapping(event)
 
     def summarise(self, event: str, services: Iterable[ServiceHealth]) -> None:
-        """Log how all services are, at the level INFO: when monitoring has ``started``, for a ``report``, …"""
-        described_services = [described(each) for each in services]
-        texts = [_summary(each) for each in described_services]
-        what = {"started": "monitoring has started", "stopped": "monitoring has stopped"}.get(event, "services")
-        self._log(
-            logging.INFO, f"{what}: {', '.join(texts) or 'none'}", {"event": event, "services": described_services}
-        )
+        """Log how all services are, at the level INFO, for the event ``started``, ``report`` or ``stopped``."""
+        found = [described(each) for each in services]
+        what = "services" if event == "report" else f"monitoring has {event}"
+        text = f"{what}: {', '.join(map(_summary, found)) or 'none'}"
+        self._log(logging.INFO, text, {"event": event, "services": found})
 
     def _tell_status(self, event: StatusChanged) -> None:
         new = event.new

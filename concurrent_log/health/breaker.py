@@ -63,10 +63,10 @@ class _Facts:
 class CircuitBreaker:
     """Let calls through while they succeed; after failures in a row none, and after a while one to try.
 
-    Closed: all calls go through. ``failure_threshold`` failures in a row open it: calls raise `CircuitOpenError` at once,
-    for ``recovery_timeout`` seconds. Then it is half-open: one call at a time goes through; if it succeeds, the breaker
-    closes, and if it fails, it is open again. The outcome of a call that began before the last change of state is
-    discarded. There is no timer: the state is computed from ``clock`` when it is asked for.
+    Closed: all calls go through. ``failure_threshold`` failures in a row open it: calls raise `CircuitOpenError` at
+    once, for ``recovery_timeout`` seconds. Then it is half-open: one call at a time goes through; if it succeeds, the
+    breaker closes, and if it fails, it is open again. The outcome of a call that began before the last change of state
+    is discarded. There is no timer: the state is computed from ``clock`` when it is asked for.
 
     Use it as a decorator of a function, plain or async, or for a block::
 
@@ -280,7 +280,7 @@ class Call:
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Return whether calling ``function`` makes a coroutine."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def _exceptions(exclude: Sequence[type[Exception]]) -> tuple[type[Exception], ...]:

@@ -13,6 +13,8 @@ from concurrent_log.health.breaker import is_async
 from concurrent_log.health.in_order import OwnLock
 from concurrent_log.health.status import CheckFailed
 
+_Ended = asyncio.Future[tuple[Any, BaseException | None]]
+
 # Returns when the service works: nothing, or anything but False; raises where it does not. It may be async.
 Check = Callable[[], Any]
 
@@ -28,8 +30,8 @@ class Outcome:
 class CheckRunner:
     """Runs a check: an async one in a task, a plain one in a thread of its own, which keeps nobody from ending.
 
-    Where it is not done in time, a task is cancelled; a thread cannot be, and is left alone. It is not begun again until
-    it has ended.
+    Where it is not done in time, a task is cancelled; a thread cannot be, and is left alone. It is not begun again
+    until it has ended.
     """
 
     def __init__(self, check: Check, clock: Callable[[], float]) -> None:
@@ -95,7 +97,7 @@ class CheckRunner:
 
     async def _in_thread(self) -> Any:
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        ended: _Ended = loop.create_future()
         thread = threading.Thread(target=self._thread, args=(loop, ended), name="concurrent_log check", daemon=True)
         running = os.getpid(), "thread"
         self._running.add(running)

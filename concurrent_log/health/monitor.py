@@ -29,16 +29,16 @@ _WORST = (ServiceStatus.UNHEALTHY, ServiceStatus.UNKNOWN, ServiceStatus.DEGRADED
 class ServiceMonitor:
     """Checks services again and again, logs what changes, and leaves alone what is down.
 
-    In an asyncio program, `start_monitoring` and `stop_monitoring`; in any other one, `start` and `stop`, which check in a
-    thread. Checks run at the same time, each with its own timeout, and never two of one service; a check that hangs or
+    In an asyncio program, `start_monitoring` and `stop_monitoring`; in any other one, `start` and `stop`, which check in
+    a thread. Checks run at the same time, each with its own timeout, and never two of one service; a check that hangs or
     fails concerns no other one. After ``failure_threshold`` failures in a row, a service is unhealthy, and its circuit
     breaker keeps checks away for ``recovery_timeout`` seconds.
 
     What changes is logged to ``concurrent_log.health``, once; see `concurrent_log.health.alerts.Alerts`.
 
-    Services are added with `add` or `check`. In a subclass, each method ``async def _check_NAME(self, service_name)`` is
-    the check of a service NAME, too. Everything may be called from any thread. A child process, after a fork, has to start
-    monitoring anew.
+    Services are added with `add` or `check`. In a subclass, each method ``async def _check_NAME(self, service_name)``
+    is the check of a service NAME, too. Everything may be called from any thread. A child process, after a fork, has to
+    start monitoring anew.
 
     Args:
         interval: Seconds from one check of a service to the next.
@@ -94,12 +94,16 @@ class ServiceMonitor:
             check: What is called to check it, plain or async, or the text of a ready-made check, such as
                 ``redis://127.0.0.1/0``. It raises where the service does not work, or returns False.
             critical: Whether the program cannot do without it; others never make `status` unhealthy.
-            interval, timeout, slow, failure_threshold, recovery_timeout: As of the monitor, for this service.
+            interval: As of the monitor, for this service; the same holds for the others.
+            timeout: Seconds after which its check has failed.
+            slow: Seconds after which its check is slow.
+            failure_threshold: Failures in a row that make it unhealthy.
+            recovery_timeout: Seconds for which it is left alone then.
 
         Raises:
             TypeError, ValueError: An argument is not of its kind, or there is a service of that name.
         """
-        numbers = {
+        numbers: dict[str, Any] = {
             "interval": interval,
             "timeout": timeout,
             "slow": slow,
@@ -144,7 +148,7 @@ class ServiceMonitor:
 
     @property
     def status(self) -> ServiceStatus:
-        """How the program's services are as a whole: as bad as the worst one; one that is not critical only degrades."""
+        """How the services are as a whole: as bad as the worst one; one that is not critical only degrades it."""
         found = {_counted(health) for health in self.snapshot().values()}
         return next((status for status in _WORST if status in found), ServiceStatus.HEALTHY)
 
@@ -279,7 +283,8 @@ def _callable(name: str, check: "Check | str") -> Check:
     if isinstance(check, str):
         from concurrent_log.health.checks import from_url  # type: ignore[import-not-found]
 
-        return from_url(check)
+        found: Check = from_url(check)
+        return found
     if not callable(check):
         raise TypeError(f"the check of {name!r} must be a function, or a text such as 'tcp://HOST:PORT', not {check!r}")
     return check

@@ -10,8 +10,8 @@ from concurrent_log.health.breaker import BreakerState
 class ServiceStatus(Enum):
     """How a service is.
 
-    ``HEALTHY``: its last check went well. ``DEGRADED``: it answers, but slowly or with a warning, or it has just begun to
-    fail. ``UNHEALTHY``: it failed as often in a row as the threshold says. ``UNKNOWN``: it has not been checked yet.
+    ``HEALTHY``: its last check went well. ``DEGRADED``: it answers, but slowly or with a warning, or it has just begun
+    to fail. ``UNHEALTHY``: it failed as often in a row as the threshold says. ``UNKNOWN``: it was not checked yet.
     """
 
     HEALTHY = "healthy"

@@ -9,16 +9,15 @@ _LONGEST = 300  # characters
 
 _ADDRESS = re.compile(r"(?<![\w+.-])([a-zA-Z][\w+.-]*)://[^\s'\"<>]+")
 _NUMBERS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])")
-_SECRET = re.compile(
-    r"(?i)\b(pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|user(?:name)?|host|port)\b(\s*[=:]\s*)\S+"
-)
+_SECRETS = "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|user(?:name)?|host|port"
+_SECRET = re.compile(rf"(?i)\b({_SECRETS})\b(\s*[=:]\s*)\S+")
 
 
 def told(error: BaseException) -> str:
     """Return what ``error`` says of a service.
 
-    The words of `CheckFailed` and `Degraded` are those of the check, and left as they are. Of an `OSError` only its kind
-    is told; in the words of any other exception, what looks like an address or a secret is replaced.
+    The words of `CheckFailed` and `Degraded` are those of the check, and left as they are. Of an `OSError` only its
+    kind is told; in the words of any other exception, what looks like an address or a secret is replaced.
     """
     try:
         return _one_line(_words(error))
