@@ -29,9 +29,9 @@ _WORST = (ServiceStatus.UNHEALTHY, ServiceStatus.UNKNOWN, ServiceStatus.DEGRADED
 class ServiceMonitor:
     """Checks services again and again, logs what changes, and leaves alone what is down.
 
-    In an asyncio program, `start_monitoring` and `stop_monitoring`; in any other one, `start` and `stop`, which check in
-    a thread. Checks run at the same time, each with its own timeout, and never two of one service; a check that hangs or
-    fails concerns no other one. After ``failure_threshold`` failures in a row, a service is unhealthy, and its circuit
+    In an asyncio program, `start_monitoring` and `stop_monitoring`; in any other one, `start` and `stop`, which check
+    in a thread. Checks run at the same time, each with its own timeout, and never two of one service; one that hangs or
+    fails concerns no other. After ``failure_threshold`` failures in a row, a service is unhealthy, and its circuit
     breaker keeps checks away for ``recovery_timeout`` seconds.
 
     What changes is logged to ``concurrent_log.health``, once; see `concurrent_log.health.alerts.Alerts`.
