@@ -79,6 +79,8 @@ class Service:
         self.checks = self.failed_checks = 0
         self._runner = CheckRunner(check, clock)
         self._policy, self._own, self._now = policy, own, now
+        self._common = policy()
+        self._merged = replace(self._common, **own)
         self._flapping, self._lock, self._news = Flapping(), OwnLock(), News(tell)
         self._reported: Outcome | None = None
         self.breaker = CircuitBreaker(name, on_change=self._breaker_changed, clock=clock)
@@ -87,7 +89,10 @@ class Service:
     @property
     def policy(self) -> Policy:
         """How it is watched."""
-        return replace(self._policy(), **self._own)
+        common = self._policy()
+        if common is not self._common:
+            self._common, self._merged = common, replace(common, **self._own)
+        return self._merged
 
     def snapshot(self) -> ServiceHealth:
         """Return what is known of it now."""
