@@ -245,6 +245,8 @@ def test_check_that_ignores_its_cancellation_is_not_begun_again(records: list[An
         (Exception("x" * 1000), "Exception: x{288}…"),
         (Exception("no postgresql://shop:secret@10.1.2.3/shop here"), "Exception: no postgresql://… here"),
         (Exception("host=10.1.2.3:5432 password=secret token: abc"), "Exception: host=… password=… token: …"),
+        (OSError("Multiple exceptions: Connect call failed ('::1', 5432, 0, 0)"), r"OSError: .* call failed \(…\)"),
+        (ConnectionError("the other side has gone"), "ConnectionError: the other side has gone"),
         (OSError(111, "Connect call failed ('127.0.0.1', 5432)"), "connection refused"),
     ],
 )

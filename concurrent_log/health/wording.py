@@ -9,6 +9,7 @@ _LONGEST = 300  # characters
 
 _ADDRESS = re.compile(r"(?<![\w+.-])([a-zA-Z][\w+.-]*)://[^\s'\"<>]+")
 _NUMBERS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])")
+_TUPLE = re.compile(r"\('[^']*', \d+(?:, \d+)*\)")  # as sockets name an address
 _SECRETS = "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|user(?:name)?|host|port"
 _SECRET = re.compile(rf"(?i)\b({_SECRETS})\b(\s*[=:]\s*)\S+")
 
@@ -16,8 +17,8 @@ _SECRET = re.compile(rf"(?i)\b({_SECRETS})\b(\s*[=:]\s*)\S+")
 def told(error: BaseException) -> str:
     """Return what ``error`` says of a service.
 
-    The words of `CheckFailed` and `Degraded` are those of the check, and left as they are. Of an `OSError` only its
-    kind is told; in the words of any other exception, what looks like an address or a secret is replaced.
+    The words of `CheckFailed` and `Degraded` are those of the check, and left as they are. Of an error of the system
+    only its kind is told; in the words of any other exception, what looks like an address or a secret is replaced.
     """
     try:
         return _one_line(_words(error))
@@ -28,7 +29,7 @@ def told(error: BaseException) -> str:
 def masked(text: str) -> str:
     """Return ``text`` without what looks like an address or a secret."""
     text = _ADDRESS.sub(r"\1://…", text)
-    text = _NUMBERS.sub("…", text)
+    text = _NUMBERS.sub("…", _TUPLE.sub("(…)", text))
     return _SECRET.sub(r"\1\2…", text)
 
 
@@ -36,8 +37,8 @@ def _words(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, (CheckFailed, Degraded)):
         return str(error) or "its check says so"
-    if isinstance(error, OSError):
-        return os.strerror(error.errno).lower() if error.errno else name
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     text = masked(str(error))
     return f"{name}: {text}" if text else name
 
