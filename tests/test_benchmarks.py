@@ -42,6 +42,7 @@ def is_not_installed(reason: str) -> bool:
         ("longest-call", 3),
         ("background", 15),
         ("memory", 2),
+        ("health", 4),
     ],
 )
 def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Path) -> None:

@@ -321,12 +321,21 @@ def test_repeated_failures_are_summarised(records: list[Any]) -> None:
 
     assert said(records, "started", "report", "stopped") == [
         ("INFO", "monitoring has started: database unknown, cache unknown"),
-        ("INFO", "services: database unhealthy (3 failures in a row), cache healthy"),
-        ("INFO", "services: database unhealthy (4 failures in a row), cache healthy"),
-        ("INFO", "services: database unhealthy (5 failures in a row), cache healthy"),
-        ("INFO", "monitoring has stopped: database unhealthy (6 failures in a row), cache healthy"),
+        ("INFO", "services: database unhealthy (3 failures in a row), 1 healthy"),
+        ("INFO", "services: database unhealthy (4 failures in a row), 1 healthy"),
+        ("INFO", "services: database unhealthy (5 failures in a row), 1 healthy"),
+        ("INFO", "monitoring has stopped: database unhealthy (6 failures in a row), 1 healthy"),
     ]
     assert [each["service"] for each in records[-1].health["services"]] == ["database", "cache"]
+
+
+def test_many_services_are_summarised_in_several_records(records: list[Any]) -> None:
+    """Fifty at a time, so that no record grows without a limit, and no handler takes long."""
+    watch(monitor_of(**{f"service {number}": Script(None) for number in range(120)}), 1)
+
+    stopped = [record for record in records if record.health["event"] == "stopped"]
+    assert [len(record.health["services"]) for record in stopped] == [50, 50, 20]
+    assert [record.getMessage() for record in stopped][2] == "monitoring has stopped: 20 healthy"
 
 
 def test_service_that_is_not_critical_is_a_warning(records: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """What the log is told of the services: each change once, as a record with fields."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -42,11 +42,11 @@ class Alerts:
             self._tell_flapping(event)
 
     def summarise(self, event: str, services: Iterable[ServiceHealth]) -> None:
-        """Log how all services are, at the level INFO, for the event ``started``, ``report`` or ``stopped``."""
-        found = [described(each) for each in services]
+        """Log how some services are, at the level INFO, for the event ``started``, ``report`` or ``stopped``."""
+        found = list(services)
         what = "services" if event == "report" else f"monitoring has {event}"
-        text = f"{what}: {', '.join(map(_summary, found)) or 'none'}"
-        self._log(logging.INFO, text, {"event": event, "services": found})
+        fields = {"event": event, "services": [described(each) for each in found]}
+        self._log(logging.INFO, f"{what}: {', '.join(_summary(found)) or 'none'}", fields)
 
     def _tell_status(self, event: StatusChanged) -> None:
         new = event.new
@@ -119,9 +119,14 @@ def _state(health: ServiceHealth, word: str = "") -> str:
     return f"{word}: {', '.join(filter(None, (reason, duration)))}".removesuffix(": ")
 
 
-def _summary(fields: dict[str, Any]) -> str:
-    failures = fields["consecutive_failures"]
-    return f"{fields['service']} {fields['status']}" + (f" ({_failures(failures)})" if failures else "")
+def _summary(services: list[ServiceHealth]) -> Iterator[str]:
+    """Yield what is said of each service that is not healthy, and how many are."""
+    others = [each for each in services if each.status is not ServiceStatus.HEALTHY]
+    for each in others:
+        failures = each.consecutive_failures
+        yield f"{each.name} {each.status.value}" + (f" ({_failures(failures)})" if failures else "")
+    if len(services) > len(others):
+        yield f"{len(services) - len(others)} healthy"
 
 
 def _failures(number: int) -> str:

@@ -164,15 +164,27 @@ class CircuitBreaker:
 
             @functools.wraps(function)
             async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-                with Call(self):
-                    return await function(*args, **kwargs)
+                generation = self._begin()
+                try:
+                    result = await function(*args, **kwargs)
+                except BaseException as error:
+                    self._end(generation, error)
+                    raise
+                self._end(generation, None)
+                return result
 
             return cast(F, guarded_async)
 
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            with Call(self):
-                return function(*args, **kwargs)
+            generation = self._begin()
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                self._end(generation, error)
+                raise
+            self._end(generation, None)
+            return result
 
         return cast(F, guarded)
 
@@ -187,6 +199,9 @@ class CircuitBreaker:
 
     def _begin(self) -> int:
         """Let a call through, and return the generation that its outcome is for."""
+        facts = self._facts
+        if facts.state is BreakerState.CLOSED:  # No time changes that, so nothing has to be locked.
+            return facts.generation
         with self._lock:
             now = self._clock()
             self._settle(now)
@@ -203,6 +218,9 @@ class CircuitBreaker:
 
     def _end(self, generation: int, error: BaseException | None) -> None:
         """Take the outcome of a call."""
+        facts = self._facts
+        if error is None and facts.state is BreakerState.CLOSED and not facts.failures:
+            return
         with self._lock:
             if generation == self._facts.generation:
                 if error is None or isinstance(error, self._exclude):
@@ -261,8 +279,7 @@ class Call:
             raise RuntimeError("this call has not begun")
         self._breaker._end(self._generation, error)
 
-    def __enter__(self) -> None:
-        self.begin()
+    __enter__ = begin
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None

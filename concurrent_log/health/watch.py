@@ -12,6 +12,7 @@ from concurrent_log.telling import tell
 
 _PATIENCE = 1.0  # seconds that checks have to clean up at the end
 _DAY = 86_400.0
+_AT_ONCE = 50  # services in a record
 
 
 class Watch:
@@ -91,16 +92,16 @@ class Watch:
 
     async def _run(self) -> None:
         """Watch all services until this is cancelled."""
-        self._summarise("started")
         try:
+            await self._summarise("started")
             self._follow()
             while True:
                 await asyncio.sleep(self._report_interval or _DAY)
                 if self._report_interval:
-                    self._summarise("report")
+                    await self._summarise("report")
         finally:
             await self._ended()
-            self._summarise("stopped")
+            await self._summarise("stopped")
 
     def _follow(self) -> None:
         services = set(self._services.copy().values())
@@ -129,5 +130,9 @@ class Watch:
         if ending:
             await asyncio.wait(ending, timeout=_PATIENCE)
 
-    def _summarise(self, event: str) -> None:
-        self._alerts.summarise(event, [service.snapshot() for service in self._services.copy().values()])
+    async def _summarise(self, event: str) -> None:
+        """Log how all services are, some at a time, so that no record is large, and the loop goes on in between."""
+        services = list(self._services.copy().values())
+        for first in range(0, len(services) or 1, _AT_ONCE):
+            self._alerts.summarise(event, [service.snapshot() for service in services[first : first + _AT_ONCE]])
+            await asyncio.sleep(0)

@@ -15,6 +15,7 @@ import by_size
 import collector
 import collector_outage
 import collector_query
+import health
 import javascript
 import javascript_page
 import longest_call
@@ -49,6 +50,7 @@ _FIGURES = (
     collector_outage.figure,
     javascript.figure,
     javascript_page.figure,
+    health.figure,
 )
 
 
