@@ -28,10 +28,13 @@ import pytest
 from markdown_it import MarkdownIt
 
 import concurrent_log
+from concurrent_log.health import ServiceMonitor
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DOCS = _ROOT / "docs"
 _PAGES = [_ROOT / "README.md", *sorted(_DOCS.glob("*.md"))]
+
+_IN_THE_PACKAGE = [getattr(concurrent_log, name) for name in concurrent_log.__all__]
 
 # The first line of each block that is not run here.
 _NOT_RUN = {
@@ -292,17 +295,17 @@ def test_page_says_for_whom_it_is(page: pathlib.Path) -> None:
     assert first.startswith("For "), first
 
 
-@pytest.mark.parametrize("name", concurrent_log.__all__)
-def test_table_of_parameters_shows_the_defaults(name: str) -> None:
+@pytest.mark.parametrize("documented", [*_IN_THE_PACKAGE, ServiceMonitor], ids=lambda documented: documented.__name__)
+def test_table_of_parameters_shows_the_defaults(documented: type) -> None:
     """The reference's tables name every parameter in order, with the default that the signature has."""
-    text = (_DOCS / "reference.md").read_text("utf-8")
+    text, name = (_DOCS / "reference.md").read_text("utf-8"), documented.__name__
     heads = [f"`{name}`", "Both"] if name.endswith("FileHandler") else [f"`{name}`"]
     tables = [re.search(rf"^\| {head} \| Default(.*?)\n\n", text, re.DOTALL | re.MULTILINE) for head in heads]
     rows = [
         row for table in tables for row in re.findall(r"^\| `(\w+)` \| (?:`(.+?)`|required) \|", table[1], re.MULTILINE)
     ]
-    parameters = inspect.signature(getattr(concurrent_log, name)).parameters.values()
-    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    parameters = inspect.signature(documented).parameters.values()
+    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "clock"]
 
     assert rows == [(p.name, "" if p.default is p.empty else _as_written(p.default)) for p in named]
 
