@@ -28,6 +28,8 @@ from concurrent_log.health import (
     ServiceMonitor,
     ServiceStatus,
 )
+from concurrent_log.health.check_runner import Outcome
+from concurrent_log.health.service import Service
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (
     ServiceStatus.HEALTHY,
@@ -221,15 +223,58 @@ def test_check_that_ignores_its_cancellation_is_not_begun_again(records: list[An
                 await asyncio.sleep(end - asyncio.get_running_loop().time())
         running -= 1
 
-    async def watching() -> None:
+    async def watching() -> float:
         async with monitor_of(stubborn=stubborn):
             await asyncio.sleep(65)
+        stopped = asyncio.get_running_loop().time()
         await asyncio.sleep(100)  # The loop goes on, and the check ends by itself.
+        return stopped
 
-    jumping_loop.run(watching())
+    stopped = jumping_loop.run(watching())
 
+    assert stopped == 66
     assert (most, running) == (1, 0)
     assert ("ERROR", "stubborn is unhealthy: its last check has not ended yet (3 failures in a row)") in said(records)
+
+
+@pytest.mark.parametrize("seconds", [5, 10.2])
+def test_check_has_cleaned_up_when_the_monitor_has_stopped(seconds: float) -> None:
+    """Whether it was running then, or had been given up just before."""
+    cleaned = []
+
+    async def check() -> None:
+        try:
+            await asyncio.sleep(FOREVER)
+        finally:
+            await asyncio.sleep(0.5)
+            cleaned.append(True)
+
+    async def watching() -> list[bool]:
+        async with monitor_of(service=check):
+            await asyncio.sleep(seconds)
+        return cleaned.copy()
+
+    assert jumping_loop.run(watching()) == [True]
+
+
+def test_mistake_of_ours_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is said on stderr, and the check is made again."""
+    check = Script(None)
+    take = Service._take
+
+    def fail_once(service: Service, outcome: Outcome) -> BaseException | None:
+        if check.calls == 1:
+            raise ZeroDivisionError
+        return take(service, outcome)
+
+    monkeypatch.setattr(Service, "_take", fail_once)
+    monitor = monitor_of(service=check)
+    watch(monitor, 40)
+
+    assert monitor.snapshot()["service"].status is HEALTHY
+    assert "the check of 'service' was interrupted by ZeroDivisionError" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -410,8 +455,9 @@ def test_services_come_and_go_while_it_runs(records: list[Any]) -> None:
 
     assert old.times == [0, 30]
     assert new.times == [50, 80]
-    with pytest.raises(KeyError):
-        monitor.remove("other")
+    for ask in (monitor.remove, monitor.breaker):
+        with pytest.raises(KeyError, match="there is no service 'other'; there are service"):
+            ask("other")
 
 
 def test_calls_of_the_program_count(records: list[Any]) -> None:
@@ -435,6 +481,23 @@ def test_calls_of_the_program_count(records: list[Any]) -> None:
         ("ERROR", "database is unhealthy: connection refused, 0 ms"),
         ("WARNING", "the circuit of database is open: it is left alone for 300 s"),
     ]
+
+
+def test_trial_that_fails_after_calls_of_the_program_did_changes_nothing(records: list[Any]) -> None:
+    """It is the first check that fails, and the service has been unhealthy for long."""
+    monitor = monitor_of(database=Script(None, OSError(111, "x")))
+
+    def fail() -> None:
+        for _ in range(3):
+            with pytest.raises(ConnectionError), monitor.breaker("database").calling():
+                raise ConnectionError
+
+    watch(monitor, 20, fail)
+    records.clear()
+    watch(monitor, 700)
+
+    assert monitor.snapshot()["database"].consecutive_failures >= 1
+    assert said(records, "status") == []
 
 
 def test_success_of_the_program_closes_the_breaker_for_both(records: list[Any]) -> None:

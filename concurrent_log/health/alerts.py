@@ -79,7 +79,7 @@ class Alerts:
 
     def _log(self, level: int, message: str, fields: dict[str, Any]) -> None:
         try:
-            self._logger.log(level, "%s", message, extra={"health": fields})
+            self._logger.log(level, message, extra={"health": fields})
         except Exception as error:  # Of a filter, for example; the monitor has to go on.
             tell(f"{message} [this could not be logged: {type(error).__name__}]")
 

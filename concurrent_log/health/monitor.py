@@ -138,7 +138,8 @@ class ServiceMonitor:
 
     def remove(self, name: str) -> None:
         """Watch a service no longer; raise KeyError where there is none of that name."""
-        del self._services[name]
+        if self._services.pop(name, None) is None:
+            raise self._unknown(name)
         if self._watch is not None:
             self._watch.follow()
 
@@ -159,7 +160,7 @@ class ServiceMonitor:
 
     def breaker(self, name: str) -> CircuitBreaker:
         """Return the breaker of a service, for calls of the program: what they meet counts as what a check meets."""
-        return self._services[name].breaker
+        return self._service(name).breaker
 
     async def check_all(self) -> dict[str, ServiceHealth]:
         """Check all services once, at the same time, and return what is known of them."""
@@ -208,6 +209,15 @@ class ServiceMonitor:
     ) -> None:
         await self.stop_monitoring()
 
+    def _service(self, name: str) -> Service:
+        service = self._services.get(name)
+        if service is None:
+            raise self._unknown(name)
+        return service
+
+    def _unknown(self, name: str) -> KeyError:
+        return KeyError(f"there is no service {name!r}; there are {', '.join(self._services.copy()) or 'none'}")
+
     def _new_watch(self) -> Watch:
         return Watch(self._services, self._alerts, self.jitter, self.report_interval)
 
@@ -223,11 +233,11 @@ class ServiceMonitor:
 
     def _record_success(self, service_name: str, response_time: float) -> None:
         """Say, in a check, that it went well, and took so many milliseconds."""
-        self._services[service_name].report(Outcome(response_time / 1000))
+        self._service(service_name).report(Outcome(response_time / 1000))
 
     def _record_failure(self, service_name: str, error: str, response_time: float) -> None:
         """Say, in a check, why it failed, and that it took so many milliseconds."""
-        self._services[service_name].report(Outcome(response_time / 1000, CheckFailed(masked(str(error)))))
+        self._service(service_name).report(Outcome(response_time / 1000, CheckFailed(masked(str(error)))))
 
     async def _check_all_services(self) -> None:
         await self.check_all()

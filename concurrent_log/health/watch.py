@@ -61,9 +61,9 @@ class Watch:
             self._task.cancel()
             await asyncio.wait({self._task})
         else:
-            await asyncio.get_running_loop().run_in_executor(None, self.end_thread, None)
+            await asyncio.get_running_loop().run_in_executor(None, self.end_thread, _PATIENCE + 4)
 
-    def end_thread(self, timeout: float | None) -> None:
+    def end_thread(self, timeout: float) -> None:
         """Stop the thread, and wait for its end, at most so many seconds."""
         if not self.is_running or self._task is None or self._thread is None:
             return
