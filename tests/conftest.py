@@ -168,6 +168,12 @@ def postgres() -> Iterator[str]:
 
     The environment variable ``POSTGRES_URL`` names the server, and a database there from which another can be made.
     """
+    with _new_database() as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _new_database() -> Iterator[str]:
     if importlib.util.find_spec("asyncpg") is None:
         _skip_or_fail("asyncpg is not installed: pip install asyncpg")
     server = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -201,6 +207,16 @@ def database(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
     if request.param == "postgres":
         return str(request.getfixturevalue("postgres"))
     return str(tmp_path / "logs.sqlite3")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return where a collector can keep its records for all tests of a module: with SQLite, then with PostgreSQL."""
+    if request.param == "postgres":
+        with _new_database() as address:
+            yield address
+    else:
+        yield str(tmp_path_factory.mktemp("database") / "logs.sqlite3")
 
 
 def _skip_or_fail(reason: str) -> NoReturn:

@@ -169,7 +169,7 @@ def test_full_disk_costs_only_the_records_that_are_reported(
     team.start(count=2, batch=_BATCH, late=late)
     team.start(count=1)
     for path in ballast:
-        team.wait_for_reports(max(team.reports()) + 20)
+        team.wait_for_more_reports(20)
         path.unlink()
         team.wait_for_any(50)
     found = account_for(team.finish(), contents_of(folder))

@@ -30,47 +30,40 @@ def project(tmp_path: Path) -> Path:
 
 def is_not_installed(reason: str) -> bool:
     """Return whether a package is missing that comes with the extra "benchmarks"."""
-    return any(f"No module named '{name}'" in reason for name in ("concurrent_log_handler", "loguru"))
+    return any(
+        f"No module named '{name}'" in reason
+        for name in ("circuitbreaker", "concurrent_log_handler", "loguru", "pybreaker")
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "rows"),
+    ("name", "rows", "curves", "lines", "points"),
     [
-        ("one-process", 4),
-        ("by-size", 4),
-        ("eight-processes", 3),
-        ("longest-call", 3),
-        ("background", 15),
-        ("memory", 2),
-        ("health", 4),
+        ("one-process", 4, 0, 0, 0),
+        ("by-size", 4, 0, 0, 0),
+        ("eight-processes", 3, 0, 0, 0),
+        ("longest-call", 3, 0, 0, 0),
+        ("process-counts", 0, 2, 5, 2),
+        ("backup-counts", 0, 2, 7, 2),
+        ("background", 15, 1, 6, 3),
+        ("memory", 2, 2, 2, 10),
+        ("health", 4, 0, 0, 0),
     ],
 )
-def test_figure_is_measured_in_its_quick_form(name: str, rows: int, tmp_path: Path) -> None:
-    """Each figure comes out with values of ours and of the others, and ours lost no record (P5)."""
+def test_figure_is_measured_in_its_quick_form(
+    name: str, rows: int, curves: int, lines: int, points: int, tmp_path: Path
+) -> None:
+    """Each figure has values of ours and of the others, all points of its lines, and ours lost no record (P5)."""
     done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)
-    measured = json.loads((tmp_path / "results.json").read_text())["rows"]
+    measured = json.loads((tmp_path / "results.json").read_text())
 
-    assert len(measured) == rows, done.stderr
-    for row in measured:
+    assert (len(measured["rows"]), len(measured["curves"])) == (rows, curves), done.stderr
+    for row in measured["rows"]:
         if not is_not_installed(row["missing"]):
             assert row["missing"] == ""
             assert len(row["ours"]) == len(row["theirs"]) == 1
             assert row["lost"][0] == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "curves", "lines", "points"),
-    [("process-counts", 2, 5, 2), ("backup-counts", 2, 7, 2), ("background", 1, 6, 3)],
-)
-def test_curves_are_measured_in_their_quick_form(
-    name: str, curves: int, lines: int, points: int, tmp_path: Path
-) -> None:
-    """Each line has all of its points, or says why not (P5)."""
-    done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)
-    measured = json.loads((tmp_path / "results.json").read_text())["curves"]
-
-    assert len(measured) == curves, done.stderr
-    for curve in measured:
+    for curve in measured["curves"]:
         assert all(is_not_installed(reason) for reason in curve["missing"].values())
         assert len(curve["lines"]) + len(curve["missing"]) == lines
         assert all(len(line) == points and all(y > 0 for _, y in line) for line in curve["lines"].values())

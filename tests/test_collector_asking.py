@@ -37,6 +37,30 @@ _PATHS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, shared_database: str) -> Iterator[Server]:
+    """Return one server with one record for all questions that leave nothing behind, on each database."""
+    with Server(tmp_path_factory.mktemp("shared"), shared_database) as server:
+        server.send([{"message": "one", "a": 1, "n": 1e99, "s": {"x": [1]}}])
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return one server on SQLite for all that is refused before a database is asked."""
+    folder = tmp_path_factory.mktemp("shared")
+    with Server(folder, str(folder / "logs.sqlite3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return one server with a token for all who do not know it."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with Server(folder, str(folder / "logs.sqlite3"), variables={"CONCURRENT_LOG_TOKEN": _TOKEN}) as server:
+        yield server
+
+
 @pytest.fixture
 def server(tmp_path: Path, database: str) -> Iterator[Server]:
     """Return a server, one test with SQLite, one with PostgreSQL."""
@@ -212,14 +236,13 @@ def test_download_needs_no_memory(lite: Server) -> None:
 
 
 @pytest.mark.parametrize("path", _PATHS)
-def test_nothing_is_read_without_the_token(tmp_path: Path, path: str) -> None:
+def test_nothing_is_read_without_the_token(guarded: Server, path: str) -> None:
     """Who does not know the token learns nothing, from no path, whether the parameters are right or not."""
-    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), variables={"CONCURRENT_LOG_TOKEN": _TOKEN}) as server:
-        assert server.ask("GET", path)[0] == 401
-        assert server.ask("GET", path, Authorization="Bearer wrong")[0] == 401
-        assert server.ask("GET", f"{path.partition('?')[0]}?nonsense=1")[0] in (401, 422)
-        if path != "/live":
-            assert server.ask("GET", path, **_BEARER)[0] in (200, 404)
+    assert guarded.ask("GET", path)[0] == 401
+    assert guarded.ask("GET", path, Authorization="Bearer wrong")[0] == 401
+    assert guarded.ask("GET", f"{path.partition('?')[0]}?nonsense=1")[0] in (401, 422)
+    if path != "/live":
+        assert guarded.ask("GET", path, **_BEARER)[0] in (200, 404)
 
 
 @pytest.mark.parametrize(
@@ -239,10 +262,10 @@ def test_nothing_is_read_without_the_token(tmp_path: Path, path: str) -> None:
         "nonsense=1",
     ],
 )
-def test_wrong_parameter_is_refused_in_one_line(lite: Server, query: str) -> None:
+def test_wrong_parameter_is_refused_in_one_line(shared_lite: Server, query: str) -> None:
     """It is the client's mistake, and one line says which."""
     for path in ("/logs", "/groups", "/live"):
-        status, answer, _ = lite.ask("GET", f"{path}?{query}")
+        status, answer, _ = shared_lite.ask("GET", f"{path}?{query}")
 
         assert status == 422
         assert set(answer) == {"detail"}
@@ -269,12 +292,11 @@ def test_wrong_parameter_is_refused_in_one_line(lite: Server, query: str) -> Non
         "q=%ff%fe&service=%ed%a0%80",
     ],
 )
-def test_strange_parameter_is_answered(server: Server, query: str) -> None:
+def test_strange_parameter_is_answered(shared: Server, query: str) -> None:
     """Whatever is asked for that makes sense is answered, by each query in the same way."""
-    server.send([{"message": "one", "a": 1, "n": 1e99, "s": {"x": [1]}}])
     for path in ("/logs?", "/histogram?", "/values?field=service&", "/groups?", "/download?"):
         if "cursor" not in query or path == "/logs?":
-            status, answer, _ = server.ask("GET", path + query)
+            status, answer, _ = shared.ask("GET", path + query)
 
             assert status == 200, answer
 

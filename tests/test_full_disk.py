@@ -77,7 +77,7 @@ class TestNoRoom:
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         team.start()
         for path in ballast:
-            team.wait_for_reports(max(team.reports()) + 20)
+            team.wait_for_more_reports(20)
             path.unlink()
             team.wait_for_any(50)
         found = account_for(team.finish(), contents_of(folder))

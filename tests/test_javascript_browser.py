@@ -43,7 +43,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def server(tmp_path: Path, database: str, site: Site) -> Iterator[Server]:
-    """Return a collector, which pages of the site may also ask directly."""
+    """Return a collector on each database, for batches that come twice, in parts, or to a new server."""
     with Server(tmp_path, database, "--cors-origin", site.url) as started:
         site.port = started.port
         yield started
@@ -51,7 +51,7 @@ def server(tmp_path: Path, database: str, site: Site) -> Iterator[Server]:
 
 @pytest.fixture
 def sqlite(tmp_path: Path, site: Site) -> Iterator[Server]:
-    """Return a collector for what is the same with every database."""
+    """Return a collector that pages of the site may also ask directly; what they do is the same with every database."""
     with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", site.url) as started:
         site.port = started.port
         yield started
@@ -81,31 +81,31 @@ def tab(new_tab: Callable[[], Tab]) -> Tab:
 # Where pages come from.
 
 
-def test_page_of_the_server_itself(tab: Tab, server: Server) -> None:
+def test_page_of_the_server_itself(tab: Tab, sqlite: Server) -> None:
     """A page at the collector's own address has the client of the same version, and says nothing of addresses."""
-    tab.tab.route(f"{server.url}/shop", lambda route: route.fulfill(body=page("log(0, 20);"), content_type="text/html"))
-    tab.open(f"{server.url}/shop")
+    tab.tab.route(f"{sqlite.url}/shop", lambda route: route.fulfill(body=page("log(0, 20);"), content_type="text/html"))
+    tab.open(f"{sqlite.url}/shop")
 
     assert tab.flush()
     assert tab.run("VERSION") == concurrent_log.__version__
-    assert numbers(server.database) == list(range(20))
+    assert numbers(sqlite.database) == list(range(20))
     assert (tab.said, tab.errors) == ([], [])
 
 
 @pytest.mark.parametrize("token", ["", "secret"])
-def test_page_of_another_origin(tab: Tab, site: Site, database: str, tmp_path: Path, token: str) -> None:
+def test_page_of_another_origin(tab: Tab, site: Site, tmp_path: Path, token: str) -> None:
     """With `--cors-origin`, a page elsewhere has the client and sends, also when it is closed, with a token or none."""
     variables = {"CONCURRENT_LOG_TOKEN": token} if token else {}
-    with Server(tmp_path, database, "--cors-origin", site.url, variables=variables) as server:
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", site.url, variables=variables) as server:
         options = json.dumps({"token": token or None, "service": "shop"}).replace("null", "undefined")
         tab.open(site.page("log(0, 200);", options, server=server.url))
         is_flushed = tab.flush()
         tab.run("log(200, 250)")
         tab.tab.close()
-        wait_for(database, 250)
+        wait_for(server.database, 250)
 
     assert is_flushed
-    assert numbers(database) == list(range(250))
+    assert numbers(server.database) == list(range(250))
     assert (tab.said, tab.errors) == ([], [])
 
 
@@ -130,7 +130,7 @@ def test_page_of_an_origin_that_is_not_allowed(tab: Tab, site: Site, tmp_path: P
 
 @pytest.mark.parametrize("count", [1, 50, 3000])
 @pytest.mark.parametrize("leave", ["close", "away", "reload"])
-def test_page_that_ends_at_once(new_tab: Callable[[], Tab], site: Site, server: Server, count: int, leave: str) -> None:
+def test_page_that_ends_at_once(new_tab: Callable[[], Tab], site: Site, sqlite: Server, count: int, leave: str) -> None:
     """What is logged right before a page ends arrives; what is too much for that, the next page of the site sends."""
     tab, other = new_tab(), site.add("/other", "<title>other</title>")
     tab.open(site.page(options=LATER))
@@ -145,18 +145,18 @@ def test_page_that_ends_at_once(new_tab: Callable[[], Tab], site: Site, server: 
         tab.run(f"window.isOld = true; {logging}; location.reload(); 0")
         tab.wait_for("window.ready && !window.isOld")
     if count <= 50:
-        wait_for(server.database, count)
+        wait_for(sqlite.database, count)
     following = new_tab().open(site.page(options=LATER))
     is_flushed = following.flush()
     site.settle()
 
     assert is_flushed
-    assert numbers(server.database) == list(range(count))
+    assert numbers(sqlite.database) == list(range(count))
     assert following.run("Object.keys(localStorage)") == []
 
 
 def test_end_while_nobody_answers_is_sent_by_the_next_page(
-    new_tab: Callable[[], Tab], site: Site, server: Server
+    new_tab: Callable[[], Tab], site: Site, sqlite: Server
 ) -> None:
     """Requests that outlive the page fail, too, where the server is away: the next page of the site sends all."""
     site.behave = lambda batch: "drop"
@@ -167,7 +167,7 @@ def test_end_while_nobody_answers_is_sent_by_the_next_page(
     following = new_tab().open(site.page(options=LATER))
 
     assert following.flush()
-    assert numbers(server.database) == list(range(50))
+    assert numbers(sqlite.database) == list(range(50))
     assert following.run("Object.keys(localStorage)") == []
 
 
@@ -187,7 +187,7 @@ def test_two_tabs_find_the_same_leftovers(new_tab: Callable[[], Tab], site: Site
     assert tabs[0].run("Object.keys(localStorage)") == []
 
 
-def test_leftovers_of_another_program_are_no_matter(tab: Tab, site: Site, server: Server) -> None:
+def test_leftovers_of_another_program_are_no_matter(tab: Tab, site: Site, sqlite: Server) -> None:
     """What is torn, or of somebody else, costs nothing but itself; keys that are not ours stay."""
     address = site.page(options=LATER)
     prefix = f"concurrent-log {site.url}/logs "
@@ -207,16 +207,16 @@ def test_leftovers_of_another_program_are_no_matter(tab: Tab, site: Site, server
     tab.open(address)
     is_flushed = tab.flush()
 
-    assert numbers(server.database) == [0]
+    assert numbers(sqlite.database) == [0]
     assert is_flushed
     assert tab.run("Object.keys(localStorage)") == ["theirs"]
     assert tab.run("logger.stats().dropped") == {"kept for too long": 1}
     assert tab.errors == []
 
 
-def test_page_that_may_keep_nothing(tab: Tab, site: Site, database: str, tmp_path: Path) -> None:
+def test_page_that_may_keep_nothing(tab: Tab, site: Site, tmp_path: Path) -> None:
     """A frame without an origin has no storage: its records arrive all the same, at its end, too."""
-    with Server(tmp_path, database, "--cors-origin", "*") as server:
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", "*") as server:
         site.page("log(0, 20); addEventListener('message', () => log(20, 40));", LATER, "/frame", server.url)
         tab.open(
             site.add(
@@ -229,17 +229,17 @@ def test_page_that_may_keep_nothing(tab: Tab, site: Site, database: str, tmp_pat
         is_flushed = frame.evaluate("logger.flush(30000)")
         frame.evaluate("log(20, 40)")
         tab.run("document.querySelector('iframe').remove()")
-        wait_for(database, 40)
+        wait_for(server.database, 40)
 
     assert is_flushed
-    assert numbers(database) == list(range(40))
+    assert numbers(server.database) == list(range(40))
     assert tab.errors == []
 
 
 # Pages that are hidden, and come back.
 
 
-def test_page_that_is_gone_back_to(tab: Tab, site: Site, server: Server) -> None:
+def test_page_that_is_gone_back_to(tab: Tab, site: Site, sqlite: Server) -> None:
     """A page that the browser keeps while another one is seen goes on with the same client, and doubles nothing."""
     other = site.add("/other", "<title>other</title><script>window.ready = true</script>")
     tab.open(site.page("addEventListener('pageshow', (event) => (window.isKept = event.persisted));", LATER))
@@ -253,7 +253,7 @@ def test_page_that_is_gone_back_to(tab: Tab, site: Site, server: Server) -> None
     site.settle()
 
     assert is_flushed
-    assert numbers(server.database) == list(range(1500))
+    assert numbers(sqlite.database) == list(range(1500))
     assert tab.run("Object.keys(localStorage)") == []
 
 
@@ -263,7 +263,7 @@ def own_browser(program: Callable[[str], str], tmp_path: Path) -> Callable[[str]
     return lambda address: Chromium(program("chromium"), tmp_path / "profile", address)
 
 
-def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site: Site, server: Server) -> None:
+def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site: Site, sqlite: Server) -> None:
     """A tab that another one covers has sent what it had; it comes back, and is closed: all is stored once."""
     script = """
         log(0, 100);
@@ -275,30 +275,30 @@ def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site:
     """
     with own_browser(site.page(script, LATER)) as chrome:
         chrome.hide()
-        wait_for(server.database, 100)
+        wait_for(sqlite.database, 100)
         chrome.show()
         wait_until(lambda: chrome.title() == "seen")
         chrome.close()
-        wait_for(server.database, 200)
+        wait_for(sqlite.database, 200)
         site.settle()
 
-    assert numbers(server.database) == list(range(200))
+    assert numbers(sqlite.database) == list(range(200))
 
 
 def test_browser_that_is_killed_while_a_page_is_hidden(
-    own_browser: Callable[[str], Chromium], site: Site, server: Server
+    own_browser: Callable[[str], Chromium], site: Site, sqlite: Server
 ) -> None:
     """What a page had when it was hidden is stored, and not once more when the killed browser is started again."""
     address = site.page("log(0, 100);", LATER)
     with own_browser(address) as chrome:
         chrome.hide()
-        wait_for(server.database, 100)
+        wait_for(sqlite.database, 100)
     site.page("logger.info('again'); await logger.flush(); document.title = 'seen';", LATER)
     with own_browser(address) as chrome:
         wait_until(lambda: chrome.title() == "seen")
     site.settle()
 
-    assert numbers(server.database) == list(range(100))
+    assert numbers(sqlite.database) == list(range(100))
 
 
 @pytest.mark.parametrize("first", ["whole", "parts"])
@@ -334,7 +334,7 @@ def test_batch_on_its_way_while_the_page_is_hidden(
 # Networks that fail.
 
 
-def test_network_that_is_away_for_a_while(tab: Tab, site: Site, server: Server) -> None:
+def test_network_that_is_away_for_a_while(tab: Tab, site: Site, sqlite: Server) -> None:
     """What is logged offline waits, also over a reload, and is sent when the network is back."""
     tab.open(site.page(options="{ flushInterval: 20 }"))
     tab.run("log(0, 100)")
@@ -346,11 +346,11 @@ def test_network_that_is_away_for_a_while(tab: Tab, site: Site, server: Server) 
     is_flushed = tab.flush()
 
     assert is_flushed
-    assert numbers(server.database) == list(range(300))
+    assert numbers(sqlite.database) == list(range(300))
     assert tab.errors == []
 
 
-def test_page_that_is_closed_offline(context: Any, new_tab: Callable[[], Tab], site: Site, server: Server) -> None:
+def test_page_that_is_closed_offline(context: Any, new_tab: Callable[[], Tab], site: Site, sqlite: Server) -> None:
     """A page that ends without a network leaves its records to the next one."""
     tab = new_tab().open(site.page(options=LATER))
     context.set_offline(True)
@@ -360,7 +360,7 @@ def test_page_that_is_closed_offline(context: Any, new_tab: Callable[[], Tab], s
     following = new_tab().open(site.page(options=LATER))
 
     assert following.flush()
-    assert numbers(server.database) == list(range(500))
+    assert numbers(sqlite.database) == list(range(500))
 
 
 def test_server_that_is_killed_again_and_again(tab: Tab, site: Site, server: Server) -> None:
@@ -400,7 +400,7 @@ def test_network_that_does_anything(tab: Tab, site: Site, server: Server) -> Non
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_server_that_asks_for_a_pause(tab: Tab, site: Site, server: Server, status: int) -> None:
+def test_server_that_asks_for_a_pause(tab: Tab, site: Site, sqlite: Server, status: int) -> None:
     """`Retry-After` is kept to, also when the page is seen again meanwhile."""
     moments: list[float] = []
 
@@ -416,7 +416,7 @@ def test_server_that_asks_for_a_pause(tab: Tab, site: Site, server: Server, stat
 
     assert is_flushed
     assert moments[1] - moments[0] >= 1
-    assert numbers(server.database) == list(range(10))
+    assert numbers(sqlite.database) == list(range(10))
 
 
 # Where pages may do less.

@@ -184,6 +184,10 @@ class Writers:
         for row in range(len(self.processes)):
             self._wait_until(lambda row=row: self._counts(_REPORTED)[row], each)
 
+    def wait_for_more_reports(self, each: int) -> None:
+        """Wait until each writer has reported something of so many more records."""
+        self._wait_for_each(_REPORTED, each, self._living())
+
     def wait_for_a_while(self, seconds: float) -> None:
         """Wait until each writer has looked at the outside world: until so many of its fast seconds passed."""
         until = self._clock.time() + seconds
