@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import portalocker
 import pytest
 
-pytest.register_assert_rewrite("counting", "node", "servers", "serving", "writers")
+pytest.register_assert_rewrite("checking", "counting", "node", "servers", "serving", "writers")
 
 from collecting import Collector  # noqa: E402
 from node import PACKAGE, TESTS, TOOL_DEADLINE, run, succeed  # noqa: E402

@@ -32,9 +32,9 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """A server, with its files in a folder of its own."""
+    """A server, with its files in a folder of its own; ``access`` are lines for its pg_hba.conf, before all others."""
 
-    def __init__(self, bin_folder: Path) -> None:
+    def __init__(self, bin_folder: Path, access: str = "") -> None:
         self._bin = bin_folder
         self._folder = Path(tempfile.mkdtemp(prefix="cluster-"))
         # PostgreSQL does not run as root.
@@ -45,6 +45,8 @@ class Cluster:
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
         self._do("initdb", "-D", str(self._folder / "data"), "-A", "trust", "-U", _USER, "-E", "UTF8", "--no-sync")
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(access + rules.read_text())
 
     def __enter__(self) -> "Cluster":
         self.start()

@@ -59,6 +59,7 @@ _NOT_RUN = {
     ("collector-server.md", "createdb logs"),
     ("collector-server.md", "server {"),
     ("collector-server.md", "[Unit]"),
+    ("health-checks.md", "from concurrent_log.health import checks"),
     ("files.md", "install -d -g logwriters -m 2775 /var/log/app"),
 }
 
@@ -70,6 +71,7 @@ _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 _NEEDS["collector-client.md"] = _NEEDS["collector.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
 _NEEDS["javascript.md"] = {*_NEEDS["collector-server.md"], "node", "npm"}
+_NEEDS["health-checks.md"] = {"curl", "urllib3"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")

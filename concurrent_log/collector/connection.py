@@ -1,10 +1,5 @@
 """One request over HTTP: through the proxies of the environment, on a connection that is kept, within a time limit."""
 
-import http.client
-import io
-import math
-import socket
-import time
 import urllib.request
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -12,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 
 from concurrent_log.collector.settings import Settings
+from concurrent_log.http_in_time import HTTPConnection, HTTPSConnection
 
 _LONGEST_ANSWER = 2**20  # bytes; what comes after them is not read
 
@@ -105,57 +101,9 @@ def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
-class _Reading(io.RawIOBase):
-    """Reads what a server answers, until a deadline: one byte at a time is no way to keep us."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._source = sock.makefile("rb", buffering=0)
-        seconds = sock.gettimeout()
-        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        if left != math.inf:
-            self._sock.settimeout(left)
-        return self._source.readinto(buffer)
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
-
-
-class _Socket:
-    """A socket of which an answer is read until a deadline."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def makefile(self, mode: str, *_: Any) -> io.BufferedReader:
-        return io.BufferedReader(_Reading(self._sock))
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(_Socket(sock), *arguments, **options)  # type: ignore[arg-type]  # all that is used of it
-
-
-class _HTTPConnection(urllib3.connection.HTTPConnection):
-    response_class = _Response
-
-
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Response
-
-
 class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+    ConnectionCls = HTTPConnection
 
 
 class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
+    ConnectionCls = HTTPSConnection

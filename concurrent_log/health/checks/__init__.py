@@ -1,0 +1,41 @@
+"""Ready-made checks of services: each of these functions returns one, for `Monitor.add`.
+
+A check opens a connection of its own each time, and closes it. What it raises says in a few words what is wrong, and
+names no host, user or database. The client library of a service is imported when its check is made.
+"""
+
+from concurrent_log.health.checks.collector import collector
+from concurrent_log.health.checks.databases import mysql, postgres
+from concurrent_log.health.checks.locks import file_lock, lock
+from concurrent_log.health.checks.machine import disk, file_descriptors
+from concurrent_log.health.checks.nats import nats
+from concurrent_log.health.checks.opensearch import opensearch
+from concurrent_log.health.checks.queues import message_queue
+from concurrent_log.health.checks.rabbitmq import rabbitmq
+from concurrent_log.health.checks.redis import redis, redis_lock
+from concurrent_log.health.checks.s3 import s3
+from concurrent_log.health.checks.smtp import smtp
+from concurrent_log.health.checks.tcp import tcp
+from concurrent_log.health.checks.texts import from_url
+from concurrent_log.health.checks.web import http
+
+__all__ = [
+    "collector",
+    "disk",
+    "file_descriptors",
+    "file_lock",
+    "from_url",
+    "http",
+    "lock",
+    "message_queue",
+    "mysql",
+    "nats",
+    "opensearch",
+    "postgres",
+    "rabbitmq",
+    "redis",
+    "redis_lock",
+    "s3",
+    "smtp",
+    "tcp",
+]

@@ -1,0 +1,56 @@
+"""Whether RabbitMQ gives a channel, and whether a queue is there and not too long."""
+
+from os import PathLike
+
+from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
+from concurrent_log.health.checks.needing import needed
+from concurrent_log.health.checks.quiet import keep_quiet
+from concurrent_log.health.checks.tls import trusted
+from concurrent_log.health.checks.url import address_of
+from concurrent_log.health.status import Degraded
+
+
+def rabbitmq(
+    url: str,
+    queue: str | None = None,
+    most_waiting: int | None = None,
+    *,
+    ca_file: "str | PathLike[str] | None" = None,
+    timeout: float = TIMEOUT,
+) -> AsyncCheck:
+    """Return a check that opens a channel, and looks at ``queue`` where one is given; it needs aio-pika.
+
+    Args:
+        url: ``amqp://USER:PASSWORD@HOST:PORT/VHOST``, or ``amqps://`` for TLS.
+        queue: The queue that must be there. It is only looked at, not made.
+        most_waiting: How many messages may wait in it; more of them are `Degraded`.
+        ca_file: Whose certificates are trusted.
+        timeout: In seconds, for all of it.
+    """
+    address = address_of(url, "amqp://USER:PASSWORD@HOST:PORT/VHOST", "amqp", "amqps")
+    seconds(timeout)
+    if most_waiting is not None and queue is None:
+        raise ValueError(f"most_waiting={most_waiting} needs the queue whose messages are counted")
+    context = trusted(ca_file) if address.scheme == "amqps" else None
+    if ca_file is not None and context is None:
+        raise ValueError("ca_file needs TLS: write amqps:// in the url")
+    with needed("aio-pika", "a RabbitMQ server"):
+        import aio_pika
+    keep_quiet("aiormq.connection", "aiormq.channel", "aio_pika.connection", "aio_pika.channel")
+
+    async def probe() -> None:
+        connection = await aio_pika.connect(url, ssl_context=context, timeout=timeout)
+        try:
+            channel = await connection.channel()
+            if queue is not None:
+                found = await channel.declare_queue(queue, passive=True)
+                _look_at(found.declaration_result.message_count or 0, most_waiting)
+        finally:
+            await leave(connection.close())
+
+    return async_check_of("rabbitmq", probe, timeout)
+
+
+def _look_at(waiting: int, most_waiting: int | None) -> None:
+    if most_waiting is not None and waiting > most_waiting:
+        raise Degraded(f"{waiting:,} messages wait, more than {most_waiting:,}")
