@@ -9,6 +9,7 @@ from concurrent_log import __version__
 from concurrent_log.collector import javascript_package
 from concurrent_log.collector.demo import command as demo
 from concurrent_log.collector.server import command as serve
+from concurrent_log.health import command as monitor
 from concurrent_log.stress import command as stress
 
 
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_command(commands)
     demo.add_command(commands)
     javascript_package.add_command(commands)
+    monitor.add_command(commands)
     stress.add_command(commands)
     options = parser.parse_args(arguments)
     return int(options.run(options))

@@ -39,6 +39,13 @@ _IN_THE_PACKAGE = [getattr(concurrent_log, name) for name in concurrent_log.__al
 # The first line of each block that is not run here.
 _NOT_RUN = {
     ("benchmarks.md", "python tests/benchmarks --write"),
+    ("health-endpoints.md", "python -m pip install '.[health]'"),
+    ("health-endpoints.md", "livenessProbe:"),
+    ("health-endpoints.md", "HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \\"),
+    ("health-endpoints.md", "groups:"),
+    ("monitor-command.md", "python -m pip install '.[health]'"),
+    ("monitor-command.md", "*/10 * * * * cd /srv && concurrent-log monitor shop.toml --once > now.txt || cat now.txt"),
+    ("monitor-command.md", "[services.database]"),
     ("README.md", "python -m pip install '.[stress]' && python -m concurrent_log stress"),
     ("README.md", "python -m pip install '.[test]' && python -m pytest"),
     ("contributing.md", "python -m pip install -e '.[test,lint,docs,benchmarks]'"),
@@ -67,6 +74,8 @@ _NOT_RUN = {
 _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gunicorn", "curl"}}
 _NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
 _NEEDS["collector-page.md"] = {"curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
+_NEEDS["health-endpoints.md"] = {"curl", "django", "fastapi", "flask", "gunicorn", "prometheus_client", "uvicorn"}
+_NEEDS["monitor-command.md"] = {"curl", "rich"}
 _NEEDS["uvicorn.md"] = {"uvicorn", "curl"}
 _NEEDS["collector-client.md"] = _NEEDS["collector.md"] = {"fastapi", "msgspec", "urllib3", "tenacity", "curl"}
 _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}

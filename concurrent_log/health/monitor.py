@@ -16,14 +16,13 @@ from concurrent_log.health.breaker import CircuitBreaker
 from concurrent_log.health.check_runner import Check, Outcome
 from concurrent_log.health.policy import Policy, check_positive
 from concurrent_log.health.service import Service
-from concurrent_log.health.status import CheckFailed, ServiceHealth, ServiceStatus
+from concurrent_log.health.status import CheckFailed, ServiceHealth, ServiceStatus, overall
 from concurrent_log.health.watch import Watch
 from concurrent_log.health.wording import masked
 
 F = TypeVar("F", bound=Check)
 
 _LAST = 5.0  # seconds that the thread has to end when the program does
-_WORST = (ServiceStatus.UNHEALTHY, ServiceStatus.UNKNOWN, ServiceStatus.DEGRADED)
 
 
 class ServiceMonitor:
@@ -145,13 +144,17 @@ class ServiceMonitor:
 
     def snapshot(self) -> dict[str, ServiceHealth]:
         """Return what is known of each service now, by its name."""
-        return {name: service.snapshot() for name, service in self._services.copy().items()}
+        return {name: service.snapshot() for name, service in self.services.items()}
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """The services that are watched now, by name, for what shows more of them than `snapshot`; a copy."""
+        return self._services.copy()
 
     @property
     def status(self) -> ServiceStatus:
         """How the services are as a whole: as bad as the worst one; one that is not critical only degrades it."""
-        found = {_counted(health) for health in self.snapshot().values()}
-        return next((status for status in _WORST if status in found), ServiceStatus.HEALTHY)
+        return overall(self.snapshot().values())
 
     @property
     def is_running(self) -> bool:
@@ -275,12 +278,6 @@ class ServiceMonitor:
         self.policy = replace(self.policy, recovery_timeout=value)
 
 
-def _counted(health: ServiceHealth) -> ServiceStatus:
-    if health.critical or health.status is not ServiceStatus.UNHEALTHY:
-        return health.status
-    return ServiceStatus.DEGRADED
-
-
 def _service_name(name: str) -> str:
     if not isinstance(name, str):
         raise TypeError(f"the name of a service must be a text, not {name!r}")
@@ -291,7 +288,7 @@ def _service_name(name: str) -> str:
 
 def _callable(name: str, check: "Check | str") -> Check:
     if isinstance(check, str):
-        from concurrent_log.health.checks import from_url  # type: ignore[import-not-found]
+        from concurrent_log.health.checks import from_url
 
         found: Check = from_url(check)
         return found

@@ -76,7 +76,7 @@ class Service:
     ) -> None:
         self.name = name
         self.health = ServiceHealth(name, critical=critical)
-        self.checks = self.failed_checks = 0
+        self.successful_checks = self.failed_checks = 0
         self._runner = CheckRunner(check, clock)
         self._policy, self._own, self._now = policy, own, now
         self._common = policy()
@@ -143,7 +143,7 @@ class Service:
         """Note what became of a check, and return what the breaker has to know of it."""
         failure = None if isinstance(outcome.error, Degraded) else outcome.error
         with self._lock:
-            self.checks += 1
+            self.successful_checks += failure is None
             self.failed_checks += failure is not None
             self._become(self._after(outcome))
         self._news.tell()

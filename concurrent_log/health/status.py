@@ -1,5 +1,6 @@
 """How a service is: what a check says, and what the monitor remembers of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -47,6 +48,21 @@ class ServiceHealth:
     since: datetime | None = None
     breaker: BreakerState = BreakerState.CLOSED
     critical: bool = True
+
+
+_WORST = (ServiceStatus.UNHEALTHY, ServiceStatus.UNKNOWN, ServiceStatus.DEGRADED)
+
+
+def overall(services: Iterable[ServiceHealth]) -> ServiceStatus:
+    """Return how services are as a whole: as bad as the worst one; one that is not critical only degrades it."""
+    found = {_counted(health) for health in services}
+    return next((status for status in _WORST if status in found), ServiceStatus.HEALTHY)
+
+
+def _counted(health: ServiceHealth) -> ServiceStatus:
+    if health.critical or health.status is not ServiceStatus.UNHEALTHY:
+        return health.status
+    return ServiceStatus.DEGRADED
 
 
 class Degraded(Exception):  # noqa: N818 - what a check says, not an error of it

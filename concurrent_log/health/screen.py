@@ -1,0 +1,142 @@
+"""What a person sees of the services: one table, and the last alerts below it; drawn by ``rich``."""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from concurrent_log.health.breaker import BreakerState
+from concurrent_log.health.service import Service
+from concurrent_log.health.status import ServiceHealth, ServiceStatus, overall
+
+# The symbol of a status, one for terminals without Unicode, and its colour. The worst ones come first.
+_LOOKS = {
+    ServiceStatus.UNHEALTHY: ("✘", "x", "bold red"),
+    ServiceStatus.DEGRADED: ("▲", "!", "yellow"),
+    ServiceStatus.UNKNOWN: ("?", "?", "cyan"),
+    ServiceStatus.HEALTHY: ("✔", "+", "green"),
+}
+_WORST_FIRST = list(_LOOKS)
+_LEVELS = ((logging.ERROR, "bold red"), (logging.WARNING, "yellow"), (logging.INFO, "green"))
+_DAY = 86400.0  # seconds
+_UNITS = ((100, 1, "s"), (100 * 60, 60, "min"), (2 * _DAY, 3600, "h"))  # up to so many seconds, in units of so many
+_WIDTH = 47  # of `_columns`
+
+
+class Screen:
+    """Shows services as they are at one moment; it is drawn as wide as the terminal.
+
+    Args:
+        title: What stands above the table.
+        services: The services; the worst ones come first.
+        now: The moment.
+        alerts: The last records of the log, the newest one first.
+        goes_on: Whether the services are checked again.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        services: Iterable[Service],
+        now: datetime,
+        alerts: Iterable[logging.LogRecord] = (),
+        *,
+        goes_on: bool = True,
+    ) -> None:
+        self._title, self._now, self._alerts, self._goes_on = title, now, list(alerts), goes_on
+        self._services = sorted(
+            ((each.snapshot(), each.breaker.retry_after) for each in services),
+            key=lambda service: _WORST_FIRST.index(service[0].status),
+        )
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, as `rich` asks for that."""
+        is_ascii = options.ascii_only
+        parts: list[RenderableType] = [self._heading(is_ascii), self._table(is_ascii)]
+        if self._alerts:
+            parts += [Text("  alerts", style="bold"), *map(_alert, self._alerts)]
+        yield Group(*parts)
+
+    def _heading(self, is_ascii: bool) -> Text:
+        whole = _status(overall(health for health, _ in self._services), is_ascii)
+        text = Text.assemble("  ", whole, f"  {printable(self._title)}  {self._now.astimezone():%H:%M:%S}")
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def _table(self, is_ascii: bool) -> Table:
+        table = Table(box=SIMPLE_HEAD, header_style="bold")
+        table.add_column("service", overflow="fold")
+        table.add_column(_columns("status", "for", "took", "checked", "failed"), min_width=_WIDTH)
+        for health, retry_after in self._services:
+            table.add_row(Text(printable(health.name)), self._row(health, retry_after, is_ascii))
+        return table
+
+    def _row(self, health: ServiceHealth, retry_after: float, is_ascii: bool) -> Text:
+        """Return how a service is, in columns, and what is wrong in the lines below that."""
+        status = _status(health.status, is_ascii)
+        rest = _columns(
+            "",
+            self._since(health.since),
+            _milliseconds(health.response_time_ms),
+            self._since(health.last_check, " ago"),
+            str(health.consecutive_failures or ""),
+        )
+        row = Text.assemble(status, rest[len(status) :])
+        if wrong := self._wrong(health, retry_after):
+            row.append(f"\n{wrong}", style="dim" if health.status is ServiceStatus.HEALTHY else "")
+        return row
+
+    def _wrong(self, health: ServiceHealth, retry_after: float) -> str:
+        """Return what is wrong, and when it is tried again."""
+        found = [printable(health.error_message or "")]
+        if self._goes_on and health.breaker is BreakerState.OPEN:
+            found.append(f"next try in {duration(retry_after)}")
+        elif self._goes_on and health.breaker is BreakerState.HALF_OPEN:
+            found.append("is being tried")
+        if not health.critical and health.status is not ServiceStatus.HEALTHY:
+            found.append("not critical")
+        return "; ".join(filter(None, found))
+
+    def _since(self, moment: datetime | None, ago: str = "") -> str:
+        return "" if moment is None else duration((self._now - moment).total_seconds()) + ago
+
+
+def duration(seconds: float) -> str:
+    """Return a time in a unit in which two digits say enough of it: ``42 s``, ``90 s``, ``4 min``, ``3 h``, ``2 d``."""
+    for limit, size, unit in _UNITS:
+        if seconds < limit:
+            return f"{max(0.0, seconds) / size:.0f} {unit}"
+    return f"{seconds / _DAY:.0f} d"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without characters that a terminal may obey."""
+    return "".join(each if each.isprintable() else "�" for each in text)
+
+
+def _columns(status: str, since: str, took: str, checked: str, failed: str) -> str:
+    return f"{status:<11} {since:>7} {took:>7} {checked:>11} {failed:>7}"
+
+
+def _status(status: ServiceStatus, is_ascii: bool) -> Text:
+    symbol, plain, color = _LOOKS[status]
+    return Text(f"{plain if is_ascii else symbol} {status.value}", style=color)
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def _alert(record: logging.LogRecord) -> Text:
+    color = next((color for level, color in _LEVELS if record.levelno >= level), "")
+    when = datetime.fromtimestamp(record.created)
+    level = Text(f"{record.levelname:<7}", style=color)
+    text = Text.assemble(f"  {when:%H:%M:%S} ", level, f" {printable(record.getMessage())}")
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text

@@ -1,0 +1,25 @@
+"""The health endpoints, as a whole application and in one of FastAPI."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from concurrent_log.health import ServiceMonitor
+from concurrent_log.health.endpoints import asgi_app
+
+monitor = ServiceMonitor(interval=0.1)
+monitor.add("clock", lambda: True)
+
+whole = asgi_app(monitor)
+
+
+@contextlib.asynccontextmanager
+async def monitoring(app: FastAPI) -> AsyncIterator[None]:
+    """Check services while the server runs."""
+    async with monitor:
+        yield
+
+
+site = FastAPI(lifespan=monitoring)
+site.mount("/internal", asgi_app(monitor))

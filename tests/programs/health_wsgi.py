@@ -1,0 +1,14 @@
+"""The health endpoints in an application of Flask."""
+
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from concurrent_log.health import ServiceMonitor
+from concurrent_log.health.endpoints import wsgi_app
+
+monitor = ServiceMonitor(interval=0.1)
+monitor.add("clock", lambda: True)
+monitor.start()
+
+site = Flask(__name__)
+application = DispatcherMiddleware(site, {"/internal": wsgi_app(monitor)})
