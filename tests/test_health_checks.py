@@ -30,7 +30,7 @@ from services import PASSWORD, USER, refusing_port, silent_port  # noqa: E402
 from concurrent_log.health import checks  # noqa: E402
 from concurrent_log.health.checks.asking import async_check_of  # noqa: E402
 from concurrent_log.health.checks.quiet import keep_quiet, quiet  # noqa: E402
-from concurrent_log.health.checks.reasons import reason  # noqa: E402
+from concurrent_log.health.reasons import reason  # noqa: E402
 from concurrent_log.health.status import CheckFailed, Degraded  # noqa: E402
 
 _SOON = 0.3  # seconds until a check of what does not answer gives up

@@ -11,7 +11,7 @@ from serving import run
 
 from concurrent_log.__main__ import main
 from concurrent_log.health.configuration import Configuration, ConfigurationError, monitor_from
-from concurrent_log.health.toml_file import TomlFile
+from concurrent_log.health.configuration.toml_file import TomlFile
 
 _SECRETS = {"DB_PASSWORD": "hunter2", "DATABASE_URL": "postgresql://shop:hunter2@db.internal/orders", "EMPTY": ""}
 _ADDRESS = "tcp://127.0.0.1:1"

@@ -236,7 +236,7 @@ def test_metrics_go_with_those_of_the_program(monitor: ServiceMonitor, require: 
     require("prometheus_client")
     from prometheus_client import CollectorRegistry, Counter, generate_latest
 
-    from concurrent_log.health.metrics import MonitorCollector
+    from concurrent_log.health.endpoints.metrics import MonitorCollector
 
     registry = CollectorRegistry(auto_describe=True)
     Counter("orders", "Orders taken.", registry=registry).inc()
@@ -251,7 +251,7 @@ def test_metrics_go_with_those_of_the_program(monitor: ServiceMonitor, require: 
 
 def test_metrics_say_what_they_need(server: EndpointServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without prometheus_client, the answer is the command that installs it, and all else works."""
-    monkeypatch.delitem(sys.modules, "concurrent_log.health.metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "concurrent_log.health.endpoints.metrics", raising=False)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     found = ask(server.port, "/metrics")
 

@@ -8,6 +8,7 @@ import logging
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -287,6 +288,8 @@ def test_mistake_of_ours_does_not_end_the_watch(
         (StopIteration(), "RuntimeError: coroutine raised StopIteration"),
         (TimeoutError(), "TimeoutError"),
         (Exception("one\n two\t three"), "Exception: one two three"),
+        (Exception("in \x1b[31mred\x1b[0m"), "Exception: in \ufffd\\[31mred\ufffd\\[0m"),
+        (socket.gaierror(-2, "Name or service not known"), "the name of the host is not known"),
         (Exception("x" * 1000), "Exception: x{288}…"),
         (Exception("no postgresql://shop:secret@10.1.2.3/shop here"), "Exception: no postgresql://… here"),
         (Exception("host=10.1.2.3:5432 password=secret token: abc"), "Exception: host=… password=… token: …"),

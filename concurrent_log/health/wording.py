@@ -1,8 +1,8 @@
 """What is said of an error: one short line, in which no address and no password is left."""
 
-import os
 import re
 
+from concurrent_log.health.reasons import reason
 from concurrent_log.health.status import CheckFailed, Degraded
 
 _LONGEST = 300  # characters
@@ -38,11 +38,11 @@ def _words(error: BaseException) -> str:
     if isinstance(error, (CheckFailed, Degraded)):
         return str(error) or "its check says so"
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
+        return reason(error)
     text = masked(str(error))
     return f"{name}: {text}" if text else name
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from concurrent_log.health.checks.quiet import quiet
-from concurrent_log.health.checks.reasons import reason
+from concurrent_log.health.reasons import reason
 from concurrent_log.health.status import CheckFailed, Degraded
 
 TIMEOUT = 5.0  # seconds

@@ -78,7 +78,7 @@ def _live(monitor: ServiceMonitor, accept: str) -> Answer:
 
 def _metrics(monitor: ServiceMonitor, accept: str) -> Answer:
     try:
-        from concurrent_log.health.metrics import written
+        from concurrent_log.health.endpoints.metrics import written
     except ModuleNotFoundError as error:
         if error.name != "prometheus_client":
             raise

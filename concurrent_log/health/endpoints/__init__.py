@@ -7,8 +7,8 @@ program without a web server. None of them checks anything: they say what the mo
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from concurrent_log.health.answers import answer
-from concurrent_log.health.endpoint_server import EndpointServer
+from concurrent_log.health.endpoints.answers import answer
+from concurrent_log.health.endpoints.server import EndpointServer
 from concurrent_log.health.monitor import ServiceMonitor
 
 __all__ = ["EndpointServer", "asgi_app", "serve", "wsgi_app"]

@@ -16,9 +16,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concurrent_log.health.alerts import LOGGER
-from concurrent_log.health.answers import health_of
-from concurrent_log.health.display import lines, screen_of, table
+from concurrent_log.health.command.display import lines, screen_of, table
 from concurrent_log.health.endpoints import serve
+from concurrent_log.health.endpoints.answers import health_of
 from concurrent_log.health.monitor import ServiceMonitor
 from concurrent_log.health.status import ServiceStatus
 
