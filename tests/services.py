@@ -62,12 +62,7 @@ class Service:
     def __enter__(self) -> "Service":
         try:
             self._prepare()
-            with (self.folder / "log.txt").open("wb") as log:
-                self._process = subprocess.Popen(
-                    self._command(), cwd=self.folder, env={**os.environ, **self._variables()}, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log, start_new_session=True,
-                )  # fmt: skip
-            self._wait()
+            self.start()
         except BaseException:
             self.remove()
             raise
@@ -75,6 +70,15 @@ class Service:
 
     def __exit__(self, *reason: object) -> None:
         self.remove()
+
+    def start(self) -> None:
+        """Begin to serve, also after it was killed."""
+        with (self.folder / "log.txt").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(), cwd=self.folder, env={**os.environ, **self._variables()}, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._wait()
 
     def _prepare(self) -> None:
         """Make what the process needs."""
@@ -146,7 +150,8 @@ class MariaDB(Service):
 
     def _prepare(self) -> None:
         (self.folder / "begin.sql").write_text(
-            f"CREATE DATABASE {DATABASE};\nCREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"CREATE DATABASE IF NOT EXISTS {DATABASE};\n"
+            f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL ON {DATABASE}.* TO '{USER}'@'%';\n"
         )
         install = [self.program("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal"]
@@ -244,11 +249,29 @@ class S3(Service):
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
 
-class Relay:
-    """A port that leads to another, and lets no more than ``most`` bytes of the answers through, if that is given."""
+class Pages(Service):
+    """A web server with one page."""
 
-    def __init__(self, port: int, most: int | None = None) -> None:
-        self._target, self._most = port, most
+    def _prepare(self) -> None:
+        (self.folder / "pages").mkdir()
+        (self.folder / "pages" / "index.html").write_text("all is ok\n")
+
+    def _command(self) -> list[str]:
+        options = ["--bind", "127.0.0.1", "--directory", str(self.folder / "pages")]
+        return [sys.executable, "-m", "http.server", *options, str(self.port)]
+
+
+class Relay:
+    """A port that leads to another.
+
+    Args:
+        port: The other one.
+        most: So many bytes of the answers are let through.
+        delay: So many seconds pass before a connection goes on.
+    """
+
+    def __init__(self, port: int, most: int | None = None, delay: float = 0) -> None:
+        self._target, self._most, self._delay = port, most, delay
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self.passed = 0
@@ -268,10 +291,14 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
-                self._open += [client, server]
-                threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
+                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        time.sleep(self._delay)
+        server = socket.create_connection(("127.0.0.1", self._target))
+        self._open += [client, server]
+        threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
+        self._answer(server, client)
 
     def _pass(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
