@@ -170,6 +170,25 @@ def _request(chance: random.Random, moment: datetime, number: int) -> Iterator[R
     yield log("INFO", "shop-web", "POST /orders 201", 2, duration_ms=took, path="/orders", method="POST")
 
 
+def told_by_monitor(moment: datetime, event: str, *services: Record, **program: Any) -> Record:
+    """Return what the monitor of a program logs: of one service, or of all of them."""
+    alone = event not in ("started", "report", "stopped")
+    health = {"event": event, **(services[0] if alone else {"services": list(services)})}
+    return {
+        "created_at": iso(moment),
+        "level": "ERROR" if alone and services[0].get("status") == "unhealthy" else "INFO",
+        "logger": "concurrent_log.health",
+        **program,
+        "message": f"{event}: " + ", ".join(f"{each.get('service')} {each.get('status')}" for each in services),
+        "health": health,
+    }
+
+
+def health(service: str, status: str = "healthy", **fields: Any) -> Record:
+    """Return what a monitor says of a service."""
+    return {"service": service, "status": status, "breaker": "closed", "critical": True, **fields}
+
+
 class Sending:
     """Sends records to a collector, so many a second, until the ``with`` statement ends."""
 

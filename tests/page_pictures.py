@@ -3,6 +3,7 @@
 ``python tests/page_pictures.py``
 """
 
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from browsing import Collector, chromium, collecting, record, shop
+from browsing import Collector, Record, chromium, collecting, health, record, shop, told_by_monitor
 from demonstrating import demonstrating, open_shop
 
 PICTURES = Path(__file__).parent.parent / "docs" / "images"
@@ -18,6 +19,7 @@ PICTURES = Path(__file__).parent.parent / "docs" / "images"
 _WIDE = {"width": 1280, "height": 640}
 _SHEET = {"width": 660, "height": 640}
 _GROUPS = {"width": 1000, "height": 800}
+_SERVICES = {"width": 1180, "height": 800}
 _NARROW = {"width": 390, "height": 760}
 _MINUTES = 30
 
@@ -32,6 +34,69 @@ def fill(collector: Collector, until: datetime) -> None:
     drops = [{"reason": "queue full", "records": 1204, "since": until.timestamp() - 600}]
     common = {"service": "shop-web", "host": "web-2", "environment": "production"}
     collector.post([record("ready", 2, service="shop-web")], common=common, client=client, dropped=drops)
+
+
+# Per service: how many milliseconds it takes, and its outages: how many minutes ago, how long, how bad, and why.
+_WATCHED = {
+    "database": (4, [(1010, 14, "unhealthy", "connection refused"), (310, 45, "degraded", "slow (more than 1000 ms)")]),
+    "redis": (1, []),
+    "payment gateway": (180, [(700, 25, "degraded", "timed out"), (52, 52, "unhealthy", "ReadTimeout: timed out")]),
+    "mail": (35, [(1300, 130, "unhealthy", "connection reset by peer"), (640, 9, "degraded", "timed out")]),
+}
+
+
+def watch(collector: Collector, until: datetime) -> None:
+    """Send what the monitors of three programs log in a day; one is killed, and one stops and is started again."""
+    shop_web = {"service": "shop-web", "host": "web-1", "process_id": 4711, "environment": "production"}
+    mailer = {"service": "mailer", "host": "mail-1", "environment": "production"}
+    inventory = {"service": "inventory", "host": "stock-1", "process_id": 911, "environment": "production"}
+    records = [*_reports(until, 1440, 0, list(_WATCHED), shop_web)]
+    records += _reports(until, 1440, 500, ["mail", "redis"], {**mailer, "process_id": 804})
+    records.append(
+        told_by_monitor(
+            until - timedelta(minutes=500), "stopped", health("mail"), health("redis"), **mailer, process_id=804
+        )
+    )
+    records += _reports(until, 499, 0, ["mail", "redis"], {**mailer, "process_id": 1377})
+    records += _reports(until, 1440, 97, ["database"], inventory)
+    collector.post(records)
+
+
+def _reports(
+    until: datetime, first: int, last: int, names: list[str], program: dict[str, Any]
+) -> "list[dict[str, Any]]":
+    chance = random.Random(str(program))
+    reports = [
+        told_by_monitor(
+            until - timedelta(minutes=minute, seconds=-20),
+            "report" if minute != first else "started",
+            *(_how(chance, until, name, minute) for name in names),
+            **program,
+        )
+        for minute in range(first, last, -5)
+    ]
+    changes = [
+        told_by_monitor(until - timedelta(minutes=minute), "status", _how(chance, until, name, minute), **program)
+        for name in names
+        for begin, length, *_ in _WATCHED[name][1]
+        for minute in (begin, begin - length)
+        if last < minute <= first
+    ]
+    return reports + changes
+
+
+def _how(chance: random.Random, until: datetime, name: str, minute: int) -> Record:
+    took, outages = _WATCHED[name]
+    for begin, length, status, error in outages:
+        if begin - length < minute <= begin:
+            since = (until - timedelta(minutes=begin)).isoformat()
+            fields: dict[str, Any] = {"error": error, "since": since, "consecutive_failures": 1 + begin - minute}
+            if status == "unhealthy":
+                fields["breaker"] = "open"
+            return health(name, status, response_time_ms=took * chance.uniform(6, 9), **fields)
+    ended = [begin - length for begin, length, *_ in outages if begin - length >= minute]
+    since = (until - timedelta(minutes=min(ended, default=3000))).isoformat()
+    return health(name, response_time_ms=took * chance.uniform(0.8, 1.5), since=since, critical=name != "mail")
 
 
 def take(
@@ -72,6 +137,12 @@ def show_groups(page: Any) -> None:
     page.wait_for_selector(".groups li")
 
 
+def show_services(page: Any) -> None:
+    """Show the services that programs watch, and the worst part of the history of one."""
+    page.keyboard.press("s")
+    page.locator(".segment.status-unhealthy").first.hover()
+
+
 def show_health(page: Any) -> None:
     """Show the health of the pipeline."""
     page.keyboard.press("h")
@@ -102,10 +173,12 @@ def main() -> None:
     until = datetime.now(timezone.utc)
     with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as collector, chromium(path) as browser:
         fill(collector, until)
+        watch(collector, until)
         take(browser, collector, "light", "?since=30m")
         take(browser, collector, "record", "?since=30m&level=ERROR", dark=True, do=open_error)
         take(browser, collector, "trace", "?since=30m&level=ERROR", do=show_trace)
         take(browser, collector, "groups", "?since=30m&level=INFO", do=show_groups, size=_GROUPS)
+        take(browser, collector, "services", "?since=30m", do=show_services, size=_SERVICES)
         take(browser, collector, "health", "?since=30m", do=show_health, size=_SHEET)
         take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
         with demonstrating(Path(folder)) as (shop_address, _):

@@ -31,6 +31,7 @@ _PATHS = [
     "/histogram",
     "/values?field=service",
     "/groups",
+    "/services",
     "/stats",
     "/live",
     "/download",
@@ -264,7 +265,7 @@ def test_nothing_is_read_without_the_token(guarded: Server, path: str) -> None:
 )
 def test_wrong_parameter_is_refused_in_one_line(shared_lite: Server, query: str) -> None:
     """It is the client's mistake, and one line says which."""
-    for path in ("/logs", "/groups", "/live"):
+    for path in ("/logs", "/groups", "/services", "/live"):
         status, answer, _ = shared_lite.ask("GET", f"{path}?{query}")
 
         assert status == 422

@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import DEADLINE, STACK_TRACE, Collector, Record, Sending, chromium, collecting, iso, record
+from browsing import (
+    DEADLINE,
+    STACK_TRACE,
+    Collector,
+    Record,
+    Sending,
+    chromium,
+    collecting,
+    health,
+    iso,
+    record,
+    told_by_monitor,
+)
 
 MANY = 100_000
 _PATIENCE = 30_000  # milliseconds for what the page does at once on an idle machine
@@ -22,6 +34,8 @@ _SCROLL = """async (element) => {
   element.scrollTop += element.clientHeight / 2;
   for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
 }"""
+# What stands out at the right.
+_CUT_OFF = "found => found.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
 _NOT_MANY = 4000  # elements; the page of an idle store has some hundred
 
 
@@ -702,9 +716,8 @@ def test_groups_can_be_read_by_everybody(open_page: Callable[..., Page], service
     lines.first.get_by_role("button", name="The newest of them").tap()
     expect(lines.first.locator(".detail")).to_be_visible()
 
-    cut_off = "found => found.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
-    assert page.tab.eval_on_selector_all("dialog *", cut_off) == []
-    assert page.tab.eval_on_selector_all(".toolbar button", cut_off) == []
+    assert page.tab.eval_on_selector_all("dialog *", _CUT_OFF) == []
+    assert page.tab.eval_on_selector_all(".toolbar button", _CUT_OFF) == []
     assert _unnamed(page) == []
     expect(page.tab.get_by_role("list", name="Groups, the largest first")).to_be_visible()
     for selector in (".group-line .count", ".group-line .name", ".template b", ".varies", ".circumstances", ".summary"):
@@ -712,6 +725,219 @@ def test_groups_can_be_read_by_everybody(open_page: Callable[..., Page], service
         assert found
         for text, behind, name in found:
             assert _contrast(text, behind) >= 4.5, (selector, name, text, behind)
+
+
+def _program(page: Page, service: str) -> Any:
+    """The program of this name among those that watch services."""
+    return page.tab.get_by_role("dialog", name="Services").locator(".program").filter(has_text=service)
+
+
+def _told(minutes_ago: float, event: str, *services: Record, **program: Any) -> Record:
+    moment = datetime.now(timezone.utc) - timedelta(minutes=minutes_ago)
+    return told_by_monitor(moment, event, *services, **program)
+
+
+def test_services_tell_how_each_is_and_was(page: Page, collector: Collector, service: str) -> None:
+    """The worst is on top, with words for its status, what is wrong, and its history; the button counts such ones."""
+    program = {"service": service, "host": "web-1", "process_id": 4711}
+    down = health("db", "unhealthy", error="refused", breaker="open", consecutive_failures=3, response_time_ms=7.25)
+    collector.post(
+        [
+            _told(30, "started", health("db", "unknown"), health("mail", "unknown"), **program),
+            _told(29, "status", health("mail", critical=False), **program),
+            _told(20, "status", health("db", response_time_ms=1), **program),
+            _told(5, "report", health("db"), health("mail"), **program),
+            _told(2, "status", down, **program),
+        ]
+    )
+    page.open()
+    expect(page.button(re.compile(r"^Services: \d+ to look at$"))).to_have_count(1)
+
+    page.button(re.compile("^Services")).click()
+
+    shown = _program(page, service)
+    expect(shown.locator("h3")).to_have_text(
+        re.compile(rf"{service}\s+web-1 · process 4711\s*reported \d+ (s|min) ago")
+    )
+    expect(shown.locator(".what > button")).to_have_text(["db", "mail"])
+    expect(shown.locator(".status b")).to_have_text([" unhealthy", " healthy"])
+    expect(shown.locator(".status small").first).to_have_text(re.compile(r"since \d\d:\d\d:\d\d"))
+    expect(shown.locator(".error")).to_have_text(["refused (3 failures in a row)"])
+    expect(shown.locator(".tag")).to_have_text(["circuit open"])
+    expect(shown.locator(".response").first).to_contain_text("7.3 ms")
+    bar = shown.get_by_role("group", name=re.compile("^History of db: .* % of the time healthy"))
+    labels = bar.get_by_role("button").evaluate_all("all => all.map((each) => each.getAttribute('aria-label'))")
+    assert [re.sub(r" .*\(", " (", label) for label in labels] == [
+        "unknown, (10 min)",
+        "healthy, (18 min)",
+        "unhealthy, (2 min): refused",
+    ]
+    bar.get_by_role("button").last.hover()
+    expect(shown.locator(".told").first).to_have_text(labels[-1])
+    heights = bar.locator(".segment").evaluate_all(
+        "all => all.map((e) => parseFloat(getComputedStyle(e, '::after').height))"
+    )
+    assert heights[0] < heights[1] < heights[2]
+    assert "services=1d" in page.tab.url
+
+
+def test_click_on_a_service_or_its_history_lists_what_was_logged(
+    page: Page, collector: Collector, service: str
+) -> None:
+    """The list has the changes of the service, or all that its monitor said in that time; "back" goes back."""
+    program = {"service": service, "host": "web-1", "process_id": 1}
+    others = health('"other"')
+    collector.post(
+        [
+            _told(12, "report", health('d"b'), others, **program),
+            _told(9, "status", health('d"b', "unhealthy"), **program),
+            _told(8, "status", health('"other"', "degraded"), **program),
+            _told(7, "report", health('d"b', "unhealthy"), others, **program),
+            _told(6, "status", health('d"b'), **program),
+            _told(5, "status", health('d"b'), **{**program, "process_id": 2}),
+        ]
+    )
+    page.open("?services=6h&level=ERROR")
+    shown = _program(page, service).filter(has_text="process 1")
+
+    shown.get_by_role("button", name='d"b', exact=True).click()
+    page.shows('status: d"b healthy', 'status: d"b unhealthy')
+    page.tab.go_back()
+    shown.get_by_role("button", name=re.compile("^unhealthy,")).click()
+    page.shows(
+        'status: d"b healthy',
+        'report: d"b unhealthy, "other" healthy',
+        'status: "other" degraded',
+        'status: d"b unhealthy',
+    )
+    expect(page.tab.get_by_role("dialog")).to_have_count(0)
+
+
+def test_monitor_that_vanished_stands_out(page: Page, collector: Collector, service: str) -> None:
+    """It says since when it is silent, and that what it said may be so no longer; what has ended is put away."""
+    program = {"service": service, "host": "web-1"}
+    collector.post(
+        [
+            _told(50, "report", health("db"), **program, process_id=1),
+            _told(45, "report", health("db"), **program, process_id=1),
+            _told(44, "stopped", health("db"), **program, process_id=2),
+        ]
+    )
+    page.open()
+    page.tab.keyboard.press("s")
+
+    shown = _program(page, service).first
+    expect(shown.locator(".monitor")).to_have_text(re.compile(r"silent since \d\d:\d\d:\d\d, 45 min ago"))
+    expect(shown.locator(".status")).to_have_text(re.compile(r"silent\s*was healthy"))
+    expect(shown).to_contain_text("did not say that it stops")
+    expect(shown.get_by_role("button", name=re.compile("^silent, .*45 min"))).to_have_count(1)
+    ended = _program(page, service).filter(has_text="process 2")
+    expect(ended).to_be_hidden()
+    page.tab.locator(".ended summary").click()
+    expect(ended.locator(".monitor")).to_have_text(re.compile("stopped .* 44 min ago"))
+
+
+def test_strange_services_are_shown_as_text(page: Page, collector: Collector) -> None:
+    """Markup is text in each field, and nothing of it runs; nonsense and huge values break nothing."""
+    attack = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+    places = {"service": attack, "environment": attack, "host": attack}
+    said = {"error": attack, "breaker": attack, "since": attack, "response_time_ms": attack, "critical": attack}
+    strange = [health("x" * 100_000, error="e" * 100_000, response_time_ms=1e11), {"service": [attack]}, {}]
+    collector.post(
+        [
+            _told(1, "report", health(attack, "unhealthy", **said), *strange, **places),
+            {**_told(2, "report", **places), "health": {"event": "report", "services": attack}},
+            {**_told(2, "report", **places), "health": attack},
+        ]
+    )
+    page.open("?services=1h")
+
+    shown = _program(page, attack).first
+    expect(shown.locator("h3")).to_contain_text(attack)
+    expect(shown.locator(".what > button").first).to_have_text(attack)
+    expect(shown.locator(".error").first).to_have_text(attack)
+    shown.locator(".segment").first.hover()
+    expect(shown.locator(".told").first).to_contain_text(attack)
+    assert page.tab.evaluate("window.hacked") is None
+    assert page.tab.locator("dialog script, dialog img").count() == 0
+    assert page.tab.locator("dialog").evaluate("(dialog) => dialog.scrollWidth <= dialog.clientWidth")
+    shown.locator(".what > button").first.click()
+    page.settle()
+    assert page.tab.evaluate("window.hacked") is None
+
+
+def test_no_services_tell_how_to_get_some_and_come_by_themselves(
+    open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    """Where nobody watches, the sheet has an example; as soon as a monitor reports, it shows that without a reload."""
+    with collecting(tmp_path) as collector:
+        page = open_page(collector)
+        page.tab.clock.install()
+        page.open("?services=1d")
+        dialog = page.tab.get_by_role("dialog", name="Services")
+        expect(dialog).to_contain_text("No monitor has reported to this server (last day).")
+        expect(dialog.locator("pre")).to_contain_text(f'CollectorHandler("{collector.url}", service="shop")')
+        compile(dialog.locator("pre").inner_text(), "the example", "exec")
+
+        collector.post([_told(0, "report", health("db"), service="shop")])
+        page.tab.clock.run_for(16_000)
+        expect(_program(page, "shop").locator(".status b")).to_have_text([" healthy"])
+        page.tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_services_can_be_read_by_everybody(
+    open_page: Callable[..., Page], collector: Collector, service: str, scheme: str
+) -> None:
+    """With the keys, on a narrow screen, with enough contrast of text and bars, and a name for everything."""
+    statuses = ["healthy", "degraded", "unhealthy", "unknown"]
+    services = [health(f"{status} {'x' * 60}", status, error="e" * 90, critical=False) for status in statuses]
+    places = {"service": service, "host": "h" * 90, "process_id": 1}
+    collector.post(
+        [
+            *(
+                _told(9 - n, "status", health(services[0]["service"], each), **places)
+                for n, each in enumerate(statuses)
+            ),
+            _told(1, "report", *services, **places),
+            _told(90, "report", health("db"), service=f"{service}-gone"),
+        ]
+    )
+    page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, color_scheme=scheme)
+    page.open()
+    page.button(re.compile("^Services")).tap()
+    shown = _program(page, service).filter(has_text="process 1")
+    expect(shown.locator("li")).to_have_count(4)
+
+    assert page.tab.eval_on_selector_all(".toolbar button, dialog *", _CUT_OFF) == []
+    assert _unnamed(page) == []
+    for selector in (
+        ".status b",
+        ".watched small",
+        ".error",
+        ".tag",
+        ".monitor",
+        ".told",
+        ".summary",
+        ".program .trouble",
+    ):
+        found = page.tab.eval_on_selector_all(f"dialog {selector}", _COLOURS)
+        assert found
+        for text, behind, name in found:
+            assert _contrast(text, behind) >= 4.5, (selector, name, text, behind)
+    for bar, behind, _ in page.tab.eval_on_selector_all("dialog .segment", _COLOURS):
+        assert _contrast(bar, behind) >= 3, (bar, behind)
+
+    bar = shown.get_by_role("group", name=re.compile("^History of healthy"))
+    bar.locator("[tabindex='0']").focus()
+    for key, status in [("ArrowLeft", "unknown"), ("Home", "healthy"), ("ArrowRight", "degraded"), ("End", "healthy")]:
+        page.tab.keyboard.press(key)
+        expect(bar.locator(":focus")).to_have_attribute("aria-label", re.compile(f"^{status}, "))
+        expect(bar.locator("xpath=following-sibling::p")).to_contain_text(f"{status}, ")
+    assert bar.locator("[tabindex='0']").count() == 1
+    page.tab.keyboard.press("Enter")
+    expect(page.tab.get_by_role("dialog")).to_have_count(0)
+    expect(page.rows.first).to_contain_text(services[0]["service"])
 
 
 def test_hundred_thousand_records_are_read_page_by_page(page: Page) -> None:
@@ -958,8 +1184,7 @@ def test_narrow_screen_has_everything(open_page: Callable[..., Page], service: s
 
     sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.tab.evaluate(sideways) == 0
-    cut_off = "found => found.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
-    assert page.tab.eval_on_selector_all(".toolbar button, .toolbar input, .tool, .deeds button", cut_off) == []
+    assert page.tab.eval_on_selector_all(".toolbar button, .toolbar input, .tool, .deeds button", _CUT_OFF) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +15,7 @@ import asking
 import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from working import work
 
 from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, query, store_of
 from concurrent_log.collector.store.postgres import PostgresStore
@@ -382,28 +382,6 @@ async def fill(store: Store) -> None:
         assert isinstance(store, PostgresStore)
         await store.writing.execute(_ROWS["postgres"].format(count=_FILLED, begin=begin, step=step, values=_ROW))
         await store.writing.execute("ANALYZE logs")
-
-
-async def work(store: Store, statement: Statement) -> int:
-    """Return how many rows PostgreSQL, or how many tens of steps SQLite, goes through for a statement."""
-    if isinstance(store, PostgresStore):
-        explained = await store.reading.fetchval(
-            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.arguments
-        )
-        return rows_read(json.loads(explained)[0]["Plan"])
-    assert isinstance(store, SqliteStore)
-    steps: list[None] = []
-    with contextlib.closing(store.reader()) as connection:
-        connection.set_progress_handler(lambda: steps.append(None), 10)
-        connection.execute(statement.sql, statement.arguments).fetchall()
-    return len(steps)
-
-
-def rows_read(plan: dict[str, Any]) -> int:
-    """Return how many rows the leaves of a plan gave, and threw away."""
-    if "Plans" in plan:
-        return sum(rows_read(each) for each in plan["Plans"])
-    return int((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,65 @@ class Groups(BaseModel):
     others: int = Field(description="How many of those that were looked at are in none of these groups.")
 
 
+class Segment(BaseModel):
+    """A status that a service had for a time."""
+
+    since: datetime
+    until: datetime
+    status: str = Field(
+        description="`healthy`, `degraded`, `unhealthy`, or `unknown`; `silent` or `stopped` as its monitor was."
+    )
+    error: str | None = Field(description="What was wrong, if anything was.")
+
+
+class WatchedService(BaseModel):
+    """A service as its monitor said last, and as it was."""
+
+    name: str = Field(description="200 characters at most, as of the other texts.")
+    status: str = Field(description="`healthy`, `degraded`, `unhealthy`, or `unknown`, as long as it was not checked.")
+    since: datetime = Field(description="Since when it has this status.")
+    last_seen: datetime = Field(description="When its monitor spoke of it last.")
+    response_time_ms: float | None
+    error: str | None
+    consecutive_failures: int
+    breaker: str = Field(description="The state of its circuit breaker: `closed`, `open`, or `half-open`.")
+    critical: bool
+    is_flapping: bool = Field(description="Whether it comes and goes.")
+    history: list[Segment] = Field(description="Oldest first; there may be times of which nothing is known.")
+    is_cut: bool = Field(description="Whether its history is longer than that.")
+    response_times: list[float | None] = Field(
+        description="The longest one in each of 60 steps of the range, in milliseconds; null where there is none."
+    )
+
+
+class Program(BaseModel):
+    """A program that watches services."""
+
+    service: str | None
+    environment: str | None
+    host: str | None
+    process_id: int | None
+    monitor: str = Field(
+        description="`running`; `stopped`, as it said; `silent`, since nothing came for more than twice as long as from"
+        " one report to the next; `replaced`, which is silent, too, but the program was started again on its host."
+    )
+    last_seen: datetime
+    services: list[WatchedService] = Field(description="The worst first.")
+
+
+class Services(BaseModel):
+    """Services that programs watch, as their monitors have logged."""
+
+    since: datetime
+    until: datetime
+    programs: list[Program] = Field(description="The worst first.")
+    is_cut: bool = Field(description="Whether there are more programs or services.")
+    looked_at: int = Field(description="How many records were looked at: the newest of all monitors.")
+    looked_since: datetime | None = Field(description="The time of the oldest of them; null where there are none.")
+    is_sample: bool = Field(description="Whether there may be older records in the range that were not looked at.")
+    unreadable: int = Field(description="How many of those that were looked at say nothing of services.")
+
+
 class LevelCount(BaseModel):
     """How many records of a level."""
 

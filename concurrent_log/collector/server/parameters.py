@@ -10,12 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from concurrent_log.collector.server.moments import microseconds_of
 from concurrent_log.collector.store import LEVELS, TEXTS
-from concurrent_log.collector.store.query import Comparison, Filters, Place
+from concurrent_log.collector.store.query import HEALTH, Comparison, Filters, Place
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MOST = 50  # values of one parameter
 _LONGEST = 1000  # characters of a value
 _SHOWN = 100  # characters of a wrong value
+_LENGTH, _LONGEST_LENGTH = 86_400_000_000, 7 * 86_400_000_000  # microseconds of the history of services
+_AHEAD = 60_000_000  # microseconds that a clock may be ahead of ours
 
 # Patterns that mean the same in Python and in the OpenAPI document.
 _AGO = r"[0-9]{1,6}[smhdw]"
@@ -180,6 +182,40 @@ class AskedGroups(Asked):
     """Groups of records that say the same."""
 
     limit: int = Field(100, ge=1, le=1000, description="How many groups at most.")
+
+
+class AskedServices(BaseModel):
+    """The services that are watched."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_other(cls, given: Any) -> Any:
+        return _known(cls, given)
+
+    since: Time = Field(None, description="From when; a day before the end, if nothing is said, and at most a week.")
+    until: Time = Field(None, description="To before when, which is when a monitor is silent or not; now, if missing.")
+    service: Texts = Field([], description="Programs of one of these names; may be repeated.")
+    environment: Texts = Field([], description="One of these; may be repeated.")
+    host: Texts = Field([], description="One of these; may be repeated.")
+
+    def range(self, now: int) -> tuple[int, int]:
+        """Return from when and to when is asked, in microseconds."""
+        until = now if self.until is None else self.until
+        since = until - _LENGTH if self.since is None else self.since
+        return max(min(since, until), until - _LONGEST_LENGTH, 0), until
+
+    def filters(self, since: int, until: int) -> Filters:
+        """Return what the store understands; now includes what clocks that are a little ahead have written."""
+        return Filters(
+            since=since,
+            until=until + _AHEAD if self.until is None else until,
+            service=tuple(self.service),
+            environment=tuple(self.environment),
+            host=tuple(self.host),
+            where=(Comparison("logger", HEALTH),),
+        )
 
 
 class AskedDownload(Asked):

@@ -19,10 +19,12 @@ from concurrent_log.collector.server.parameters import (
     AskedGroups,
     AskedHistogram,
     AskedPage,
+    AskedServices,
     AskedValues,
     RecordId,
 )
 from concurrent_log.collector.server.problems import Problem, documented
+from concurrent_log.collector.server.services import Services
 from concurrent_log.collector.store import Store
 from concurrent_log.collector.store.grouping import Grouping
 from concurrent_log.collector.store.reading import Reader, iso, reader_of
@@ -42,6 +44,7 @@ def provide(app: FastAPI, store: Store) -> live.Arrivals:
     app.state.reader = reader_of(store)
     app.state.statistics = Statistics(app.state.reader)
     app.state.grouping = Grouping(app.state.reader)
+    app.state.services = Services(app.state.reader)
     app.state.arrivals, app.state.listeners = arrivals, 0
     return arrivals
 
@@ -115,6 +118,18 @@ async def groups(request: Request, _: Ready, asked: Annotated[AskedGroups, Query
     """
     grouping: Grouping = request.app.state.grouping
     return _json(await grouping.answer(asked.filters(), asked.limit))
+
+
+@router.get("/services", summary="Say how watched services are", response_model=answers.Services)
+async def services(request: Request, _: Ready, asked: Annotated[AskedServices, Query()]) -> Response:
+    """Say how the services are, and were, that programs watch with `concurrent_log.health`.
+
+    No more than 20,000 records of their monitors are looked at, and no longer than 10 seconds; the answer says if there
+    may be more.
+    """
+    found: Services = request.app.state.services
+    since, until = asked.range(_now())
+    return _json(await found.answer(asked.filters(since, until), since, until))
 
 
 @router.get("/stats", summary="Say how much there is", response_model=answers.Stats)

@@ -18,6 +18,8 @@ _LIST = ", ".join(SELECTED)
 
 # What groups records that say the same; of the message no more than is looked at.
 GROUPED = ("created_at", "id", "level", "service", "error_type", f"substr(message, 1, {READ + 1}) AS message")
+# The logger of `concurrent_log.health`, whose records have an index of their own.
+HEALTH = "concurrent_log.health"
 _MOST_LOOKS = 24
 _WRONG = LEVELS["WARN"]  # from which on levels have an index of their own
 _DAY = 86_400_000_000  # microseconds
@@ -298,6 +300,8 @@ def _looks(statement: Statement, filters: Filters) -> tuple[str, list[list[str]]
     services = [service for service in dict.fromkeys(filters.service) if _is_storable(service)]
     if filters.trace_id is not None and _is_storable(filters.trace_id):
         return "logs_by_trace", [_service_and_level(statement, filters)]
+    if Comparison("logger", HEALTH) in filters.where:
+        return "logs_by_health", [[f"logger = '{HEALTH}'", *_service_and_level(statement, filters)]]
     if services and len(levels) * len(services) <= _MOST_LOOKS:
         names = [statement.argument(service) for service in services]
         looks = [[f"service = {name}", f"level_number = {level}"] for name in names for level in levels]

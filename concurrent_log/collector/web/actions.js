@@ -25,6 +25,7 @@ export function keyActions({ query, go, settings, change, isDark, marks, tail, a
     "?": help,
     d: () => change({ theme: isDark ? "light" : "dark" }),
     g: () => go({ groups: "1" }),
+    s: () => go({ services: "1d" }),
     h: () => go({ health: "1" }),
     n: again,
     t: () => go(query.live ? { live: "" } : { live: "1", until: "", since: query.until ? "15m" : query.since }),

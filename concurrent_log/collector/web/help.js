@@ -17,6 +17,7 @@ export const KEYS = [
   ["z", "local time or UTC"],
   ["d", "dark or light"],
   ["g", "groups of records that say the same"],
+  ["s", "services that programs watch"],
   ["h", "health of the pipeline"],
   ["?", "these keys"],
 ];

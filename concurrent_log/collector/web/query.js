@@ -3,7 +3,7 @@
 
 const SINGLE = ["since", "until", "level", "trace_id", "q"];
 const LISTS = ["service", "environment", "host", "where", "column"];
-const VIEWS = ["trace", "around", "groups", "health", "live"];
+const VIEWS = ["trace", "around", "groups", "services", "health", "live"];
 const LONGEST = 1000; // characters of a text to look for
 
 /** The range that is shown when nothing else is asked for. */
@@ -11,6 +11,9 @@ export const DEFAULT_SINCE = "1h";
 
 /** What the server writes for whatever varies in the messages of a group. */
 export const PLACEHOLDER = "<*>";
+
+/** The logger of monitors. */
+const HEALTH = "concurrent_log.health";
 
 /** Columns that have a filter of their own; what is chosen of any other goes into `where`. */
 export const FACETS = ["service", "environment", "host"];
@@ -79,6 +82,15 @@ export function ofGroup(query, { level, error_type: type, message }) {
   const terms = words.filter((part) => /[\p{L}\p{N}]/u.test(part)).map((part) => `"${part}"`);
   const join = (text, term) => (text.length + term.length < LONGEST ? `${text} ${term}`.trim() : text);
   return { ...same, level, q: [...new Set(terms)].reduce(join, query.q) };
+}
+
+/** Return the query that finds what the monitor of a program logged: all of it, or the changes of the service `name`. */
+export function ofMonitor(query, program, name) {
+  const place = Object.entries(program).filter(([key]) => [...FACETS, "process_id"].includes(key));
+  const known = place.filter(([, value]) => value !== null);
+  const same = known.reduce((found, [key, value]) => including(found, key, value), withoutFilters(query));
+  const found = including(same, "logger", HEALTH);
+  return name ? including(found, "health.service", name) : found;
 }
 
 /** Return the query with a column more, or less where it has that column. */

@@ -13,6 +13,7 @@ import { List } from "./list.js";
 import { useMarks } from "./marks.js";
 import { filters } from "./query.js";
 import { useRecords } from "./records.js";
+import { ServicesPanel } from "./services.js";
 import { useDarkness, useSettings } from "./settings.js";
 import { useTail } from "./tail.js";
 import { Toolbar } from "./toolbar.js";
@@ -62,6 +63,7 @@ function Panels({ query, go, zone, actions }) {
     ${query.trace && html`<${TracePanel} ...${shared("trace")} ...${{ zone, actions }} />`}
     ${query.around && html`<${AroundPanel} ...${shared("around")} ...${{ zone, actions }} />`}
     ${query.groups && html`<${GroupsPanel} ...${{ query, go, zone, actions }} onClose=${closing("groups")} />`}
+    ${query.services && html`<${ServicesPanel} ...${{ query, go, zone }} onClose=${closing("services")} />`}
     ${query.health && html`<${HealthPanel} zone=${zone} onClose=${closing("health")} />`}`;
 }
 

@@ -10,6 +10,7 @@ import { RangeMenu, Zone, ZoomOut } from "./range.js";
 import { SavedMenu } from "./saved.js";
 import { Chips, SearchLine } from "./search.js";
 import { address } from "./server.js";
+import { ServicesButton } from "./services.js";
 
 export function Toolbar({ query, go, settings, change, tail, total, deeds, leave }) {
   const setZone = (zone) => change({ zone });
@@ -26,6 +27,7 @@ export function Toolbar({ query, go, settings, change, tail, total, deeds, leave
         <${SavedMenu} ...${{ query, go }} saved=${settings.saved} setSaved=${(saved) => change({ saved })} />
         <button title="Groups of records that say the same (g)" aria-label="Groups of records that say the same"
           onClick=${deeds.g}><${Icon} name="groups" /></button>
+        <${ServicesButton} onClick=${deeds.s} />
         <button title="Health of the pipeline (h)" aria-label="Health of the pipeline" onClick=${deeds.h}>
           <${Icon} name="pulse" /></button>
         <${MoreMenu} ...${{ query, settings, change, deeds, leave, setZone }} />

@@ -1,0 +1,169 @@
+// The services that programs watch: how each one is, since when, and how it was over the range; the worst come first.
+
+import { useAnswer } from "./asking.js";
+import { History, share } from "./history.js";
+import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import { count, counted } from "./numbers.js";
+import { Panel, Pending } from "./panel.js";
+import { ofMonitor } from "./query.js";
+import { Sparkline } from "./sparkline.js";
+import { ago, duration, fullTime, justAfter, rangeName, toSecond } from "./times.js";
+import { Unwatched } from "./unwatched.js";
+
+// How often each range is asked for again, in milliseconds.
+const RANGES = { "1h": 10000, "6h": 15000, "1d": 15000, "7d": 60000 };
+const RANGE = "1d";
+const LATELY = ["since=1h", 60000];
+const ENDED = ["replaced", "stopped"];
+const WORDS = ["unhealthy", "degraded", "unknown", "healthy"];
+const MONITORS = {
+  running: "reported",
+  silent: "silent since",
+  replaced: "silent since",
+  stopped: "stopped",
+};
+
+export function ServicesPanel({ query, go, zone, onClose }) {
+  const range = RANGES[query.services] ? query.services : RANGE;
+  const [answer, trouble, again] = useAnswer("services", `since=${range}`, RANGES[range]);
+  const list = (program, name, segment) => go({
+    ...ofMonitor(query, program, segment ? "" : name), services: "", live: "",
+    since: segment ? segment.since : range, until: segment ? justAfter(segment.until) : "",
+  });
+  return html`<${Panel} title="Services" onClose=${onClose} className="wide">
+    <${Ranges} range=${range} choose=${(services) => go({ services })} />
+    ${(trouble || !answer) && html`<${Pending} trouble=${trouble} again=${again} />`}
+    ${answer && (answer.programs.length ? html`<${Programs} ...${{ answer, zone, list }} />`
+      : html`<${Unwatched} range=${rangeName({ since: range }, zone)} />`)}
+  <//>`;
+}
+
+function Ranges({ range, choose }) {
+  return html`<div class="switch ranges" role="radiogroup" aria-label="Range">
+    ${Object.keys(RANGES).map((since) => html`<label key=${since}>
+      <input type="radio" name="services-range" checked=${since === range} onChange=${() => choose(since)} />
+      <span>${rangeName({ since })}</span>
+    </label>`)}
+  </div>`;
+}
+
+function Programs({ answer, ...rest }) {
+  const { since, until, programs } = answer;
+  const ended = programs.filter(({ monitor }) => ENDED.includes(monitor));
+  const shown = programs.filter(({ monitor }) => !ENDED.includes(monitor));
+  const each = (program) => html`<${Program} key=${keyOf(program)} ...${{ program, since, until, ...rest }} />`;
+  return html`
+    <p class="summary" role="status">${summary(shown)}${limits(answer, rest.zone)}</p>
+    <div class="watched-head" aria-hidden="true"><span>Status</span><span>Service</span><span>Response time</span>
+      <span class="ends"><i>${toSecond(since, rest.zone)}</i><i>${toSecond(until, rest.zone)}</i></span></div>
+    ${shown.map(each)}
+    ${ended.length > 0 && html`<details class="ended">
+      <summary>${counted(ended.length, "program")} that ended, or ${ended.length === 1 ? "was" : "were"} started
+        again</summary>
+      ${ended.map(each)}
+    </details>`}
+    <p class="hint">The worse it was, the taller it stands. A click on a name lists its changes, a click on its history
+      what was logged then.</p>`;
+}
+
+function summary(programs) {
+  const running = programs.filter(({ monitor }) => monitor === "running");
+  const services = running.flatMap((program) => program.services);
+  const numbers = WORDS.map((word) => [word, services.filter(({ status }) => status === word).length]);
+  const states = numbers.filter(([, number]) => number).map(([word, number]) => `${count(number)} ${word}`);
+  const silent = programs.length - running.length;
+  const watching = `${counted(running.length, "program")} ${running.length === 1 ? "watches" : "watch"}`;
+  const first = running.length ? `${watching} ${counted(services.length, "service")}` : "No monitor reports now";
+  const mute = silent ? ` ${counted(silent, "monitor")} ${silent === 1 ? "is" : "are"} silent.` : "";
+  return `${first}${states.length ? `: ${states.join(", ")}` : ""}.${mute}`;
+}
+
+/** Return what the answer leaves out. */
+function limits({ is_sample: isSample, looked_at: number, looked_since: since, is_cut: isCut, unreadable }, zone) {
+  const sample = ` Only the newest ${counted(number, "record")} of monitors, since ${toSecond(since ?? 0, zone)}, ` +
+    "were looked at.";
+  const strange = unreadable === 1 ? "1 record says" : `${count(unreadable)} records say`;
+  return [isSample && sample, isCut && " There are more services than can be shown.",
+    unreadable > 0 && ` ${strange} nothing of services.`].filter(Boolean).join("");
+}
+
+function keyOf({ service, environment, host, process_id: process }) {
+  return JSON.stringify([service, environment, host, process]);
+}
+
+function Program({ program, zone, list, ...range }) {
+  const { service, environment, host, process_id: process, monitor, last_seen: seen, services } = program;
+  const place = [host, process !== null && `process ${process}`, environment].filter(Boolean).join(" · ");
+  return html`<section class="program ${monitor}">
+    <h3>${service || "(without a name)"} <small>${place}</small>
+      <span class="monitor" title=${fullTime(seen, zone)}>${monitor === "silent" && html`<${Icon} name="silent" /> `}
+        ${MONITORS[monitor]} ${monitor === "running" ? ago(seen) : `${toSecond(seen, zone)}, ${ago(seen)}`}</span></h3>
+    ${monitor === "silent" && html`<p class="trouble">Its monitor reports no more, and did not say that it stops. What
+      it said last may no longer be so.</p>`}
+    ${services.length === 0 && html`<p class="hint">It watches no service.</p>`}
+    <ul class="watched">
+      ${services.map((each) => html`<${Service} key=${each.name} ...${{ service: each, monitor, zone, ...range }}
+        list=${(segment) => list(program, each.name, segment)} />`)}
+    </ul>
+  </section>`;
+}
+
+function Service({ service, monitor, since, until, zone, list }) {
+  const { name, error, consecutive_failures: failures, history, is_cut: isCut } = service;
+  const isNow = monitor === "running";
+  return html`<li class="status-${isNow ? service.status : "silent"}">
+    <${Status} ...${{ service, monitor, zone }} />
+    <div class="what">
+      <button class="link" title="List its changes" onClick=${() => list()}>${name}</button>
+      <${Tags} service=${service} />
+      ${error && html`<p class="error">${error}${" "}
+        ${failures > 1 && html`<span>(${count(failures)} failures in a row)</span>`}</p>`}
+    </div>
+    <${Response} service=${service} />
+    <div class="over-time">
+      <${History} ...${{ name, segments: history, since, until, zone, list }}
+        otherwise=${`${share(history)}${isCut ? "; what is older is not shown" : ""}`} />
+    </div>
+  </li>`;
+}
+
+function Status({ service: { status, since }, monitor, zone }) {
+  const isNow = monitor === "running";
+  const word = isNow ? status : monitor === "stopped" ? "stopped" : "silent";
+  return html`<div class="status">
+    <b><${Icon} name=${word} /> ${word}</b>
+    <small title=${fullTime(since, zone)}>${isNow ? `since ${toSecond(since, zone)}` : `was ${status}`}</small>
+  </div>`;
+}
+
+function Tags({ service: { breaker, critical, is_flapping: isFlapping } }) {
+  const circuit = breaker !== "closed" && `circuit ${breaker}`;
+  const tags = [circuit, isFlapping && "comes and goes", !critical && "not critical"];
+  return tags.filter(Boolean).map((tag) => html` <span class="tag" key=${tag}>${tag}</span>`);
+}
+
+function Response({ service: { response_time_ms: took, response_times: times } }) {
+  const known = times.filter((each) => each !== null);
+  const range = known.length > 0 && `${duration(Math.min(...known))} to ${duration(Math.max(...known))}`;
+  const title = range ? `The slowest of each while: ${range}` : "No response time is known";
+  return html`<div class="response" title=${title}>
+    <span>${took === null ? "–" : duration(took)}</span>
+    <${Sparkline} values=${times} />
+  </div>`;
+}
+
+/** The button of the head, with the number of services that do not work and of monitors that fell silent. */
+export function ServicesButton({ onClick }) {
+  const [answer] = useAnswer("services", ...LATELY);
+  const number = answer ? unwell(answer.programs) : 0;
+  const name = number ? `Services: ${count(number)} to look at` : "Services";
+  return html`<button class="services" title=${`${name} (s)`} aria-label=${name} onClick=${onClick}>
+    <${Icon} name="services" />${number > 0 && html`<b class="alarm">${number > 99 ? "99+" : number}</b>`}</button>`;
+}
+
+function unwell(programs) {
+  const bad = programs.filter(({ monitor }) => monitor === "running").flatMap(({ services }) => services)
+    .filter(({ status }) => status === "unhealthy");
+  return bad.length + programs.filter(({ monitor }) => monitor === "silent").length;
+}
