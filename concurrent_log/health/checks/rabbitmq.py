@@ -36,11 +36,14 @@ def rabbitmq(
         raise ValueError("ca_file needs TLS: write amqps:// in the url")
     with needed("aio-pika", "a RabbitMQ server"):
         import aio_pika
+        from aio_pika.connection import make_url
     keep_quiet("aiormq.connection", "aiormq.channel", "aio_pika.connection", "aio_pika.channel")
 
     async def probe() -> None:
-        connection = await aio_pika.connect(url, ssl_context=context, timeout=timeout)
+        # What `aio_pika.connect` could not connect is left to a destructor that closes it in any thread.
+        connection = aio_pika.Connection(make_url(url), ssl_context=context)
         try:
+            await connection.connect(timeout=timeout)
             channel = await connection.channel()
             if queue is not None:
                 found = await channel.declare_queue(queue, passive=True)
