@@ -133,7 +133,7 @@ class CircuitBreaker:
     @property
     def state(self) -> BreakerState:
         """The state now."""
-        with self._lock:
+        with self._lock.mine():
             self._settle(self._clock())
             state = self._facts.state
         self._news.tell()
@@ -190,7 +190,7 @@ class CircuitBreaker:
 
     def reset(self) -> None:
         """Close it, and forget all failures."""
-        with self._lock:
+        with self._lock.mine():
             if self._facts.state is BreakerState.CLOSED:
                 self._facts = _Facts(self._facts.generation + 1)
             else:
@@ -202,7 +202,7 @@ class CircuitBreaker:
         facts = self._facts
         if facts.state is BreakerState.CLOSED:  # No time changes that, so nothing has to be locked.
             return facts.generation
-        with self._lock:
+        with self._lock.mine():
             now = self._clock()
             self._settle(now)
             facts = self._facts
@@ -221,7 +221,7 @@ class CircuitBreaker:
         facts = self._facts
         if error is None and facts.state is BreakerState.CLOSED and not facts.failures:
             return
-        with self._lock:
+        with self._lock.mine():
             if generation == self._facts.generation:
                 if error is None or isinstance(error, self._exclude):
                     self._succeed()

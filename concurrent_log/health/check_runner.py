@@ -71,7 +71,7 @@ class CheckRunner:
 
     def _take_turn(self) -> bool:
         """Return whether nothing of this check runs in this process, and if so, note that its task does."""
-        with self._lock:
+        with self._lock.mine():
             if self.is_running:
                 return False
             self._running = {(os.getpid(), "task")}
