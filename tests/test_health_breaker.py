@@ -1,7 +1,6 @@
 """The circuit breaker: its states, its outcomes, threads, tasks, signals and forks."""
 
 import asyncio
-import contextlib
 import functools
 import os
 import pathlib
