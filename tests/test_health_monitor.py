@@ -627,6 +627,36 @@ def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
     assert not threaded.is_running
 
 
+def test_it_starts_again_after_its_loop_was_closed_in_the_middle_of_a_check() -> None:
+    """Nobody stopped it there, and nothing of that loop will ever end."""
+    begun: list[int] = []
+
+    async def check() -> None:
+        begun.append(1)
+        await asyncio.sleep(FOREVER if len(begun) == 1 else 0)
+
+    async def until(checks: int) -> None:
+        await monitor.start_monitoring()
+        while len(begun) < checks:
+            await asyncio.sleep(0)
+
+    monitor = ServiceMonitor(interval=0.01, jitter=0, report_interval=None)
+    monitor.add("service", check)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(until(1))
+    left = asyncio.all_tasks(loop)
+    loop.close()
+    assert not monitor.is_running
+
+    asyncio.run(until(3))
+
+    assert len(begun) >= 3
+    for task in left:  # They would be complained about.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        with contextlib.suppress(RuntimeError):
+            task.get_coro().close()  # type: ignore[union-attr]
+
+
 def test_monitor_in_a_thread_can_be_stopped_from_a_loop(threaded: ServiceMonitor) -> None:
     """Without keeping that loop from anything else."""
     threaded.start()

@@ -39,14 +39,16 @@ class CheckRunner:
         self._check, self._clock = check, clock
         self._is_async = is_async(check)
         self._lock = OwnLock()
-        self._running: set[tuple[int, str]] = set()  # what has not ended, and in which process
+        # What has not ended: in which process, and a task in which loop; a thread in none.
+        self._running: set[tuple[int, asyncio.AbstractEventLoop | None]] = set()
         self._is_late = False
 
     @property
     def is_running(self) -> bool:
         """Whether the check runs now, in time or late."""
         process = os.getpid()
-        return any(where == process for where, _ in self._running.copy())
+        # A loop that was closed without ending its tasks will never do so.
+        return any(where == process and not (loop and loop.is_closed()) for where, loop in self._running.copy())
 
     async def run(self, timeout: float) -> Outcome | None:
         """Run the check, and return what became of it; None if another task or thread is just running it."""
@@ -74,11 +76,11 @@ class CheckRunner:
         with self._lock.mine():
             if self.is_running:
                 return False
-            self._running = {(os.getpid(), "task")}
+            self._running = {(os.getpid(), asyncio.get_running_loop())}
             return True
 
     def _task_ended(self, task: "asyncio.Task[float]") -> None:
-        self._running.discard((os.getpid(), "task"))
+        self._running.discard((os.getpid(), task.get_loop()))
         if not task.cancelled():
             task.exception()  # If it ends after its time, nobody else asks, and asyncio would complain.
 
@@ -99,7 +101,7 @@ class CheckRunner:
         loop = asyncio.get_running_loop()
         ended: _Ended = loop.create_future()
         thread = threading.Thread(target=self._thread, args=(loop, ended), name="concurrent_log check", daemon=True)
-        running = os.getpid(), "thread"
+        running = os.getpid(), None
         self._running.add(running)
         try:
             thread.start()
@@ -120,7 +122,7 @@ class CheckRunner:
             result = self._check()
         except BaseException as caught:
             error = caught
-        self._running.discard((os.getpid(), "thread"))
+        self._running.discard((os.getpid(), None))
         with contextlib.suppress(RuntimeError):  # The loop may have been closed meanwhile.
             loop.call_soon_threadsafe(_set, ended, (result, error))
 

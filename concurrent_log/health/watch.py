@@ -37,8 +37,10 @@ class Watch:
 
     @property
     def is_running(self) -> bool:
-        """Whether it goes on, in this process."""
-        return self._task is not None and self._process == os.getpid() and not self._task.done()
+        """Whether it goes on, in this process; what is left in a loop that was closed does not."""
+        if self._task is None or self._process != os.getpid():
+            return False
+        return not self._task.done() and not self._task.get_loop().is_closed()
 
     def begin(self) -> None:
         """Begin in the event loop that is running."""
