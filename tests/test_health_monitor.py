@@ -665,6 +665,25 @@ def test_monitor_in_a_thread_can_be_stopped_from_a_loop(threaded: ServiceMonitor
     assert not threaded.is_running
 
 
+def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, records: list[Any]) -> None:
+    """A second watch would check everything twice, and nobody could stop it."""
+    together = threading.Barrier(8)
+
+    def start() -> None:
+        together.wait()
+        threaded.start()
+
+    for number in range(20):
+        threads = [threading.Thread(target=start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        threaded.stop()
+
+        assert len(said(records, "started")) == len(said(records, "stopped")) == number + 1
+
+
 def test_services_are_added_from_many_threads(threaded: ServiceMonitor) -> None:
     """Each once, and all are checked."""
     checked = threading.Semaphore(0)
