@@ -684,6 +684,23 @@ def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, reco
         assert len(said(records, "started")) == len(said(records, "stopped")) == number + 1
 
 
+def test_monitor_in_a_loop_can_be_stopped_from_elsewhere(threaded: ServiceMonitor) -> None:
+    """By a plain thread, and from another loop, which waits for the end."""
+
+    async def watching(stop: Callable[[], Any]) -> None:
+        await threaded.start_monitoring()
+        await asyncio.get_running_loop().run_in_executor(None, stop)
+        while threaded.is_running:
+            await asyncio.sleep(0)
+
+    def stop_in_another_loop() -> None:
+        asyncio.run(threaded.stop_monitoring())
+        assert not threaded.is_running
+
+    for stop in (threaded.stop, stop_in_another_loop):
+        asyncio.run(asyncio.wait_for(watching(stop), 60))
+
+
 def test_services_are_added_from_many_threads(threaded: ServiceMonitor) -> None:
     """Each once, and all are checked."""
     checked = threading.Semaphore(0)

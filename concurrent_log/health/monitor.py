@@ -194,7 +194,10 @@ class ServiceMonitor:
                 atexit.register(_stop, weakref.ref(self._watch))
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop the thread, and wait for its end, at most ``timeout`` seconds; not to be called in an event loop."""
+        """Stop, and wait for the end of the thread, at most ``timeout`` seconds; not to be called in an event loop.
+
+        What was started in an event loop is stopped as well, soon, but not waited for.
+        """
         if self._watch is not None:
             self._watch.end_thread(timeout)
 

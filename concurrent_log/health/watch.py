@@ -59,19 +59,23 @@ class Watch:
         """Stop, and wait for the checks that are running, but not for long."""
         if not self.is_running or self._task is None:
             return
-        if self._thread is None:
+        loop = self._task.get_loop()
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.end_thread, _PATIENCE + 4)
+        elif loop is asyncio.get_running_loop():
             self._task.cancel()
             await asyncio.wait({self._task})
         else:
-            await asyncio.get_running_loop().run_in_executor(None, self.end_thread, _PATIENCE + 4)
+            elsewhere = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.end(), loop))
+            await asyncio.wait({elsewhere}, timeout=_PATIENCE + 4)
 
     def end_thread(self, timeout: float) -> None:
-        """Stop the thread, and wait for its end, at most so many seconds."""
-        if not self.is_running or self._task is None or self._thread is None:
+        """Stop, and wait for the end of the thread, if there is one, at most so many seconds."""
+        if not self.is_running or self._task is None:
             return
         with contextlib.suppress(RuntimeError):  # It may just be ending by itself.
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
-        if self._thread is not threading.current_thread():
+        if self._thread not in (None, threading.current_thread()):
             self._thread.join(timeout)
 
     def follow(self) -> None:
