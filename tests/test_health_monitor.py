@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import itertools
 import logging
 import os
@@ -603,6 +604,30 @@ def test_thread_that_hangs_is_not_begun_again(threaded: ServiceMonitor, records:
     assert back.wait(60)
 
     assert "two at once" not in str(records)
+
+
+def test_coroutine_that_a_thread_returns_too_late_is_closed(threaded: ServiceMonitor) -> None:
+    """Nobody awaits it, and Python would complain."""
+    go_on, made = threading.Event(), []
+
+    async def ping() -> None:
+        pass
+
+    def check() -> Any:
+        go_on.wait()
+        made.append(ping())
+        return made[-1]
+
+    async def until_it_is_late() -> None:
+        await threaded.check_all()
+        go_on.set()
+        while not made or inspect.getcoroutinestate(made[0]) != inspect.CORO_CLOSED:
+            await asyncio.sleep(0)
+
+    threaded.add("late", check, timeout=0.01)
+    asyncio.run(asyncio.wait_for(until_it_is_late(), 60))
+
+    assert threaded.snapshot()["late"].error_message == "timed out after 0.01 s"
 
 
 def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:

@@ -1,7 +1,6 @@
 """Running one check, plain or async: in time, never twice at once, and whatever it does."""
 
 import asyncio
-import contextlib
 import inspect
 import os
 import threading
@@ -108,14 +107,16 @@ class CheckRunner:
         except BaseException:
             self._running.discard(running)
             raise
-        result, error = await ended
+        try:
+            result, error = await asyncio.shield(ended)
+        except BaseException:
+            ended.add_done_callback(lambda _: _drop(ended.result()[0]))
+            raise
         if error is not None:
             raise error
         return result
 
-    def _thread(
-        self, loop: asyncio.AbstractEventLoop, ended: "asyncio.Future[tuple[Any, BaseException | None]]"
-    ) -> None:
+    def _thread(self, loop: asyncio.AbstractEventLoop, ended: _Ended) -> None:
         result: Any = None
         error: BaseException | None = None
         try:
@@ -123,10 +124,13 @@ class CheckRunner:
         except BaseException as caught:
             error = caught
         self._running.discard((os.getpid(), None))
-        with contextlib.suppress(RuntimeError):  # The loop may have been closed meanwhile.
-            loop.call_soon_threadsafe(_set, ended, (result, error))
+        try:
+            loop.call_soon_threadsafe(ended.set_result, (result, error))
+        except RuntimeError:  # The loop has been closed meanwhile.
+            _drop(result)
 
 
-def _set(ended: "asyncio.Future[Any]", value: Any) -> None:
-    if not ended.done():
-        ended.set_result(value)
+def _drop(result: Any) -> None:
+    """Close the coroutine that a plain check has returned too late: it will never be awaited."""
+    if inspect.iscoroutine(result):
+        result.close()
