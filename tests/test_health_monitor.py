@@ -630,6 +630,30 @@ def test_coroutine_that_a_thread_returns_too_late_is_closed(threaded: ServiceMon
     assert threaded.snapshot()["late"].error_message == "timed out after 0.01 s"
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, BaseException])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_whatever_a_check_raises_opens_its_breaker_and_stops_nobody(
+    threaded: ServiceMonitor, error: type[BaseException], is_async: bool
+) -> None:
+    """Also what is no `Exception`, which ends event loops, and which breakers pass over."""
+    other = threading.Semaphore(0)
+
+    def plain() -> None:
+        raise error
+
+    async def in_loop() -> None:
+        raise error
+
+    threaded.add("odd", in_loop if is_async else plain, failure_threshold=1)
+    threaded.start()
+    threaded.add("other", other.release)
+    for _ in range(3):
+        assert other.acquire(timeout=60)
+    threaded.stop()
+
+    assert threaded.snapshot()["odd"].breaker is BreakerState.OPEN
+
+
 def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
     """Also in another loop than before."""
     for _ in range(3):

@@ -68,7 +68,7 @@ class CheckRunner:
         if self.task.cancelled():
             return Outcome(self._clock() - began, CheckFailed("its check cancelled itself"))
         error = self.task.exception()
-        return Outcome(self.task.result()) if error is None else Outcome(self._clock() - began, error)
+        return Outcome(self.task.result()) if error is None else Outcome(self._clock() - began, _as_failure(error))
 
     def _take_turn(self) -> bool:
         """Return whether nothing of this check runs in this process, and if so, note that its task does."""
@@ -90,8 +90,10 @@ class CheckRunner:
             result = await (self._check() if self._is_async else self._in_thread())
             if inspect.isawaitable(result):
                 result = await result
-        except SystemExit:
-            raise CheckFailed("its check tried to end the program") from None
+        except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop.
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C
+            raise _as_failure(error) from None
         if result is False:
             raise CheckFailed("its check returned False")
         return self._clock() - began
@@ -113,7 +115,7 @@ class CheckRunner:
             ended.add_done_callback(lambda _: _drop(ended.result()[0]))
             raise
         if error is not None:
-            raise error
+            raise _as_failure(error)
         return result
 
     def _thread(self, loop: asyncio.AbstractEventLoop, ended: _Ended) -> None:
@@ -128,6 +130,15 @@ class CheckRunner:
             loop.call_soon_threadsafe(ended.set_result, (result, error))
         except RuntimeError:  # The loop has been closed meanwhile.
             _drop(result)
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    """Return ``error`` as what fails a check, and counts: breakers pass over what is no `Exception`."""
+    if isinstance(error, (Exception, asyncio.CancelledError)):
+        return error
+    if isinstance(error, SystemExit):
+        return CheckFailed("its check tried to end the program")
+    return CheckFailed(f"its check was interrupted by {type(error).__name__}")
 
 
 def _drop(result: Any) -> None:
