@@ -881,6 +881,17 @@ def test_methods_of_a_subclass_are_checks() -> None:
     assert health["by_result"].error_message == "its check returned False"
 
 
+def test_what_a_check_has_recorded_holds_though_somebody_else_wants_to_check() -> None:
+    """`check_all` in the middle of a check leaves that alone."""
+
+    class Slow(ServiceMonitor):
+        async def _check_service(self, service_name: str) -> None:
+            self._record_failure(service_name, "no answer", 1.0)
+            await self.check_all()
+
+    assert asyncio.run(Slow().check_all())["service"].error_message == "no answer"
+
+
 def test_outcome_can_be_recorded_outside_of_a_check() -> None:
     """What a program learns by itself counts as what a check learns."""
     shop = Shop()

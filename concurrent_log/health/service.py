@@ -120,7 +120,8 @@ class Service:
             return
         error: BaseException | None = asyncio.CancelledError()
         try:
-            self._reported = None
+            if not self._runner.is_running:  # Else it may just have said something, which is not yet taken.
+                self._reported = None
             outcome = await self._runner.run(self.policy.timeout)
             if outcome is not None:
                 error = self._take(self._reported if self._reported and not outcome.error else outcome)
