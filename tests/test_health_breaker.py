@@ -280,6 +280,16 @@ def test_call_can_be_made_once(breaker: CircuitBreaker) -> None:
         breaker.calling().end()
 
 
+def test_first_outcome_of_a_call_counts(breaker: CircuitBreaker) -> None:
+    """One call that is ended three times has not failed three times."""
+    call = breaker.calling()
+    call.begin()
+    for _ in range(3):
+        call.end(OSError())
+
+    assert breaker.failures == 1
+
+
 def test_reset_closes_it(breaker: CircuitBreaker, told: list[Transition]) -> None:
     """Somebody who knows better need not wait."""
     breaker.reset()

@@ -16,6 +16,9 @@ from concurrent_log.health.policy import check_positive, check_threshold
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_ENDED = -1  # is no generation, so that an outcome for it is discarded
+
+
 class BreakerState(Enum):
     """Whether calls go through: all of them, none, or one at a time to try."""
 
@@ -274,10 +277,14 @@ class Call:
         self._generation = self._breaker._begin()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say how the call ended: well, or with ``error``; what is no `Exception` is neither success nor failure."""
+        """Say how the call ended: well, or with ``error``; what is no `Exception` is neither success nor failure.
+
+        Only what is said first counts.
+        """
         if self._generation is None:
             raise RuntimeError("this call has not begun")
-        self._breaker._end(self._generation, error)
+        generation, self._generation = self._generation, _ENDED
+        self._breaker._end(generation, error)
 
     __enter__ = begin
 
