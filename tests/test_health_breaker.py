@@ -1,9 +1,11 @@
 """The circuit breaker: its states, its outcomes, threads, tasks, signals and forks."""
 
 import asyncio
+import copy
 import functools
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -288,6 +290,13 @@ def test_first_outcome_of_a_call_counts(breaker: CircuitBreaker) -> None:
         call.end(OSError())
 
     assert breaker.failures == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_breaker_says_that_it_cannot_be_copied(breaker: CircuitBreaker, duplicate: Callable[[Any], Any]) -> None:
+    """A copy would count for itself, and tell the same listener."""
+    with pytest.raises(TypeError, match="the breaker 'payments' cannot be copied or pickled: each process makes one"):
+        duplicate(breaker)
 
 
 def test_reset_closes_it(breaker: CircuitBreaker, told: list[Transition]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from concurrent_log.health.in_order import News, OwnLock
 from concurrent_log.health.policy import check_positive, check_threshold
@@ -199,6 +199,9 @@ class CircuitBreaker:
             else:
                 self._change(BreakerState.CLOSED, self._clock(), 0)
         self._news.tell()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"the breaker {self.name!r} cannot be copied or pickled: each process makes one of its own")
 
     def _begin(self) -> int:
         """Let a call through, and return the generation that its outcome is for."""
