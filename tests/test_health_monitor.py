@@ -309,6 +309,60 @@ def test_whatever_a_check_raises_is_one_line(error: BaseException, words: str) -
     assert re.fullmatch(words, monitor.snapshot()["service"].error_message or "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connection to server at "db.internal" (10.0.0.5), port 5432: password failed for user "shop"',
+        'connection to server at "::1", port 5432 failed',
+        'could not translate host name "db.internal" to address',
+        "(1045, \"Access denied for user 'shop'@'10.0.0.5' (using password: YES)\")",
+        "(2003, \"Can't connect to MySQL server on 'db.internal' ([Errno 111] Connection refused)\")",
+        "Error 111 connecting to db.internal:6379. Connection refused.",
+        "HTTPSConnectionPool(host='db.internal', port=443): Max retries with url: /v1?api_key=hunter2 (x)",
+        "Cannot connect to host db.internal:443 ssl:default [Connect call failed ('10.0.0.5', 443)]",
+        'no URL: "https://bucket.example.com/?AWSAccessKeyId=hunter2&Signature=hunter2"',
+        "invalid dsn: user=shop password='two words hunter2' host=db.internal dbname=shop",
+        "Data Source=db.internal;User ID=shop;Password=hunter2;Initial Catalog=x",
+        "Server=db.internal;Uid=shop;Pwd=hunter2;",
+        'refused: {"password": "a hunter2", "user": "shop"}',
+        "refused: {'clientSecret': 'a hunter2', 'username': 'shop'}",
+        "Authorization: Bearer hunter2",
+        "headers {'Authorization': 'Basic hunter2'}",
+        "no Bearer abcdefgh.hunter2.ijklmnop",
+        "X-Api-Key: hunter2 access_token=hunter2 AWS_SECRET_ACCESS_KEY=hunter2 DB_PASSWORD=hunter2 db-pass=hunter2",
+        "[2001:db8::1]:5432 and fe80::1%eth0 and 2001:db8:0:0:0:0:0:1 refused",
+        "cannot parse shop:hunter2@db.internal:5432",
+        "cannot parse postgresql://shop:it's-hunter2@db.internal/shop",
+    ],
+)
+def test_words_of_libraries_are_told_without_connection_data(text: str) -> None:
+    """As drivers and clients, and those who read their settings, do name hosts, users and passwords."""
+    monitor = monitor_of(service=Script(Exception(text)))
+    watch(monitor, 1)
+    message = monitor.snapshot()["service"].error_message or ""
+
+    assert not re.search(r"hunter2|db\.internal|10\.0\.0\.5|::1|2001|shop", message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a token expired, the password as well; no host is up, and each port is closed",
+        "HTTP 503: Service Unavailable, at 12:30:45, ratio 3:1, timeout: 5, tokens: 5, passes: 3, author: x",
+        "std::bad_alloc in Foo::run",
+        'relation "orders" does not exist',
+        "Basic authentication needed, bearer of bad news, key: value, monkey=3, compass: north, server: busy",
+        "models.py:12: someone@example.com was not told",
+    ],
+)
+def test_ordinary_words_stay_as_they_are(text: str) -> None:
+    """Who reads the log has to know what is wrong."""
+    monitor = monitor_of(service=Script(Exception(text)))
+    watch(monitor, 1)
+
+    assert monitor.snapshot()["service"].error_message == f"Exception: {text}"
+
+
 def test_error_whose_text_fails_is_named_by_its_kind() -> None:
     """A check may raise anything, also what cannot say what it is."""
 
