@@ -32,6 +32,7 @@ from concurrent_log.health import (
 )
 from concurrent_log.health.check_runner import Outcome
 from concurrent_log.health.service import Service
+from concurrent_log.health.watch import Watch
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (
     ServiceStatus.HEALTHY,
@@ -802,6 +803,18 @@ def test_monitor_in_a_loop_can_be_stopped_from_elsewhere(threaded: ServiceMonito
 
     for stop in (threaded.stop, stop_in_another_loop):
         asyncio.run(asyncio.wait_for(watching(stop), 60))
+
+
+def test_many_services_that_are_added_at_once_are_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten thousand of them, looking at all for each one would keep the loop busy for minutes."""
+    looked, follow = [], Watch._follow
+    monkeypatch.setattr(Watch, "_follow", lambda watch: (looked.append(1), follow(watch)))
+    checks = [Script(None) for _ in range(100)]
+    monitor = monitor_of()
+    watch(monitor, 10, lambda: [monitor.add(f"service {number}", check) for number, check in enumerate(checks)])
+
+    assert [check.calls for check in checks] == [1] * 100
+    assert len(looked) == 2  # when it started, and once more
 
 
 def test_services_are_added_from_many_threads(threaded: ServiceMonitor) -> None:

@@ -34,6 +34,7 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         self._watchers: dict[Service, asyncio.Task[None]] = {}
+        self._will_follow = False
 
     @property
     def is_running(self) -> bool:
@@ -80,7 +81,10 @@ class Watch:
 
     def follow(self) -> None:
         """Watch what was added, and leave what was removed; from any thread."""
-        if self.is_running and self._task is not None:
+        if self.is_running and self._task is not None and not self._will_follow:
+            self._will_follow = (
+                True  # Once for all that are added until then: each time takes as long as there are many.
+            )
             with contextlib.suppress(RuntimeError):  # It may just be ending.
                 self._task.get_loop().call_soon_threadsafe(self._follow)
 
@@ -110,6 +114,7 @@ class Watch:
             await self._summarise("stopped")
 
     def _follow(self) -> None:
+        self._will_follow = False  # first, so that nothing is missed that comes while this looks
         services = set(self._services.copy().values())
         for service in self._watchers.keys() - services:
             self._watchers.pop(service).cancel()
