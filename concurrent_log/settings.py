@@ -82,7 +82,7 @@ def configure_logging(path: "str | os.PathLike[str]", args: Sequence[str] | None
         raise ValueError(f"{file} has no section 'logging': add one, in the form that logging.config.dictConfig takes")
     try:
         logging.config.dictConfig(section)
-    except (ValueError, TypeError, AttributeError, ImportError) as error:
+    except (ValueError, TypeError, AttributeError, ImportError, LookupError) as error:
         raise ValueError(f"{file}, section 'logging': {_all_words(error)}") from error
     return dict(settings)
 

@@ -1,9 +1,14 @@
 """The circuit breaker: its states, its outcomes, threads, tasks, signals and forks."""
 
 import asyncio
+import copy
 import functools
 import os
+import pathlib
+import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -277,6 +282,23 @@ def test_call_can_be_made_once(breaker: CircuitBreaker) -> None:
         breaker.calling().end()
 
 
+def test_first_outcome_of_a_call_counts(breaker: CircuitBreaker) -> None:
+    """One call that is ended three times has not failed three times."""
+    call = breaker.calling()
+    call.begin()
+    for _ in range(3):
+        call.end(OSError())
+
+    assert breaker.failures == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_breaker_says_that_it_cannot_be_copied(breaker: CircuitBreaker, duplicate: Callable[[Any], Any]) -> None:
+    """A copy would count for itself, and tell the same listener."""
+    with pytest.raises(TypeError, match="the breaker 'payments' cannot be copied or pickled: each process makes one"):
+        duplicate(breaker)
+
+
 def test_reset_closes_it(breaker: CircuitBreaker, told: list[Transition]) -> None:
     """Somebody who knows better need not wait."""
     breaker.reset()
@@ -333,6 +355,21 @@ def test_listener_may_ask_the_breaker_and_change_it(clock: Clock) -> None:
     fail(breaker)
 
     assert told == [(OPEN, OPEN), (CLOSED, CLOSED)]
+
+
+def test_what_a_listener_causes_is_told_after_it_has_ended(clock: Clock) -> None:
+    """So all handlers of a logger see the same order, though the first one of them uses the breaker."""
+    told: list[BreakerState] = []
+
+    def listen(transition: Transition) -> None:
+        if transition.new is OPEN:
+            breaker.reset()
+        told.append(transition.new)
+
+    breaker = CircuitBreaker(failure_threshold=1, on_change=listen, clock=clock)
+    fail(breaker)
+
+    assert told == [OPEN, CLOSED]
 
 
 def test_many_threads_are_told_an_unbroken_story() -> None:
@@ -420,6 +457,47 @@ def test_signal_handler_may_call_at_any_moment() -> None:
     assert breaker.state is CLOSED
 
 
+_INTERRUPTED = """
+import contextlib, gc, signal, threading
+from concurrent_log.health import CircuitBreaker, CircuitOpenError
+
+def interrupt(*_):
+    global interruptions
+    interruptions += 1
+    raise KeyboardInterrupt
+
+def fail():
+    with contextlib.suppress(OSError, CircuitOpenError), breaker.calling():
+        raise OSError
+
+gc.disable()  # Of what a finalizer raises, Python would only complain.
+interruptions = 0
+signal.signal(signal.SIGALRM, interrupt)
+for number in range(300):
+    told = []
+    breaker = CircuitBreaker(failure_threshold=1, recovery_timeout=1e-6, on_change=told.append)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, 0.0002 + number * 0.000003)
+        while interruptions == number:
+            fail()
+    told.clear()
+    other = threading.Thread(target=lambda: (breaker.reset(), fail()), daemon=True)
+    other.start()
+    other.join(60)
+    assert not other.is_alive(), "a lock was left behind"
+    assert told, "nothing is told any more"
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that interrupt: POSIX only")
+def test_interrupted_call_leaves_no_lock_behind(tmp_path: pathlib.Path) -> None:
+    """Ctrl-C at any line of the breaker: other threads use it on, and are told what they change."""
+    command = [sys.executable, "-c", _INTERRUPTED]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_child_goes_on_where_a_thread_of_the_parent_held_the_lock() -> None:
     """A lock that was held at the fork by a thread that the child does not have holds up nobody."""
@@ -427,7 +505,7 @@ def test_child_goes_on_where_a_thread_of_the_parent_held_the_lock() -> None:
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with breaker._lock:
+        with breaker._lock.mine():
             held.set()
             done.wait()
 

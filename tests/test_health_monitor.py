@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import itertools
 import logging
 import os
@@ -31,6 +32,7 @@ from concurrent_log.health import (
 )
 from concurrent_log.health.check_runner import Outcome
 from concurrent_log.health.service import Service
+from concurrent_log.health.watch import Watch
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (
     ServiceStatus.HEALTHY,
@@ -306,6 +308,60 @@ def test_whatever_a_check_raises_is_one_line(error: BaseException, words: str) -
 
     assert check.calls == 2
     assert re.fullmatch(words, monitor.snapshot()["service"].error_message or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connection to server at "db.internal" (10.0.0.5), port 5432: password failed for user "shop"',
+        'connection to server at "::1", port 5432 failed',
+        'could not translate host name "db.internal" to address',
+        "(1045, \"Access denied for user 'shop'@'10.0.0.5' (using password: YES)\")",
+        "(2003, \"Can't connect to MySQL server on 'db.internal' ([Errno 111] Connection refused)\")",
+        "Error 111 connecting to db.internal:6379. Connection refused.",
+        "HTTPSConnectionPool(host='db.internal', port=443): Max retries with url: /v1?api_key=hunter2 (x)",
+        "Cannot connect to host db.internal:443 ssl:default [Connect call failed ('10.0.0.5', 443)]",
+        'no URL: "https://bucket.example.com/?AWSAccessKeyId=hunter2&Signature=hunter2"',
+        "invalid dsn: user=shop password='two words hunter2' host=db.internal dbname=shop",
+        "Data Source=db.internal;User ID=shop;Password=hunter2;Initial Catalog=x",
+        "Server=db.internal;Uid=shop;Pwd=hunter2;",
+        'refused: {"password": "a hunter2", "user": "shop"}',
+        "refused: {'clientSecret': 'a hunter2', 'username': 'shop'}",
+        "Authorization: Bearer hunter2",
+        "headers {'Authorization': 'Basic hunter2'}",
+        "no Bearer abcdefgh.hunter2.ijklmnop",
+        "X-Api-Key: hunter2 access_token=hunter2 AWS_SECRET_ACCESS_KEY=hunter2 DB_PASSWORD=hunter2 db-pass=hunter2",
+        "[2001:db8::1]:5432 and fe80::1%eth0 and 2001:db8:0:0:0:0:0:1 refused",
+        "cannot parse shop:hunter2@db.internal:5432",
+        "cannot parse postgresql://shop:it's-hunter2@db.internal/shop",
+    ],
+)
+def test_words_of_libraries_are_told_without_connection_data(text: str) -> None:
+    """As drivers and clients, and those who read their settings, do name hosts, users and passwords."""
+    monitor = monitor_of(service=Script(Exception(text)))
+    watch(monitor, 1)
+    message = monitor.snapshot()["service"].error_message or ""
+
+    assert not re.search(r"hunter2|db\.internal|10\.0\.0\.5|::1|2001|shop", message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a token expired, the password as well; no host is up, and each port is closed",
+        "HTTP 503: Service Unavailable, at 12:30:45, ratio 3:1, timeout: 5, tokens: 5, passes: 3, author: x",
+        "std::bad_alloc in Foo::run",
+        'relation "orders" does not exist',
+        "Basic authentication needed, bearer of bad news, key: value, monkey=3, compass: north, server: busy",
+        "models.py:12: someone@example.com was not told",
+    ],
+)
+def test_ordinary_words_stay_as_they_are(text: str) -> None:
+    """Who reads the log has to know what is wrong."""
+    monitor = monitor_of(service=Script(Exception(text)))
+    watch(monitor, 1)
+
+    assert monitor.snapshot()["service"].error_message == f"Exception: {text}"
 
 
 def test_error_whose_text_fails_is_named_by_its_kind() -> None:
@@ -605,6 +661,54 @@ def test_thread_that_hangs_is_not_begun_again(threaded: ServiceMonitor, records:
     assert "two at once" not in str(records)
 
 
+def test_coroutine_that_a_thread_returns_too_late_is_closed(threaded: ServiceMonitor) -> None:
+    """Nobody awaits it, and Python would complain."""
+    go_on, made = threading.Event(), []
+
+    async def ping() -> None:
+        pass
+
+    def check() -> Any:
+        go_on.wait()
+        made.append(ping())
+        return made[-1]
+
+    async def until_it_is_late() -> None:
+        await threaded.check_all()
+        go_on.set()
+        while not made or inspect.getcoroutinestate(made[0]) != inspect.CORO_CLOSED:
+            await asyncio.sleep(0)
+
+    threaded.add("late", check, timeout=0.01)
+    asyncio.run(asyncio.wait_for(until_it_is_late(), 60))
+
+    assert threaded.snapshot()["late"].error_message == "timed out after 0.01 s"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, BaseException])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_whatever_a_check_raises_opens_its_breaker_and_stops_nobody(
+    threaded: ServiceMonitor, error: type[BaseException], is_async: bool
+) -> None:
+    """Also what is no `Exception`, which ends event loops, and which breakers pass over."""
+    other = threading.Semaphore(0)
+
+    def plain() -> None:
+        raise error
+
+    async def in_loop() -> None:
+        raise error
+
+    threaded.add("odd", in_loop if is_async else plain, failure_threshold=1)
+    threaded.start()
+    threaded.add("other", other.release)
+    for _ in range(3):
+        assert other.acquire(timeout=60)
+    threaded.stop()
+
+    assert threaded.snapshot()["odd"].breaker is BreakerState.OPEN
+
+
 def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
     """Also in another loop than before."""
     for _ in range(3):
@@ -627,12 +731,90 @@ def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
     assert not threaded.is_running
 
 
+def test_it_starts_again_after_its_loop_was_closed_in_the_middle_of_a_check() -> None:
+    """Nobody stopped it there, and nothing of that loop will ever end."""
+    begun: list[int] = []
+
+    async def check() -> None:
+        begun.append(1)
+        await asyncio.sleep(FOREVER if len(begun) == 1 else 0)
+
+    async def until(checks: int) -> None:
+        await monitor.start_monitoring()
+        while len(begun) < checks:
+            await asyncio.sleep(0)
+
+    monitor = ServiceMonitor(interval=0.01, jitter=0, report_interval=None)
+    monitor.add("service", check)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(until(1))
+    left = asyncio.all_tasks(loop)
+    loop.close()
+    assert not monitor.is_running
+
+    asyncio.run(until(3))
+
+    assert len(begun) >= 3
+    for task in left:  # They would be complained about.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        with contextlib.suppress(RuntimeError):
+            task.get_coro().close()  # type: ignore[union-attr]
+
+
 def test_monitor_in_a_thread_can_be_stopped_from_a_loop(threaded: ServiceMonitor) -> None:
     """Without keeping that loop from anything else."""
     threaded.start()
     asyncio.run(threaded.stop_monitoring())
 
     assert not threaded.is_running
+
+
+def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, records: list[Any]) -> None:
+    """A second watch would check everything twice, and nobody could stop it."""
+    together = threading.Barrier(8)
+
+    def start() -> None:
+        together.wait()
+        threaded.start()
+
+    for number in range(20):
+        threads = [threading.Thread(target=start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        threaded.stop()
+
+        assert len(said(records, "started")) == len(said(records, "stopped")) == number + 1
+
+
+def test_monitor_in_a_loop_can_be_stopped_from_elsewhere(threaded: ServiceMonitor) -> None:
+    """By a plain thread, and from another loop, which waits for the end."""
+
+    async def watching(stop: Callable[[], Any]) -> None:
+        await threaded.start_monitoring()
+        await asyncio.get_running_loop().run_in_executor(None, stop)
+        while threaded.is_running:
+            await asyncio.sleep(0)
+
+    def stop_in_another_loop() -> None:
+        asyncio.run(threaded.stop_monitoring())
+        assert not threaded.is_running
+
+    for stop in (threaded.stop, stop_in_another_loop):
+        asyncio.run(asyncio.wait_for(watching(stop), 60))
+
+
+def test_many_services_that_are_added_at_once_are_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten thousand of them, looking at all for each one would keep the loop busy for minutes."""
+    looked, follow = [], Watch._follow
+    monkeypatch.setattr(Watch, "_follow", lambda watch: (looked.append(1), follow(watch)))
+    checks = [Script(None) for _ in range(100)]
+    monitor = monitor_of()
+    watch(monitor, 10, lambda: [monitor.add(f"service {number}", check) for number, check in enumerate(checks)])
+
+    assert [check.calls for check in checks] == [1] * 100
+    assert len(looked) == 2  # when it started, and once more
 
 
 def test_services_are_added_from_many_threads(threaded: ServiceMonitor) -> None:
@@ -764,6 +946,17 @@ def test_methods_of_a_subclass_are_checks() -> None:
     assert (health["custom_service"].status, health["custom_service"].response_time_ms) == (HEALTHY, 12.5)
     assert (health["broken"].error_message, health["broken"].response_time_ms) == ("no answer of redis://…", 7.0)
     assert health["by_result"].error_message == "its check returned False"
+
+
+def test_what_a_check_has_recorded_holds_though_somebody_else_wants_to_check() -> None:
+    """`check_all` in the middle of a check leaves that alone."""
+
+    class Slow(ServiceMonitor):
+        async def _check_service(self, service_name: str) -> None:
+            self._record_failure(service_name, "no answer", 1.0)
+            await self.check_all()
+
+    assert asyncio.run(Slow().check_all())["service"].error_message == "no answer"
 
 
 def test_outcome_can_be_recorded_outside_of_a_check() -> None:

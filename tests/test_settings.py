@@ -117,6 +117,7 @@ def test_logging_is_configured_by_the_section_of_the_file(
         ('{"port": 80}', r"server\.json has no section 'logging'"),
         ("[1]", r"server\.json has no section 'logging'"),
         ('{"logging": {}}', r"server\.json, section 'logging': .*version"),
+        ('{"logging": {"version": 1, "loggers": "cfg://no.such"}}', r"server\.json, section 'logging': 'no'"),
         (
             '{"logging": {"version": 1, "handlers": {"f": {"class": "logging.NoSuch"}}}}',
             r"server\.json, section 'logging': Unable to configure handler 'f': .*NoSuch",

@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from concurrent_log.health.in_order import News, OwnLock
 from concurrent_log.health.policy import check_positive, check_threshold
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_ENDED = -1  # is no generation, so that an outcome for it is discarded
 
 
 class BreakerState(Enum):
@@ -133,7 +136,7 @@ class CircuitBreaker:
     @property
     def state(self) -> BreakerState:
         """The state now."""
-        with self._lock:
+        with self._lock.mine():
             self._settle(self._clock())
             state = self._facts.state
         self._news.tell()
@@ -190,19 +193,22 @@ class CircuitBreaker:
 
     def reset(self) -> None:
         """Close it, and forget all failures."""
-        with self._lock:
+        with self._lock.mine():
             if self._facts.state is BreakerState.CLOSED:
                 self._facts = _Facts(self._facts.generation + 1)
             else:
                 self._change(BreakerState.CLOSED, self._clock(), 0)
         self._news.tell()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"the breaker {self.name!r} cannot be copied or pickled: each process makes one of its own")
+
     def _begin(self) -> int:
         """Let a call through, and return the generation that its outcome is for."""
         facts = self._facts
         if facts.state is BreakerState.CLOSED:  # No time changes that, so nothing has to be locked.
             return facts.generation
-        with self._lock:
+        with self._lock.mine():
             now = self._clock()
             self._settle(now)
             facts = self._facts
@@ -221,7 +227,7 @@ class CircuitBreaker:
         facts = self._facts
         if error is None and facts.state is BreakerState.CLOSED and not facts.failures:
             return
-        with self._lock:
+        with self._lock.mine():
             if generation == self._facts.generation:
                 if error is None or isinstance(error, self._exclude):
                     self._succeed()
@@ -274,10 +280,14 @@ class Call:
         self._generation = self._breaker._begin()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say how the call ended: well, or with ``error``; what is no `Exception` is neither success nor failure."""
+        """Say how the call ended: well, or with ``error``; what is no `Exception` is neither success nor failure.
+
+        Only what is said first counts.
+        """
         if self._generation is None:
             raise RuntimeError("this call has not begun")
-        self._breaker._end(self._generation, error)
+        generation, self._generation = self._generation, _ENDED
+        self._breaker._end(generation, error)
 
     __enter__ = begin
 

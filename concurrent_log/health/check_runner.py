@@ -1,7 +1,6 @@
 """Running one check, plain or async: in time, never twice at once, and whatever it does."""
 
 import asyncio
-import contextlib
 import inspect
 import os
 import threading
@@ -39,14 +38,16 @@ class CheckRunner:
         self._check, self._clock = check, clock
         self._is_async = is_async(check)
         self._lock = OwnLock()
-        self._running: set[tuple[int, str]] = set()  # what has not ended, and in which process
+        # What has not ended: in which process, and a task in which loop; a thread in none.
+        self._running: set[tuple[int, asyncio.AbstractEventLoop | None]] = set()
         self._is_late = False
 
     @property
     def is_running(self) -> bool:
         """Whether the check runs now, in time or late."""
         process = os.getpid()
-        return any(where == process for where, _ in self._running.copy())
+        # A loop that was closed without ending its tasks will never do so.
+        return any(where == process and not (loop and loop.is_closed()) for where, loop in self._running.copy())
 
     async def run(self, timeout: float) -> Outcome | None:
         """Run the check, and return what became of it; None if another task or thread is just running it."""
@@ -67,18 +68,18 @@ class CheckRunner:
         if self.task.cancelled():
             return Outcome(self._clock() - began, CheckFailed("its check cancelled itself"))
         error = self.task.exception()
-        return Outcome(self.task.result()) if error is None else Outcome(self._clock() - began, error)
+        return Outcome(self.task.result()) if error is None else Outcome(self._clock() - began, _as_failure(error))
 
     def _take_turn(self) -> bool:
         """Return whether nothing of this check runs in this process, and if so, note that its task does."""
-        with self._lock:
+        with self._lock.mine():
             if self.is_running:
                 return False
-            self._running = {(os.getpid(), "task")}
+            self._running = {(os.getpid(), asyncio.get_running_loop())}
             return True
 
     def _task_ended(self, task: "asyncio.Task[float]") -> None:
-        self._running.discard((os.getpid(), "task"))
+        self._running.discard((os.getpid(), task.get_loop()))
         if not task.cancelled():
             task.exception()  # If it ends after its time, nobody else asks, and asyncio would complain.
 
@@ -89,8 +90,10 @@ class CheckRunner:
             result = await (self._check() if self._is_async else self._in_thread())
             if inspect.isawaitable(result):
                 result = await result
-        except SystemExit:
-            raise CheckFailed("its check tried to end the program") from None
+        except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop.
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C
+            raise _as_failure(error) from None
         if result is False:
             raise CheckFailed("its check returned False")
         return self._clock() - began
@@ -99,32 +102,46 @@ class CheckRunner:
         loop = asyncio.get_running_loop()
         ended: _Ended = loop.create_future()
         thread = threading.Thread(target=self._thread, args=(loop, ended), name="concurrent_log check", daemon=True)
-        running = os.getpid(), "thread"
+        running = os.getpid(), None
         self._running.add(running)
         try:
             thread.start()
         except BaseException:
             self._running.discard(running)
             raise
-        result, error = await ended
+        try:
+            result, error = await asyncio.shield(ended)
+        except BaseException:
+            ended.add_done_callback(lambda _: _drop(ended.result()[0]))
+            raise
         if error is not None:
-            raise error
+            raise _as_failure(error)
         return result
 
-    def _thread(
-        self, loop: asyncio.AbstractEventLoop, ended: "asyncio.Future[tuple[Any, BaseException | None]]"
-    ) -> None:
+    def _thread(self, loop: asyncio.AbstractEventLoop, ended: _Ended) -> None:
         result: Any = None
         error: BaseException | None = None
         try:
             result = self._check()
         except BaseException as caught:
             error = caught
-        self._running.discard((os.getpid(), "thread"))
-        with contextlib.suppress(RuntimeError):  # The loop may have been closed meanwhile.
-            loop.call_soon_threadsafe(_set, ended, (result, error))
+        self._running.discard((os.getpid(), None))
+        try:
+            loop.call_soon_threadsafe(ended.set_result, (result, error))
+        except RuntimeError:  # The loop has been closed meanwhile.
+            _drop(result)
 
 
-def _set(ended: "asyncio.Future[Any]", value: Any) -> None:
-    if not ended.done():
-        ended.set_result(value)
+def _as_failure(error: BaseException) -> BaseException:
+    """Return ``error`` as what fails a check, and counts: breakers pass over what is no `Exception`."""
+    if isinstance(error, (Exception, asyncio.CancelledError)):
+        return error
+    if isinstance(error, SystemExit):
+        return CheckFailed("its check tried to end the program")
+    return CheckFailed(f"its check was interrupted by {type(error).__name__}")
+
+
+def _drop(result: Any) -> None:
+    """Close the coroutine that a plain check has returned too late: it will never be awaited."""
+    if inspect.iscoroutine(result):
+        result.close()

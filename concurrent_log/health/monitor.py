@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from concurrent_log.health.alerts import Alerts
 from concurrent_log.health.breaker import CircuitBreaker
 from concurrent_log.health.check_runner import Check, Outcome
+from concurrent_log.health.in_order import OwnLock
 from concurrent_log.health.policy import Policy, check_positive
 from concurrent_log.health.service import Service
 from concurrent_log.health.status import CheckFailed, ServiceHealth, ServiceStatus, overall
@@ -72,6 +73,7 @@ class ServiceMonitor:
         self._alerts = Alerts()
         self._services: dict[str, Service] = {}
         self._watch: Watch | None = None
+        self._starting = OwnLock()
         self._add_methods()
 
     def add(
@@ -172,9 +174,10 @@ class ServiceMonitor:
 
     async def start_monitoring(self) -> None:
         """Start in this event loop, unless monitoring has started already; the checks go on in the background."""
-        if not self.is_running:
-            self._watch = self._new_watch()
-            self._watch.begin()
+        with self._starting.mine():
+            if not self.is_running:
+                self._watch = self._new_watch()
+                self._watch.begin()
 
     async def stop_monitoring(self) -> None:
         """Stop, and return when the checks that were running have ended."""
@@ -183,14 +186,18 @@ class ServiceMonitor:
 
     def start(self) -> None:
         """Start in a thread, unless monitoring has started already; it keeps no program from ending."""
-        if not self.is_running:
-            self._watch = self._new_watch()
-            self._watch.begin_in_thread()
-            # While logging still works, and also where the program is left without stopping.
-            atexit.register(_stop, weakref.ref(self._watch))
+        with self._starting.mine():
+            if not self.is_running:
+                self._watch = self._new_watch()
+                self._watch.begin_in_thread()
+                # While logging still works, and also where the program is left without stopping.
+                atexit.register(_stop, weakref.ref(self._watch))
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop the thread, and wait for its end, at most ``timeout`` seconds; not to be called in an event loop."""
+        """Stop, and wait for the end of the thread, at most ``timeout`` seconds; not to be called in an event loop.
+
+        What was started in an event loop is stopped as well, soon, but not waited for.
+        """
         if self._watch is not None:
             self._watch.end_thread(timeout)
 

@@ -120,7 +120,8 @@ class Service:
             return
         error: BaseException | None = asyncio.CancelledError()
         try:
-            self._reported = None
+            if not self._runner.is_running:  # Else it may just have said something, which is not yet taken.
+                self._reported = None
             outcome = await self._runner.run(self.policy.timeout)
             if outcome is not None:
                 error = self._take(self._reported if self._reported and not outcome.error else outcome)
@@ -142,7 +143,7 @@ class Service:
     def _take(self, outcome: Outcome) -> BaseException | None:
         """Note what became of a check, and return what the breaker has to know of it."""
         failure = None if isinstance(outcome.error, Degraded) else outcome.error
-        with self._lock:
+        with self._lock.mine():
             self.successful_checks += failure is None
             self.failed_checks += failure is not None
             self._become(self._after(outcome))
@@ -179,14 +180,14 @@ class Service:
 
     def _left_out(self) -> None:
         """Note that a check was left out, since the breaker is open."""
-        with self._lock:
+        with self._lock.mine():
             self._become(self.health)
         self._news.tell()
 
     def _breaker_changed(self, transition: Transition) -> None:
         """Follow the breaker, which calls of the program may have changed as well."""
         _, new, error = transition
-        with self._lock:
+        with self._lock.mine():
             health = replace(self.health, breaker=new)
             if new is BreakerState.OPEN and health.status is not _UNHEALTHY:
                 message = "calls of the program failed" if error is None else told(error)

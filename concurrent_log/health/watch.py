@@ -34,11 +34,14 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         self._watchers: dict[Service, asyncio.Task[None]] = {}
+        self._will_follow = False
 
     @property
     def is_running(self) -> bool:
-        """Whether it goes on, in this process."""
-        return self._task is not None and self._process == os.getpid() and not self._task.done()
+        """Whether it goes on, in this process; what is left in a loop that was closed does not."""
+        if self._task is None or self._process != os.getpid():
+            return False
+        return not self._task.done() and not self._task.get_loop().is_closed()
 
     def begin(self) -> None:
         """Begin in the event loop that is running."""
@@ -57,24 +60,31 @@ class Watch:
         """Stop, and wait for the checks that are running, but not for long."""
         if not self.is_running or self._task is None:
             return
-        if self._thread is None:
+        loop = self._task.get_loop()
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.end_thread, _PATIENCE + 4)
+        elif loop is asyncio.get_running_loop():
             self._task.cancel()
             await asyncio.wait({self._task})
         else:
-            await asyncio.get_running_loop().run_in_executor(None, self.end_thread, _PATIENCE + 4)
+            elsewhere = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.end(), loop))
+            await asyncio.wait({elsewhere}, timeout=_PATIENCE + 4)
 
     def end_thread(self, timeout: float) -> None:
-        """Stop the thread, and wait for its end, at most so many seconds."""
-        if not self.is_running or self._task is None or self._thread is None:
+        """Stop, and wait for the end of the thread, if there is one, at most so many seconds."""
+        if not self.is_running or self._task is None:
             return
         with contextlib.suppress(RuntimeError):  # It may just be ending by itself.
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
-        if self._thread is not threading.current_thread():
+        if self._thread not in (None, threading.current_thread()):
             self._thread.join(timeout)
 
     def follow(self) -> None:
         """Watch what was added, and leave what was removed; from any thread."""
-        if self.is_running and self._task is not None:
+        if self.is_running and self._task is not None and not self._will_follow:
+            self._will_follow = (
+                True  # Once for all that are added until then: each time takes as long as there are many.
+            )
             with contextlib.suppress(RuntimeError):  # It may just be ending.
                 self._task.get_loop().call_soon_threadsafe(self._follow)
 
@@ -104,6 +114,7 @@ class Watch:
             await self._summarise("stopped")
 
     def _follow(self) -> None:
+        self._will_follow = False  # first, so that nothing is missed that comes while this looks
         services = set(self._services.copy().values())
         for service in self._watchers.keys() - services:
             self._watchers.pop(service).cancel()

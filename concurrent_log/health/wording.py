@@ -7,11 +7,31 @@ from concurrent_log.health.status import CheckFailed, Degraded
 
 _LONGEST = 300  # characters
 
-_ADDRESS = re.compile(r"(?<![\w+.-])([a-zA-Z][\w+.-]*)://[^\s'\"<>]+")
-_NUMBERS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])")
-_TUPLE = re.compile(r"\('[^']*', \d+(?:, \d+)*\)")  # as sockets name an address
-_SECRETS = "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|user(?:name)?|host|port"
-_SECRET = re.compile(rf"(?i)\b({_SECRETS})\b(\s*[=:]\s*)\S+")
+_READ = 3000  # of a text that may be a whole page
+
+_QUOTED = r"(?:\"[^\"]*\"|'[^']*')"
+_SECRETS = r"password|passwd|passphrase|pwd|secret|token|credentials?|signature|api[_-]?key|access[_-]?key(?:[_-]?id)?"
+_NAMES = rf"[\w-]*(?:{_SECRETS})|(?:[\w-]*[_-])?pass|user(?:name)?|host(?:name)?|port"
+_DSN = r"server|data source|addr(?:ess)?|uid|user id|database|dbname"  # of other things as well, before a colon
+_SHORT = r"(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?"
+_IPV6 = rf"{_SHORT}::{_SHORT}|(?:[0-9a-f]{{1,4}}:){{7}}[0-9a-f]{{1,4}}"  # with only two colons, it may be a time
+
+# What is replaced, and by what; in this order.
+_PATTERNS = [
+    (r"(?<![\w+.-])([a-z][\w+.-]*)://(?:[^\s@]*@)?[^\s'\"<>]+", r"\1://…"),
+    (r"(?<![^\s'\"(=])[^\s'\":@(=]+:[^\s@]*@[\w.:\[\]-]+", "…"),  # user:password@host
+    (rf"{_QUOTED}@{_QUOTED}", "…"),  # as MySQL names a user
+    (r"\('[^']*', \d+(?:, \d+)*\)", "(…)"),  # as sockets name an address
+    (r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])", "…"),
+    (rf"(?<![\w:])\[?(?:{_IPV6})(?:%\w+)?(?:\]:\d+)?(?![\w:])", "…"),
+    (r"\b(authorization['\"]?\s*[:=]\s*)(?:['\"]?\w+\s+)?\S+", r"\1…"),
+    (r"\b(bearer\s+)[\w.~+/=-]{16,}", r"\1…"),
+    (rf"(?<![\w-])((?:{_NAMES})(?:[_-]\w+)?['\"]?\s*[=:]\s*)(?:{_QUOTED}|\S+)", r"\1…"),
+    (rf"\b((?:{_DSN})\s*=\s*)(?:{_QUOTED}|[^\s;]+)", r"\1…"),
+    (rf"\b((?:server(?: at| on)?|host(?: ?name)?|user|role|database)\s+){_QUOTED}", r"\1…"),
+    (r"\b(connect(?:ing)? to (?:host )?)[\w.-]+:\d+", r"\1…"),
+]
+_REPLACED = [(re.compile(pattern, re.IGNORECASE), by) for pattern, by in _PATTERNS]
 
 
 def told(error: BaseException) -> str:
@@ -27,10 +47,11 @@ def told(error: BaseException) -> str:
 
 
 def masked(text: str) -> str:
-    """Return ``text`` without what looks like an address or a secret."""
-    text = _ADDRESS.sub(r"\1://…", text)
-    text = _NUMBERS.sub("…", _TUPLE.sub("(…)", text))
-    return _SECRET.sub(r"\1\2…", text)
+    """Return ``text``, or how it begins, without what looks like an address, a user or a secret."""
+    text = text[:_READ]
+    for pattern, by in _REPLACED:
+        text = pattern.sub(by, text)
+    return text
 
 
 def _words(error: BaseException) -> str:
