@@ -4,6 +4,7 @@ import json
 import logging.config
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +41,8 @@ def parse_app_env(args: Sequence[str] | None = None) -> str:
     Args:
         args: The arguments, by default those of this process; other ones are ignored, and case does not matter.
     """
-    return (os.environ.get("APP_ENV") or _argument("app_env", args) or "RELEASE").strip().upper()
+    given = os.environ.get("APP_ENV", "").strip() or (_argument("app_env", args) or "").strip()
+    return given.upper() or "RELEASE"
 
 
 def configuration_file(path: "str | os.PathLike[str]", app_env: str | None = None) -> pathlib.Path:
@@ -55,8 +57,11 @@ def configuration_file(path: "str | os.PathLike[str]", app_env: str | None = Non
 
     Raises:
         FileNotFoundError: There is no such file.
+        ValueError: The environment cannot be part of a file's name.
     """
     base, environment = pathlib.Path(path), (parse_app_env() if app_env is None else app_env).upper()
+    if not re.fullmatch(r"[\w.-]+", environment):
+        raise ValueError(f"app_env={environment!r} must be a word, such as LOCAL, since it is part of a file's name")
     suffix = "" if environment in _WITHOUT_SUFFIX else f"_{environment.lower()}"
     found = base.with_name(f"{base.stem}{suffix}{base.suffix}")
     if not found.is_file():

@@ -91,6 +91,21 @@ def test_each_environment_has_its_file(tmp_path: pathlib.Path, app_env: str, nam
     assert configuration_file(tmp_path / "base_web_server-config.json", app_env) == tmp_path / name
 
 
+def test_environment_of_blanks_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing says nothing."""
+    monkeypatch.setenv("APP_ENV", "  ")
+
+    assert parse_app_env(["app_env=LOCAL"]) == "LOCAL"
+    assert parse_app_env(["app_env= "]) == "RELEASE"
+
+
+@pytest.mark.parametrize("app_env", ["../secret", "", "a b", "a/b"])
+def test_environment_that_is_no_word_is_refused(tmp_path: pathlib.Path, app_env: str) -> None:
+    """It is part of the name of a file, and leads to no other folder."""
+    with pytest.raises(ValueError, match="must be a word, such as LOCAL"):
+        configuration_file(tmp_path / "server.json", app_env)
+
+
 def test_missing_file_is_named_with_its_environment(tmp_path: pathlib.Path) -> None:
     """Who reads the message knows which file to make, or which environment was meant."""
     with pytest.raises(FileNotFoundError, match=r"server_local\.json is the configuration for app_env=LOCAL"):

@@ -82,9 +82,8 @@ class Watch:
     def follow(self) -> None:
         """Watch what was added, and leave what was removed; from any thread."""
         if self.is_running and self._task is not None and not self._will_follow:
-            self._will_follow = (
-                True  # Once for all that are added until then: each time takes as long as there are many.
-            )
+            # Once for all that are added until then, since each time looks at all there are.
+            self._will_follow = True
             with contextlib.suppress(RuntimeError):  # It may just be ending.
                 self._task.get_loop().call_soon_threadsafe(self._follow)
 
