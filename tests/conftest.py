@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import urllib.parse
 import uuid
@@ -16,6 +17,10 @@ from typing import Any, NoReturn
 
 import portalocker
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell ignores it for what it starts in the background, and so would all programs that the tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("checking", "counting", "node", "servers", "serving", "writers")
 
