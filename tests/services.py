@@ -116,10 +116,13 @@ class Service:
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, and return when nobody listens at its port any more."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(_DEADLINE)
+            give_up_at = time.monotonic() + _DEADLINE
+            while not _is_refused(self.port) and time.monotonic() < give_up_at:
+                time.sleep(0.02)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -129,6 +132,16 @@ class Service:
         """Kill it, and remove its files."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # Of a process of the group that has not quite ended.
+        return False
+    return False
 
 
 class Redis(Service):
