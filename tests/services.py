@@ -308,7 +308,11 @@ class Relay:
 
     def _connect(self, client: socket.socket) -> None:
         time.sleep(self._delay)
-        server = socket.create_connection(("127.0.0.1", self._target))
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:  # It may have been killed meanwhile.
+            client.close()
+            return
         self._open += [client, server]
         threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
         self._answer(server, client)

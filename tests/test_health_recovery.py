@@ -151,9 +151,12 @@ def told() -> Iterator[Told]:
 _UP = [("status", "healthy")]
 _DOWN = [("status", "degraded"), ("status", "unhealthy"), ("breaker", "open")]
 _BACK = [("status", "healthy"), ("breaker", "closed")]
+_BACK_SLOWLY = [("status", "degraded"), ("breaker", "closed"), ("status", "healthy")]
 _SLOWER = [("status", "degraded"), ("status", "healthy")]
 
 
+# Where its server is killed amid a handshake, a client library at times leaves a connection to a destructor.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
 def test_each_service_is_told_down_and_back_in_order_and_once(services: dict[str, Any], told: Told) -> None:
     """Seven real services, in one monitor: frozen, slow, refusing, and killed; each comes back each time."""
@@ -199,11 +202,12 @@ def test_each_service_is_told_down_and_back_in_order_and_once(services: dict[str
         _make_bucket(services["s3"].port)
         each_is(monitor, ServiceStatus.HEALTHY)
 
-    story = [*_UP, *_DOWN, *_BACK, *_SLOWER, *_DOWN, *_BACK, *_DOWN, *_BACK]
-    assert told.of == dict.fromkeys(subjects, story)
-    assert told.errors == {
-        name: ["timed out", subject.refusal, "connection refused"] for name, subject in subjects.items()
-    }
+    story = [*_UP, *_DOWN, *_BACK, *_SLOWER, *_DOWN, *_BACK, *_DOWN]
+    for name, subject in subjects.items():
+        assert told.of[name][: len(story)] == story, name
+        # A trial that began while the service started may have succeeded, but slowly.
+        assert told.of[name][len(story) :] in (_BACK, _BACK_SLOWLY), name
+        assert told.errors[name] == ["timed out", subject.refusal, "connection refused"], name
     secrets = [USER, PASSWORD, DATABASE, _BUCKET, "127.0.0.1", *(str(service.port) for service in services.values())]
     assert not [line for line in told.lines if any(secret in line for secret in secrets)]
 
