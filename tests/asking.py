@@ -1,13 +1,15 @@
-"""Records to be asked for, and what a question finds among them, in plain Python."""
+"""Records to be asked for, stores that have them, and what a question finds among them, in plain Python."""
 
+import asyncio
 import json
 import random
 import string
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Row
+from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Batch, Row, store_of
 from concurrent_log.collector.store.query import Comparison, Filters
+from concurrent_log.collector.store.reading import Reader, reader_of
 
 BEGIN = 1_768_200_000_000_000  # microseconds: a Monday in January 2026, shortly before noon
 SPAN = 3 * 86_400_000_000
@@ -30,6 +32,24 @@ def row(**values: Any) -> Row:
     given = {"created_at": BEGIN, "level": "INFO", **values}
     given["level_number"] = LEVELS[given["level"]]
     return tuple(given.get(name) for name in COLUMNS)
+
+
+def with_reader(database: str, rows: list[Row], test: Callable[[Reader], Awaitable[None]]) -> None:
+    """Run ``test`` with what reads from a store that has ``rows``."""
+
+    async def run() -> None:
+        store = store_of(database)
+        await store.open()
+        reader = reader_of(store)
+        try:
+            await reader.ready()
+            await store.add(Batch(rows))
+            await test(reader)
+        finally:
+            await reader.close()
+            await store.close()
+
+    asyncio.run(run())
 
 
 def rows(count: int, seed: int = 1) -> list[Row]:

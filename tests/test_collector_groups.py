@@ -14,10 +14,10 @@ import asking
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concurrent_log.collector.store import COLUMNS, Batch, Row, grouping, store_of, templates
+from concurrent_log.collector.store import COLUMNS, Row, grouping, templates
 from concurrent_log.collector.store.grouping import Grouping
 from concurrent_log.collector.store.query import Comparison, Filters
-from concurrent_log.collector.store.reading import Reader, TooMany, TooSlow, iso, reader_of
+from concurrent_log.collector.store.reading import Reader, TooMany, TooSlow, iso
 from concurrent_log.collector.store.templates import LONGEST, READ, template_of
 
 _EVERYTHING = 1000  # groups
@@ -128,20 +128,7 @@ def test_template_takes_time_in_proportion(monkeypatch: pytest.MonkeyPatch, text
 
 def run(database: str, rows: list[Row], test: Callable[[Reader, Grouping], Awaitable[None]]) -> None:
     """Run ``test`` with what reads from a store that has ``rows``."""
-
-    async def with_reader() -> None:
-        store = store_of(database)
-        await store.open()
-        reader = reader_of(store)
-        try:
-            await reader.ready()
-            await store.add(Batch(rows))
-            await test(reader, Grouping(reader))
-        finally:
-            await reader.close()
-            await store.close()
-
-    asyncio.run(with_reader())
+    asking.with_reader(database, rows, lambda reader: test(reader, Grouping(reader)))
 
 
 def counted(answer: dict[str, Any]) -> dict[tuple[str, str, str], int]:

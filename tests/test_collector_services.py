@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -376,24 +376,6 @@ def said(at: int, event: str, *services: dict[str, Any], **columns: Any) -> Row:
     return asking.row(created_at=at, logger=LOGGER, attributes=json.dumps({"health": health}), **place)
 
 
-def run(database: str, rows: list[Row], test: Callable[[Reader], Awaitable[None]]) -> None:
-    """Run ``test`` with what reads from a store that has ``rows``."""
-
-    async def with_reader() -> None:
-        store = store_of(database)
-        await store.open()
-        reader = reader_of(store)
-        try:
-            await reader.ready()
-            await store.add(Batch(rows))
-            await test(reader)
-        finally:
-            await reader.close()
-            await store.close()
-
-    asyncio.run(with_reader())
-
-
 async def ask(reader: Reader, **parameters: Any) -> dict[str, Any]:
     """Return the answer to a question."""
     question = AskedServices.model_validate(parameters)
@@ -431,7 +413,7 @@ def test_only_records_of_monitors_within_the_range_are_looked_at(database: str) 
         assert [(each["service"], each["monitor"]) for each in week["programs"]] == [("old", "silent")]
         assert week["since"] > iso(now - 8 * _DAY)
 
-    run(database, rows, test)
+    asking.with_reader(database, rows, test)
 
 
 @pytest.mark.parametrize(("there", "looked_at", "is_sample"), [(29, 29, False), (41, 30, True)])
@@ -449,7 +431,7 @@ def test_only_the_newest_are_looked_at(
         assert (found["looked_at"], found["is_sample"]) == (looked_at, is_sample)
         assert found["looked_since"] == iso(now - looked_at * _SECOND)
 
-    run(database, [said(now - number * _SECOND, "report", _DB) for number in range(1, there + 1)], test)
+    asking.with_reader(database, [said(now - number * _SECOND, "report", _DB) for number in range(1, there + 1)], test)
 
 
 def test_too_many_questions_are_refused(database: str) -> None:
@@ -463,7 +445,7 @@ def test_too_many_questions_are_refused(database: str) -> None:
 
         assert [type(each) for each in found] == [dict] * 8 + [TooMany] * 4
 
-    run(database, [], test)
+    asking.with_reader(database, [], test)
 
 
 def test_first_schema_is_brought_up_to_date(database: str) -> None:
@@ -491,7 +473,7 @@ def test_first_schema_is_brought_up_to_date(database: str) -> None:
         assert (await ask(reader))["looked_at"] == 2
 
     asyncio.run(with_first_schema())
-    run(database, [row], test)
+    asking.with_reader(database, [row], test)
 
 
 def test_records_of_monitors_are_found_without_looking_at_the_others(database: str) -> None:

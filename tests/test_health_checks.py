@@ -179,7 +179,10 @@ class _Babbler:
             except OSError:
                 return
             with client:
-                client.sendall(self._words)
+                self._answer(client)
+
+    def _answer(self, client: socket.socket) -> None:
+        client.sendall(self._words)
 
 
 def test_failing_checks_leave_nothing_behind() -> None:
@@ -236,16 +239,10 @@ class _Mute(_Babbler):
         super().__init__(b"")
         self._accepting = accepting
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            with client:
-                self._accepting.release()
-                while client.recv(2**16):
-                    pass
+    def _answer(self, client: socket.socket) -> None:
+        self._accepting.release()
+        while client.recv(2**16):
+            pass
 
 
 def test_check_that_overhears_its_cancellation_is_ended() -> None:

@@ -180,18 +180,14 @@ def test_each_service_is_told_down_and_back_in_order_and_once(services: dict[str
             subject.service.thaw()
         each_is(monitor, ServiceStatus.HEALTHY)
 
-        for subject in subjects.values():
-            subject.current = subject.is_slow
+        use(subjects, "is_slow")
         each_is(monitor, ServiceStatus.DEGRADED)
-        for subject in subjects.values():
-            subject.current = subject.works
+        use(subjects, "works")
         each_is(monitor, ServiceStatus.HEALTHY)
 
-        for subject in subjects.values():
-            subject.current = subject.refuses
+        use(subjects, "refuses")
         each_is(monitor, ServiceStatus.UNHEALTHY)
-        for subject in subjects.values():
-            subject.current = subject.works
+        use(subjects, "works")
         each_is(monitor, ServiceStatus.HEALTHY)
 
         for subject in subjects.values():
@@ -211,6 +207,12 @@ def test_each_service_is_told_down_and_back_in_order_and_once(services: dict[str
         assert told.errors[name][2:] in (["connection refused"], ["connection reset by peer"]), name
     secrets = [USER, PASSWORD, DATABASE, _BUCKET, "127.0.0.1", *(str(service.port) for service in services.values())]
     assert not [line for line in told.lines if any(secret in line for secret in secrets)]
+
+
+def use(subjects: dict[str, Subject], check: str) -> None:
+    """Let all services be checked in this way from now on."""
+    for subject in subjects.values():
+        subject.current = getattr(subject, check)
 
 
 def each_is(monitor: ServiceMonitor, status: ServiceStatus) -> None:
