@@ -1,7 +1,7 @@
 """What the log is told of the services: each change once, as a record with fields."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,12 +41,11 @@ class Alerts:
         else:
             self._tell_flapping(event)
 
-    def summarise(self, event: str, services: Iterable[ServiceHealth]) -> None:
+    def summarise(self, event: str, services: Sequence[ServiceHealth]) -> None:
         """Log how some services are, at the level INFO, for the event ``started``, ``report`` or ``stopped``."""
-        found = list(services)
         what = "services" if event == "report" else f"monitoring has {event}"
-        fields = {"event": event, "services": [described(each) for each in found]}
-        self._log(logging.INFO, f"{what}: {', '.join(_summary(found)) or 'none'}", fields)
+        fields = {"event": event, "services": [described(each) for each in services]}
+        self._log(logging.INFO, f"{what}: {', '.join(_summary(services)) or 'none'}", fields)
 
     def _tell_status(self, event: StatusChanged) -> None:
         new = event.new
@@ -64,9 +63,11 @@ class Alerts:
             text = f"the circuit of {name} is half-open: it is tried"
         else:
             text = f"the circuit of {name} is closed again"
+        level = logging.WARNING if new is _OPEN else logging.INFO
         # A trial, and its failure, are only what has been said before.
-        is_known = event.is_flapping or _HALF_OPEN in (new, old if new is _OPEN else None)
-        self._log(logging.DEBUG if is_known else logging.WARNING if new is _OPEN else logging.INFO, text, fields)
+        if event.is_flapping or new is _HALF_OPEN or (old is _HALF_OPEN and new is _OPEN):
+            level = logging.DEBUG
+        self._log(level, text, fields)
 
     def _tell_flapping(self, event: FlappingChanged) -> None:
         health = event.health
@@ -119,7 +120,7 @@ def _state(health: ServiceHealth, word: str = "") -> str:
     return f"{word}: {', '.join(filter(None, (reason, duration)))}".removesuffix(": ")
 
 
-def _summary(services: list[ServiceHealth]) -> Iterator[str]:
+def _summary(services: Sequence[ServiceHealth]) -> Iterator[str]:
     """Yield what is said of each service that is not healthy, and how many are."""
     others = [each for each in services if each.status is not ServiceStatus.HEALTHY]
     for each in others:

@@ -10,7 +10,7 @@ from typing import Any
 
 from concurrent_log.health.breaker import is_async
 from concurrent_log.health.in_order import OwnLock
-from concurrent_log.health.status import CheckFailed
+from concurrent_log.health.status import CheckFailed, Degraded
 
 _Ended = asyncio.Future[tuple[Any, BaseException | None]]
 
@@ -24,6 +24,11 @@ class Outcome:
 
     seconds: float
     error: BaseException | None = None
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What it raised, unless that was only a warning."""
+        return None if isinstance(self.error, Degraded) else self.error
 
 
 class CheckRunner:

@@ -112,7 +112,6 @@ class ServiceMonitor:
             "recovery_timeout": recovery_timeout,
         }
         own = {key: value for key, value in numbers.items() if value is not None}
-        replace(self.policy, **own)  # raises where one is wrong
         service = Service(
             _service_name(name),
             _callable(name, check),
@@ -169,7 +168,7 @@ class ServiceMonitor:
 
     async def check_all(self) -> dict[str, ServiceHealth]:
         """Check all services once, at the same time, and return what is known of them."""
-        await asyncio.gather(*(service.check() for service in self._services.copy().values()))
+        await asyncio.gather(*(service.check() for service in self.services.values()))
         return self.snapshot()
 
     async def start_monitoring(self) -> None:
@@ -226,7 +225,7 @@ class ServiceMonitor:
         return service
 
     def _unknown(self, name: str) -> KeyError:
-        return KeyError(f"there is no service {name!r}; there are {', '.join(self._services.copy()) or 'none'}")
+        return KeyError(f"there is no service {name!r}; there are {', '.join(self.services) or 'none'}")
 
     def _new_watch(self) -> Watch:
         return Watch(self._services, self._alerts, self.jitter, self.report_interval)
@@ -297,8 +296,7 @@ def _callable(name: str, check: "Check | str") -> Check:
     if isinstance(check, str):
         from concurrent_log.health.checks import from_url
 
-        found: Check = from_url(check)
-        return found
+        return from_url(check)
     if not callable(check):
         raise TypeError(f"the check of {name!r} must be a function, or a text such as 'tcp://HOST:PORT', not {check!r}")
     return check

@@ -12,7 +12,7 @@ from concurrent_log.health.check_runner import Check, CheckRunner, Outcome
 from concurrent_log.health.flapping import Flapping, Turn
 from concurrent_log.health.in_order import News, OwnLock
 from concurrent_log.health.policy import Policy
-from concurrent_log.health.status import Degraded, ServiceHealth, ServiceStatus
+from concurrent_log.health.status import ServiceHealth, ServiceStatus
 from concurrent_log.health.wording import told
 
 _HEALTHY, _DEGRADED, _UNHEALTHY = ServiceStatus.HEALTHY, ServiceStatus.DEGRADED, ServiceStatus.UNHEALTHY
@@ -142,7 +142,7 @@ class Service:
 
     def _take(self, outcome: Outcome) -> BaseException | None:
         """Note what became of a check, and return what the breaker has to know of it."""
-        failure = None if isinstance(outcome.error, Degraded) else outcome.error
+        failure = outcome.failure
         with self._lock.mine():
             self.successful_checks += failure is None
             self.failed_checks += failure is not None
@@ -154,11 +154,11 @@ class Service:
         """Return what is known after a check."""
         policy, old, now, milliseconds = self.policy, self.health, self._now(), outcome.seconds * 1000
         known = replace(old, last_check=now, response_time_ms=milliseconds)
-        if outcome.error is not None and not isinstance(outcome.error, Degraded):
+        if outcome.failure is not None:
             failures = old.consecutive_failures + 1
             is_down = failures >= policy.failure_threshold or old.status is _UNHEALTHY
             status = _UNHEALTHY if is_down else _DEGRADED
-            return replace(known, status=status, error_message=told(outcome.error), consecutive_failures=failures)
+            return replace(known, status=status, error_message=told(outcome.failure), consecutive_failures=failures)
         known = replace(known, last_success=now, consecutive_failures=0)
         if outcome.error is not None:
             return replace(known, status=_DEGRADED, error_message=told(outcome.error))

@@ -54,6 +54,11 @@ def masked(text: str) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """Return ``text`` without characters that a terminal may obey."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def _words(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, (CheckFailed, Degraded)):
@@ -65,5 +70,5 @@ def _words(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+    line = printable(" ".join(text.split()))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

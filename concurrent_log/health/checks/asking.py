@@ -6,6 +6,7 @@ here, and what is raised in its place is made anew: it has no cause, no context,
 
 import asyncio
 import contextlib
+import inspect
 import math
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -64,6 +65,14 @@ def seconds(timeout: float) -> float:
     if not 0 < timeout < math.inf:
         raise ValueError(f"timeout={timeout!r} must be a number of seconds above 0")
     return timeout
+
+
+def sync(answer: Any, otherwise: str) -> Any:
+    """Return what a function of the user's has answered; where that is a coroutine, fail with ``otherwise``."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise CheckFailed(otherwise)
+    return answer
 
 
 def _outcome(probe: Callable[[], None]) -> Exception | None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import portalocker
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds
+from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
 from concurrent_log.health.status import CheckFailed
 
 _HELD = "the lock is held by another"
+_MUST_BE_ASYNC = "a function that makes an async lock must be async def"
 
 
 def lock(lock: Any, *, timeout: float = TIMEOUT) -> Check | AsyncCheck:
@@ -38,7 +39,7 @@ def lock(lock: Any, *, timeout: float = TIMEOUT) -> Check | AsyncCheck:
 
     def probe() -> None:
         held = lock if is_lock else lock()
-        if _sync(held.acquire(**_limits(held.acquire, timeout))) is False:
+        if sync(held.acquire(**_limits(held.acquire, timeout)), _MUST_BE_ASYNC) is False:
             raise CheckFailed(_HELD)
         held.release()
 
@@ -65,10 +66,3 @@ def _limits(acquire: Callable[..., Any], timeout: float) -> dict[str, float]:
     except ValueError:  # that of threading.Lock, which is built in
         known = {"timeout"}
     return {name: timeout for name in ("timeout", "blocking_timeout") if name in known}
-
-
-def _sync(answer: Any) -> Any:
-    if inspect.iscoroutine(answer):
-        answer.close()
-        raise CheckFailed("a function that makes an async lock must be async def")
-    return answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
 from concurrent_log.health.checks.needing import needed
 from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.tls import trusted
+from concurrent_log.health.checks.tls import needs_tls, trusted
 from concurrent_log.health.checks.url import Address, address_of
 from concurrent_log.health.status import CheckFailed
 
@@ -35,8 +35,7 @@ def nats(
     """
     address = address_of(url, "nats://USER:PASSWORD@HOST:PORT", "nats", "nats+tls")
     is_secure = address.scheme == "nats+tls"
-    if ca_file is not None and not is_secure:
-        raise ValueError("ca_file needs TLS: write nats+tls:// in the url")
+    needs_tls(ca_file, is_secure, "nats+tls")
     options = _options(address, seconds(timeout))
     if is_secure:
         options |= {"tls": trusted(ca_file), "tls_hostname": address.host}

@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds
+from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
 from concurrent_log.health.status import CheckFailed
 
+_MUST_BE_ASYNC = "publish and receive must be async def where the queue is async"
 _PAUSE = 0.02  # seconds before another look into a queue that did not have it
 
 
@@ -45,7 +46,7 @@ def message_queue(
 
     def probe() -> None:
         token, give_up_at = uuid.uuid4().hex, time.monotonic() + timeout
-        _sync(publish(token))
+        sync(publish(token), _MUST_BE_ASYNC)
         while not _is(token, _received_now(receive)):
             if time.monotonic() > give_up_at:
                 raise CheckFailed("what was put into the queue did not come out of it in time")
@@ -65,16 +66,9 @@ async def _received(receive: Callable[[], Any]) -> Any:
 
 def _received_now(receive: Callable[[], Any]) -> Any:
     try:
-        return _sync(receive())
+        return sync(receive(), _MUST_BE_ASYNC)
     except queue.Empty:
         return None
-
-
-def _sync(answer: Any) -> Any:
-    if inspect.iscoroutine(answer):
-        answer.close()
-        raise CheckFailed("publish and receive must be async def where the queue is async")
-    return answer
 
 
 def _is(token: str, received: Any) -> bool:

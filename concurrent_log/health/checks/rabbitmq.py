@@ -5,7 +5,7 @@ from os import PathLike
 from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
 from concurrent_log.health.checks.needing import needed
 from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.tls import trusted
+from concurrent_log.health.checks.tls import needs_tls, trusted
 from concurrent_log.health.checks.url import address_of
 from concurrent_log.health.status import Degraded
 
@@ -32,8 +32,7 @@ def rabbitmq(
     if most_waiting is not None and queue is None:
         raise ValueError(f"most_waiting={most_waiting} needs the queue whose messages are counted")
     context = trusted(ca_file) if address.scheme == "amqps" else None
-    if ca_file is not None and context is None:
-        raise ValueError("ca_file needs TLS: write amqps:// in the url")
+    needs_tls(ca_file, context is not None, "amqps")
     with needed("aio-pika", "a RabbitMQ server"):
         import aio_pika
         from aio_pika.connection import make_url

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, seconds
 from concurrent_log.health.checks.needing import needed
 from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.tls import trusted
+from concurrent_log.health.checks.tls import needs_tls, trusted
 from concurrent_log.health.checks.url import address_of
 from concurrent_log.health.status import CheckFailed
 
@@ -76,8 +76,7 @@ def _options(url: str, ca_file: "str | PathLike[str] | None", timeout: float) ->
     options: dict[str, Any] = {"socket_timeout": seconds(timeout), "socket_connect_timeout": timeout}
     if ca_file is not None:
         trusted(ca_file)
-        if address.scheme != "rediss":
-            raise ValueError("ca_file needs TLS: write rediss:// in the url")
+        needs_tls(ca_file, address.scheme == "rediss", "rediss")
         options["ssl_ca_certs"] = str(ca_file)
     with needed("redis", "a Redis server"):
         import redis.asyncio  # noqa: F401 - for all that comes

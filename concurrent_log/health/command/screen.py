@@ -12,6 +12,7 @@ from rich.text import Text
 from concurrent_log.health.breaker import BreakerState
 from concurrent_log.health.service import Service
 from concurrent_log.health.status import ServiceHealth, ServiceStatus, overall
+from concurrent_log.health.wording import printable
 
 # The symbol of a status, one for terminals without Unicode, and its colour. The worst ones come first.
 _LOOKS = {
@@ -111,11 +112,6 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{max(0.0, seconds) / size:.0f} {unit}"
     return f"{seconds / _DAY:.0f} d"
-
-
-def printable(text: str) -> str:
-    """Return ``text`` without characters that a terminal may obey."""
-    return "".join(each if each.isprintable() else "�" for each in text)
 
 
 def _columns(status: str, since: str, took: str, checked: str, failed: str) -> str:

@@ -39,17 +39,19 @@ class TomlFile:
         It is the line that, after all before it, makes a document that has the key.
         """
         lines = self._text.split("\n")
-        for depth in range(len(keys), 0, -1):
-            begins = 1
-            for number in range(1, len(lines) + 1):
-                try:
-                    found = tomllib.loads("\n".join(lines[:number]))
-                except (ValueError, RecursionError):
-                    continue  # In the middle of a value of more than one line.
-                if _has(found, keys[:depth]):
-                    return begins
-                begins = number + 1
-        return 1
+        found_at, deepest, begins = 1, 0, 1
+        for number in range(1, len(lines) + 1):
+            try:
+                content = tomllib.loads("\n".join(lines[:number]))
+            except (ValueError, RecursionError):
+                continue  # In the middle of a value of more than one line.
+            depth = _depth(content, keys)
+            if depth > deepest:
+                found_at, deepest = begins, depth
+            if depth == len(keys):
+                break
+            begins = number + 1
+        return found_at
 
     def _read(self) -> bytes:
         try:
@@ -83,9 +85,10 @@ class TomlFile:
         return ConfigurationError(f"{self._path}:{line}: {' '.join(what.split())}")
 
 
-def _has(found: Any, keys: tuple[str, ...]) -> bool:
-    for key in keys:
-        if not isinstance(found, dict) or key not in found:
-            return False
-        found = found[key]
-    return True
+def _depth(content: Any, keys: tuple[str, ...]) -> int:
+    """Return how many of the keys are there, one within the other."""
+    for depth, key in enumerate(keys):
+        if not isinstance(content, dict) or key not in content:
+            return depth
+        content = content[key]
+    return len(keys)
