@@ -1,6 +1,6 @@
 // A batch: records that go to the server in one request, and come again under the same id.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 import { shortenedRecord } from "./record.js";
 
 /** @typedef {import("./losses.js").Drop} Drop */

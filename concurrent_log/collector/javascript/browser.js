@@ -1,8 +1,8 @@
 // The client for browsers.
 
 import { LogClient } from "./client.js";
-import { Leaving } from "./leaving.js";
-import { Leftovers } from "./leftovers.js";
+import { Leaving } from "./page_exit.js";
+import { Leftovers } from "./stored_batches.js";
 import { messageOf } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";

@@ -1,7 +1,7 @@
 // What programs call: a method for each level. None of them throws, waits, or changes what it is given.
 
 import { Bound, Entry, fieldsOf, messageOf } from "./record.js";
-import { narrow, widen } from "./place.js";
+import { narrow, widen } from "./call_site.js";
 import { Trace } from "./trace.js";
 
 /** @typedef {import("./shipper.js").Shipper} Shipper */

@@ -1,6 +1,6 @@
 // What was lost, by reason: counted, told, and reported to the server.
 
-import { now, ticks } from "./pristine.js";
+import { now, ticks } from "./builtins.js";
 
 const SILENCE = 30_000; // milliseconds between two lines about losses
 

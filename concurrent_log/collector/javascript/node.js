@@ -4,11 +4,11 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 
 import { LogClient } from "./client.js";
-import { unwatchExit, watchExit } from "./exiting.js";
+import { unwatchExit, watchExit } from "./process_exit.js";
 import { messageOf } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";
-import { threadCourier } from "./thread.js";
+import { threadCourier } from "./worker_thread.js";
 import { isError } from "./values.js";
 
 export { LogClient } from "./client.js";

@@ -1,7 +1,7 @@
 // Where entries wait in memory, within limits.
 
 import { Batch } from "./batch.js";
-import { now } from "./pristine.js";
+import { now } from "./builtins.js";
 
 /** @typedef {import("./record.js").Entry} Entry */
 /** @typedef {import("./losses.js").Losses} Losses */

@@ -1,7 +1,7 @@
 // A record: what a logging call said, kept as it was then, and made JSON when it leaves.
 
-import { membersOf } from "./place.js";
-import { now, toJson } from "./pristine.js";
+import { membersOf } from "./call_site.js";
+import { now, toJson } from "./builtins.js";
 import {
   Json,
   MOST,

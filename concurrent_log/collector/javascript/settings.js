@@ -1,6 +1,6 @@
 // What a client is told, checked at once.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 import { randomHex } from "./trace.js";
 import { VERSION } from "./version.js";
 

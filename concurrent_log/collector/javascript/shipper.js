@@ -1,13 +1,13 @@
 // Sees to it that the server gets what is logged: when a batch leaves, and what happens at the end.
 
 import { Losses } from "./losses.js";
-import { clearTimeout, now, setTimeout, ticks } from "./pristine.js";
+import { clearTimeout, now, setTimeout, ticks } from "./builtins.js";
 import { Queue } from "./queue.js";
-import { Sender } from "./sender.js";
+import { Sender } from "./outbox.js";
 
-/** @typedef {import("./courier.js").Answer} Answer */
-/** @typedef {import("./courier.js").Courier} Courier */
-/** @typedef {import("./sender.js").Delivery} Delivery */
+/** @typedef {import("./transport.js").Answer} Answer */
+/** @typedef {import("./transport.js").Courier} Courier */
+/** @typedef {import("./outbox.js").Delivery} Delivery */
 /** @typedef {import("./settings.js").Settings} Settings */
 
 /**

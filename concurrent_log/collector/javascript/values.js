@@ -1,6 +1,6 @@
 // Any value as JSON: what cannot be rendered costs nothing but its own rendering, and nothing is changed.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 
 const DEEPEST = 10; // objects within each other
 export const MOST = 1000; // members of one object, or items of one list

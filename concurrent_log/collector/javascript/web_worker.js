@@ -1,11 +1,11 @@
 // A courier in a worker of its own, for browsers; in the page's own thread where a page may have none.
 
-import { WorkerCourier, inThread, sourceOf } from "./courier.js";
+import { WorkerCourier, inThread, sourceOf } from "./transport.js";
 
-/** @typedef {import("./courier.js").Answer} Answer */
-/** @typedef {import("./courier.js").Broken} Broken */
-/** @typedef {import("./courier.js").Courier} Courier */
-/** @typedef {import("./courier.js").Request} Request */
+/** @typedef {import("./transport.js").Answer} Answer */
+/** @typedef {import("./transport.js").Broken} Broken */
+/** @typedef {import("./transport.js").Courier} Courier */
+/** @typedef {import("./transport.js").Request} Request */
 
 const READY = "ready";
 const PATIENCE = 3000; // milliseconds for a worker to begin

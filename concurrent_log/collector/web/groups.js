@@ -1,6 +1,6 @@
 // Records that say the same, counted together: what there is most of comes first.
 
-import { useAnswer } from "./asking.js";
+import { useAnswer } from "./request.js";
 import { Detail } from "./detail.js";
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";

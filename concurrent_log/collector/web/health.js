@@ -1,6 +1,6 @@
 // The health of the pipeline: who sends and who fell silent, what was lost on the way, how much there is.
 
-import { useAnswer } from "./asking.js";
+import { useAnswer } from "./request.js";
 import { html } from "./html.js";
 import { LEVELS, levelClass } from "./levels.js";
 import { bytes, count, rate } from "./numbers.js";

@@ -1,13 +1,13 @@
 // The list of records: columns, what is in sight of it, and what stands at its end.
 
-import { Empty } from "./empty.js";
+import { Empty } from "./no_records.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { counted } from "./numbers.js";
 import { columnWidths, Gap, Row } from "./row.js";
 import { wordsOf } from "./search.js";
 import { justAfter, shortTime } from "./times.js";
-import { VirtualList } from "./virtual.js";
+import { VirtualList } from "./virtual_list.js";
 
 const ROW = 24; // pixels, as in records.css
 

@@ -2,7 +2,7 @@
 
 import { html, render, useEffect, useState } from "./html.js";
 import { Login } from "./login.js";
-import { Reader } from "./reader.js";
+import { Reader } from "./app.js";
 import { ask, logout } from "./server.js";
 
 const OPEN = { token_needed: false, logged_in: true };

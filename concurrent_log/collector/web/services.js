@@ -1,6 +1,6 @@
 // The services that programs watch: how each one is, since when, and how it was over the range; the worst come first.
 
-import { useAnswer } from "./asking.js";
+import { useAnswer } from "./request.js";
 import { History, share } from "./history.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
@@ -9,7 +9,7 @@ import { Panel, Pending } from "./panel.js";
 import { ofMonitor } from "./query.js";
 import { Sparkline } from "./sparkline.js";
 import { ago, duration, fullTime, justAfter, rangeName, toSecond } from "./times.js";
-import { Unwatched } from "./unwatched.js";
+import { Unwatched } from "./no_services.js";
 
 // How often each range is asked for again, in milliseconds.
 const RANGES = { "1h": 10000, "6h": 15000, "1d": 15000, "7d": 60000 };

@@ -1,6 +1,6 @@
 // Everything that was logged under one trace id, in order, whichever service logged it.
 
-import { useAnswer } from "./asking.js";
+import { useAnswer } from "./request.js";
 import { Detail } from "./detail.js";
 import { html, useState } from "./html.js";
 import { levelClass } from "./levels.js";

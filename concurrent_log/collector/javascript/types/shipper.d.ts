@@ -95,9 +95,9 @@ export class Shipper {
     stats(): Stats;
     #private;
 }
-export type Answer = import("./courier.js").Answer;
-export type Courier = import("./courier.js").Courier;
-export type Delivery = import("./sender.js").Delivery;
+export type Answer = import("./transport.js").Answer;
+export type Courier = import("./transport.js").Courier;
+export type Delivery = import("./outbox.js").Delivery;
 export type Settings = import("./settings.js").Settings;
 /**
  * What differs between Node and a browser.
@@ -150,4 +150,4 @@ export type Stats = {
 };
 import { Losses } from "./losses.js";
 import { Queue } from "./queue.js";
-import { Sender } from "./sender.js";
+import { Sender } from "./outbox.js";

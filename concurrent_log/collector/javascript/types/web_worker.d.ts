@@ -5,7 +5,7 @@
  * @returns {Courier}
  */
 export function webWorkerCourier(onAnswer: (answer: Answer) => void): Courier;
-export type Answer = import("./courier.js").Answer;
-export type Broken = import("./courier.js").Broken;
-export type Courier = import("./courier.js").Courier;
-export type Request = import("./courier.js").Request;
+export type Answer = import("./transport.js").Answer;
+export type Broken = import("./transport.js").Broken;
+export type Courier = import("./transport.js").Courier;
+export type Request = import("./transport.js").Request;

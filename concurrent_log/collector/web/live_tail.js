@@ -1,7 +1,7 @@
 // Following what comes in: new records go on top of the list, until the reader looks at something.
 
 import { useEffect, useRef, useState } from "./html.js";
-import { Live } from "./live.js";
+import { Live } from "./live_stream.js";
 import { filters } from "./query.js";
 
 const OFF = { state: "off", isHeld: false, missed: 0, rate: 0 };

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Losses } from "../../concurrent_log/collector/javascript/losses.js";
 import { Queue } from "../../concurrent_log/collector/javascript/queue.js";
 import { Bound, Entry } from "../../concurrent_log/collector/javascript/record.js";
-import { Sender, retryAfter } from "../../concurrent_log/collector/javascript/sender.js";
+import { Sender, retryAfter } from "../../concurrent_log/collector/javascript/outbox.js";
 import { settingsOf } from "../../concurrent_log/collector/javascript/settings.js";
 
 const NOTHING = new Bound([]);

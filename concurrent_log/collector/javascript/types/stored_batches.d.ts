@@ -19,5 +19,5 @@ export class Leftovers {
     #private;
 }
 export type Part = import("./batch.js").Part;
-export type Delivery = import("./sender.js").Delivery;
+export type Delivery = import("./outbox.js").Delivery;
 import { Batch } from "./batch.js";

@@ -1,6 +1,6 @@
 // Where in the program a record was logged.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 
 const MOST = 2000; // places that are remembered, so that each is taken apart once
 // What V8 says of text that is evaluated: where that was asked for, in the innermost parentheses.

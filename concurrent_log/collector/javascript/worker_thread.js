@@ -2,13 +2,13 @@
 
 import { MessageChannel, Worker, receiveMessageOnPort } from "node:worker_threads";
 
-import { WorkerCourier, inThread, sourceOf } from "./courier.js";
-import { ticks } from "./pristine.js";
+import { WorkerCourier, inThread, sourceOf } from "./transport.js";
+import { ticks } from "./builtins.js";
 
-/** @typedef {import("./courier.js").Answer} Answer */
-/** @typedef {import("./courier.js").Broken} Broken */
-/** @typedef {import("./courier.js").Courier} Courier */
-/** @typedef {import("./courier.js").Request} Request */
+/** @typedef {import("./transport.js").Answer} Answer */
+/** @typedef {import("./transport.js").Broken} Broken */
+/** @typedef {import("./transport.js").Courier} Courier */
+/** @typedef {import("./transport.js").Request} Request */
 
 const SOURCE = sourceOf(`
   const { port, count } = require("node:worker_threads").workerData;

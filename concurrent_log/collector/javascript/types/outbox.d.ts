@@ -64,7 +64,7 @@ export class Sender {
 }
 export type Batch = import("./batch.js").Batch;
 export type Part = import("./batch.js").Part;
-export type Answer = import("./courier.js").Answer;
+export type Answer = import("./transport.js").Answer;
 /**
  * A part of a batch that is to be sent.
  */

@@ -1,10 +1,10 @@
 // What a page keeps for the next one of its site, until the server has it. Both may send it: it has the same id.
 
 import { Batch } from "./batch.js";
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 
 /** @typedef {import("./batch.js").Part} Part */
-/** @typedef {import("./sender.js").Delivery} Delivery */
+/** @typedef {import("./outbox.js").Delivery} Delivery */
 
 const PREFIX = "concurrent-log";
 const MOST = 1_000_000; // characters, of all pages of the site together

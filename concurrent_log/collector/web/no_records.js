@@ -1,6 +1,6 @@
 // What stands in the list where there is no record: why, and what to do about it.
 
-import { useAnswer } from "./asking.js";
+import { useAnswer } from "./request.js";
 import { html } from "./html.js";
 import { hasFilters, withoutFilters } from "./query.js";
 import { rangeName } from "./times.js";

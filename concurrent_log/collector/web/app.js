@@ -2,20 +2,20 @@
 
 import { keyActions, recordActions } from "./actions.js";
 import { useQuery } from "./address.js";
-import { AroundPanel } from "./around.js";
+import { AroundPanel } from "./context.js";
 import { GroupsPanel } from "./groups.js";
 import { HealthPanel } from "./health.js";
 import { HelpPanel } from "./help.js";
 import { Histogram, totals, useHistogram } from "./histogram.js";
 import { html, useEffect, useRef, useState } from "./html.js";
-import { useKeys } from "./keys.js";
+import { useKeys } from "./keyboard.js";
 import { List } from "./list.js";
-import { useMarks } from "./marks.js";
+import { useMarks } from "./selection.js";
 import { filters } from "./query.js";
 import { useRecords } from "./records.js";
 import { ServicesPanel } from "./services.js";
 import { useDarkness, useSettings } from "./settings.js";
-import { useTail } from "./tail.js";
+import { useTail } from "./live_tail.js";
 import { Toolbar } from "./toolbar.js";
 import { TracePanel } from "./trace.js";
 

@@ -2,7 +2,7 @@
 
 import { isMainThread } from "node:worker_threads";
 
-import { ticks } from "./pristine.js";
+import { ticks } from "./builtins.js";
 
 /** @typedef {import("./shipper.js").Shipper} Shipper */
 

@@ -3,12 +3,12 @@
 // Sent again, with growing pauses: no answer, 408, 429, 5xx, and whatever says that the client is set up wrongly, such
 // as 401 or 404, since that can be put right while the records wait. Divided: 413, 400 and 422. Every 2xx is a success.
 
-import { now } from "./pristine.js";
+import { now } from "./builtins.js";
 import { shortenedRecord } from "./record.js";
 
 /** @typedef {import("./batch.js").Batch} Batch */
 /** @typedef {import("./batch.js").Part} Part */
-/** @typedef {import("./courier.js").Answer} Answer */
+/** @typedef {import("./transport.js").Answer} Answer */
 
 /**
  * A part of a batch that is to be sent.

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { placeOf } from "../../concurrent_log/collector/javascript/place.js";
+import { placeOf } from "../../concurrent_log/collector/javascript/call_site.js";
 
-/** @type {[string, import("../../concurrent_log/collector/javascript/place.js").Place][]} */
+/** @type {[string, import("../../concurrent_log/collector/javascript/call_site.js").Place][]} */
 const LINES = [
   ["    at sell (file:///srv/shop/a%20b.js:10:5)", { file: "/srv/shop/a b.js", line: 10, name: "sell" }],
   ["    at file:///srv/shop.js:1:2", { file: "/srv/shop.js", line: 1, name: undefined }],

@@ -1,10 +1,10 @@
 // A page that is being left: what is not acknowledged is kept for the next page of the site, and goes by requests that
 // outlive this one, as far as the browser lets them. Whatever comes twice has the same id, and is stored once.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 
-/** @typedef {import("./leftovers.js").Leftovers} Leftovers */
-/** @typedef {import("./sender.js").Delivery} Delivery */
+/** @typedef {import("./stored_batches.js").Leftovers} Leftovers */
+/** @typedef {import("./outbox.js").Delivery} Delivery */
 /** @typedef {import("./shipper.js").Shipper} Shipper */
 
 const MOST_ON_THEIR_WAY = 60_000; // bytes; browsers let 64 KiB outlive a page

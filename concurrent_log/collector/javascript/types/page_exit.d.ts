@@ -9,6 +9,6 @@ export class Leaving {
     end(): void;
     #private;
 }
-export type Leftovers = import("./leftovers.js").Leftovers;
-export type Delivery = import("./sender.js").Delivery;
+export type Leftovers = import("./stored_batches.js").Leftovers;
+export type Delivery = import("./outbox.js").Delivery;
 export type Shipper = import("./shipper.js").Shipper;

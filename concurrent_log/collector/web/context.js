@@ -1,6 +1,6 @@
 // What the same process logged right before and after a record, whatever the filters are.
 
-import { useAnswer } from "./asking.js";
+import { useAnswer } from "./request.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Panel, Pending } from "./panel.js";
 import { columnWidths, Row } from "./row.js";
