@@ -1,12 +1,12 @@
-// What programs put something else in place of, their tests above all, taken before they do.
+// Built-in functions as they are when this module is loaded: programs, above all their tests, replace some of them.
 
 export const { clearTimeout, setTimeout } = globalThis;
 
-/** Text of a value as JSON. */
+/** Return a value as JSON text. */
 export const toJson = JSON.stringify;
 
-/** Milliseconds since 1970, by a clock that may be set back. */
+/** Return milliseconds since 1970. The clock may be set back. */
 export const now = Date.now;
 
-/** Milliseconds since some moment, by a clock that only goes on. */
-export const ticks = performance.now.bind(performance);
+/** Return milliseconds since an arbitrary moment. The clock never goes back. */
+export const monotonic = performance.now.bind(performance);

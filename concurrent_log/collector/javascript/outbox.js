@@ -1,17 +1,18 @@
-// What an answer means: what to send again, and when; what to divide, and what to give up. It sends nothing itself.
+// The batches that the server has not acknowledged, and the meaning of each response for them: send again, when; divide;
+// drop. This module sends nothing itself.
 //
-// Sent again, with growing pauses: no answer, 408, 429, 5xx, and whatever says that the client is set up wrongly, such
-// as 401 or 404, since that can be put right while the records wait. Divided: 413, 400 and 422. Every 2xx is a success.
+// Sent again, after growing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such
+// as 401 or 404, because it can be fixed while the records are queued. Divided: 413, 400 and 422. Every 2xx is a success.
 
 import { now } from "./builtins.js";
 import { shortenedRecord } from "./record.js";
 
 /** @typedef {import("./batch.js").Batch} Batch */
 /** @typedef {import("./batch.js").Part} Part */
-/** @typedef {import("./transport.js").Answer} Answer */
+/** @typedef {import("./transport.js").HttpResponse} HttpResponse */
 
 /**
- * A part of a batch that is to be sent.
+ * A part of a batch, as one request.
  *
  * @typedef {object} Delivery
  * @property {Batch} batch
@@ -25,48 +26,48 @@ const REJECTED = "rejected by the server";
 const TOO_LARGE = "too large for the server";
 
 const FIRST_PAUSE = 500; // milliseconds before the second attempt, at most
-const LONGEST_PAUSE = 60_000;
-const LONGEST_RETRY_AFTER = 300_000; // for which a server may ask
-const TOLD_AFTER = 3; // attempts in vain until that is said
-const SHORTER = [16_384, 2_048, 256]; // characters of a text in a record that is too large alone
-const HOPELESS = 10; // records refused one by one, after which the rest of a batch is, too
+const MAX_PAUSE = 60_000;
+const MAX_RETRY_AFTER = 300_000; // milliseconds; a server that requests more gets this
+const REPORT_AFTER = 3; // failed attempts before a warning
+const TEXT_LIMITS = [16_384, 2_048, 256]; // characters of each text in a record that is too large for the server
+const MAX_REFUSED = 10; // records refused one by one, before the rest of their batch is dropped
 
-export class Sender {
+export class Outbox {
   acknowledged = 0;
   sent = 0;
   lastError = "";
   isHealthy = true;
-  /** Whether the server asked for the pause. */
-  isAsked = false;
-  /** Those that are not settled; the first one goes next. @type {Batch[]} */
+  /** Whether the server requested the current pause. */
+  isServerPause = false;
+  /** The batches that are not settled. The first one is sent next. @type {Batch[]} */
   batches = [];
   #failures = 0;
   #refused = 0;
-  #isTold = false;
+  #isReported = false;
   #mayCompress = true;
   #settings;
   #queue;
   #losses;
-  #tell;
+  #warn;
   #random;
 
   /**
    * @param {import("./settings.js").Settings} settings
    * @param {import("./queue.js").Queue} queue
    * @param {import("./losses.js").Losses} losses
-   * @param {(line: string) => void} tell
+   * @param {(line: string) => void} warn
    * @param {() => number} [random]
    */
-  constructor(settings, queue, losses, tell, random = Math.random) {
+  constructor(settings, queue, losses, warn, random = Math.random) {
     this.#settings = settings;
     this.#queue = queue;
     this.#losses = losses;
-    this.#tell = tell;
+    this.#warn = warn;
     this.#random = random;
   }
 
   /**
-   * Return what is to be sent now, or null for nothing.
+   * Return the next delivery, or null if there is nothing to send.
    *
    * @returns {Delivery | null}
    */
@@ -81,11 +82,11 @@ export class Sender {
   }
 
   /**
-   * Return whether there is a batch at an index; what waits is in batches as far as that is asked for.
+   * Take batches from the queue until there is one at an index. Return whether there is one.
    *
    * @param {number} index
    */
-  has(index) {
+  fill(index) {
     while (this.batches.length <= index && this.#take());
     return this.batches.length > index;
   }
@@ -96,14 +97,14 @@ export class Sender {
     return batch !== null;
   }
 
-  /** How many records are in batches, and not settled. */
-  get left() {
-    return this.batches.reduce((sum, batch) => sum + batch.left, 0);
+  /** The number of records in batches that are not settled. */
+  get pending() {
+    return this.batches.reduce((sum, batch) => sum + batch.pending, 0);
   }
 
-  /** Whether the server is still to be told of losses. */
-  get owesDrops() {
-    return this.#losses.areUnreported || this.batches.some(({ drops, parts }) => drops.length > 0 && parts.length > 0);
+  /** Whether there are losses that the server has not acknowledged. */
+  get hasUnreportedDrops() {
+    return this.#losses.hasUnreported || this.batches.some(({ drops, parts }) => drops.length > 0 && parts.length > 0);
   }
 
   /**
@@ -120,122 +121,122 @@ export class Sender {
   }
 
   /**
-   * Take the answer to a delivery, and return for how many milliseconds to wait before the next one.
+   * Handle the response to a delivery. Return the milliseconds to pause before the next delivery.
    *
    * @param {Delivery} delivery
-   * @param {Answer} answer
+   * @param {HttpResponse} response
    */
-  settle(delivery, answer) {
+  settle(delivery, response) {
     this.sent += delivery.part.stop - delivery.part.start;
-    if (answer.status === 415 && delivery.compress) {
+    if (response.status === 415 && delivery.compress) {
       this.#mayCompress = false;
       return 0;
     }
-    if (isTransient(answer)) return this.#pauseAfter(answer);
+    if (isTransient(response)) return this.#pauseAfter(response);
     this.#recover();
-    if (isSuccess(answer)) this.acknowledge(delivery, answer);
-    else this.#divide(delivery, answer);
+    if (isSuccess(response)) this.acknowledge(delivery, response);
+    else this.#divide(delivery, response);
     return 0;
   }
 
   /**
-   * Note that the server has a part of a batch.
+   * Record that the server has a part of a batch.
    *
    * @param {Delivery} delivery
-   * @param {Answer} answer
+   * @param {HttpResponse} response
    */
-  acknowledge({ batch, part }, answer) {
+  acknowledge({ batch, part }, response) {
     const records = batch.settle(part);
-    const rejected = Math.min(rejectedIn(answer.reason), records);
-    if (rejected) this.lastError = told(answer);
+    const rejected = Math.min(rejectedIn(response.reason), records);
+    if (rejected) this.lastError = describe(response);
     this.#losses.add(REJECTED, rejected);
     this.acknowledged += records - rejected;
-    this.#refused = -Infinity; // The server takes some of them.
+    this.#refused = -Infinity; // The server accepts some records of this batch.
   }
 
-  /** @param {Answer} answer */
-  #pauseAfter(answer) {
+  /** @param {HttpResponse} response */
+  #pauseAfter(response) {
     this.#failures += 1;
     this.isHealthy = false;
-    this.lastError = told(answer);
-    const isSetUpWrongly = answer.status >= 300 && answer.status < 500 && ![408, 429].includes(answer.status);
-    if (!this.#isTold && (this.#failures >= TOLD_AFTER || isSetUpWrongly)) {
-      this.#isTold = true;
-      const hint = answer.status === 0 ? this.#settings.hint : "";
-      this.#tell(`${this.#settings.endpoint} does not take records, which wait: ${this.lastError}${hint}`);
+    this.lastError = describe(response);
+    const isMisconfigured = response.status >= 300 && response.status < 500 && ![408, 429].includes(response.status);
+    if (!this.#isReported && (this.#failures >= REPORT_AFTER || isMisconfigured)) {
+      this.#isReported = true;
+      const hint = response.status === 0 ? this.#settings.hint : "";
+      this.#warn(`${this.#settings.endpoint} accepts no records, they stay queued: ${this.lastError}${hint}`);
     }
-    const longest = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
+    const longest = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), MAX_PAUSE);
     const backoff = this.#random() * longest;
-    const asked = Math.min(retryAfter(answer.retryAfter, now()), LONGEST_RETRY_AFTER);
-    this.isAsked = asked > 0;
-    return this.isAsked ? asked + Math.min(backoff, 1000) : backoff;
+    const requested = Math.min(retryAfter(response.retryAfter, now()), MAX_RETRY_AFTER);
+    this.isServerPause = requested > 0;
+    return this.isServerPause ? requested + Math.min(backoff, 1000) : backoff;
   }
 
   #recover() {
-    if (this.#isTold) this.#tell(`${this.#settings.endpoint} answers again`);
+    if (this.#isReported) this.#warn(`${this.#settings.endpoint} accepts records again`);
     this.#failures = 0;
-    this.#isTold = this.isAsked = false;
+    this.#isReported = this.isServerPause = false;
     this.isHealthy = true;
   }
 
   /**
    * @param {Delivery} delivery
-   * @param {Answer} answer
+   * @param {HttpResponse} response
    */
-  #divide({ batch, part }, answer) {
-    if (batch.parts[0] !== part) return; // It was divided or settled meanwhile.
+  #divide({ batch, part }, response) {
+    if (batch.parts[0] !== part) return; // It was divided or settled while the request was in flight.
     if (part.stop - part.start > 1) batch.halve();
-    else if (answer.status !== 413 || !isShortened(batch, part)) this.#giveUp(batch, part, answer);
+    else if (response.status !== 413 || !isShortened(batch, part)) this.#drop(batch, part, response);
   }
 
   /**
    * @param {Batch} batch
    * @param {Part} part
-   * @param {Answer} answer
+   * @param {HttpResponse} response
    */
-  #giveUp(batch, part, answer) {
-    this.lastError = told(answer);
+  #drop(batch, part, response) {
+    this.lastError = describe(response);
     const { drops } = batch.cut(part);
     const records = batch.settle(part);
-    if (records) this.#losses.giveBack(drops);
-    this.#losses.add(answer.status === 413 ? TOO_LARGE : REFUSED, records);
+    if (records) this.#losses.restore(drops);
+    this.#losses.add(response.status === 413 ? TOO_LARGE : REFUSED, records);
     this.#refused += 1;
-    if (this.#refused >= HOPELESS) {
-      this.#losses.add(REFUSED, batch.left);
+    if (this.#refused >= MAX_REFUSED) {
+      this.#losses.add(REFUSED, batch.pending);
       for (const each of batch.parts) batch.settle(each);
     }
   }
 }
 
 /**
- * Return whether a record that is too large alone has shorter texts now.
+ * Shorten the texts of a record that is too large for the server. Return whether that made it smaller.
  *
  * @param {Batch} batch
  * @param {Part} part
  */
 function isShortened(batch, part) {
   const [before] = batch.cut(part).records;
-  const shorter = SHORTER.filter((each) => !part.shortened || each < part.shortened);
-  const longest = before && shorter.find((each) => shortenedRecord(before, each).length < before.length);
-  if (longest) batch.shorten(longest);
-  return Boolean(longest);
+  const limits = TEXT_LIMITS.filter((each) => !part.shortened || each < part.shortened);
+  const limit = before && limits.find((each) => shortenedRecord(before, each).length < before.length);
+  if (limit) batch.shorten(limit);
+  return Boolean(limit);
 }
 
-/** @param {Answer} answer */
+/** @param {HttpResponse} response */
 function isSuccess({ status }) {
   return status >= 200 && status < 300;
 }
 
-/** @param {Answer} answer */
-function isTransient(answer) {
-  return !isSuccess(answer) && ![400, 413, 422].includes(answer.status);
+/** @param {HttpResponse} response */
+function isTransient(response) {
+  return !isSuccess(response) && ![400, 413, 422].includes(response.status);
 }
 
 /**
- * Return for how many milliseconds a server asks: a number of seconds, or a date; 0 for anything else.
+ * Return the milliseconds of a `Retry-After` header, which is a number of seconds or a date; 0 for anything else.
  *
  * @param {string} header
- * @param {number} since when it was said
+ * @param {number} since when the header was received
  */
 export function retryAfter(header, since) {
   if (!header) return 0;
@@ -249,11 +250,11 @@ function rejectedIn(text) {
     const { rejected } = JSON.parse(text);
     return Array.isArray(rejected) ? rejected.length : 0;
   } catch {
-    return 0; // Another server than ours.
+    return 0; // The response is from another kind of server.
   }
 }
 
-/** @param {Answer} answer */
-function told({ status, reason }) {
+/** @param {HttpResponse} response */
+function describe({ status, reason }) {
   return `${status || ""} ${reason.replace(/\s+/g, " ").slice(0, 300)}`.trim();
 }

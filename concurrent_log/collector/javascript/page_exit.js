@@ -1,61 +1,63 @@
-// A page that is being left: what is not acknowledged is kept for the next page of the site, and goes by requests that
-// outlive this one, as far as the browser lets them. Whatever comes twice has the same id, and is stored once.
+// Sending pending records when a page is hidden or closed. Records that the server has not acknowledged are stored for
+// the next page of the site, and sent in keepalive requests, which outlive the page. A batch that is sent both ways has
+// the same id, so the server stores it once.
 
 import { toJson } from "./builtins.js";
 
-/** @typedef {import("./stored_batches.js").Leftovers} Leftovers */
+/** @typedef {import("./stored_batches.js").StoredBatches} StoredBatches */
 /** @typedef {import("./outbox.js").Delivery} Delivery */
 /** @typedef {import("./shipper.js").Shipper} Shipper */
 
-const MOST_ON_THEIR_WAY = 60_000; // bytes; browsers let 64 KiB outlive a page
-const LARGEST_PART = 25_000; // characters
-const MOST = 1_000_000; // characters that are looked at, so that a page with much more is left as fast
+const MAX_KEEPALIVE_BYTES = 60_000; // browsers allow 64 KiB in flight per page
+const MAX_PART = 25_000; // characters
+const MAX_TOTAL = 1_000_000; // characters that are processed; bounds the time that it takes to leave the page
 
-export class Leaving {
-  /** Bytes of each delivery that is on its way, by its id. @type {Map<string, number>} */
-  #onTheirWay = new Map();
+export class PageExit {
+  /** The size in bytes of each delivery in flight, by its id. @type {Map<string, number>} */
+  #inFlight = new Map();
   #shipper;
-  #leftovers;
+  #storedBatches;
   #token;
   #listeners;
 
   /**
    * @param {Shipper} shipper
-   * @param {Leftovers} leftovers
+   * @param {StoredBatches} storedBatches
    * @param {string | undefined} token
    */
-  constructor(shipper, leftovers, token) {
+  constructor(shipper, storedBatches, token) {
     this.#shipper = shipper;
-    this.#leftovers = leftovers;
+    this.#storedBatches = storedBatches;
     this.#token = token;
-    const onHide = () => (document.visibilityState === "hidden" ? this.#leave() : shipper.hurry());
+    const onHide = () => (document.visibilityState === "hidden" ? this.#sendBeforeExit() : shipper.sendNow());
     this.#listeners = /** @type {[EventTarget, string, () => void][]} */ ([
       [document, "visibilitychange", onHide],
-      [document, "freeze", () => this.#leave()],
-      [window, "pagehide", () => this.#leave()],
-      [window, "pageshow", () => shipper.hurry()],
-      [window, "online", () => shipper.hurry()],
+      [document, "freeze", () => this.#sendBeforeExit()],
+      [window, "pagehide", () => this.#sendBeforeExit()],
+      [window, "pageshow", () => shipper.sendNow()],
+      [window, "online", () => shipper.sendNow()],
     ]);
     for (const [target, name, listener] of this.#listeners) target.addEventListener(name, listener, { capture: true });
   }
 
-  /** Keep what could not be sent, and see to nothing any more. */
+  /** Store the pending records, and remove the listeners. */
   end() {
-    this.#leftovers.keep(this.#shipper.unsettled(LARGEST_PART, MOST));
+    this.#storedBatches.store(this.#shipper.pendingDeliveries(MAX_PART, MAX_TOTAL));
     for (const [target, name, listener] of this.#listeners)
       target.removeEventListener(name, listener, { capture: true });
   }
 
-  #leave() {
-    const deliveries = this.#shipper.unsettled(LARGEST_PART, MOST);
-    this.#leftovers.keep(deliveries); // First: nobody hears whether a request has come to anything.
+  #sendBeforeExit() {
+    const deliveries = this.#shipper.pendingDeliveries(MAX_PART, MAX_TOTAL);
+    this.#storedBatches.store(deliveries); // First: a closed page does not learn whether a request succeeded.
     for (const delivery of deliveries) this.#send(delivery);
   }
 
   /**
-   * Send a delivery, if there is room for it, in a request that outlives the page.
+   * Send a delivery in a request that outlives the page, if the browser's limit allows it.
    *
-   * It is a request that needs no permission beforehand, which would come too late: plain text, the token inside.
+   * The request must not need a CORS preflight, for which a page that closes has no time: it is plain text, with the
+   * token in the body.
    *
    * @param {Delivery} delivery
    */
@@ -63,19 +65,19 @@ export class Leaving {
     const id = delivery.batch.idOf(delivery.part);
     const token = this.#token === undefined ? "" : `"token":${toJson(this.#token)},`;
     const content = new Blob([`{${token}${delivery.body.slice(1)}`], { type: "text/plain" });
-    const before = [...this.#onTheirWay.values()].reduce((sum, size) => sum + size, 0);
-    if (this.#onTheirWay.has(id) || before + content.size > MOST_ON_THEIR_WAY) return;
+    const before = [...this.#inFlight.values()].reduce((sum, size) => sum + size, 0);
+    if (this.#inFlight.has(id) || before + content.size > MAX_KEEPALIVE_BYTES) return;
     const { endpoint } = this.#shipper.settings;
     if (!("keepalive" in Request.prototype)) {
       navigator.sendBeacon(endpoint, content);
       return;
     }
-    this.#onTheirWay.set(id, content.size);
+    this.#inFlight.set(id, content.size);
     this.#shipper
-      .unlogged(() => fetch(endpoint, { method: "POST", body: content, keepalive: true, credentials: "omit" }))
-      .then(async (answer) => answer.ok && this.#acknowledge(delivery, await answer.text()))
-      .catch(() => {}) // It is sent again as ever.
-      .finally(() => this.#onTheirWay.delete(id));
+      .withoutLogging(() => fetch(endpoint, { method: "POST", body: content, keepalive: true, credentials: "omit" }))
+      .then(async (response) => response.ok && this.#acknowledge(delivery, await response.text()))
+      .catch(() => {}) // The shipper sends it again.
+      .finally(() => this.#inFlight.delete(id));
   }
 
   /**

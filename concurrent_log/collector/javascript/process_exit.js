@@ -1,33 +1,34 @@
-// The end of a process of Node: what waits is sent, and the process ends as it would have without us.
+// Sending pending records when a Node process ends, without changing how it ends.
 
 import { isMainThread } from "node:worker_threads";
 
-import { ticks } from "./builtins.js";
+import { monotonic } from "./builtins.js";
 
 /** @typedef {import("./shipper.js").Shipper} Shipper */
 
 /** @type {NodeJS.Signals[]} */
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"];
-const OURS = Symbol.for("concurrent-log"); // marks the listeners of each copy of this file
+const MARK = Symbol.for("concurrent-log"); // marks the listeners of every loaded copy of this module
 /** @type {Set<Shipper>} */
 const shippers = new Set();
-let exitedAt = NaN; // in `ticks`
+let exitedAt = NaN; // on the clock of `monotonic`
 
 /**
- * Send at the end what this shipper has.
+ * Send the pending records of this shipper when the process ends.
  *
  * @param {Shipper} shipper
  */
 export function watchExit(shipper) {
   if (shippers.size === 0) {
     process.on("beforeExit", onIdle);
-    // Before all others, since one that throws is the last that is called.
+    // Before all other listeners: after one that throws, no further listener is called.
     process.prependListener("exit", onExit);
-    // First, so that it is seen who else listens, also of those who listen once.
+    // First, to see all other listeners, including those registered by `once`, which are removed when they are called.
     if (isMainThread) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
   }
   shippers.add(shipper);
-  if (/** @type {{ _exiting?: boolean }} */ (process)._exiting) onExit(); // Its first record is of such a listener.
+  // The first record was logged by an exit listener: Node no longer calls listeners that are added now.
+  if (/** @type {{ _exiting?: boolean }} */ (process)._exiting) onExit();
 }
 
 /** @param {Shipper} shipper */
@@ -41,37 +42,37 @@ export function unwatchExit(shipper) {
 }
 
 function onIdle() {
-  for (const shipper of shippers) shipper.linger();
+  for (const shipper of shippers) shipper.delayExit();
 }
 
 function onExit() {
-  if (Number.isNaN(exitedAt)) exitedAt = ticks();
+  if (Number.isNaN(exitedAt)) exitedAt = monotonic();
   drainAll(exitedAt);
-  for (const shipper of shippers) shipper.drainAlways(exitedAt);
+  for (const shipper of shippers) shipper.drainNewRecords(exitedAt);
 }
 
-/** @param {number} since when the end began: all that is done at the end takes `stopTimeout` together */
+/** @param {number} since when the process began to end; `stopTimeout` bounds the time from then on, in all calls together */
 function drainAll(since) {
-  for (const shipper of shippers) shipper.depart(since);
+  for (const shipper of shippers) shipper.startLastRequest(since);
   for (const shipper of shippers) shipper.drain(since);
 }
 
 /** @param {NodeJS.Signals} signal */
 function onSignal(signal) {
-  if (process.listeners(signal).filter((each) => !(OURS in each)).length > countOfSignalExit()) {
-    // The program decides what a signal means, and the exit sends the rest.
-    for (const shipper of shippers) shipper.hurry();
+  if (process.listeners(signal).filter((each) => !(MARK in each)).length > countOfSignalExit()) {
+    // The program handles this signal. If it exits, the exit listener sends the rest.
+    for (const shipper of shippers) shipper.sendNow();
     return;
   }
-  drainAll(ticks());
+  drainAll(monotonic());
   process.off(signal, onSignal);
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }
-onSignal[OURS] = true;
+onSignal[MARK] = true;
 
 /**
- * Return how many listeners of a signal are those of the package signal-exit, which many others depend on. They do
- * what `onSignal` does, and only where nobody else listens.
+ * Return how many listeners of a signal belong to the package signal-exit, which many packages depend on. Like
+ * `onSignal`, its listeners end the process only if the program has no listener of its own.
  */
 function countOfSignalExit() {
   const before = /** @type {{ __signal_exit_emitter__?: { count?: number } }} */ (process).__signal_exit_emitter__;

@@ -1,4 +1,5 @@
-// What a page keeps for the next one of its site, until the server has it. Both may send it: it has the same id.
+// Batches in localStorage, which a page stores for the next page of its site until the server has acknowledged them.
+// If both pages send a batch, it has the same id, and the server stores it once.
 
 import { Batch } from "./batch.js";
 import { toJson } from "./builtins.js";
@@ -7,12 +8,12 @@ import { toJson } from "./builtins.js";
 /** @typedef {import("./outbox.js").Delivery} Delivery */
 
 const PREFIX = "concurrent-log";
-const MOST = 1_000_000; // characters, of all pages of the site together
-const LONGEST = 12 * 86_400_000; // milliseconds; the server knows for two weeks what it has stored
+const MAX_TOTAL = 1_000_000; // characters, of all pages of the site together
+const MAX_AGE = 12 * 86_400_000; // milliseconds; the server remembers batch ids for two weeks
 
-export class Leftovers {
-  /** What is kept and not settled, by its key. @type {Map<string, { batch: Batch, part: Part }>} */
-  #kept = new Map();
+export class StoredBatches {
+  /** Stored and not settled, by key. @type {Map<string, { batch: Batch, part: Part }>} */
+  #stored = new Map();
   #prefix;
 
   /** @param {string} endpoint */
@@ -21,94 +22,94 @@ export class Leftovers {
   }
 
   /**
-   * Keep what is not kept yet, as far as there is room.
+   * Store the deliveries that are not stored yet, while there is room.
    *
    * @param {Delivery[]} deliveries
    */
-  keep(deliveries) {
+  store(deliveries) {
     try {
-      let room = MOST - sizeOfAll();
+      let room = MAX_TOTAL - totalSize();
       for (const { batch, part } of deliveries) {
         const key = this.#prefix + batch.idOf(part);
-        if (this.#kept.has(key)) continue;
+        if (this.#stored.has(key)) continue;
         const text = toJson({ ...batch.cut(part), keptAt: Date.now() });
         room -= text.length;
         if (room < 0) return;
         localStorage.setItem(key, text);
-        this.#kept.set(key, { batch, part });
+        this.#stored.set(key, { batch, part });
       }
     } catch {
-      // There is no room, or the page may keep nothing.
+      // The storage is full, or the browser denies access to it.
     }
   }
 
-  /** Forget what is settled. */
-  tidy() {
-    for (const [key, { batch, part }] of this.#kept) {
+  /** Remove the batches that are settled. */
+  removeSettled() {
+    for (const [key, { batch, part }] of this.#stored) {
       if (batch.parts.some(({ start, stop }) => start >= part.start && stop <= part.stop)) continue;
-      this.#kept.delete(key);
-      forget(key);
+      this.#stored.delete(key);
+      remove(key);
     }
   }
 
   /**
-   * Return what pages before this one, or beside it, have kept.
+   * Return the batches that earlier pages, or other open pages, have stored.
    *
-   * @param {(records: number) => void} onExpired told how many records were kept for too long
+   * @param {(records: number) => void} onExpired called with the number of records that are too old to be sent
    * @returns {Batch[]}
    */
-  restored(onExpired) {
-    return keys()
+  restore(onExpired) {
+    return storageKeys()
       .filter((key) => key.startsWith(this.#prefix))
-      .flatMap((key) => this.#restored(key, onExpired));
+      .flatMap((key) => this.#restoreOne(key, onExpired));
   }
 
   /**
    * @param {string} key
    * @param {(records: number) => void} onExpired
    */
-  #restored(key, onExpired) {
+  #restoreOne(key, onExpired) {
     try {
       const { id, records, drops, partOf, keptAt } = JSON.parse(localStorage.getItem(key) ?? "");
-      if (this.#prefix + id !== key || !areTexts(records) || !areTexts(partOf) || !Array.isArray(drops))
-        throw new TypeError("somebody else wrote it");
-      if (!(Date.now() - keptAt < LONGEST)) {
+      if (this.#prefix + id !== key || !areStrings(records) || !areStrings(partOf) || !Array.isArray(drops))
+        throw new TypeError("not stored by this client");
+      if (!(Date.now() - keptAt < MAX_AGE)) {
         onExpired(records.length);
-        throw new RangeError("the server may not know any more whether it has it");
+        throw new RangeError("the server may have forgotten whether it has stored this batch");
       }
       const batch = new Batch(id, records, drops, partOf);
-      this.#kept.set(key, { batch, part: batch.parts[0] });
+      this.#stored.set(key, { batch, part: batch.parts[0] });
       return [batch];
     } catch {
-      forget(key);
+      remove(key);
       return [];
     }
   }
 }
 
 /** @param {unknown} value */
-function areTexts(value) {
+function areStrings(value) {
   return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
-function sizeOfAll() {
+function totalSize() {
   const ours = Object.keys(localStorage).filter((key) => key.startsWith(`${PREFIX} `));
   return ours.reduce((sum, key) => sum + (localStorage.getItem(key)?.length ?? 0), 0);
 }
 
-function keys() {
+function storageKeys() {
   try {
     return Object.keys(localStorage);
   } catch {
-    return []; // The page may keep nothing.
+    return []; // The browser denies access to the storage.
   }
 }
 
 /** @param {string} key */
-function forget(key) {
+function remove(key) {
   try {
     localStorage.removeItem(key);
   } catch {
-    // The page may keep nothing any more.
+    // The browser no longer allows access to the storage.
   }
 }

@@ -1,7 +1,7 @@
-// One request, carried out here or in a worker.
+// Sending one HTTP request, in a worker or in the current thread.
 
 /**
- * @typedef {object} Request
+ * @typedef {object} HttpRequest
  * @property {string} url
  * @property {Record<string, string>} headers
  * @property {string} body
@@ -10,37 +10,38 @@
  */
 
 /**
- * @typedef {object} Answer
- * @property {number} status 0 where there is none
- * @property {string} reason what the server says, or why it says nothing
- * @property {string} retryAfter
+ * @typedef {object} HttpResponse
+ * @property {number} status 0 if there was no response
+ * @property {string} reason the body of the response, or the cause of the failure
+ * @property {string} retryAfter the header of that name, or an empty string
  */
 
 /**
- * Carries one request at a time, and hands the answer to the function that it was made with.
+ * Sends one request at a time, and passes the response to the callback that it was created with.
  *
- * @typedef {object} Courier
- * @property {(request: Request) => void} post
+ * @typedef {object} Transport
+ * @property {(request: HttpRequest) => void} post
  * @property {() => void} end
- * @property {(milliseconds: number) => Answer | undefined} [wait] wait for the answer without the event loop
+ * @property {(milliseconds: number) => HttpResponse | undefined} [wait] wait for the response without the event loop
  */
 
 /**
- * Send a request, and return the answer; never rejects but for a mistake of ours.
+ * Send a request, and return the response. Rejects only for a bug in this function.
  *
- * Its text is run in workers, too, so that bundlers need to know nothing of them: it uses nothing from outside.
+ * Workers are created from the source text of this function, so that bundlers need no configuration for them.
+ * Therefore it must not use anything from the module scope.
  *
- * @param {Request} request
- * @returns {Promise<Answer>}
+ * @param {HttpRequest} request
+ * @returns {Promise<HttpResponse>}
  */
 export async function post({ url, headers, body, compress, timeout }) {
   const controller = new AbortController();
   let timer;
   try {
     return await Promise.race([
-      // An abort does not end all that hangs, such as a body whose compression is broken.
+      // An abort does not interrupt every operation: a response body whose compression is broken still hangs.
       new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${timeout} ms`)), timeout);
+        timer = setTimeout(() => reject(new Error(`no response within ${timeout} ms`)), timeout);
       }),
       (async () => {
         /** @type {BodyInit} */
@@ -50,7 +51,7 @@ export async function post({ url, headers, body, compress, timeout }) {
           content = await new Response(stream).arrayBuffer();
           headers = { ...headers, "Content-Encoding": "gzip" };
         }
-        const answer = await fetch(url, {
+        const response = await fetch(url, {
           method: "POST",
           headers,
           body: content,
@@ -59,14 +60,14 @@ export async function post({ url, headers, body, compress, timeout }) {
           signal: controller.signal,
         });
         let reason = "";
-        const reader = answer.body?.getReader();
+        const reader = response.body?.getReader();
         const decoder = new TextDecoder();
         while (reader && reason.length < 1_048_576) {
           const { done, value } = await reader.read();
           if (done) break;
           reason += decoder.decode(value, { stream: true });
         }
-        return { status: answer.status, reason, retryAfter: answer.headers.get("Retry-After") || "" };
+        return { status: response.status, reason, retryAfter: response.headers.get("Retry-After") || "" };
       })(),
     ]);
   } catch (error) {
@@ -79,78 +80,78 @@ export async function post({ url, headers, body, compress, timeout }) {
     };
   } finally {
     clearTimeout(timer);
-    controller.abort(); // What is left of it, such as a body without an end.
+    controller.abort(); // Ends what is still running, such as reading an endless body.
   }
 }
 
 /**
- * Return a courier that works in this thread, for where there is no other one.
+ * Return a transport that sends from the current thread, for runtimes without workers.
  *
- * @param {(answer: Answer) => void} onAnswer
- * @returns {Courier}
+ * @param {(response: HttpResponse) => void} onResponse
+ * @returns {Transport}
  */
-export function inThread(onAnswer) {
-  let isOver = false;
-  /** @param {Answer} answer */
-  const take = (answer) => isOver || onAnswer(answer);
+export function inlineTransport(onResponse) {
+  let hasEnded = false;
+  /** @param {HttpResponse} response */
+  const deliver = (response) => hasEnded || onResponse(response);
   return {
     post: (request) =>
-      void post(request).then(take, (error) => take({ status: 0, reason: String(error), retryAfter: "" })),
-    end: () => void (isOver = true),
+      void post(request).then(deliver, (error) => deliver({ status: 0, reason: String(error), retryAfter: "" })),
+    end: () => void (hasEnded = true),
   };
 }
 
-/** What a worker says that cannot do what it is for, and why. @typedef {{ broken: string }} Broken */
+/** A worker's message that it cannot send requests, with the cause. @typedef {{ failure: string }} WorkerFailure */
 
-/** A courier that lets a worker carry requests, until that is broken; then it carries them in this thread. */
-export class WorkerCourier {
-  isBroken = false;
-  /** What is on its way. @type {Request | null} */
+/** A transport that sends from a worker, and from the current thread after the worker has failed. */
+export class WorkerTransport {
+  hasFailed = false;
+  /** The request in flight. @type {HttpRequest | null} */
   request = null;
-  #onAnswer;
+  #onResponse;
   #fallback;
 
-  /** @param {(answer: Answer) => void} onAnswer */
-  constructor(onAnswer) {
-    this.#onAnswer = onAnswer;
-    this.#fallback = inThread(onAnswer);
+  /** @param {(response: HttpResponse) => void} onResponse */
+  constructor(onResponse) {
+    this.#onResponse = onResponse;
+    this.#fallback = inlineTransport(onResponse);
   }
 
-  /** @param {Request} request */
+  /** @param {HttpRequest} request */
   post(request) {
     this.request = request;
-    if (this.isBroken) this.#fallback.post(request);
-    else this.hand(request);
+    if (this.hasFailed) this.#fallback.post(request);
+    else this.dispatch(request);
   }
 
   /**
-   * Give a request to the worker.
+   * Pass a request to the worker.
    *
-   * @param {Request} _request
+   * @param {HttpRequest} _request
    */
-  hand(_request) {
-    throw new Error("each kind of worker has its own way");
+  dispatch(_request) {
+    throw new Error("subclasses implement dispatch");
   }
 
   /**
-   * Take what the worker says.
+   * Handle a message from the worker.
    *
-   * @param {Answer | Broken} message
+   * @param {HttpResponse | WorkerFailure} message
    */
-  take(message) {
-    if (this.isBroken) return; // Somebody else carries the request.
-    if ("broken" in message) {
-      this.break();
+  onMessage(message) {
+    if (this.hasFailed) return; // The fallback sends the request.
+    if ("failure" in message) {
+      this.fallBack();
     } else {
       this.request = null;
-      this.#onAnswer(message);
+      this.#onResponse(message);
     }
   }
 
-  /** Do without the worker: a policy forbids it, a tool has changed our text, or memory is short. */
-  break() {
-    if (this.isBroken) return;
-    this.isBroken = true;
+  /** Stop using the worker: a policy forbids it, a tool has changed its source, or memory is short. */
+  fallBack() {
+    if (this.hasFailed) return;
+    this.hasFailed = true;
     if (this.request !== null) this.#fallback.post(this.request);
   }
 
@@ -160,13 +161,14 @@ export class WorkerCourier {
 }
 
 /**
- * Return the text of a worker that carries requests.
+ * Return the source text of a worker that sends requests.
  *
- * @param {string} receive what to do with the function `carry`, which takes a request and a function for the answer
+ * @param {string} receive code that calls `handle(request, callback)` for each request; the callback gets the response
  */
-export function sourceOf(receive) {
+export function workerSource(receive) {
   return `"use strict";
     const post = ${post};
-    const carry = (request, give) => post(request).then(give, (error) => give({ broken: String(error) }));
+    const handle = (request, callback) =>
+      post(request).then(callback, (error) => callback({ failure: String(error) }));
     ${receive}`;
 }

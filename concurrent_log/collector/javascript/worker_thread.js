@@ -1,87 +1,88 @@
-// A courier in a thread of its own, for Node. The process may wait for it when it ends, and ends without it.
+// The transport for Node: a worker thread. The process can wait for it at exit, and the thread does not keep it alive.
 
 import { MessageChannel, Worker, receiveMessageOnPort } from "node:worker_threads";
 
-import { WorkerCourier, inThread, sourceOf } from "./transport.js";
-import { ticks } from "./builtins.js";
+import { WorkerTransport, inlineTransport, workerSource } from "./transport.js";
+import { monotonic } from "./builtins.js";
 
-/** @typedef {import("./transport.js").Answer} Answer */
-/** @typedef {import("./transport.js").Broken} Broken */
-/** @typedef {import("./transport.js").Courier} Courier */
-/** @typedef {import("./transport.js").Request} Request */
+/** @typedef {import("./transport.js").HttpResponse} HttpResponse */
+/** @typedef {import("./transport.js").WorkerFailure} WorkerFailure */
+/** @typedef {import("./transport.js").Transport} Transport */
+/** @typedef {import("./transport.js").HttpRequest} HttpRequest */
 
-const SOURCE = sourceOf(`
+const SOURCE = workerSource(`
   const { port, count } = require("node:worker_threads").workerData;
-  port.on("message", (request) => carry(request, (answer) => {
-    port.postMessage(answer);
+  port.on("message", (request) => handle(request, (response) => {
+    port.postMessage(response);
     Atomics.add(count, 0, 1);
     Atomics.notify(count, 0);
   }));`);
 
 /**
- * Return a courier that works in a thread, or in this one where a thread cannot be had.
+ * Return a transport that sends from a thread, or from the current thread if Node cannot start one.
  *
- * @param {(answer: Answer) => void} onAnswer
- * @returns {Courier}
+ * @param {(response: HttpResponse) => void} onResponse
+ * @returns {Transport}
  */
-export function threadCourier(onAnswer) {
+export function threadTransport(onResponse) {
   try {
-    return new ThreadCourier(onAnswer);
+    return new ThreadTransport(onResponse);
   } catch {
-    return inThread(onAnswer); // Such as under Node's permission model.
+    return inlineTransport(onResponse); // Such as under Node's permission model.
   }
 }
 
-class ThreadCourier extends WorkerCourier {
+class ThreadTransport extends WorkerTransport {
   #port;
   #worker;
-  #count = new Int32Array(new SharedArrayBuffer(4)); // of answers
+  #count = new Int32Array(new SharedArrayBuffer(4)); // of responses
 
-  /** @param {(answer: Answer) => void} onAnswer */
-  constructor(onAnswer) {
-    super(onAnswer);
+  /** @param {(response: HttpResponse) => void} onResponse */
+  constructor(onResponse) {
+    super(onResponse);
     const { port1, port2 } = new MessageChannel();
     this.#worker = new Worker(SOURCE, {
       eval: true,
-      // What the program preloads is for its own threads, and may begin a client, which would begin a thread, and so on.
+      // A module that the program preloads may create a client. In this thread, that would start a thread, and so on.
       execArgv: [],
       env: { ...process.env, NODE_OPTIONS: "" },
       name: "concurrent-log",
       workerData: { port: port2, count: this.#count },
       transferList: [port2],
     });
-    this.#worker.on("error", () => this.break());
+    this.#worker.on("error", () => this.fallBack());
     this.#worker.unref();
     this.#port = port1;
-    port1.on("message", (/** @type {Answer | Broken} */ message) => this.take(message));
+    port1.on("message", (/** @type {HttpResponse | WorkerFailure} */ message) => this.onMessage(message));
     port1.unref();
   }
 
-  /** @param {Request} request */
-  hand(request) {
+  /** @param {HttpRequest} request */
+  dispatch(request) {
     this.#port.postMessage(request);
   }
 
   /**
-   * Wait for the answer, with nothing else going on in this thread; undefined where no thread does the work.
+   * Block this thread until there is a response. Undefined after the thread has failed.
    *
-   * @type {((milliseconds: number) => Answer | undefined) | undefined}
+   * @type {((milliseconds: number) => HttpResponse | undefined) | undefined}
    */
   wait = (milliseconds) => {
-    const deadline = ticks() + milliseconds;
+    const deadline = monotonic() + milliseconds;
     for (;;) {
-      // The count of an answer that came as an event may be late, so there is not one for each turn.
+      // The thread counts a response after it has sent it. The count of an earlier response may arrive only now, so a
+      // new count does not mean that there is a new response.
       const before = Atomics.load(this.#count, 0);
-      const answer = this.#received();
-      const left = deadline - ticks();
-      if (answer !== undefined || left <= 0) return answer;
+      const response = this.#receive();
+      const left = deadline - monotonic();
+      if (response !== undefined || left <= 0) return response;
       Atomics.wait(this.#count, 0, before, left);
     }
   };
 
-  break() {
+  fallBack() {
     this.wait = undefined;
-    super.break();
+    super.fallBack();
   }
 
   end() {
@@ -90,10 +91,10 @@ class ThreadCourier extends WorkerCourier {
     void this.#worker.terminate();
   }
 
-  /** @returns {Answer | undefined} */
-  #received() {
-    const answer = receiveMessageOnPort(this.#port)?.message;
-    if (answer !== undefined) this.request = null;
-    return answer?.broken ? { status: 0, reason: answer.broken, retryAfter: "" } : answer;
+  /** @returns {HttpResponse | undefined} */
+  #receive() {
+    const response = receiveMessageOnPort(this.#port)?.message;
+    if (response !== undefined) this.request = null;
+    return response?.failure ? { status: 0, reason: response.failure, retryAfter: "" } : response;
   }
 }

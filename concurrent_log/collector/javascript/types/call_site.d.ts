@@ -1,34 +1,35 @@
 /**
- * Let errors know only the function that makes them and who called it, until `widen`; return what to give to that.
+ * Limit the stack of new errors to two frames, that of the logging method and that of its caller. Return the limit
+ * before, for `restoreStackTrace`.
  *
  * @returns {number}
  */
-export function narrow(): number;
+export function limitStackTrace(): number;
 /** @param {number} limit */
-export function widen(limit: number): void;
+export function restoreStackTrace(limit: number): void;
 /**
- * Return the members of a record that tell the place, as JSON, each after a comma.
+ * Return the call site as members of a JSON object, each after a comma.
  *
- * @param {Error | null} seen made by the method that the place called
+ * @param {Error | null} caller an error created in the logging method
  * @returns {string}
  */
-export function membersOf(seen: Error | null): string;
+export function callSiteMembers(caller: Error | null): string;
 /**
- * @typedef {object} Place
- * @property {string} [file] a path, or an address
+ * @typedef {object} CallSite
+ * @property {string} [file] a path or a URL
  * @property {number} [line] from 1
  * @property {string} [name] of the function
  */
 /**
- * Return what a line of a stack says, as V8, Firefox or Safari writes it.
+ * Parse a line of a stack trace in the format of V8, Firefox or Safari.
  *
  * @param {string} line
- * @returns {Place}
+ * @returns {CallSite}
  */
-export function placeOf(line: string): Place;
-export type Place = {
+export function parseFrame(line: string): CallSite;
+export type CallSite = {
     /**
-     * a path, or an address
+     * a path or a URL
      */
     file?: string | undefined;
     /**

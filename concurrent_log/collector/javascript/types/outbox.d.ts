@@ -1,43 +1,43 @@
 /**
- * Return for how many milliseconds a server asks: a number of seconds, or a date; 0 for anything else.
+ * Return the milliseconds of a `Retry-After` header, which is a number of seconds or a date; 0 for anything else.
  *
  * @param {string} header
- * @param {number} since when it was said
+ * @param {number} since when the header was received
  */
 export function retryAfter(header: string, since: number): number;
-export class Sender {
+export class Outbox {
     /**
      * @param {import("./settings.js").Settings} settings
      * @param {import("./queue.js").Queue} queue
      * @param {import("./losses.js").Losses} losses
-     * @param {(line: string) => void} tell
+     * @param {(line: string) => void} warn
      * @param {() => number} [random]
      */
-    constructor(settings: import("./settings.js").Settings, queue: import("./queue.js").Queue, losses: import("./losses.js").Losses, tell: (line: string) => void, random?: () => number);
+    constructor(settings: import("./settings.js").Settings, queue: import("./queue.js").Queue, losses: import("./losses.js").Losses, warn: (line: string) => void, random?: () => number);
     acknowledged: number;
     sent: number;
     lastError: string;
     isHealthy: boolean;
-    /** Whether the server asked for the pause. */
-    isAsked: boolean;
-    /** Those that are not settled; the first one goes next. @type {Batch[]} */
+    /** Whether the server requested the current pause. */
+    isServerPause: boolean;
+    /** The batches that are not settled. The first one is sent next. @type {Batch[]} */
     batches: Batch[];
     /**
-     * Return what is to be sent now, or null for nothing.
+     * Return the next delivery, or null if there is nothing to send.
      *
      * @returns {Delivery | null}
      */
     next(): Delivery | null;
     /**
-     * Return whether there is a batch at an index; what waits is in batches as far as that is asked for.
+     * Take batches from the queue until there is one at an index. Return whether there is one.
      *
      * @param {number} index
      */
-    has(index: number): boolean;
-    /** How many records are in batches, and not settled. */
-    get left(): number;
-    /** Whether the server is still to be told of losses. */
-    get owesDrops(): boolean;
+    fill(index: number): boolean;
+    /** The number of records in batches that are not settled. */
+    get pending(): number;
+    /** Whether there are losses that the server has not acknowledged. */
+    get hasUnreportedDrops(): boolean;
     /**
      * Return the request for a part of a batch.
      *
@@ -47,26 +47,26 @@ export class Sender {
      */
     deliveryOf(batch: Batch, part: Part): Delivery;
     /**
-     * Take the answer to a delivery, and return for how many milliseconds to wait before the next one.
+     * Handle the response to a delivery. Return the milliseconds to pause before the next delivery.
      *
      * @param {Delivery} delivery
-     * @param {Answer} answer
+     * @param {HttpResponse} response
      */
-    settle(delivery: Delivery, answer: Answer): number;
+    settle(delivery: Delivery, response: HttpResponse): number;
     /**
-     * Note that the server has a part of a batch.
+     * Record that the server has a part of a batch.
      *
      * @param {Delivery} delivery
-     * @param {Answer} answer
+     * @param {HttpResponse} response
      */
-    acknowledge({ batch, part }: Delivery, answer: Answer): void;
+    acknowledge({ batch, part }: Delivery, response: HttpResponse): void;
     #private;
 }
 export type Batch = import("./batch.js").Batch;
 export type Part = import("./batch.js").Part;
-export type Answer = import("./transport.js").Answer;
+export type HttpResponse = import("./transport.js").HttpResponse;
 /**
- * A part of a batch that is to be sent.
+ * A part of a batch, as one request.
  */
 export type Delivery = {
     batch: Batch;

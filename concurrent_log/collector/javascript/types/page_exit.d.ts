@@ -1,14 +1,14 @@
-export class Leaving {
+export class PageExit {
     /**
      * @param {Shipper} shipper
-     * @param {Leftovers} leftovers
+     * @param {StoredBatches} storedBatches
      * @param {string | undefined} token
      */
-    constructor(shipper: Shipper, leftovers: Leftovers, token: string | undefined);
-    /** Keep what could not be sent, and see to nothing any more. */
+    constructor(shipper: Shipper, storedBatches: StoredBatches, token: string | undefined);
+    /** Store the pending records, and remove the listeners. */
     end(): void;
     #private;
 }
-export type Leftovers = import("./stored_batches.js").Leftovers;
+export type StoredBatches = import("./stored_batches.js").StoredBatches;
 export type Delivery = import("./outbox.js").Delivery;
 export type Shipper = import("./shipper.js").Shipper;

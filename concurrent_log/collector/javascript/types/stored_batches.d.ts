@@ -1,21 +1,21 @@
-export class Leftovers {
+export class StoredBatches {
     /** @param {string} endpoint */
     constructor(endpoint: string);
     /**
-     * Keep what is not kept yet, as far as there is room.
+     * Store the deliveries that are not stored yet, while there is room.
      *
      * @param {Delivery[]} deliveries
      */
-    keep(deliveries: Delivery[]): void;
-    /** Forget what is settled. */
-    tidy(): void;
+    store(deliveries: Delivery[]): void;
+    /** Remove the batches that are settled. */
+    removeSettled(): void;
     /**
-     * Return what pages before this one, or beside it, have kept.
+     * Return the batches that earlier pages, or other open pages, have stored.
      *
-     * @param {(records: number) => void} onExpired told how many records were kept for too long
+     * @param {(records: number) => void} onExpired called with the number of records that are too old to be sent
      * @returns {Batch[]}
      */
-    restored(onExpired: (records: number) => void): Batch[];
+    restore(onExpired: (records: number) => void): Batch[];
     #private;
 }
 export type Part = import("./batch.js").Part;

@@ -1,5 +1,5 @@
 /**
- * @typedef {object} Request
+ * @typedef {object} HttpRequest
  * @property {string} url
  * @property {Record<string, string>} headers
  * @property {string} body
@@ -7,69 +7,70 @@
  * @property {number} timeout milliseconds
  */
 /**
- * @typedef {object} Answer
- * @property {number} status 0 where there is none
- * @property {string} reason what the server says, or why it says nothing
- * @property {string} retryAfter
+ * @typedef {object} HttpResponse
+ * @property {number} status 0 if there was no response
+ * @property {string} reason the body of the response, or the cause of the failure
+ * @property {string} retryAfter the header of that name, or an empty string
  */
 /**
- * Carries one request at a time, and hands the answer to the function that it was made with.
+ * Sends one request at a time, and passes the response to the callback that it was created with.
  *
- * @typedef {object} Courier
- * @property {(request: Request) => void} post
+ * @typedef {object} Transport
+ * @property {(request: HttpRequest) => void} post
  * @property {() => void} end
- * @property {(milliseconds: number) => Answer | undefined} [wait] wait for the answer without the event loop
+ * @property {(milliseconds: number) => HttpResponse | undefined} [wait] wait for the response without the event loop
  */
 /**
- * Send a request, and return the answer; never rejects but for a mistake of ours.
+ * Send a request, and return the response. Rejects only for a bug in this function.
  *
- * Its text is run in workers, too, so that bundlers need to know nothing of them: it uses nothing from outside.
+ * Workers are created from the source text of this function, so that bundlers need no configuration for them.
+ * Therefore it must not use anything from the module scope.
  *
- * @param {Request} request
- * @returns {Promise<Answer>}
+ * @param {HttpRequest} request
+ * @returns {Promise<HttpResponse>}
  */
-export function post({ url, headers, body, compress, timeout }: Request): Promise<Answer>;
+export function post({ url, headers, body, compress, timeout }: HttpRequest): Promise<HttpResponse>;
 /**
- * Return a courier that works in this thread, for where there is no other one.
+ * Return a transport that sends from the current thread, for runtimes without workers.
  *
- * @param {(answer: Answer) => void} onAnswer
- * @returns {Courier}
+ * @param {(response: HttpResponse) => void} onResponse
+ * @returns {Transport}
  */
-export function inThread(onAnswer: (answer: Answer) => void): Courier;
+export function inlineTransport(onResponse: (response: HttpResponse) => void): Transport;
 /**
- * Return the text of a worker that carries requests.
+ * Return the source text of a worker that sends requests.
  *
- * @param {string} receive what to do with the function `carry`, which takes a request and a function for the answer
+ * @param {string} receive code that calls `handle(request, callback)` for each request; the callback gets the response
  */
-export function sourceOf(receive: string): string;
-/** What a worker says that cannot do what it is for, and why. @typedef {{ broken: string }} Broken */
-/** A courier that lets a worker carry requests, until that is broken; then it carries them in this thread. */
-export class WorkerCourier {
-    /** @param {(answer: Answer) => void} onAnswer */
-    constructor(onAnswer: (answer: Answer) => void);
-    isBroken: boolean;
-    /** What is on its way. @type {Request | null} */
-    request: Request | null;
-    /** @param {Request} request */
-    post(request: Request): void;
+export function workerSource(receive: string): string;
+/** A worker's message that it cannot send requests, with the cause. @typedef {{ failure: string }} WorkerFailure */
+/** A transport that sends from a worker, and from the current thread after the worker has failed. */
+export class WorkerTransport {
+    /** @param {(response: HttpResponse) => void} onResponse */
+    constructor(onResponse: (response: HttpResponse) => void);
+    hasFailed: boolean;
+    /** The request in flight. @type {HttpRequest | null} */
+    request: HttpRequest | null;
+    /** @param {HttpRequest} request */
+    post(request: HttpRequest): void;
     /**
-     * Give a request to the worker.
+     * Pass a request to the worker.
      *
-     * @param {Request} _request
+     * @param {HttpRequest} _request
      */
-    hand(_request: Request): void;
+    dispatch(_request: HttpRequest): void;
     /**
-     * Take what the worker says.
+     * Handle a message from the worker.
      *
-     * @param {Answer | Broken} message
+     * @param {HttpResponse | WorkerFailure} message
      */
-    take(message: Answer | Broken): void;
-    /** Do without the worker: a policy forbids it, a tool has changed our text, or memory is short. */
-    break(): void;
+    onMessage(message: HttpResponse | WorkerFailure): void;
+    /** Stop using the worker: a policy forbids it, a tool has changed its source, or memory is short. */
+    fallBack(): void;
     end(): void;
     #private;
 }
-export type Request = {
+export type HttpRequest = {
     url: string;
     headers: Record<string, string>;
     body: string;
@@ -79,31 +80,34 @@ export type Request = {
      */
     timeout: number;
 };
-export type Answer = {
+export type HttpResponse = {
     /**
-     * 0 where there is none
+     * 0 if there was no response
      */
     status: number;
     /**
-     * what the server says, or why it says nothing
+     * the body of the response, or the cause of the failure
      */
     reason: string;
+    /**
+     * the header of that name, or an empty string
+     */
     retryAfter: string;
 };
 /**
- * Carries one request at a time, and hands the answer to the function that it was made with.
+ * Sends one request at a time, and passes the response to the callback that it was created with.
  */
-export type Courier = {
-    post: (request: Request) => void;
+export type Transport = {
+    post: (request: HttpRequest) => void;
     end: () => void;
     /**
-     * wait for the answer without the event loop
+     * wait for the response without the event loop
      */
-    wait?: ((milliseconds: number) => Answer | undefined) | undefined;
+    wait?: ((milliseconds: number) => HttpResponse | undefined) | undefined;
 };
 /**
- * What a worker says that cannot do what it is for, and why.
+ * A worker's message that it cannot send requests, with the cause.
  */
-export type Broken = {
-    broken: string;
+export type WorkerFailure = {
+    failure: string;
 };

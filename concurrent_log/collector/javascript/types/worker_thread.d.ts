@@ -1,11 +1,11 @@
 /**
- * Return a courier that works in a thread, or in this one where a thread cannot be had.
+ * Return a transport that sends from a thread, or from the current thread if Node cannot start one.
  *
- * @param {(answer: Answer) => void} onAnswer
- * @returns {Courier}
+ * @param {(response: HttpResponse) => void} onResponse
+ * @returns {Transport}
  */
-export function threadCourier(onAnswer: (answer: Answer) => void): Courier;
-export type Answer = import("./transport.js").Answer;
-export type Broken = import("./transport.js").Broken;
-export type Courier = import("./transport.js").Courier;
-export type Request = import("./transport.js").Request;
+export function threadTransport(onResponse: (response: HttpResponse) => void): Transport;
+export type HttpResponse = import("./transport.js").HttpResponse;
+export type WorkerFailure = import("./transport.js").WorkerFailure;
+export type Transport = import("./transport.js").Transport;
+export type HttpRequest = import("./transport.js").HttpRequest;
