@@ -1,8 +1,8 @@
-// The page for whoever is let in: its parts, and what keeps them together.
+// The page after the login: its components, and the state that they share.
 
 import { keyActions, recordActions } from "./actions.js";
 import { useQuery } from "./address.js";
-import { AroundPanel } from "./context.js";
+import { ContextPanel } from "./context.js";
 import { GroupsPanel } from "./groups.js";
 import { HealthPanel } from "./health.js";
 import { HelpPanel } from "./help.js";
@@ -10,73 +10,73 @@ import { Histogram, totals, useHistogram } from "./histogram.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { useKeys } from "./keyboard.js";
 import { List } from "./list.js";
-import { useMarks } from "./selection.js";
+import { useSelection } from "./selection.js";
 import { filters } from "./query.js";
 import { useRecords } from "./records.js";
 import { ServicesPanel } from "./services.js";
-import { useDarkness, useSettings } from "./settings.js";
-import { useTail } from "./live_tail.js";
+import { useDarkMode, useSettings } from "./settings.js";
+import { useLiveTail } from "./live_tail.js";
 import { Toolbar } from "./toolbar.js";
 import { TracePanel } from "./trace.js";
 
-const REDRAW = 5000; // milliseconds between two histograms of a live tail
+const REFRESH_INTERVAL = 5000; // milliseconds between two histograms of a live tail
 
-/** `onLocked` is called when the server no longer knows the reader; `leave` logs out, where there is a token. */
-export function Reader({ onLocked, leave }) {
-  const onTrouble = (error) => error.status === 401 && onLocked();
+/** `onLocked` is called when the session has expired; `logOut` ends it, if the server requires a token. */
+export function App({ onLocked, logOut }) {
+  const onError = (error) => error.status === 401 && onLocked();
   const [query, go] = useQuery();
   const [settings, change] = useSettings();
-  const [turn, turnOver] = useTurn(query.live);
+  const [version, refresh] = useRefresh(query.live);
   const [isHelping, setHelping] = useState(false);
   const control = useRef();
-  const records = useRecords(query, onTrouble);
-  const tail = useTail(query, records, onTrouble);
-  const histogram = useHistogram(query, turn);
-  const marks = useMarks(records, tail, control, filters(query).toString());
-  const isDark = useDarkness(settings.theme);
+  const records = useRecords(query, onError);
+  const tail = useLiveTail(query, records, onError);
+  const histogram = useHistogram(query, version);
+  const selection = useSelection(records, tail, control, filters(query).toString());
+  const isDark = useDarkMode(settings.theme);
 
-  const again = () => {
-    marks.clear();
+  const reload = () => {
+    selection.clear();
     control.current.toTop();
-    turnOver();
+    refresh();
     if (query.live) tail.resume();
     else records.load(query);
   };
-  const actions = recordActions(query, go, marks.toggle);
+  const actions = recordActions(query, go, selection.toggle);
   const help = () => setHelping(true);
-  const deeds = keyActions({ query, go, settings, change, isDark, marks, tail, actions, again, help });
-  useKeys(deeds);
+  const commands = keyActions({ query, go, settings, change, isDark, selection, tail, actions, reload, help });
+  useKeys(commands);
 
   return html`
-    <${Toolbar} ...${{ query, go, settings, change, tail, deeds, leave }} total=${sum(histogram)} />
+    <${Toolbar} ...${{ query, go, settings, change, tail, commands, logOut }} total=${sum(histogram)} />
     ${settings.histogram && html`<${Histogram} ...${{ histogram, go, isDark, zone: settings.zone }} />`}
-    <${List} ...${{ query, go, records, settings, tail, again, control, marks, actions }} />
+    <${List} ...${{ query, go, records, settings, tail, reload, control, selection, actions }} />
     <${Panels} ...${{ query, go, actions, zone: settings.zone }} />
     ${isHelping && html`<${HelpPanel} onClose=${() => setHelping(false)} />`}`;
 }
 
-/** The sheet that the address asks for, if it does. */
+/** The open panel, if the address has one. */
 function Panels({ query, go, zone, actions }) {
-  const closing = (view) => () => go({ [view]: "" });
-  const shared = (view) => ({ key: query[view], id: query[view], onClose: closing(view), columns: query.column });
+  const close = (view) => () => go({ [view]: "" });
+  const shared = (view) => ({ key: query[view], id: query[view], onClose: close(view), columns: query.column });
   return html`
     ${query.trace && html`<${TracePanel} ...${shared("trace")} ...${{ zone, actions }} />`}
-    ${query.around && html`<${AroundPanel} ...${shared("around")} ...${{ zone, actions }} />`}
-    ${query.groups && html`<${GroupsPanel} ...${{ query, go, zone, actions }} onClose=${closing("groups")} />`}
-    ${query.services && html`<${ServicesPanel} ...${{ query, go, zone }} onClose=${closing("services")} />`}
-    ${query.health && html`<${HealthPanel} zone=${zone} onClose=${closing("health")} />`}`;
+    ${query.around && html`<${ContextPanel} ...${shared("around")} ...${{ zone, actions }} />`}
+    ${query.groups && html`<${GroupsPanel} ...${{ query, go, zone, actions }} onClose=${close("groups")} />`}
+    ${query.services && html`<${ServicesPanel} ...${{ query, go, zone }} onClose=${close("services")} />`}
+    ${query.health && html`<${HealthPanel} zone=${zone} onClose=${close("health")} />`}`;
 }
 
-/** Return a number that grows when the histogram is to be drawn anew, and what makes it grow. */
-function useTurn(isLive) {
-  const [turn, setTurn] = useState(0);
-  const turnOver = () => setTurn((before) => before + 1);
+/** Return `[version, refresh]`. The histogram is loaded again when the version changes; a live tail changes it. */
+function useRefresh(isLive) {
+  const [version, setVersion] = useState(0);
+  const refresh = () => setVersion((before) => before + 1);
   useEffect(() => {
     if (!isLive) return undefined;
-    const timer = setInterval(turnOver, REDRAW);
+    const timer = setInterval(refresh, REFRESH_INTERVAL);
     return () => clearInterval(timer);
   }, [isLive]);
-  return [turn, turnOver];
+  return [version, refresh];
 }
 
 function sum(histogram) {

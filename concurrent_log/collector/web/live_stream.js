@@ -1,26 +1,25 @@
-// The live tail: what the server sends as it comes in, handed on a few times a second and a few records at a time, so
-// that the page stays usable however much there is.
+// The stream of new records from the server. It delivers limited batches a few times a second, so that the page stays
+// usable at any rate.
 
-import { address, ask } from "./server.js";
+import { getJson, urlFor } from "./server.js";
 import { filters } from "./query.js";
 
-const EVERY = 250; // milliseconds from one batch to the next
-const MOST_AT_ONCE = 100;
-const AGAIN = 3000; // milliseconds until the next attempt, where the browser makes none
+const INTERVAL = 250; // milliseconds between two batches
+const MAX_BATCH = 100;
+const RETRY_DELAY = 3000; // milliseconds until the next attempt, if the browser makes none itself
 
 /**
- * Hands batches on until it is closed.
+ * Delivers batches until it is closed.
  *
- * Calls `onBatch(records, leftOut)` with the newest records, and the number of those that are left out;
- * `onState("open")` as soon as it is connected, with "lost" while it is not, and `onTrouble(error)` where the server
- * says why.
+ * Calls `onBatch(records, skipped)` with the newest records and the number of records skipped, `onState("open")` when it
+ * is connected, `onState("lost")` when the connection is lost, and `onError(error)` if the server reports the cause.
  */
-export class Live {
+export class LiveStream {
   #query;
   #on;
   #source = null;
   #records = [];
-  #leftOut = 0;
+  #skipped = 0;
   #timers = [];
 
   constructor(query, on) {
@@ -35,31 +34,31 @@ export class Live {
   }
 
   #open() {
-    this.#source = new EventSource(address("live", filters(this.#query, ["since", "until"])));
+    this.#source = new EventSource(urlFor("live", filters(this.#query, ["since", "until"])));
     this.#source.onopen = () => this.#on.onState("open");
-    this.#source.onerror = () => this.#lost();
+    this.#source.onerror = () => this.#onError();
     this.#source.addEventListener("logs", ({ data }) => this.#receive(JSON.parse(data), 0));
     this.#source.addEventListener("skipped", ({ data }) => this.#receive([], Number(JSON.parse(data))));
   }
 
-  #receive(records, leftOut) {
-    if (!this.#records.length && !this.#leftOut) this.#timers = [setTimeout(() => this.#handOn(), EVERY)];
+  #receive(records, skipped) {
+    if (!this.#records.length && !this.#skipped) this.#timers = [setTimeout(() => this.#deliver(), INTERVAL)];
     this.#records.push(...records);
-    const tooMany = Math.max(0, this.#records.length - MOST_AT_ONCE);
+    const tooMany = Math.max(0, this.#records.length - MAX_BATCH);
     this.#records.splice(0, tooMany);
-    this.#leftOut += leftOut + tooMany;
+    this.#skipped += skipped + tooMany;
   }
 
-  #handOn() {
-    const [records, leftOut] = [this.#records, this.#leftOut];
-    [this.#records, this.#leftOut] = [[], 0];
-    this.#on.onBatch(records, leftOut);
+  #deliver() {
+    const [records, skipped] = [this.#records, this.#skipped];
+    [this.#records, this.#skipped] = [[], 0];
+    this.#on.onBatch(records, skipped);
   }
 
-  #lost() {
+  #onError() {
     this.#on.onState("lost");
     if (this.#source.readyState !== EventSource.CLOSED) return;
-    this.#timers.push(setTimeout(() => this.#open(), AGAIN));
-    ask("stats").catch((error) => this.#on.onTrouble(error));
+    this.#timers.push(setTimeout(() => this.#open(), RETRY_DELAY));
+    getJson("stats").catch((error) => this.#on.onError(error));
   }
 }

@@ -1,34 +1,34 @@
-// What stands in the list where there is no record: why, and what to do about it.
+// The list without records: the reason, and what the user can do.
 
-import { useAnswer } from "./request.js";
+import { useRequest } from "./request.js";
 import { html } from "./html.js";
 import { hasFilters, withoutFilters } from "./query.js";
 import { rangeName } from "./times.js";
 
-export function Empty({ query, go, zone }) {
-  const [anything, trouble] = useAnswer("logs", "limit=1");
-  if (trouble || !anything) return html`<div class="empty" role="status"></div>`;
-  return anything.logs.length ? html`<${NothingHere} ...${{ query, go, zone }} />` : html`<${NothingYet} />`;
+export function NoRecords({ query, go, zone }) {
+  const [newest, error] = useRequest("logs", "limit=1");
+  if (error || !newest) return html`<div class="empty" role="status"></div>`;
+  return newest.logs.length ? html`<${NoneFound} ...${{ query, go, zone }} />` : html`<${EmptyStore} />`;
 }
 
-function NothingHere({ query, go, zone }) {
-  const why = hasFilters(query) ? " that the filters let through" : "";
+function NoneFound({ query, go, zone }) {
+  const filtered = hasFilters(query) ? " matches the filters" : " is in this range";
   return html`<div class="empty" role="status">
-    <h2>Nothing found</h2>
-    <p>The store has records, but none in this range (${rangeName(query, zone)})${why}.</p>
+    <h2>No records found</h2>
+    <p>There are records, but none${filtered} (${rangeName(query, zone)}).</p>
     <p class="choices-row">
-      ${hasFilters(query) && html`<button onClick=${() => go(withoutFilters(query))}>Without the filters</button>`}
+      ${hasFilters(query) && html`<button onClick=${() => go(withoutFilters(query))}>Clear filters</button>`}
       ${query.since !== "7d" && html`<button onClick=${() => go({ since: "7d", until: "" })}>Last 7 days</button>`}
-      ${query.since !== "all" && html`<button onClick=${() => go({ since: "all", until: "" })}>Everything</button>`}
+      ${query.since !== "all" && html`<button onClick=${() => go({ since: "all", until: "" })}>All time</button>`}
     </p>
   </div>`;
 }
 
-function NothingYet() {
+function EmptyStore() {
   const url = document.baseURI.replace(/[?#].*$/, "").replace(/\/$/, "");
   return html`<div class="empty" role="status">
     <h2>No records yet</h2>
-    <p>This server has received nothing so far. Send it a first record:</p>
+    <p>This server has received no records yet. Send a first one:</p>
     <pre>${`curl ${url}/logs -H 'Content-Type: application/json' \\
   -d '{"logs": [{"level": "INFO", "service": "shop", "message": "hello"}]}'`}</pre>
     <p>or from Python:</p>
@@ -37,7 +37,7 @@ from concurrent_log.collector import CollectorHandler
 
 logging.basicConfig(level=logging.INFO, handlers=[CollectorHandler("${url}", service="shop")])
 logging.info("hello")`}</pre>
-    <p class="hint">Where the server has a token, curl also needs <code>-H 'Authorization: Bearer TOKEN'</code>, and the
-      handler <code>token=…</code>. Press <kbd>n</kbd> to look again.</p>
+    <p class="hint">If the server requires a token, curl also needs <code>-H 'Authorization: Bearer TOKEN'</code>, and
+      the handler <code>token=…</code>. Press <kbd>n</kbd> to reload.</p>
   </div>`;
 }

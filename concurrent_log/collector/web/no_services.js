@@ -1,12 +1,12 @@
-// What stands in place of services where no monitor has reported: how to get some.
+// The services panel without reports of monitors: an example of how to monitor a service.
 
 import { html } from "./html.js";
 
-export function Unwatched({ range }) {
+export function NoServices({ range }) {
   const url = document.baseURI.replace(/[?#].*$/, "").replace(/\/$/, "");
   return html`<div class="empty" role="status">
     <h2>No services</h2>
-    <p>No monitor has reported to this server (${range}). In Python, a program watches what it depends on like this:</p>
+    <p>No monitor has reported to this server (${range}). To monitor the services that a Python program depends on:</p>
     <pre>${`import logging
 from concurrent_log.collector import CollectorHandler
 from concurrent_log.health import ServiceMonitor
@@ -17,11 +17,11 @@ monitor = ServiceMonitor()
 
 @monitor.check("database")
 def check_database():
-    database.execute("SELECT 1")  # or whatever raises if it is down
+    database.execute("SELECT 1")  # any call that raises if the service is down
 
 monitor.start()`}</pre>
-    <p>Its monitor logs what changes, and every five minutes how all services are; the handler sends that here. More
-      is in the documentation, under <i>Being told when a service is down</i>, and
-      under <a href="docs#/reading" target="_blank" rel="noopener">GET /services</a> of the server's interface.</p>
+    <p>The monitor logs each change of a status, and every five minutes the status of all services. The handler sends
+      these records here. See the documentation of <code>ServiceMonitor</code>, and
+      ${" "}<a href="docs#/reading" target="_blank" rel="noopener">GET /services</a> in the API of this server.</p>
   </div>`;
 }

@@ -1,21 +1,21 @@
-// One request of a component: its answer, why there is none, and what asks again.
+// A component's request to the server, with its response, its error and a function that repeats it.
 
 import { useCallback, useEffect, useState } from "./html.js";
-import { ask } from "./server.js";
+import { getJson } from "./server.js";
 
-/** Return `[answer, trouble, again]`; the answer is null until it is there, and is asked for `every` milliseconds. */
-export function useAnswer(path, parameters = "", every = 0) {
-  const [[answer, trouble], setState] = useState([null, null]);
-  const [turn, setTurn] = useState(0);
-  const again = useCallback(() => setTurn((before) => before + 1), []);
+/** Return `[response, error, reload]`. The response is null until it arrives. Reloads every `every` milliseconds. */
+export function useRequest(path, parameters = "", every = 0) {
+  const [[response, error], setState] = useState([null, null]);
+  const [attempt, setAttempt] = useState(0);
+  const reload = useCallback(() => setAttempt((before) => before + 1), []);
   useEffect(() => {
-    const underway = new AbortController();
-    const timer = every && setInterval(again, every);
-    ask(path, new URLSearchParams(parameters), underway.signal).then(
+    const controller = new AbortController();
+    const timer = every && setInterval(reload, every);
+    getJson(path, new URLSearchParams(parameters), controller.signal).then(
       (found) => setState([found, null]),
-      (error) => underway.signal.aborted || setState(([before]) => [before, error]),
+      (error) => controller.signal.aborted || setState(([before]) => [before, error]),
     );
-    return () => (underway.abort(), clearInterval(timer));
-  }, [path, parameters, turn]);
-  return [answer, trouble, again];
+    return () => (controller.abort(), clearInterval(timer));
+  }, [path, parameters, attempt]);
+  return [response, error, reload];
 }
