@@ -126,7 +126,7 @@ def is_half_written(path: Path) -> bool:
 
     A process that is killed in the middle of a write leaves what was written, up to the end of a page of memory.
     """
-    from concurrent_log.collector.segment import content_of
+    from concurrent_log.collector.client.queue.segment import content_of
 
     *whole, last = path.read_bytes().splitlines(keepends=True)
     return path.suffix == ".corrupt" and None not in map(content_of, whole) and not last.endswith(b"\n")

@@ -24,7 +24,7 @@ from servers import Server, select
 from serving import PROGRAMS, environment
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.segment import content_of
+from concurrent_log.collector.client.queue.segment import content_of
 
 SMALL = 600_000  # bytes of a small disk, or more where it has to take what is stored
 _FOREVER = 90.0  # seconds in which everything has to end that was told to

@@ -17,7 +17,8 @@ import portalocker
 import pytest
 from logs import HOUR, TEN, Watched, WatchedBySize, write
 
-from concurrent_log import numbered, rolling
+from concurrent_log.files import rollover as rolling
+from concurrent_log.files.backups import numbered
 
 # Every call by which the careful path reaches the kernel, but for the write of the record itself.
 _NAMES = ["open", "close", "stat", "lstat", "fstat", "rename", "remove", "listdir", "scandir", "makedirs"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concurrent_log.asctime import AsctimeCache
+from concurrent_log.files.asctime_cache import AsctimeCache
 
 
 class Shouting(logging.Formatter):

@@ -16,7 +16,7 @@ import pytest
 from logs import HOUR, TEN, Watched, files, lines, record, write
 from writers import ARMS, ROLLING, STEADY, Account, Writers, account_for, contents_of
 
-from concurrent_log.lock import LockFile
+from concurrent_log.files.lock_file import LockFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 

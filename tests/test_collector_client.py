@@ -22,8 +22,8 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.batch import Batch
-from concurrent_log.collector.sender import Sender
+from concurrent_log.collector.client.batch import Batch
+from concurrent_log.collector.client.sender import Sender
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ class TestWorker:
 
         monkeypatch.setattr(Sender, "deliver", mistaken)
         monkeypatch.setattr(logging, "raiseExceptions", False)
-        monkeypatch.setattr("concurrent_log.collector.worker._AFTER_MISTAKE", 0.01)
+        monkeypatch.setattr("concurrent_log.collector.client.worker._AFTER_MISTAKE", 0.01)
         handler = attach(logger, collector)
         logger.info("first")
 
@@ -218,7 +218,7 @@ class TestWorker:
 
         monkeypatch.setattr(Sender, "deliver", mistaken)
         monkeypatch.setattr(logging, "raiseExceptions", False)
-        monkeypatch.setattr("concurrent_log.collector.worker._AFTER_MISTAKE", 0.01)
+        monkeypatch.setattr("concurrent_log.collector.client.worker._AFTER_MISTAKE", 0.01)
         handler = attach(logger, collector, batch_size=1)
         for text in ("poison", "first", "second"):
             logger.info(text)

@@ -17,7 +17,7 @@ from collecting import Collector
 from serving import Server, serving
 
 from concurrent_log.collector import AsyncLogClient, RequestContextMiddleware, WsgiRequestContextMiddleware
-from concurrent_log.collector.context import fields
+from concurrent_log.collector.client.context import fields
 
 
 @pytest.fixture(autouse=True)

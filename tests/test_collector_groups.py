@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from concurrent_log.collector.store import COLUMNS, Row, grouping, templates
 from concurrent_log.collector.store.grouping import Grouping
 from concurrent_log.collector.store.query import Comparison, Filters
-from concurrent_log.collector.store.reading import Reader, TooMany, TooSlow, iso
+from concurrent_log.collector.store.reader import Reader, TooMany, TooSlow, iso
 from concurrent_log.collector.store.templates import LONGEST, READ, template_of
 
 _EVERYTHING = 1000  # groups

@@ -21,13 +21,14 @@ import uvicorn
 from servers import Server
 from serving import wait_until
 
-from concurrent_log.collector.server import live, reading
 from concurrent_log.collector.server.app import create_app
+from concurrent_log.collector.server.query import endpoints as reading
+from concurrent_log.collector.server.query import live
 from concurrent_log.collector.server.settings import Settings
 from concurrent_log.collector.store import Batch, store_of
-from concurrent_log.collector.store.postgres_reading import Position, _following
+from concurrent_log.collector.store.postgres_reader import Position, _following
 from concurrent_log.collector.store.query import Comparison, Filters
-from concurrent_log.collector.store.reading import PAGE_BYTES, reader_of
+from concurrent_log.collector.store.reader import PAGE_BYTES, reader_of
 
 _SECOND = 1_000_000
 _DEADLINE = 40.0

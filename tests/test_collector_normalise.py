@@ -14,13 +14,13 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'co
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concurrent_log.collector.server import decoding
-from concurrent_log.collector.server.levels import level_of
-from concurrent_log.collector.server.limits import Budget
-from concurrent_log.collector.server.moments import microseconds_of
-from concurrent_log.collector.server.normalise import DEEPEST, LONGEST, LONGEST_KEY, cleaned
-from concurrent_log.collector.server.problems import Problem
-from concurrent_log.collector.server.rows import rows_of
+from concurrent_log.collector.server.errors import Problem
+from concurrent_log.collector.server.ingest import decoding
+from concurrent_log.collector.server.ingest.levels import level_of
+from concurrent_log.collector.server.ingest.limits import Budget
+from concurrent_log.collector.server.ingest.normalize import DEEPEST, LONGEST, LONGEST_KEY, cleaned
+from concurrent_log.collector.server.ingest.rows import rows_of
+from concurrent_log.collector.server.timestamps import microseconds_of
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Row
 
 _NOW = 1_768_200_000_000_000

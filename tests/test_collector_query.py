@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from concurrent_log.collector.server.parameters import Asked, AskedPage, what_is_wrong
+from concurrent_log.collector.server.query.parameters import Asked, AskedPage, what_is_wrong
 from concurrent_log.collector.store import query
 from concurrent_log.collector.store.dialects import PostgresDialect, SqliteDialect, fold, like_pattern
 from concurrent_log.collector.store.query import Comparison, Filters, Place

@@ -20,7 +20,7 @@ from working import work
 from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, query, store_of
 from concurrent_log.collector.store.postgres import PostgresStore
 from concurrent_log.collector.store.query import Comparison, Filters, Place, Statement
-from concurrent_log.collector.store.reading import PAGE_BYTES, Reader, TooSlow, iso, reader_of
+from concurrent_log.collector.store.reader import PAGE_BYTES, Reader, TooSlow, iso, reader_of
 from concurrent_log.collector.store.sqlite import SqliteStore
 from concurrent_log.collector.store.statistics import Statistics
 

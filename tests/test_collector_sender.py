@@ -13,11 +13,11 @@ pytest.importorskip("msgspec")
 pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
-from concurrent_log.collector.batch import Batch
-from concurrent_log.collector.connection import Answer
-from concurrent_log.collector.losses import Drop, Losses
-from concurrent_log.collector.sender import Sender, retry_after
-from concurrent_log.collector.settings import Settings
+from concurrent_log.collector.client.batch import Batch
+from concurrent_log.collector.client.losses import Drop, Losses
+from concurrent_log.collector.client.sender import Sender, retry_after
+from concurrent_log.collector.client.settings import Settings
+from concurrent_log.collector.client.transport import Answer
 
 _NOON = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 

@@ -34,7 +34,7 @@ from postgres_cluster import Cluster, programs
 from servers import Server
 from serving import environment, wait_until
 
-from concurrent_log.collector.server.running import listening
+from concurrent_log.collector.server.run import listening
 from concurrent_log.collector.server.settings import Settings
 
 _TOKEN = "a-secret-of-the-tests"

@@ -28,14 +28,15 @@ from servers import Server
 from serving import PROGRAMS, environment
 from working import work
 
-from concurrent_log.collector.server import answers, programs
 from concurrent_log.collector.server import services as asked
-from concurrent_log.collector.server.parameters import AskedServices
-from concurrent_log.collector.server.programs import Programs, Who
-from concurrent_log.collector.server.services import Services
-from concurrent_log.collector.server.sightings import LONGEST, Sighting, Told, told
+from concurrent_log.collector.server.query import programs
+from concurrent_log.collector.server.query import responses as answers
+from concurrent_log.collector.server.query.parameters import AskedServices
+from concurrent_log.collector.server.query.programs import Programs, Who
+from concurrent_log.collector.server.query.services import Services
+from concurrent_log.collector.server.query.sightings import LONGEST, Sighting, Told, told
 from concurrent_log.collector.store import Batch, Row, migrations, query, store_of
-from concurrent_log.collector.store.reading import Reader, TooMany, iso, reader_of
+from concurrent_log.collector.store.reader import Reader, TooMany, iso, reader_of
 from concurrent_log.health.alerts import LOGGER
 
 _SECOND = 1_000_000

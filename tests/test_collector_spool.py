@@ -23,7 +23,7 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.segment import Segment
+from concurrent_log.collector.client.queue.segment import Segment
 
 _NOBODY = "http://127.0.0.1:9"  # where no server listens
 _BEGINNING = """

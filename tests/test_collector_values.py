@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("msgspec")
 
-from concurrent_log.collector.record import entry_of, level_of
-from concurrent_log.collector.values import encode_entry, freeze
+from concurrent_log.collector.client.json_values import encode_entry, freeze
+from concurrent_log.collector.client.record import entry_of, level_of
 
 
 class _Colour(enum.Enum):

@@ -24,11 +24,11 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'co
 from servers import Server
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.batch import Batch
-from concurrent_log.collector.losses import Losses
-from concurrent_log.collector.sender import Sender
-from concurrent_log.collector.settings import Settings
-from concurrent_log.collector.worker import Worker
+from concurrent_log.collector.client.batch import Batch
+from concurrent_log.collector.client.losses import Losses
+from concurrent_log.collector.client.sender import Sender
+from concurrent_log.collector.client.settings import Settings
+from concurrent_log.collector.client.worker import Worker
 
 _TOKEN = "a-secret-of-the-tests"
 _DEADLINE = 60.0

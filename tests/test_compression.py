@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from logs import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
-from concurrent_log import compression, shared_file
-from concurrent_log.compression import Compressor
-from concurrent_log.lock import LockFile
-from concurrent_log.members import append_member, end_of_last_member
+from concurrent_log.files import compression
+from concurrent_log.files import writer as shared_file
+from concurrent_log.files.compression import Compressor
+from concurrent_log.files.gzip_members import append_member, end_of_last_member
+from concurrent_log.files.lock_file import LockFile
 
 Make = Callable[..., Watched]
 _TEN, _ELEVEN, _TWELVE = (f"app.log.2024-05-17_{hour}" for hour in (10, 11, 12))
@@ -500,7 +501,7 @@ def test_one_process_compresses_at_a_time(make: Make, tmp_path: pathlib.Path) ->
 def test_interpreter_does_not_wait_for_compression(tmp_path: pathlib.Path) -> None:
     """A program may end while a backup is compressed; the next one finishes that."""
     program = (
-        "import sys, concurrent_log.compression as c, threading, concurrent_log, logging\n"
+        "import sys, concurrent_log.files.compression as c, threading, concurrent_log, logging\n"
         "c.shutil.copyfileobj = lambda *args: threading.Event().wait()\n"
         "h = concurrent_log.ConcurrentRotatingFileHandler('app.log', maxBytes=10, backupCount=5, use_gzip=True)\n"
         "for n in range(3): h.handle(logging.makeLogRecord({'msg': f'number {n}'}))\n"

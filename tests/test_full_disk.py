@@ -17,7 +17,8 @@ import pytest
 from logs import HOUR, TEN, Watched, files, wait_until, write
 from writers import ARMS, NOTICED, ROLLING, STEADY, Account, Writers, account_for, contents_of
 
-from concurrent_log import appending, open_file
+from concurrent_log.files import open_file
+from concurrent_log.files import torn_records as appending
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),

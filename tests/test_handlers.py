@@ -34,9 +34,12 @@ from typing import Any
 import pytest
 from logs import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
-from concurrent_log import appending, moving, open_file, rolling
-from concurrent_log.lock import LockFile, Section
-from concurrent_log.shared_file import _NO_VIEW
+from concurrent_log.files import open_file
+from concurrent_log.files import rename as moving
+from concurrent_log.files import rollover as rolling
+from concurrent_log.files import torn_records as appending
+from concurrent_log.files.lock_file import LockFile, Section
+from concurrent_log.files.writer import _NO_VIEW
 
 Make = Callable[..., Watched]
 
@@ -565,7 +568,7 @@ def test_truncated_log_file_is_appended_to_at_its_new_end(make: Make, tmp_path: 
 @pytest.mark.parametrize("damage", ["remove", "empty", "garbage", "torn", "future"])
 def test_lock_file_that_lost_its_state_is_rebuilt(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
     """P3: the state is a cache; the log file tells when it was written (HAZARDS 1.6, 3.C3, 3.C5)."""
-    from concurrent_log.lock import State
+    from concurrent_log.files.lock_file import State
 
     lock_file = tmp_path / ".__app.lock"
     handler = make()
@@ -1068,7 +1071,7 @@ def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P1: a rollover asked for while this process appends never takes a shared lock for the exclusive one."""
-    import concurrent_log.shared_file
+    import concurrent_log.files.writer
 
     handler = Watched(tmp_path / "app.log", when="H", utc=True)
     write(handler, "first")  # begins the file under the exclusive lock
@@ -1081,7 +1084,7 @@ def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
             outcomes.append(problem)
         return read(fd, size, offset)
 
-    monkeypatch.setattr(concurrent_log.shared_file, "pread", interrupted)
+    monkeypatch.setattr(concurrent_log.files.writer, "pread", interrupted)
     write(handler, "third")
 
     assert [type(outcome) for outcome in outcomes] == [TimeoutError]

@@ -29,9 +29,10 @@ from typing import Any
 
 import pytest
 
-from concurrent_log import ConcurrentTimedRotatingFileHandler, rolling
-from concurrent_log.lock import LockFile
-from concurrent_log.schedule import Schedule
+from concurrent_log import ConcurrentTimedRotatingFileHandler
+from concurrent_log.files import rollover as rolling
+from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.periods import Schedule
 from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.tally import Tally, log_files, period_names, tally

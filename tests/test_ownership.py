@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from logs import HOUR, TEN, Watched, WatchedBySize, all_lines, files, wait_until, write
 
-from concurrent_log import compression, ownership
-from concurrent_log.ownership import Ownership, create
+from concurrent_log.files import compression
+from concurrent_log.files import permissions as ownership
+from concurrent_log.files.permissions import Ownership, create
 
 if sys.platform == "win32":
     pytest.skip("files have no such modes and owners on Windows", allow_module_level=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concurrent_log.schedule import Schedule
+from concurrent_log.files.periods import Schedule
 
 KINDS = ["S", "M", "H", "D", "midnight", *(f"W{day}" for day in range(7))]
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kolkata", "UTC"]

@@ -13,8 +13,8 @@ import pytest
 from logs import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
-from concurrent_log.lock import State
-from concurrent_log.numbered import NumberedBackups
+from concurrent_log.files.backups.numbered import NumberedBackups
+from concurrent_log.files.lock_file import State
 
 Make = Callable[..., WatchedBySize]
 MakeTimed = Callable[..., Watched]
@@ -205,7 +205,7 @@ def test_failing_rollover_goes_on_in_the_file(
     """P4: a name that cannot be had is reported once, costs no record, and is tried again."""
     handler = make()
     with monkeypatch.context() as patch:
-        patch.setattr("concurrent_log.rolling.move", _refuse)
+        patch.setattr("concurrent_log.files.rollover.move", _refuse)
         for number in range(5):
             write(handler, f"number {number}")
     handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed

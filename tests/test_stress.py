@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from concurrent_log.schedule import Schedule
+from concurrent_log.files.periods import Schedule
 from concurrent_log.stress import sequence
 from concurrent_log.stress.command import STANDARD
 from concurrent_log.stress.sequence import Source

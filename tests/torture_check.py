@@ -17,7 +17,7 @@ from torture_plan import ENDLESS, EXCUSES, Check, Fault, Round
 from torture_round import Outcome
 from torture_worker import padding
 
-from concurrent_log.schedule import Schedule
+from concurrent_log.files.periods import Schedule
 from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Entry, Source
 from concurrent_log.stress.tally import period_names

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from concurrent_log.arguments import check_seconds
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import take
 from concurrent_log.background.targets import Targets
 from concurrent_log.background.worker import Worker, Writer
-from concurrent_log.lifetime import close_later, follow, hook_ends
-from concurrent_log.telling import tell
+from concurrent_log.files.options import check_seconds
+from concurrent_log.internal.lifecycle import close_later, follow, hook_ends
+from concurrent_log.internal.stderr import tell
 
 _WORKERS = ("thread", "process")
 _LAST_CHANCE = 0.1  # seconds for a worker that did not write in time

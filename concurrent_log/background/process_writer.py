@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.packing import pack_handlers, pack_snapshots, plain
 from concurrent_log.background.snapshot import Snapshot
-from concurrent_log.telling import tell
+from concurrent_log.internal.stderr import tell
 
 if TYPE_CHECKING:
     if sys.platform == "win32":

@@ -9,7 +9,7 @@ from concurrent_log.health.breaker import BreakerState
 from concurrent_log.health.flapping import CHANGES, WITHIN
 from concurrent_log.health.service import BreakerChanged, Event, FlappingChanged, StatusChanged
 from concurrent_log.health.status import ServiceHealth, ServiceStatus
-from concurrent_log.telling import tell
+from concurrent_log.internal.stderr import tell
 
 LOGGER = "concurrent_log.health"
 

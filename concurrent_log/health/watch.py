@@ -8,7 +8,7 @@ import threading
 
 from concurrent_log.health.alerts import Alerts
 from concurrent_log.health.service import Service
-from concurrent_log.telling import tell
+from concurrent_log.internal.stderr import tell
 
 _PATIENCE = 1.0  # seconds that checks have to clean up at the end
 _DAY = 86_400.0

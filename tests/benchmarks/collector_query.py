@@ -77,7 +77,7 @@ async def _plan(database: str) -> str:
     """Return how the database answers the first question, in its own words but in short."""
     from concurrent_log.collector.store import store_of
     from concurrent_log.collector.store.query import Filters, Statement
-    from concurrent_log.collector.store.reading import reader_of
+    from concurrent_log.collector.store.reader import reader_of
 
     store = store_of(database)
     await store.open()
