@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from concurrent_log.files.permissions import Ownership, ownership
 from concurrent_log.files.streams import is_special
+from concurrent_log.internal.validation import check_choice, check_seconds
 
-_TOO_MANY = 2**63
 _NEWLINES = {None: os.linesep, "": "\n", "\n": "\n", "\r": "\r", "\r\n": "\r\n"}
 
 
@@ -85,23 +85,6 @@ def zone(timezone: str | tzinfo | None, utc: bool) -> tzinfo | None:
             f"timezone={timezone!r} is unknown: use an IANA name such as 'Asia/Seoul'; "
             "if that is unknown, too, this machine has no zones: python -m pip install tzdata"
         ) from None
-
-
-def check_count(name: str, value: int, meaning_of_zero: str) -> None:
-    """Refuse what is not a whole number from 0."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 0:
-        raise ValueError(f"{name}={value} must not be negative; 0 {meaning_of_zero}")
-    if value >= _TOO_MANY:
-        raise ValueError(f"{name}={value} is more than any file system can hold; 0 {meaning_of_zero}")
-
-
-def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Refuse what is none of the few values that there are; 0 and 1 are False and True."""
-    if value not in choices:
-        *others, last = map(repr, choices)
-        raise TypeError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")
 
 
 def check_mode(mode: str, maxBytes: int) -> None:
@@ -174,14 +157,6 @@ def _line_end(newline: str | None) -> str:
     if not isinstance(newline, (str, type(None))) or newline not in _NEWLINES:
         raise ValueError(f"newline={newline!r} must be None, '', '\\n', '\\r' or '\\r\\n', as for open()")
     return _NEWLINES[newline]
-
-
-def check_seconds(name: str, value: float) -> None:
-    """Refuse what is not a number of seconds from 0."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not value >= 0:
-        raise ValueError(f"{name}={value} must not be negative")
 
 
 def _absolute(name: str, path: "str | PathLike[str]") -> str:

@@ -1,10 +1,10 @@
-"""What is said on stderr, where no handler can say it."""
+"""Messages on stderr, for the parts that have no handler to report an error through."""
 
 import contextlib
 import sys
 
 
-def tell(what: str) -> None:
-    """Say one line on stderr, as far as there is one."""
+def warn(message: str) -> None:
+    """Print one line on stderr. Do nothing where stderr is missing or closed."""
     with contextlib.suppress(Exception):
-        print(f"concurrent_log: {what}", file=sys.stderr)
+        print(f"concurrent_log: {message}", file=sys.stderr)

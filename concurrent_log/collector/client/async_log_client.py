@@ -18,8 +18,8 @@ from concurrent_log.collector.client.deferred import entry_of_call
 from concurrent_log.collector.client.environment import Environment
 from concurrent_log.collector.client.timers import Measure, Stretch, Timer, milliseconds_since, start
 from concurrent_log.collector.client.uncaught_errors import Uncaught, unwatch, watch
-from concurrent_log.files.options import check_choice, check_count
 from concurrent_log.internal.extras import needs_extra
+from concurrent_log.internal.validation import check_choice, check_count
 
 with needs_extra():
     from concurrent_log.collector.client.json_values import freeze, text_of

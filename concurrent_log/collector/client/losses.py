@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from concurrent_log.internal.stderr import tell
+from concurrent_log.internal import stderr
 
 _BETWEEN = 30.0  # seconds at least between two lines on stderr
 
@@ -75,7 +75,7 @@ class Losses:
         """Return after how many seconds something is to be said; None for nothing."""
         return max(0.0, self._next_line - now) if self._untold else None
 
-    def tell(self, now: float, *, at_once: bool = False) -> None:
+    def report(self, now: float, *, at_once: bool = False) -> None:
         """Say what was lost, where that is due."""
         if not self._untold or (now < self._next_line and not at_once):
             return
@@ -84,4 +84,4 @@ class Losses:
             self._next_line = now + _BETWEEN
         reasons = ", ".join(f"{reason}: {records:,}" for reason, records in untold.items())
         when = time.strftime("%H:%M:%S", time.localtime(since))
-        tell(f"records for the collector lost since {when}: {sum(untold.values()):,} ({reasons})")
+        stderr.warn(f"records for the collector lost since {when}: {sum(untold.values()):,} ({reasons})")

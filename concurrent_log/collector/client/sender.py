@@ -19,7 +19,7 @@ from concurrent_log.collector.client.batch import Batch, body_of, compressed, sh
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.settings import Settings
 from concurrent_log.collector.client.transport import Answer, Connection
-from concurrent_log.internal.stderr import tell
+from concurrent_log.internal import stderr
 
 REFUSED, REJECTED, TOO_LARGE = "refused by the server", "rejected by the server", "too large for the server"
 
@@ -168,7 +168,7 @@ class Sender:
             self._tell(f"does not take records, which wait: {self.last_error}")
 
     def _tell(self, what: str) -> None:
-        tell(f"the collector at {self._settings.endpoint} {what}")
+        stderr.warn(f"the collector at {self._settings.endpoint} {what}")
 
     # What an answer means for the part.
 

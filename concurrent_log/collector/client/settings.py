@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any
 from urllib.parse import urlsplit
 
-from concurrent_log.files.options import check_seconds
+from concurrent_log.internal.validation import check_seconds
 
 _MIB = 2**20
 _TEXTS = ("service", "environment", "service_version", "log_type", "host", "token")

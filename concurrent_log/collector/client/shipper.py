@@ -4,9 +4,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from concurrent_log.internal import stderr
 from concurrent_log.internal.extras import needs_extra
-from concurrent_log.internal.lifecycle import close_later, follow, hook_ends
-from concurrent_log.internal.stderr import tell
+from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
 
 with needs_extra():
     from concurrent_log.collector.client.deferred import Late
@@ -66,7 +66,7 @@ class Shipper:
         self._parked: Worker | None = None
         self._is_closed = False
         self._left_before = 0  # by the last `close`
-        follow(self)
+        register(self)
 
     def put(self, entry: dict[str, Any]) -> None:
         """Let ``entry`` be sent; it belongs to the shipper from now on.
@@ -137,7 +137,7 @@ class Shipper:
             left = worker.stop(_LAST_CHANCE if self._is_closed else seconds)
             if left not in (0, self._left_before):
                 why = f" ({worker.sender.last_error})" if worker.sender.last_error else ""
-                tell(worker.queue.farewell(left, self.settings.endpoint) + why)
+                stderr.warn(worker.queue.farewell(left, self.settings.endpoint) + why)
             self._left_before = left
         self._is_closed = True
         if worker is not None:
@@ -148,7 +148,7 @@ class Shipper:
         with self._lock:
             if self._worker is None:
                 worker = Worker(self.settings, is_stopped=self._is_closed)
-                hook_ends()
+                hook_exits()
                 # Meanwhile a signal handler may have logged, and begun one.
                 self._worker = self._worker or worker
             return self._worker
@@ -156,7 +156,7 @@ class Shipper:
     def __del__(self) -> None:
         worker = vars(self).get("_worker")
         if worker is not None and not self._is_closed and (worker.is_running() or worker.left()):
-            close_later(self)
+            close_in_background(self)
 
     # Forks and pickling.
 
@@ -175,7 +175,7 @@ class Shipper:
             if worker.left():
                 worker.need()
 
-    def begin_anew(self) -> None:
+    def restart_after_fork(self) -> None:
         """Begin in the child after a fork: what waits is the parent's."""
         if self._worker is not None:
             self._worker.queue.forget()

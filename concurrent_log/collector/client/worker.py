@@ -158,7 +158,7 @@ class Worker:
                 self._drain()
             if self.thread is None:
                 self.sender.close()
-        self.losses.tell(time.monotonic(), at_once=True)
+        self.losses.report(time.monotonic(), at_once=True)
         return self.left()
 
     def park(self, timeout: float) -> None:
@@ -323,7 +323,7 @@ class Worker:
         self._is_stopping = True
 
     def _tell(self) -> None:
-        self.losses.tell(time.monotonic())
+        self.losses.report(time.monotonic())
 
     def _ring(self) -> None:
         self._bell.put(None)

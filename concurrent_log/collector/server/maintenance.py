@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from concurrent_log.collector.store import Added, Batch, Store, StoreAway, StoreUnusable
-from concurrent_log.internal.stderr import tell
+from concurrent_log.internal import stderr
 
 _RETRY = 2.0  # seconds between two looks for a database that is away
 _ROUND = 3600.0  # seconds between two rounds of keeping it in order
@@ -33,7 +33,7 @@ class KeptStore:
         if self._task is not None:
             return
         if not await self._open():
-            tell("the database is away; the server answers 503 until it is there")
+            stderr.warn("the database is away; the server answers 503 until it is there")
         self._task = asyncio.create_task(self._keep())
 
     async def end(self) -> None:
@@ -74,14 +74,14 @@ class KeptStore:
             await asyncio.sleep(_RETRY)
             try:
                 if await self._open():
-                    tell("the database is there")
+                    stderr.warn("the database is there")
             except StoreUnusable as error:
-                tell(str(error))
+                stderr.warn(str(error))
         while True:
             try:
                 await self._put_in_order()
             except (StoreAway, OSError) as error:
-                tell(f"old records could not be removed: {error}")
+                stderr.warn(f"old records could not be removed: {error}")
             await asyncio.sleep(_ROUND)
 
     async def _put_in_order(self) -> None:
@@ -90,4 +90,4 @@ class KeptStore:
             today = datetime.now(timezone.utc).date()
             removed = await self.store.remove_before(today - timedelta(days=self._retention_days))
             if removed:
-                tell(f"removed {removed:,} records that were older than {self._retention_days} days")
+                stderr.warn(f"removed {removed:,} records that were older than {self._retention_days} days")

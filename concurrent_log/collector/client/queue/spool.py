@@ -25,7 +25,7 @@ from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.queue.memory import Mark, MemoryQueue
 from concurrent_log.collector.client.queue.segment import Part, Segment, line_of
 from concurrent_log.collector.client.queue.spool_owner import Owned, own
-from concurrent_log.internal.stderr import tell
+from concurrent_log.internal import stderr
 
 FULL, CORRUPT, REMOVED = "spool full", "corrupt in the spool", "removed from the spool"
 
@@ -126,7 +126,7 @@ class Spool:
     def _tell(self, what: str, now: float) -> None:
         if now >= self._tell_at:
             self._tell_at = now + _TELL_EVERY
-            tell(what)
+            stderr.warn(what)
 
     def _append(self, line: bytes) -> None:
         if self._fd < 0 or (self._segments[-1].end or 0) + len(line) > self._segment_limit:
