@@ -1,4 +1,4 @@
-"""Measure what our handlers cost beside others, and write it down: ``python tests/benchmarks --help``.
+"""Measure our handlers beside others, and write the results down: ``python tests/benchmarks --help``.
 
 Nothing here is a test: a figure that misses its bar is printed as missed, and the exit status stays 0. It is 1
 where something could not be measured at all.
@@ -129,7 +129,7 @@ def _write(results: Results, project: Path) -> None:
     from plots import draw  # only here: measuring needs no matplotlib
 
     if results.quick:
-        sys.exit("the quick form measures nothing that is worth writing down")
+        sys.exit("the quick form is too short to be written down; leave out --quick")
     figures = _chosen([], quick=False)
     if not all(results.has(figure.name) for figure in figures):
         try:
@@ -137,7 +137,7 @@ def _write(results: Results, project: Path) -> None:
         except ValueError as error:
             sys.exit(f"measure all figures, without --only: those of {RESULTS} are from another machine ({error})")
     results.save(project / RESULTS)
-    results = Results.load(project / RESULTS)  # so that the page says what anybody makes of the file
+    results = Results.load(project / RESULTS)  # so that the page shows exactly what the file contains
     for path, text in _texts(results, figures, project).items():
         path.write_text(text, encoding="utf-8")
     draw(results, figures, project / "docs" / "images")
@@ -154,7 +154,7 @@ def _check(figures: list[Figure], project: Path) -> int:
 
 
 def _judge(results: Results, figures: list[Figure]) -> None:
-    """Print which bars were met and which missed, and what is yet to be measured."""
+    """Print which bars are met and missed, and which figures are not measured yet."""
     for row in results.rows:
         if row.bar is not None or row.missing:
             print(f"{row.title}, against {row.against}: {_outcome(row)}")
@@ -164,7 +164,7 @@ def _judge(results: Results, figures: list[Figure]) -> None:
 
 
 def _texts(results: Results, figures: list[Figure], project: Path) -> dict[Path, str]:
-    """Return what is generated, by the path of the file that it belongs in."""
+    """Return the generated texts by the path of their file."""
     texts = {project / "docs" / "benchmarks.md": benchmarks_page(results, figures)}
     readme = project / "README.md"
     if readme.exists():
