@@ -73,7 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a short form that only shows that the benchmarks work")
-    parser.add_argument("--only", metavar="NAME", action="append", help="only this figure; --write keeps the others")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        help="only these figures, separated by commas; --write keeps the others",
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="save the results there")
     parser.add_argument("--directory", metavar="DIR", help="lay the log files here, to measure its file system")
     parser.add_argument("--write", action="store_true", help="write the page, its plots and the table of the README")
@@ -86,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
 def _chosen(names: list[str] | None, quick: bool) -> list[Figure]:
     figures = [figure(quick) for figure in _FIGURES]
     known = [figure.name for figure in figures]
-    if unknown := set(names or ()) - set(known):
+    names = [name for given in names or () for name in given.split(",")]
+    if unknown := set(names) - set(known):
         sys.exit(f"no figure is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return [figure for figure in figures if not names or figure.name in names]
 
