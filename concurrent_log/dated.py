@@ -14,12 +14,13 @@ from datetime import timezone as fixed_timezone
 from logging.handlers import BaseRotatingHandler
 from os import PathLike
 
-from concurrent_log.arguments import FileArguments, check_count, zone
-from concurrent_log.dated_files import DatedFiles
-from concurrent_log.lock import State
-from concurrent_log.rolling import RollingFileHandler
-from concurrent_log.schedule import Schedule
-from concurrent_log.shared_file import Span
+from concurrent_log.files.backups.dated import DatedFiles
+from concurrent_log.files.lock_file import State
+from concurrent_log.files.options import FileArguments, zone
+from concurrent_log.files.periods import Schedule
+from concurrent_log.files.rollover import RollingFileHandler
+from concurrent_log.files.writer import Span
+from concurrent_log.internal.validation import check_count
 
 _KST = fixed_timezone(timedelta(hours=9), "KST")  # not from the zone files, which a machine may lack
 _AHEAD = 3600  # seconds: a file whose day begins further ahead came from a clock that was wrong

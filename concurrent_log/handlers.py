@@ -10,12 +10,13 @@ from datetime import tzinfo
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from os import PathLike
 
-from concurrent_log.arguments import FileArguments, check_choice, check_count, check_mode, zone
-from concurrent_log.backups import Backups, is_compressed
-from concurrent_log.numbered import NumberedBackups
-from concurrent_log.rolling import RollingFileHandler
-from concurrent_log.schedule import Schedule
-from concurrent_log.shared_file import Span
+from concurrent_log.files.backups.numbered import NumberedBackups
+from concurrent_log.files.backups.timed import Backups, is_compressed
+from concurrent_log.files.options import FileArguments, check_mode, zone
+from concurrent_log.files.periods import Schedule
+from concurrent_log.files.rollover import RollingFileHandler
+from concurrent_log.files.writer import Span
+from concurrent_log.internal.validation import check_choice, check_count
 
 _EVER = Span(float("-inf"), float("inf"))
 

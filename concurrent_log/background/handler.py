@@ -4,13 +4,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from concurrent_log.arguments import check_seconds
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import take
 from concurrent_log.background.targets import Targets
 from concurrent_log.background.worker import Worker, Writer
-from concurrent_log.lifetime import close_later, follow, hook_ends
-from concurrent_log.telling import tell
+from concurrent_log.internal import stderr
+from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
+from concurrent_log.internal.validation import check_seconds
 
 _WORKERS = ("thread", "process")
 _LAST_CHANCE = 0.1  # seconds for a worker that did not write in time
@@ -85,7 +85,7 @@ class BackgroundHandler(logging.Handler):
         self._left_before = 0  # by the last `close`
         if self._find_handlers() and worker == "process":
             _process_writer(self._handlers)  # Raises where it cannot be.
-        follow(self)
+        register(self)
 
     def _find_handlers(self) -> tuple[logging.Handler, ...]:
         """Return the handlers that write, as far as they are made yet."""
@@ -146,7 +146,7 @@ class BackgroundHandler(logging.Handler):
         with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
             if self._worker is None:
                 worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
-                hook_ends()
+                hook_exits()
                 # Meanwhile a signal handler may have logged, and begun one.
                 self._worker = self._worker or worker
             return self._worker
@@ -157,7 +157,7 @@ class BackgroundHandler(logging.Handler):
                 return _process_writer(handlers)
             except TypeError as error:
                 # Found only now: a configuration made the handlers after this one.
-                tell(f"{error}; a thread writes")
+                stderr.warn(f"{error}; a thread writes")
         return LocalWriter(handlers)
 
     # The standard interface, and what one wants to know.
@@ -199,7 +199,7 @@ class BackgroundHandler(logging.Handler):
         self._closed = True
         left = worker.stop(LocalWriter(self._handlers), timeout if is_written else _LAST_CHANCE)
         if left not in (0, self._left_before):
-            tell(f"{left:,} records were not written within {self.stop_timeout} s")
+            stderr.warn(f"{left:,} records were not written within {self.stop_timeout} s")
         self._left_before = left
         if worker.is_running():
             self._leave_open()
@@ -213,7 +213,7 @@ class BackgroundHandler(logging.Handler):
     def __del__(self) -> None:
         worker = vars(self).get("_worker")
         if worker is not None and not self._closed and (worker.is_running() or worker.left()):
-            close_later(self)
+            close_in_background(self)
 
     # Forks and pickling.
 
@@ -232,7 +232,7 @@ class BackgroundHandler(logging.Handler):
             if len(worker.queue):
                 worker.need()
 
-    def begin_anew(self) -> None:
+    def restart_after_fork(self) -> None:
         """Begin in the child after a fork: what waits is the parent's."""
         if self._worker is not None:
             self._worker.writer.forget()
@@ -248,7 +248,7 @@ class BackgroundHandler(logging.Handler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
         vars(self).update(state, _worker=None, _parked=None, _closed=False, _left_before=0)
-        follow(self)
+        register(self)
 
 
 _OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed", "_left_before"))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.packing import pack_handlers, pack_snapshots, plain
 from concurrent_log.background.snapshot import Snapshot
-from concurrent_log.telling import tell
+from concurrent_log.internal import stderr
 
 if TYPE_CHECKING:
     if sys.platform == "win32":
@@ -79,7 +79,7 @@ class ProcessWriter:
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
-                tell(f"the process {self._process.pid} still writes")
+                stderr.warn(f"the process {self._process.pid} still writes")
 
     def forget(self) -> None:
         """Leave the process to the parent, in the child after a fork; else it would not see the parent end."""
@@ -138,7 +138,7 @@ class ProcessWriter:
         if self._losses >= _MOST_LOSSES or is_final:
             self._retry_at = float("inf") if is_final else monotonic() + _RETRY
             if self._losses <= _MOST_LOSSES:
-                tell(f"no process can write ({error!r}); this one writes by itself")
+                stderr.warn(f"no process can write ({error!r}); this one writes by itself")
         return confirmed
 
     def _write_here(self) -> int:

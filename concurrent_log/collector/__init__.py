@@ -6,10 +6,10 @@ What needs the packages of an extra is imported when it is asked for.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concurrent_log.collector.client import AsyncLogClient
-    from concurrent_log.collector.handler import CollectorHandler
-    from concurrent_log.collector.middleware import RequestContextMiddleware, WsgiRequestContextMiddleware
-    from concurrent_log.collector.shipper import Shipper, Stats
+    from concurrent_log.collector.client.async_log_client import AsyncLogClient
+    from concurrent_log.collector.client.handler import CollectorHandler
+    from concurrent_log.collector.client.middleware import RequestContextMiddleware, WsgiRequestContextMiddleware
+    from concurrent_log.collector.client.shipper import Shipper, Stats
 
 __all__ = [
     "AsyncLogClient",
@@ -20,19 +20,19 @@ __all__ = [
     "WsgiRequestContextMiddleware",
 ]
 
-_PLACES = {
-    "AsyncLogClient": "client",
-    "CollectorHandler": "handler",
-    "RequestContextMiddleware": "middleware",
-    "Shipper": "shipper",
-    "Stats": "shipper",
-    "WsgiRequestContextMiddleware": "middleware",
+_MODULES = {
+    "AsyncLogClient": "client.async_log_client",
+    "CollectorHandler": "client.handler",
+    "RequestContextMiddleware": "client.middleware",
+    "Shipper": "client.shipper",
+    "Stats": "client.shipper",
+    "WsgiRequestContextMiddleware": "client.middleware",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

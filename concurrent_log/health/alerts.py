@@ -9,7 +9,7 @@ from concurrent_log.health.breaker import BreakerState
 from concurrent_log.health.flapping import CHANGES, WITHIN
 from concurrent_log.health.service import BreakerChanged, Event, FlappingChanged, StatusChanged
 from concurrent_log.health.status import ServiceHealth, ServiceStatus
-from concurrent_log.telling import tell
+from concurrent_log.internal import stderr
 
 LOGGER = "concurrent_log.health"
 
@@ -32,7 +32,7 @@ class Alerts:
     def __init__(self) -> None:
         self._logger = logging.getLogger(LOGGER)
 
-    def tell(self, event: Event) -> None:
+    def log(self, event: Event) -> None:
         """Log one event."""
         if isinstance(event, StatusChanged):
             self._tell_status(event)
@@ -82,7 +82,7 @@ class Alerts:
         try:
             self._logger.log(level, message, extra={"health": fields})
         except Exception as error:  # Of a filter, for example; the monitor has to go on.
-            tell(f"{message} [this could not be logged: {type(error).__name__}]")
+            stderr.warn(f"{message} [this could not be logged: {type(error).__name__}]")
 
 
 def described(health: ServiceHealth) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class ServiceMonitor:
             policy=lambda: self.policy,
             own=own,
             critical=bool(critical),
-            tell=self._alerts.tell,
+            tell=self._alerts.log,
             clock=self._clock,
             now=_now,
         )

@@ -8,7 +8,7 @@ import threading
 
 from concurrent_log.health.alerts import Alerts
 from concurrent_log.health.service import Service
-from concurrent_log.telling import tell
+from concurrent_log.internal import stderr
 
 _PATIENCE = 1.0  # seconds that checks have to clean up at the end
 _DAY = 86_400.0
@@ -128,7 +128,7 @@ class Watch:
             try:
                 await service.check()
             except Exception as error:  # A mistake of ours must not end the watch.
-                tell(f"the check of {service.name!r} was interrupted by {type(error).__name__}")
+                stderr.warn(f"the check of {service.name!r} was interrupted by {type(error).__name__}")
             pause = service.policy.interval * (1 + self._jitter * random.uniform(-1, 1))
             await asyncio.sleep(max(0.0, began + pause - loop.time()))
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import ClassVar
 
-from concurrent_log.arguments import check_count
 from concurrent_log.dated import DatedFileHandler, zone_of
+from concurrent_log.internal.validation import check_count
 from concurrent_log.loggers.levels import LogLevel, level_number
 from concurrent_log.loggers.outputs import Outputs, making, to_console, to_file
 

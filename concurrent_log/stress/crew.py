@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import Any
 
-from concurrent_log.schedule import Schedule
+from concurrent_log.files.periods import Schedule
 from concurrent_log.stress import workload
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.tally import Tally, period_names, tally

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from concurrent_log.schedule import Schedule
+from concurrent_log.files.periods import Schedule
 from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Entry, Source
 

@@ -16,13 +16,14 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concurrent_log import __version__
-from concurrent_log.collector.server import intake, reading
-from concurrent_log.collector.server.access import Access
-from concurrent_log.collector.server.documentation import add_documentation
-from concurrent_log.collector.server.javascript import add_client
-from concurrent_log.collector.server.problems import Problem, answer_problems, documented
+from concurrent_log.collector.server.auth import Access
+from concurrent_log.collector.server.client_script import add_client
+from concurrent_log.collector.server.errors import Problem, answer_problems, documented
+from concurrent_log.collector.server.ingest import endpoint
+from concurrent_log.collector.server.maintenance import KeptStore
+from concurrent_log.collector.server.openapi_page import add_documentation
+from concurrent_log.collector.server.query import endpoints
 from concurrent_log.collector.server.settings import Settings
-from concurrent_log.collector.server.upkeep import KeptStore
 from concurrent_log.collector.store import Store, store_of
 
 _WEB = pathlib.Path(__file__).parent.parent / "web"
@@ -73,7 +74,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await kept.begin()
-        app.state.intake = intake.Intake(settings, access, kept)
+        app.state.intake = endpoint.Intake(settings, access, kept)
         yield
         app.state.intake.close()
         await app.state.reader.close()
@@ -88,7 +89,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings, app.state.access, app.state.store, app.state.kept = settings, access, store, kept
-    kept.told = reading.provide(app, store).tell
+    kept.told = endpoints.provide(app, store).tell
     answer_problems(app)
     mimetypes.add_type("text/javascript", ".js")  # On Windows, any program may have set another one.
     _add_routes(app)
@@ -117,8 +118,8 @@ _READING: list[Any] = [Depends(HTTPBearer(auto_error=False)), Depends(may_read)]
 
 
 def _add_routes(app: FastAPI) -> None:
-    app.include_router(intake.router, dependencies=[Depends(HTTPBearer(auto_error=False))])
-    app.include_router(reading.router, dependencies=_READING)
+    app.include_router(endpoint.router, dependencies=[Depends(HTTPBearer(auto_error=False))])
+    app.include_router(endpoints.router, dependencies=_READING)
     _add_session(app)
     _add_health(app)
     _add_page(app)

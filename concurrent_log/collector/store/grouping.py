@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from concurrent_log.collector.store.query import Filters, Place
-from concurrent_log.collector.store.reading import SECONDS, Reader, Row, TooMany, TooSlow, iso
+from concurrent_log.collector.store.reader import SECONDS, Reader, Row, TooMany, TooSlow, iso
 from concurrent_log.collector.store.templates import template_of
 
 MOST = 50_000  # records that are looked at

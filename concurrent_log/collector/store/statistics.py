@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from concurrent_log.collector.store import query
-from concurrent_log.collector.store.reading import Reader, Row, TooSlow, iso
+from concurrent_log.collector.store.reader import Reader, Row, TooSlow, iso
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND

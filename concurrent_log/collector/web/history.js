@@ -28,13 +28,13 @@ export function History({ name, segments, since, until, zone, list, summary }) {
     width: `${(durationOf(segment) / all) * 100}%`,
   });
   const last = segments.length - 1;
-  const send = Math.min(stop ?? last, last);
+  const focusable = Math.min(stop ?? last, last);
   const shown = segments[pointed];
   return html`
     <div class="history" role="group" aria-label=${`History of ${name}: ${summary}`} onKeyDown=${moveFocus}
         onMouseLeave=${() => setPointed(null)} onFocusOut=${() => setPointed(null)}>
       ${segments.map((segment, index) => html`<button key=${index} class="segment status-${segment.status}"
-        style=${position(segment)} tabindex=${index === send ? 0 : -1} aria-label=${describe(segment, zone)}
+        style=${position(segment)} tabindex=${index === focusable ? 0 : -1} aria-label=${describe(segment, zone)}
         onMouseEnter=${() => setPointed(index)} onFocus=${() => (setStop(index), setPointed(index))}
         onClick=${() => list(segment)}></button>`)}
     </div>

@@ -50,7 +50,7 @@ function LiveButtons({ query, tail, commands }) {
   const words = { connecting: "Live …", open, lost: "Live: reconnecting …", off: "Live" };
   const pause = tail.isPaused ? "Resume" : "Pause";
   const isOn = Boolean(query.live);
-  return html`<div class="group live ${tail.state} ${tail.isPaused ? "held" : ""}">
+  return html`<div class="group live ${tail.state} ${tail.isPaused ? "paused" : ""}">
     <button aria-pressed=${isOn} title="Show new records as they arrive (t)" onClick=${commands.t}>
       <i class="light" aria-hidden="true"></i><span>${words[tail.state]}</span></button>
     ${isOn && html`<button title=${`${pause} (p)`} aria-label=${pause} onClick=${commands.p}>

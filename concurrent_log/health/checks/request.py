@@ -111,7 +111,7 @@ class Request:
                 return Answer(response.status, body, ends, response.get_redirect_location() or None)
 
     def _connection(self, address: Address, timeout: float) -> Any:
-        from concurrent_log.http_in_time import HTTPConnection, HTTPSConnection
+        from concurrent_log.internal.http_deadline import HTTPConnection, HTTPSConnection
 
         if address.scheme == "http":
             return HTTPConnection(address.host, address.port, timeout=timeout)

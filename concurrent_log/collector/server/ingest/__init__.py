@@ -1,0 +1,1 @@
+"""Ingest: the bodies of ``POST /logs`` become rows of the store."""

@@ -1,0 +1,1 @@
+"""Queries: the endpoints that read records."""

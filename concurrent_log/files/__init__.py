@@ -1,0 +1,1 @@
+"""One log file, written by many processes: the parts of the file handlers. Internal."""

@@ -1,0 +1,169 @@
+"""The arguments of the handlers: what each may be, and one clear line for what it may not."""
+
+import codecs
+import errno
+import locale
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timezone as fixed_timezone
+from datetime import tzinfo
+from os import PathLike
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from concurrent_log.files.permissions import Ownership, ownership
+from concurrent_log.files.streams import is_special
+from concurrent_log.internal.validation import check_choice, check_seconds
+
+_NEWLINES = {None: os.linesep, "": "\n", "\n": "\n", "\r": "\r", "\r\n": "\r\n"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileArguments:
+    """What both handlers are told of their file beyond the standard arguments.
+
+    Raises:
+        TypeError, ValueError: An argument is not of its kind.
+        IsADirectoryError: ``filename`` is a folder.
+    """
+
+    filename: "str | PathLike[str]"
+    encoding: str | None
+    delay: bool
+    errors: str | None
+    use_gzip: bool = False
+    owner: Sequence[str | int | None] | None = None
+    chmod: int | None = None
+    umask: int | None = None
+    newline: str | None = None
+    terminator: str = "\n"
+    lock_file_directory: "str | PathLike[str] | None" = None
+    lock_timeout: float
+    keep_file_open: bool | None
+    migrating: Mapping[str, Any] = field(default_factory=dict)
+    path: str = field(init=False)
+    lock_path: str = field(init=False)
+    codec: str = field(init=False)
+    line_end: str = field(init=False)
+    ownership: Ownership = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.terminator, str):
+            raise TypeError(f"terminator must be a string, not {self.terminator!r}")
+        check_choice("delay", self.delay, (True, False, None))
+        check_choice("use_gzip", self.use_gzip, (True, False))
+        check_choice("keep_file_open", self.keep_file_open, (True, False, None))
+        check_seconds("lock_timeout", self.lock_timeout)
+        errors = _translated(self.migrating, self.errors)
+        found = {
+            "errors": errors,
+            "codec": _codec(self.encoding, errors),
+            "line_end": _line_end(self.newline),
+            "ownership": ownership(self.owner, self.chmod, self.umask),
+            "path": _log_path(self.filename),
+        }
+        found["lock_path"] = _lock_path(str(found["path"]), self.lock_file_directory)
+        vars(self).update(found)  # frozen from here on
+
+
+def zone(timezone: str | tzinfo | None, utc: bool) -> tzinfo | None:
+    """Return the zone whose clock says when a period ends; None is that of the machine."""
+    if timezone is None:
+        return fixed_timezone.utc if utc else None
+    if utc:
+        raise ValueError(f"utc=True and timezone={timezone!r} are two zones: leave one of them out")
+    if isinstance(timezone, tzinfo):
+        return timezone
+    if not isinstance(timezone, str):
+        raise TypeError(f"timezone must be a name such as 'Asia/Seoul' or a datetime.tzinfo, not {timezone!r}")
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"timezone={timezone!r} is unknown: use an IANA name such as 'Asia/Seoul'; "
+            "if that is unknown, too, this machine has no zones: python -m pip install tzdata"
+        ) from None
+
+
+def check_mode(mode: str, maxBytes: int) -> None:
+    """Refuse a ``mode`` that would empty a file which other processes write."""
+    # With a largest size, the standard class takes "a" for every mode, too.
+    if mode not in ("a", "at") and not (maxBytes and isinstance(mode, str)):
+        raise ValueError(f"mode={mode!r} would not append to what other processes write: use 'a'")
+
+
+def _translated(migrating: Mapping[str, Any], errors: str | None) -> str | None:
+    """Return ``errors``, as the further arguments say that only concurrent-log-handler has."""
+    policy = migrating.get("unicode_error_policy")
+    for name in migrating:
+        if name not in ("unicode_error_policy", "debug", "mode"):
+            raise TypeError(f"unexpected keyword argument {name!r}")
+    if migrating.get("debug"):
+        raise ValueError("debug=True is not known here: what goes wrong is reported through handleError; leave it out")
+    check_mode(migrating.get("mode", "a"), 0)
+    if policy is None:
+        return errors
+    if policy not in ("ignore", "replace", "strict"):
+        raise ValueError(f"unicode_error_policy={policy!r} must be 'ignore', 'replace' or 'strict'; or use errors")
+    if errors not in (None, policy):
+        raise ValueError(f"unicode_error_policy={policy!r} and errors={errors!r} contradict: leave one of them out")
+    return str(policy)
+
+
+def _log_path(filename: "str | PathLike[str]") -> str:
+    """Return the absolute path of the log file itself, so that all names of it share one lock file."""
+    path = _absolute("filename", filename)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
+    # Also where that does not exist yet, since the second process will find it.
+    if os.path.islink(path) and not is_special(path):
+        return os.path.realpath(path)
+    return path
+
+
+def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:
+    """Return the path of the lock file: beside the log file, or in ``directory``."""
+    folder, name = os.path.split(log_path)
+    name = f".__{name.removesuffix('.log')}"
+    if directory is None:
+        return os.path.join(folder, f"{name}.lock")
+    # Log files of one name from several folders may have their lock files in one place.
+    distinct = zlib.crc32(os.fsencode(os.path.realpath(folder)))
+    return os.path.join(_absolute("lock_file_directory", directory), f"{name}.{distinct:08x}.lock")
+
+
+def _codec(encoding: str | None, errors: str | None) -> str:
+    """Return the name of the codec that ``open`` would use."""
+    name = locale.getpreferredencoding(False) if encoding in (None, "locale") else encoding
+    try:
+        "".encode(name)
+    except (LookupError, ValueError):
+        raise ValueError(f"encoding={encoding!r} is unknown: use 'utf-8', or another text encoding") from None
+    except TypeError:
+        raise TypeError(f"encoding must be a string such as 'utf-8', not {encoding!r}") from None
+    try:
+        codecs.lookup_error(errors or "strict")
+    except (LookupError, ValueError):
+        raise ValueError(f"errors={errors!r} is unknown: use 'backslashreplace' or 'replace'") from None
+    except TypeError:
+        raise TypeError(f"errors must be a string such as 'replace', not {errors!r}") from None
+    return codecs.lookup(name).name
+
+
+def _line_end(newline: str | None) -> str:
+    """Return what a newline in a record becomes in the file, by the rules of `open`."""
+    if not isinstance(newline, (str, type(None))) or newline not in _NEWLINES:
+        raise ValueError(f"newline={newline!r} must be None, '', '\\n', '\\r' or '\\r\\n', as for open()")
+    return _NEWLINES[newline]
+
+
+def _absolute(name: str, path: "str | PathLike[str]") -> str:
+    try:
+        found = os.path.abspath(os.fsdecode(path))
+    except TypeError:
+        raise TypeError(f"{name} must be a path, not {path!r}") from None
+    if "\0" in found:
+        raise ValueError(f"{name}={path!r} has a null character, which no path may have")
+    return found

@@ -1,0 +1,88 @@
+"""CPython's own tests of its file handlers, run with our class in the place of theirs (P6)."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import pytest
+
+theirs = pytest.importorskip("test.test_logging", reason="this Python was installed without its test suite")
+
+# In a process of its own: the standard tests take the root logger apart, and pytest holds on to it.
+_RUN = """
+import json, logging, logging.handlers, sys, types, unittest
+import concurrent_log
+from unittest import mock
+from test import test_logging as theirs
+
+class Outcomes(unittest.TestResult):
+    seen = {}
+    def startTest(self, test):
+        self.seen[test.id().split(".", 2)[2]] = "passed"
+    def addError(self, test, error):
+        self.seen[test.id().split(".", 2)[2]] = self._exc_info_to_string(error, test)
+    addFailure = addError
+    def addSkip(self, test, reason):
+        self.seen[test.id().split(".", 2)[2]] = "skipped: " + reason
+
+Ours = concurrent_log.ConcurrentTimedRotatingFileHandler
+logging.handlers.TimedRotatingFileHandler = Ours
+logging.handlers.RotatingFileHandler = concurrent_log.ConcurrentRotatingFileHandler
+# What the test itself calls, and nobody else: the standard handlers build on the class of this name.
+named = types.SimpleNamespace(**{**vars(logging), "FileHandler": Ours})
+theirs.FileHandlerTest.test_delay = mock.patch.object(theirs, "logging", named)(theirs.FileHandlerTest.test_delay)
+names = ["test.test_logging." + name for name in sys.argv[1:]]
+unittest.TestLoader().loadTestsFromNames(names).run(Outcomes())
+print(json.dumps(Outcomes.seen))
+"""
+
+_ROTATING = [
+    f"{case.__name__}.{name}"
+    for case in (theirs.RotatingFileHandlerTest, theirs.TimedRotatingFileHandlerTest)
+    for name in unittest.TestLoader().getTestCaseNames(case)
+]
+# FileHandlerTest's other test needs mode="w", which empties what other processes write.
+_NAMES = [*_ROTATING, "FileHandlerTest.test_delay"]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Run all of them once."""
+    folder: pathlib.Path = tmp_path_factory.mktemp("standard")
+    run = subprocess.run(
+        [sys.executable, "-c", _RUN, *_NAMES],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_passes_the_standard_test(name: str, outcomes: dict[str, str]) -> None:
+    """P6: what CPython asks of its own handler holds for ours, on this Python."""
+    assert outcomes[name] == "passed"
+
+
+@pytest.mark.parametrize(
+    "name", ["TimedRotatingFileHandlerTest.test_rollover", "RotatingFileHandlerTest.test_rollover_filenames"]
+)
+def test_the_standard_class_was_replaced(name: str) -> None:
+    """P6: the tests above can fail; with handlers that never roll over, these do."""
+    broken = _RUN.replace(
+        "names =",
+        "concurrent_log.files.rollover.RollingFileHandler._move_aside = lambda self, start: None\nnames =",
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", broken, name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "AssertionError" in run.stdout
