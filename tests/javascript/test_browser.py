@@ -535,7 +535,7 @@ def test_page_that_logs_its_console_and_requests_causes_no_loop(
         const { warn } = console;
         console.warn = (...line) => { logger.warn(line[0]); warn(...line); };
         const { fetch } = window;
-        window.fetch = (...asked) => { logger.debug(`fetch ${asked[0]}`); return fetch(...asked); };
+        window.fetch = (...request) => { logger.debug(`fetch ${request[0]}`); return fetch(...request); };
         log(0, 10);
         await logger.flush();
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -685,7 +685,7 @@ app.add_middleware(RequestContextMiddleware)
 
 @app.get("/api")
 def api():
-    logger.info("asked for")
+    logger.info("requested")
     handler.flush(20)
     return {}
 
@@ -719,9 +719,9 @@ def test_page_and_back_end_share_a_trace(
             trace = tab.run("trace")
         finally:
             process.terminate()
-    seen = new_tab().tab
-    seen.goto(f"{sqlite.url}/?trace={trace}")
-    steps = seen.get_by_role("dialog", name="Trace").locator(".step .message")
+    viewer = new_tab().tab
+    viewer.goto(f"{sqlite.url}/?trace={trace}")
+    steps = viewer.get_by_role("dialog", name="Trace").locator(".step .message")
     steps.nth(2).wait_for()
     shown = steps.all_text_contents()
     found = sqlite.get(f"/logs?trace_id={trace}&order=asc")["logs"]
@@ -729,7 +729,7 @@ def test_page_and_back_end_share_a_trace(
     assert is_flushed
     assert [(each["service"], each["message"]) for each in found] == [
         ("page", "ordering"),
-        ("back-end", "asked for"),
+        ("back-end", "requested"),
         ("page", "ordered"),
     ]
-    assert shown == ["ordering", "asked for", "ordered"]
+    assert shown == ["ordering", "requested", "ordered"]

@@ -118,8 +118,8 @@ def test_exit_reports_records_for_an_unreachable_server(node: Node, tmp_path: pa
 
 def test_exit_during_a_pause_tries_once_more(node: Node, collector: Collector) -> None:
     """A server that is available again when the program ends receives its records."""
-    answers = iter([(503, {"Retry-After": "60"})])
-    collector.behave = lambda request: next(answers, None)
+    responses = iter([(503, {"Retry-After": "60"})])
+    collector.behave = lambda request: next(responses, None)
     program = """
         logger.info("kept");
         const stop = setInterval(() => {
@@ -178,8 +178,8 @@ def test_exit_listener_that_throws_loses_no_record(node: Node, collector: Collec
 
 def test_exit_sends_all_records_to_a_failing_server(node: Node, collector: Collector) -> None:
     """P1: an exit continues as long as batches succeed, and each record is stored once."""
-    answers = iter(["lose", (503, {}), None, (500, {}), None] * 5)
-    collector.behave = lambda request: next(answers)
+    responses = iter(["lose", (503, {}), None, (500, {}), None] * 5)
+    collector.behave = lambda request: next(responses)
     program = "for (let i = 0; i < 5000; i++) logger.info(`record ${i}`); process.exit();"
     ended = node.run(collector.url, program, "{ stopTimeout: 20000 }")
 
@@ -327,8 +327,8 @@ def test_flush_without_a_limit(node: Node, collector: Collector) -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 401, 404])
 def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, status: int) -> None:
     """P1: after a temporary error, the batch is sent again, and stored once."""
-    answers = iter([(status, {}), "lose"])
-    collector.behave = lambda request: next(answers, None)
+    responses = iter([(status, {}), "lose"])
+    collector.behave = lambda request: next(responses, None)
     ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(30000));')
 
     assert ended.stdout == "true\n"
@@ -429,8 +429,8 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b" " * 65_536
 BROKEN_GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\nthis is none"
 
 
-@pytest.mark.parametrize(("answer", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
-def test_endless_or_broken_response_body_is_abandoned(node: Node, answer: bytes, is_success: bool) -> None:
+@pytest.mark.parametrize(("response", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
+def test_endless_or_broken_response_body_is_abandoned(node: Node, response: bytes, is_success: bool) -> None:
     """An endless response uses no memory, and no response occupies a request for longer than `timeout`."""
     program = """
         logger.info("x");
@@ -438,14 +438,14 @@ def test_endless_or_broken_response_body_is_abandoned(node: Node, answer: bytes,
         while (logger.stats().sent === 0) await new Promise((resolve) => setTimeout(resolve, 10));
         console.log(logger.stats().healthy, process.resourceUsage().maxRSS < 500000);
     """
-    with _server_that_sends(answer) as url:
+    with _server_that_sends(response) as url:
         ended = node.run(url, program, "{ timeout: 2000, stopTimeout: 300 }")
 
     assert ended.stdout == f"{str(is_success).lower()} true\n"
 
 
 @contextlib.contextmanager
-def _server_that_sends(answer: bytes) -> Iterator[str]:
+def _server_that_sends(response: bytes) -> Iterator[str]:
     """Run a server that sends these bytes to each client, without end if they end with blanks."""
 
     def serve() -> None:
@@ -457,9 +457,9 @@ def _server_that_sends(answer: bytes) -> Iterator[str]:
     def send(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             connection.recv(65_536)
-            connection.sendall(answer)
-            while answer.endswith(b" "):
-                connection.sendall(answer[-65_536:])
+            connection.sendall(response)
+            while response.endswith(b" "):
+                connection.sendall(response[-65_536:])
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
@@ -932,8 +932,8 @@ def test_both_stores_accept_unusual_values(node: Node, database: str, tmp_path: 
 
 def test_top_level_await_of_close_ends_with_status_zero(node: Node, collector: Collector) -> None:
     """`await logger.close()` as the last line ends with status 0: the client keeps the process alive meanwhile."""
-    answers: Any = iter([(503, {"Retry-After": "1"})])
-    collector.behave = lambda request: next(answers, None)
+    responses: Any = iter([(503, {"Retry-After": "1"})])
+    collector.behave = lambda request: next(responses, None)
     ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.close());')
 
     assert (ended.status, ended.stdout) == (0, "true\n")
