@@ -836,7 +836,9 @@ def test_silent_monitor_is_highlighted(page: Page, collector: Collector, service
     expect(shown.get_by_role("button", name=re.compile("^silent, .*45 min"))).to_have_count(1)
     ended = _program(page, service).filter(has_text="process 2")
     expect(ended).to_be_hidden()
-    page.tab.locator(".ended summary").click()
+    summary = page.tab.locator(".ended summary")
+    expect(summary).to_have_text(re.compile(r"^\d+ (program that ended or was|programs that ended or were) restarted$"))
+    summary.click()
     expect(ended.locator(".monitor")).to_have_text(re.compile("stopped .* 44 min ago"))
 
 
@@ -914,7 +916,7 @@ def test_services_are_accessible(
     assert _unnamed(page) == []
     for selector in (
         ".status b",
-        ".watched small",
+        ".monitored small",
         ".error",
         ".tag",
         ".monitor",

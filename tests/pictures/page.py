@@ -1,4 +1,4 @@
-"""Takes the screenshots docs/images/page-*.png and demo-*.png: the page with the records of shops.
+"""Take docs/images/page-*.png and demo-*.png: screenshots of the page with the records of a shop.
 
 ``python tests/pictures/page.py``
 """
@@ -28,7 +28,7 @@ _MINUTES = 30
 
 
 def fill(collector: Collector, until: datetime) -> None:
-    """Send the records of half an hour of a shop, with five minutes of failing payments, and the losses of a client."""
+    """Send the records of half an hour, with five minutes of failing payments, and a report of lost records."""
     records = shop(until, timedelta(minutes=_MINUTES), 2400)
     failing = shop(until - timedelta(minutes=8), timedelta(minutes=5), 4000, seed=8)
     records += [each for each in failing if each["level"] == "ERROR" or "postponed" in each["message"]]
@@ -39,8 +39,8 @@ def fill(collector: Collector, until: datetime) -> None:
     collector.post([record("ready", 2, service="shop-web")], common=common, client=client, dropped=drops)
 
 
-# Each service: its response time in milliseconds, and its outages: minutes ago, minutes, status and error.
-_SERVICES_OF_SHOP = {
+# Per service: its response time in ms, and its outages: minutes ago, length in minutes, status, error.
+_WATCHED = {
     "database": (4, [(1010, 14, "unhealthy", "connection refused"), (310, 45, "degraded", "slow (more than 1000 ms)")]),
     "redis": (1, []),
     "payment gateway": (180, [(700, 25, "degraded", "timed out"), (52, 52, "unhealthy", "ReadTimeout: timed out")]),
@@ -49,11 +49,11 @@ _SERVICES_OF_SHOP = {
 
 
 def watch(collector: Collector, until: datetime) -> None:
-    """Send the records of three programs' monitors in a day; one is killed, and one stops and is restarted."""
+    """Send a day of records from three monitors: one is killed, and one stops and starts again."""
     shop_web = {"service": "shop-web", "host": "web-1", "process_id": 4711, "environment": "production"}
     mailer = {"service": "mailer", "host": "mail-1", "environment": "production"}
     inventory = {"service": "inventory", "host": "stock-1", "process_id": 911, "environment": "production"}
-    records = [*_reports(until, 1440, 0, list(_SERVICES_OF_SHOP), shop_web)]
+    records = [*_reports(until, 1440, 0, list(_WATCHED), shop_web)]
     records += _reports(until, 1440, 500, ["mail", "redis"], {**mailer, "process_id": 804})
     records.append(
         monitor_record(
@@ -81,7 +81,7 @@ def _reports(
     changes = [
         monitor_record(until - timedelta(minutes=minute), "status", _status(chance, until, name, minute), **program)
         for name in names
-        for begin, length, *_ in _SERVICES_OF_SHOP[name][1]
+        for begin, length, *_ in _WATCHED[name][1]
         for minute in (begin, begin - length)
         if last < minute <= first
     ]
@@ -89,7 +89,7 @@ def _reports(
 
 
 def _status(chance: random.Random, until: datetime, name: str, minute: int) -> Record:
-    took, outages = _SERVICES_OF_SHOP[name]
+    took, outages = _WATCHED[name]
     for begin, length, status, error in outages:
         if begin - length < minute <= begin:
             since = (until - timedelta(minutes=begin)).isoformat()
@@ -112,12 +112,12 @@ def take(
     size: "dict[str, int]" = _WIDE,
     do: Callable[[Any], None] = lambda page: None,
 ) -> None:
-    """Take a screenshot of the page with a query, after the actions ``do``."""
+    """Write a screenshot of the page for a query, after calling ``do`` on the page."""
     page = browser.new_page(viewport=size, color_scheme="dark" if dark else "light", timezone_id="UTC")
     page.goto(f"{collector.url}/{query}")
     page.wait_for_selector(".scroll .item .row")
     do(page)
-    page.wait_for_timeout(700)  # until the animations have ended
+    page.wait_for_timeout(700)  # until animations have ended
     page.screenshot(path=PICTURES / f"page-{name}.png", animations="disabled")
     page.close()
 
@@ -135,25 +135,25 @@ def show_trace(page: Any) -> None:
 
 
 def show_groups(page: Any) -> None:
-    """Show the groups of similar records."""
+    """Show the groups of similar messages."""
     page.keyboard.press("g")
     page.wait_for_selector(".groups li")
 
 
 def show_services(page: Any) -> None:
-    """Show the monitored services, and the worst part of the history of one."""
+    """Show the services with their health, and the worst segment of a history."""
     page.keyboard.press("s")
     page.locator(".segment.status-unhealthy").first.hover()
 
 
 def show_health(page: Any) -> None:
-    """Show the pipeline health."""
+    """Show the health panel."""
     page.keyboard.press("h")
     page.wait_for_selector(".figures")
 
 
 def take_demo(browser: Any, shop: str) -> None:
-    """Take a screenshot of the demo's shop after some orders, and one of the trace of the last order."""
+    """Write screenshots of the demo shop after some orders, and of the trace of the last order."""
     page = open_shop(browser, shop, viewport={"width": 760, "height": 520}, color_scheme="light")
     for number, fruit in enumerate(("An apple", "A durian", "A pear"), start=1):
         page.get_by_role("button", name=fruit).click()

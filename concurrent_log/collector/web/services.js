@@ -55,12 +55,11 @@ function Programs({ response, ...rest }) {
   const each = (program) => html`<${Program} key=${keyOf(program)} ...${{ program, since, until, ...rest }} />`;
   return html`
     <p class="summary" role="status">${summary(shown)}${limitsText(response, rest.zone)}</p>
-    <div class="watched-head" aria-hidden="true"><span>Status</span><span>Service</span><span>Response time</span>
+    <div class="monitored-head" aria-hidden="true"><span>Status</span><span>Service</span><span>Response time</span>
       <span class="ends"><i>${toSecond(since, rest.zone)}</i><i>${toSecond(until, rest.zone)}</i></span></div>
     ${shown.map(each)}
     ${ended.length > 0 && html`<details class="ended">
-      <summary>${counted(ended.length, "program")} that ended or ${ended.length === 1 ? "was" : "were"}
-        restarted</summary>
+      <summary>${counted(ended.length, "program")} that ended or ${ended.length === 1 ? "was" : "were"} restarted</summary>
       ${ended.map(each)}
     </details>`}
     <p class="hint">Taller bars are worse. Click a name to list the changes of its status, or a bar to list the records
@@ -73,8 +72,8 @@ function summary(programs) {
   const numbers = STATUSES.map((word) => [word, services.filter(({ status }) => status === word).length]);
   const states = numbers.filter(([, number]) => number).map(([word, number]) => `${count(number)} ${word}`);
   const silent = programs.length - running.length;
-  const watching = `${counted(running.length, "program")} ${running.length === 1 ? "monitors" : "monitor"}`;
-  const first = running.length ? `${watching} ${counted(services.length, "service")}` : "No monitor is reporting";
+  const subject = `${counted(running.length, "program")} ${running.length === 1 ? "monitors" : "monitor"}`;
+  const first = running.length ? `${subject} ${counted(services.length, "service")}` : "No monitor is reporting";
   const silentText = silent ? ` ${counted(silent, "monitor")} ${silent === 1 ? "is" : "are"} silent.` : "";
   return `${first}${states.length ? `: ${states.join(", ")}` : ""}.${silentText}`;
 }
@@ -100,7 +99,7 @@ function Program({ program, zone, list, ...range }) {
     ${monitor === "silent" && html`<p class="error-message">No report for ${length(secondsSince(seen))}. The last known
       status may be out of date.</p>`}
     ${services.length === 0 && html`<p class="hint">It monitors no services.</p>`}
-    <ul class="watched">
+    <ul class="monitored">
       ${services.map((each) => html`<${Service} key=${each.name} ...${{ service: each, monitor, zone, ...range }}
         list=${(segment) => list(program, each.name, segment)} />`)}
     </ul>
