@@ -9,6 +9,7 @@ A reader follows a page from top to bottom, in one folder; so do these tests, in
 - A block after ``<!-- not run: REASON -->`` is not run. `_NOT_RUN` lists all of these.
 """
 
+import html
 import importlib.util
 import inspect
 import os
@@ -61,6 +62,7 @@ _NOT_RUN = {
     ("javascript.md", "python -m concurrent_log demo"),
     ("javascript.md", '<script type="module">'),
     ("javascript.md", "const step = logger.withTrace();"),
+    ("index.md", "python -m pip install ."),
     ("tutorial.md", "python -m pip install ."),
     ("collector-server.md", "python -m pip install '.[server]'"),
     ("collector-server.md", "createdb logs"),
@@ -298,12 +300,60 @@ def _headings(page: pathlib.Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", _PAGES[1:], ids=lambda page: page.name)
-def test_page_says_for_whom_it_is(page: pathlib.Path) -> None:
-    """The first line below the title of every page of docs/ tells who should read it."""
+def test_page_opens_with_the_benefit(page: pathlib.Path) -> None:
+    """The first line below the title of every page of docs/ says what the reader gains, not for whom the page is."""
     title, first = [line for line in page.read_text(encoding="utf-8").splitlines() if line][:2]
 
     assert title.startswith("# ")
-    assert first.startswith("For "), first
+    assert re.match(r"[A-Z`]", first), first
+    assert not re.match(r"(For|If you|Users|People|This (page|guide|chapter)) ", first), first
+
+
+@pytest.mark.parametrize(
+    ("page", "search"),
+    [
+        ("gunicorn.md", "gunicorn log rotation"),
+        ("django.md", "Django runserver log rotation"),
+        ("uvicorn.md", "uvicorn log rotation workers"),
+        ("celery.md", "Celery log rotation"),
+        ("process-pools.md", "multiprocessing logging RotatingFileHandler"),
+        ("symptoms.md", "PermissionError: [WinError 32]"),
+        ("symptoms.md", "log rotation loses lines"),
+        ("symptoms.md", "multiprocessing RotatingFileHandler"),
+        ("symptoms.md", "log lines are lost"),
+    ],
+)
+def test_page_is_found_by_the_words_of_its_symptom(page: str, search: str) -> None:
+    """A reader searches for what goes wrong: the page that helps has all the words, a framework's before its first code."""
+    text = (_DOCS / page).read_text("utf-8")
+    opening = text if page == "symptoms.md" else text.partition("```")[0]
+
+    assert [word for word in search.split() if word.lower() not in opening.lower()] == []
+
+
+def test_picture_of_the_stress_test_is_described() -> None:
+    """The numbers beside the picture are those in the picture, which has the rows that the command prints."""
+    pytest.importorskip("rich")
+    from concurrent_log.stress import table
+
+    rows = {row[0]: row[1:] for row in _rows_of_picture((_DOCS / "images" / "stress.svg").read_text("utf-8")) if row}
+    records, lost, misplaced = rows["records"], rows["lost"], rows["wrong period"]
+
+    assert {name for name, *_ in table._ROWS} <= set(rows), "take it again: python tests/stress_picture.py"
+    assert (lost[1:], misplaced[2]) == (["0", "0"], "0")
+    for page in (_ROOT / "README.md", _DOCS / "index.md"):
+        text = " ".join(page.read_text("utf-8").split())
+        assert f"the standard handler lost {lost[0]} of {records[0]} records" in text
+        assert f"concurrent-log-handler lost none and wrote {misplaced[1]} into the wrong period" in text
+
+
+def _rows_of_picture(picture: str) -> Iterator[list[str]]:
+    """Yield the cells of each line of a table that rich has drawn as an SVG."""
+    lines: dict[str, str] = {}
+    for line, text in re.findall(r'clip-path="url\(#console-line-(\d+)\)">([^<]*)</text>', picture):
+        lines[line] = lines.get(line, "") + html.unescape(text).replace("\N{NO-BREAK SPACE}", " ")
+    for text in lines.values():
+        yield [cell.strip() for cell in re.findall(r"(?<=\u2502)[^\u2502]+(?=\u2502)", text)]
 
 
 @pytest.mark.parametrize("documented", [*_IN_THE_PACKAGE, ServiceMonitor], ids=lambda documented: documented.__name__)

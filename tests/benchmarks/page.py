@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import median
 
 from measuring import Figure
@@ -10,6 +11,54 @@ from results import Results, Row
 
 _BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
 _TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True)
+class ReadmeRow:
+    """A row of the results that the README shows.
+
+    Attributes:
+        figure: The name of its figure.
+        title: Its title.
+        against: What ours was compared with.
+        text: What was measured, in the words of a user.
+        better: What follows the ratio where ours is better.
+    """
+
+    figure: str
+    title: str
+    against: str
+    text: str
+    better: str = "faster"
+
+
+_STANDARD = "standard `TimedRotatingFileHandler`"
+README_ROWS = (
+    ReadmeRow("eight-processes", "8 processes", "concurrent-log-handler", "eight processes write one file"),
+    ReadmeRow("by-size", "by size, 8 processes", "concurrent-log-handler", "the same, with files limited by size"),
+    ReadmeRow(
+        "longest-call",
+        "longest call, 100 MB, `use_gzip=True`",
+        "concurrent-log-handler with `use_gzip=True`",
+        "longest logging call while a backup of 100 MB is compressed",
+        "shorter",
+    ),
+    ReadmeRow(
+        "by-size", "by size, one process", "standard `RotatingFileHandler`", "one process, a file limited by size"
+    ),
+    ReadmeRow("one-process", "typical format, with asctime", _STANDARD, "one process, a file limited by time"),
+    ReadmeRow("background", "median of a call, bursts", _STANDARD, "a logging call with `BackgroundHandler`"),
+    ReadmeRow(
+        "background", "from call to file", "standard `QueueHandler` + `QueueListener`", "from that call to the file"
+    ),
+    ReadmeRow(
+        "collector",
+        "lost of a burst of 100,000",
+        "log-collector-async 1.1.1, `info()`",
+        "records lost when 100,000 are sent to a collector at once",
+        "none lost",
+    ),
+)
 _HEAD = ("what", "against", "ours", "theirs", "ratio", "lowest to highest", "bar", "goal", "")
 
 
@@ -52,15 +101,32 @@ def readme_with_figures(readme: str, results: Results) -> str:
 
 
 def readme_table(results: Results) -> str:
-    """Return the table of the README: the rows that matter most, ours first or not."""
-    lines = ["| | against | ratio | bar |", "|---|---|--:|--:|"]
-    titles = {"µs": "time per record", "records/s": "records/s", "s": "wall time", "%": "share"}
-    for row in results.rows:
-        if row.headline:
-            what = f"{titles.get(row.unit, row.unit)}, {_place(row)}{row.title}"
-            lines.append(f"| {what} | {row.against} | {comparison(row)} | {_limit(row, row.bar)} |")
+    """Return the table of the README: a few rows in the words of a user, one of which we lose."""
+    lines = ["| | compared with | theirs | ours | |", "|---|---|--:|--:|---|"]
+    rows = {(row.figure, row.title, row.against): row for row in results.rows}
+    for selected in README_ROWS:
+        row = rows.get((selected.figure, selected.title, selected.against))
+        if row is not None:
+            lines.append(_line((selected.text, row.against, *_values(row), _gain(row, selected.better))))
     machine = f"{results.machine['CPU']}, {results.machine['cores']} cores, {results.machine['Python']}, {results.date}"
-    return "\n".join(lines) + f"\n\n{machine}.\n"
+    return "\n".join(lines) + f"\n\nMeasured on {machine}.\n"
+
+
+def _values(row: Row) -> tuple[str, str]:
+    space = "" if row.unit == "%" else " "
+    theirs, ours = (f"{_value(values)}{space}{row.unit}" if values else "" for values in (row.theirs, row.ours))
+    return theirs, ours
+
+
+def _gain(row: Row, better: str) -> str:
+    if row.ratio is None:
+        return "not measured"
+    if row.ratio == 0:
+        return f"**{better}**"
+    gain = row.ratio if row.higher_is_better else 1 / row.ratio
+    if gain < 1:
+        return f"{1 / gain - 1:.0%} slower"
+    return f"**{gain:.{0 if gain >= 10 else 1}f}{_TIMES} {better}**"
 
 
 def summary(row: Row) -> tuple[str, ...]:
