@@ -22,11 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for what it starts in the background, and so would all programs that the tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest.register_assert_rewrite("checking", "counting", "node", "servers", "serving", "writers")
+pytest.register_assert_rewrite("support")
 
-from collecting import Collector  # noqa: E402
-from node import PACKAGE, TESTS, TOOL_DEADLINE, run, succeed  # noqa: E402
-from writers import Clock, Writers  # noqa: E402 - only now, so that its assertions are rewritten
+from support.fake_collector import Collector
+from support.node import PACKAGE, TOOL_DEADLINE, TOOLS, run, succeed
+from support.writers import Clock, Writers
 
 
 @pytest.fixture(autouse=True)
@@ -96,14 +96,14 @@ def mount(root: None, program: Callable[[str], str]) -> Iterator[Callable[..., N
 def tools(program: Callable[[str], str]) -> pathlib.Path:
     """Return the folder with the tests' own tools for JavaScript, which are installed if they are not."""
     npm = program("npm")
-    with portalocker.Lock(TESTS / ".tools.lock", "a", timeout=TOOL_DEADLINE):
-        lock, installed = TESTS / "package-lock.json", TESTS / "node_modules" / ".package-lock.json"
+    with portalocker.Lock(TOOLS / ".tools.lock", "a", timeout=TOOL_DEADLINE):
+        lock, installed = TOOLS / "package-lock.json", TOOLS / "node_modules" / ".package-lock.json"
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            done = run([npm, "ci", "--no-audit", "--no-fund"], TESTS)
+            done = run([npm, "ci", "--no-audit", "--no-fund"], TOOLS)
             if done.returncode:
-                _skip_or_fail(f"npm ci failed in {TESTS}: {done.stderr.strip()[-300:]}")
+                _skip_or_fail(f"npm ci failed in {TOOLS}: {done.stderr.strip()[-300:]}")
             installed.touch()
-    return TESTS
+    return TOOLS
 
 
 @pytest.fixture

@@ -233,10 +233,10 @@ def test_redirected_program_writes_plain_lines(tmp_path: pathlib.Path) -> None:
 def test_picture_shows_what_the_program_shows(require: Callable[[str], None], tmp_path: pathlib.Path) -> None:
     """P7: the drawing in the documentation is up to date, but for the time."""
     require("rich")
-    import console_picture
+    from pictures import console
 
-    console_picture.draw(console_picture.shown(), tmp_path / "now.svg")
-    now, then = (_lines_of(path) for path in (tmp_path / "now.svg", console_picture.PICTURE))
+    console.draw(console.shown(), tmp_path / "now.svg")
+    now, then = (_lines_of(path) for path in (tmp_path / "now.svg", console.PICTURE))
 
     assert len(then) > 8
     assert now == then

@@ -9,14 +9,10 @@ import datetime
 import sys
 from pathlib import Path
 
-import background
 import backup_counts
 import by_size
-import collector
 import collector_outage
 import collector_query
-import health
-import javascript
 import javascript_page
 import longest_call
 import many_processes
@@ -31,6 +27,11 @@ from results import Curve, Results, Row
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+import background
+import collector
+import health
+import javascript
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = "python tests/benchmarks --write"

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from time import perf_counter, perf_counter_ns, time
 from typing import Any
 
-from collecting import Database, Server
+from collector_stack import Database, Server
 from measuring import Duel, Figure, Work, serve
 
 from concurrent_log.collector.store import COLUMNS

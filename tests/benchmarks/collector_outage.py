@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from collecting import Database, Gate, Server, free_port
+from collector_stack import Database, Gate, Server, free_port
 from measuring import Course, Figure, Work, serve
 from memory import resident_memory
 

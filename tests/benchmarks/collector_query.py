@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter, time
 from typing import Any
 
-from collecting import Database, Server
+from collector_stack import Database, Server
 from measuring import Duel, Figure, Work, serve
 
 _AT_ONCE = 10_000  # records

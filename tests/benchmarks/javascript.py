@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from collecting import Database, Server
+from collector_stack import Database, Server
 from measuring import Duel, Figure, MeasuringError, Work, serve
 
 import concurrent_log

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from collecting import Database, Server
+from collector_stack import Database, Server
 from measuring import Duel, Figure, MeasuringError, Work, serve
 
 _FRAME = 16.0  # milliseconds between two pictures of a page

@@ -1,0 +1,255 @@
+"""The server alone, attacked: it answers who asks properly meanwhile, and holds no more than its limits."""
+
+import contextlib
+import gzip
+import json
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'concurrent_log[server]'")
+pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
+
+from support.collector_server import Server
+from support.processes import wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc, and opens many files")
+
+_MIB = 1 << 20
+_ALLOWED = 16 * 16 * _MIB  # bytes: the limit of all bodies in hand, with the default --max-body
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server as it is by default, which has not complained at the end, nor held more than its limits."""
+    folder = tmp_path_factory.mktemp("server")
+    with Server(folder, str(folder / "logs.sqlite3")) as started:
+        yield started
+        assert started.memory() < _ALLOWED
+        assert "Traceback" not in started.complaints
+
+
+@pytest.fixture
+def connect(server: Server) -> Iterator[Callable[[bytes], socket.socket]]:
+    """Return what opens a connection, and sends something."""
+    with contextlib.ExitStack() as connections:
+
+        def connected(content: bytes) -> socket.socket:
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+            connection.sendall(content)
+            return connection
+
+        yield connected
+
+
+def answers(server: Server) -> None:
+    """Check that a good client is answered."""
+    assert server.send([{"message": "good"}])["stored"] == 1
+    assert server.ask("GET", "/health")[0] == 200
+
+
+_HALF_HEAD = b"POST /logs HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+_HALF_BODY = b'POST /logs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"logs": ['
+_ELSEWHERE = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+
+
+@pytest.mark.parametrize("content", [_HALF_HEAD, _HALF_BODY, _ELSEWHERE, b""], ids=["head", "body", "login", "nothing"])
+def test_slow_connections_keep_nobody_out(
+    server: Server, connect: Callable[[bytes], socket.socket], content: bytes
+) -> None:
+    """More requests that do not come to their end than there may be connections push each other out."""
+    count = 2500
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count + 500:
+        pytest.skip(f"a process may have {hard} open files only")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 500), hard))
+    for _ in range(count):
+        connect(content)
+    for _ in range(5):
+        answers(server)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_few_open_files_are_made_more(tmp_path: Path) -> None:
+    """A process often may have 1,024 files open, and allow itself more."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2200:
+        pytest.skip(f"a process may have {hard} open files only")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        server = Server(tmp_path, str(tmp_path / "logs.sqlite3"))
+        server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limits = Path(f"/proc/{server.process.pid}/limits").read_text().split("Max open files")[1].split()
+    server.kill()
+
+    assert int(limits[0]) == 2200
+
+
+_TINY = {
+    "numbers": b"1",
+    "lists": b"[]",
+    "texts": b'""',
+    "objects": b"{}",
+    "nulls": b"null",
+}
+
+
+@pytest.mark.parametrize("tiny", _TINY.values(), ids=list(_TINY))
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_a_million_tiny_records_are_too_many(server: Server, tiny: bytes, zipped: bool) -> None:
+    """Few bytes would be much in memory, and a reason for each even more."""
+    body = b'{"logs":[' + b",".join([tiny] * 1_000_000) + b"]}"
+    headers = {"Content-Encoding": "gzip"} if zipped else {}
+    status, answer, _ = server.ask("POST", "/logs", gzip.compress(body) if zipped else body, **headers)
+
+    assert status == 413
+    assert "send less" in answer["detail"]
+
+
+def test_bad_records_are_named_up_to_a_number(server: Server) -> None:
+    """Some thousand that are none cost no good one."""
+    answer = server.send([*range(9_999), {"message": "good"}])
+
+    assert (answer["stored"], len(answer["rejected"])) == (1, 9_999)
+
+
+def bomb(layers: int) -> bytes:
+    """Return gzip of zeros, again and again."""
+    content = b"\0" * (32 * _MIB)
+    for _ in range(layers):
+        content = gzip.compress(content, 9)
+    return content
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_bombs_do_not_go_off(server: Server, layers: int) -> None:
+    """A body that is a thousand times as large when decompressed, and one that is again gzip then; twenty at once."""
+    content = bomb(layers)
+    statuses: list[int] = []
+
+    def send() -> None:
+        statuses.append(server.ask("POST", "/logs", content, **{"Content-Encoding": "gzip"})[0])
+
+    threads = [threading.Thread(target=send) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    answers(server)
+    for thread in threads:
+        thread.join()
+
+    assert set(statuses) <= {400, 413, 429}
+    assert len(statuses) == 20
+
+
+_HEAD = b"POST /logs HTTP/1.1\r\nHost: localhost\r\n"
+_GARBAGE = {
+    "huge header": b"GET / HTTP/1.1\r\nX: " + b"x" * 5_000_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X: x\r\n" * 500_000 + b"\r\n",
+    "long path": b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+    "chunk of no size": _HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "chunk of any size": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 100 + b"\r\nx",
+    "huge chunk": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n7fffffffffff\r\nx",
+    "length and chunks": _HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": _HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "negative length": _HEAD + b"Content-Length: -5\r\n\r\nhello",
+    "length of no number": _HEAD + b"Content-Length: \xb2\r\n\r\nhello",
+    "length without end": _HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhello",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 100,
+    "zeros": b"\0" * 100_000,
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "websocket": b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("content", _GARBAGE.values(), ids=list(_GARBAGE))
+def test_garbage_hurts_nobody(server: Server, content: bytes) -> None:
+    """It is refused, or the connection is closed, and others are answered."""
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        with contextlib.suppress(OSError):
+            connection.sendall(content)
+        answers(server)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+            answered = connection.recv(1000)
+            assert not answered.startswith((b"HTTP/1.1 5", b"HTTP/1.0 5")), answered
+
+
+@pytest.mark.parametrize("length", [0, 1, 200, 201, 100_000])
+@pytest.mark.parametrize("sign", ["x", "\U0001f600", "\0", "\ud800", "'", "%s"], ids=ascii)
+def test_ids_are_taken_up_to_their_limit(server: Server, length: int, sign: str) -> None:
+    """The ids of batch and client, of any characters."""
+    text = (sign * length)[:length]
+    body = {"logs": [{"message": "m"}], "batch_id": text, "client": {"id": text}, "common": {"service": text}}
+    status, _, _ = server.ask("POST", "/logs", json.dumps(body).encode())
+    again, answer, _ = server.ask("POST", "/logs", json.dumps(body).encode())
+
+    assert status == again == (200 if 1 <= length <= 200 else 400)
+    assert again == 400 or answer["duplicate"]
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"logs":[{"a":'])
+def test_depth_is_refused(server: Server, opening: str) -> None:
+    """Two million levels, without an end and with one."""
+    body = opening * (2_000_000 // len(opening))
+    closing = body.translate(str.maketrans("[{", "]}", '":alogs'))[::-1]
+    for content in (body, f"{body}1{closing}"):
+        assert server.ask("POST", "/logs", content.encode())[0] in (400, 413)
+
+
+def test_many_tokens_are_tried_in_vain(tmp_path: Path) -> None:
+    """Right beginnings, none, and very long ones: all of them are refused, and the right one is taken meanwhile."""
+    token = "a-secret-of-the-tests"
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), variables={"CONCURRENT_LOG_TOKEN": token}) as server:
+        tried = [token[:length] for length in range(len(token))] + [f"{token}x", token.upper(), "x" * 10_000, "\xe9"]
+        statuses = set()
+        for each in tried * 20:
+            statuses.add(server.ask("POST", "/logs", b'{"logs": [{}]}', Authorization=f"Bearer {each}")[0])
+            statuses.add(server.ask("POST", "/login", json.dumps({"token": each[:999]}).encode())[0])
+        server.send([{"message": "good"}], headers={"Authorization": f"Bearer {token}"})
+
+        assert statuses <= {401, 422}
+        assert server.select("SELECT count(*) FROM logs") == [(1,)]
+        assert token not in server.complaints
+        assert "Traceback" not in server.complaints
+
+
+def test_bodies_that_end_too_early_leave_nothing(server: Server, connect: Callable[[bytes], socket.socket]) -> None:
+    """Five hundred clients go away in the middle of what they send; nothing of it is stored or held."""
+    before = server.select("SELECT count(*) FROM logs")
+    for _ in range(500):
+        connect(_HALF_BODY + b'{"message": "half"}').close()
+
+    wait_until(lambda: server.ask("POST", "/logs", b'{"logs": []}')[0] == 200)
+    assert server.select("SELECT count(*) FROM logs") == before
+
+
+def test_server_that_ends_while_its_database_hangs_says_so(tmp_path: Path) -> None:
+    """What cannot be committed in time is to be sent again: 503, and no traceback."""
+    database = str(tmp_path / "logs.sqlite3")
+    body = b'{"batch_id": "b1", "logs": [{}]}'
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(tmp_path, database))
+        other = stack.enter_context(contextlib.closing(sqlite3.connect(database, isolation_level=None)))
+        other.execute("BEGIN IMMEDIATE")
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        assert server.ask("GET", "/health")[0] == 200  # So the request before is in hand.
+        server.process.send_signal(signal.SIGTERM)
+        answered = connection.recv(1000)
+        other.execute("ROLLBACK")
+
+        assert answered.startswith(b"HTTP/1.1 503"), answered
+        assert server.process.wait(30) == 0
+        assert "Traceback" not in server.complaints

@@ -1,0 +1,442 @@
+"""Both stores find the same: what plain Python finds among the same records."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
+
+import msgspec
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, query, store_of
+from concurrent_log.collector.store.postgres import PostgresStore
+from concurrent_log.collector.store.query import Comparison, Filters, Place, Statement
+from concurrent_log.collector.store.reader import PAGE_BYTES, Reader, TooSlow, iso, reader_of
+from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.statistics import Statistics
+from support import query_model
+from support.query_cost import work
+
+_DAY = 86_400_000_000
+
+
+@contextlib.asynccontextmanager
+async def opened(database: str, *batches: list[Row]) -> AsyncIterator[tuple[Store, Reader]]:
+    """Open the store of ``database``, add batches to it, and close it."""
+    store = store_of(database)
+    await store.open()
+    reader = reader_of(store)
+    try:
+        await reader.ready()
+        for rows in batches:
+            await store.add(Batch(rows))
+        yield store, reader
+    finally:
+        await reader.close()
+        await store.close()
+
+
+def run(database: str, rows: list[Row], test: Callable[[Store, Reader], Awaitable[None]]) -> None:
+    """Run ``test`` with a store that has ``rows``."""
+
+    async def with_store() -> None:
+        async with opened(database, rows) as (store, reader):
+            await test(store, reader)
+
+    asyncio.run(with_store())
+
+
+_times = st.none() | st.integers(query_model.BEGIN - 10, query_model.BEGIN + query_model.SPAN)
+_keys = [*query_model.KEYS, "http", "service", "level", "process_id", "duration_ms", "line_number", "message"]
+_values = [*query_model.VALUES, "shop", "GET", "12", "0.5", "1e300", "1099511627776", "ERROR"]
+_terms = [*query_model.WORDS, "%", "_", "\\", "keyerror", "traceback\n", "Σ", "k", "\0"]
+_comparisons = st.builds(
+    Comparison, st.sampled_from(_keys), st.sampled_from(_values) | st.text(max_size=3), st.booleans()
+)
+_filters = st.builds(
+    Filters,
+    since=_times,
+    until=_times,
+    level=st.sampled_from([None, 5, 30, 40, 50]),
+    service=st.lists(st.sampled_from([s for s in query_model.SERVICES if s is not None] + ["\0"]), max_size=3).map(
+        tuple
+    ),
+    environment=st.lists(st.sampled_from(["production", "staging", "\0"]), max_size=2).map(tuple),
+    host=st.lists(st.sampled_from(["web-1", "web_1"]), max_size=2).map(tuple),
+    trace_id=st.sampled_from([None, None, None, "t", "\0"]),
+    terms=st.lists(st.sampled_from(_terms) | st.text(max_size=2), max_size=2).map(tuple),
+    where=st.lists(_comparisons, max_size=2).map(tuple),
+)
+
+
+def test_filters_find_what_plain_python_finds(database: str) -> None:
+    """Any filters, in any combination, find the same records in the same order as a loop over all records does."""
+    rows = query_model.rows(300)
+    numbered = sorted((row[0], number + 1, row) for number, row in enumerate(rows))
+    runner = asyncio.new_event_loop()
+    context = opened(database, rows)
+    _, reader = runner.run_until_complete(context.__aenter__())
+
+    @settings(max_examples=300, deadline=None, phases=[Phase.generate, Phase.shrink], derandomize=True)
+    @given(_filters, st.booleans())
+    def check(filters: Filters, newest_first: bool) -> None:
+        page = runner.run_until_complete(reader.find(filters, limit=1000, newest_first=newest_first))
+        expected = [number for _, number, row in numbered if query_model.matches(filters, row)]
+
+        found = [int(record["id"].partition("-")[2]) for record in page.records]
+        assert found == expected[:: -1 if newest_first else 1]
+        assert page.next is None
+
+    try:
+        check()
+    finally:
+        runner.run_until_complete(context.__aexit__(None, None, None))
+        runner.close()
+
+
+def messages(records: list[dict[str, Any]]) -> list[str]:
+    """Return the messages, in order."""
+    return [record.get("message", "") for record in records]
+
+
+def test_record_comes_back_whole(database: str) -> None:
+    """A record has all that was stored of it; what is empty is left out, attributes are always there."""
+    given = query_model.row(
+        message="grüße \U0001f600", process_id=7, duration_ms=1.5, service="", attributes='{"a":[1,null]}'
+    )
+
+    async def test(store: Store, reader: Reader) -> None:
+        first, second = (await reader.find(Filters(), limit=10, newest_first=False)).records
+        found = msgspec.json.decode(msgspec.json.encode(first))
+        received_at = found.pop("received_at")
+
+        assert found == {
+            "id": f"{query_model.BEGIN}-1",
+            "created_at": "2026-01-12T06:40:00.000000Z",
+            "level": "INFO",
+            "level_number": 20,
+            "message": "grüße \U0001f600",
+            "process_id": 7,
+            "duration_ms": 1.5,
+            "attributes": {"a": [1, None]},
+        }
+        assert received_at.endswith("Z")
+        assert msgspec.json.decode(msgspec.json.encode(second))["attributes"] == {}
+        assert await reader.one(Place(query_model.BEGIN, 1)) == first
+        assert await reader.one(Place(query_model.BEGIN, 3)) is None
+        assert await reader.one(Place(10**18 - 1, 10**18 - 1)) is None
+
+    run(database, [given, query_model.row()], test)
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("filters", [Filters(), Filters(service=("shop", "payments"), level=30)])
+def test_pages_are_stable_while_records_come_in(database: str, newest_first: bool, filters: Filters) -> None:
+    """Each record that was there at the beginning is on one page, in order, however many come in meanwhile."""
+    rows = query_model.rows(200)
+    expected = sorted((row[0], number + 1) for number, row in enumerate(rows) if query_model.matches(filters, row))
+
+    async def test(store: Store, reader: Reader) -> None:
+        found: list[tuple[int, int]] = []
+        after, more = None, query_model.rows(300, seed=2)
+        while True:
+            page = await reader.find(filters, limit=7, newest_first=newest_first, after=after)
+            assert len(page.records) <= 7
+            found += [tuple(map(int, record["id"].split("-"))) for record in page.records]  # type: ignore[misc]
+            after = page.next
+            if after is None:
+                break
+            await store.add(Batch([more.pop() for _ in range(5) if more]))
+
+        there = [each for each in found if each[1] <= 200]
+        assert there == expected[:: -1 if newest_first else 1]
+        assert found == sorted(set(found), reverse=newest_first)
+
+    run(database, rows, test)
+
+
+def test_page_of_large_records_ends_early(database: str) -> None:
+    """A page has no more bytes than it may, and what is left is on the next ones."""
+    rows = [query_model.row(message=f"{number} {'x' * 300_000}") for number in range(60)]
+
+    async def test(store: Store, reader: Reader) -> None:
+        sizes, found, after = [], [], None
+        while True:
+            page = await reader.find(Filters(), limit=1000, newest_first=False, after=after)
+            sizes.append(sum(len(record["message"]) for record in page.records))
+            found += [record["message"].split()[0] for record in page.records]
+            after = page.next
+            if after is None:
+                break
+
+        assert found == [str(number) for number in range(60)]
+        assert max(sizes) < PAGE_BYTES + 1_000_000
+        assert len(sizes) == 3
+
+    run(database, rows, test)
+
+
+def test_context_is_of_the_same_process(database: str) -> None:
+    """The records around one are of the same service, host and process, also where it has none of these."""
+    rows = [
+        query_model.row(
+            created_at=query_model.BEGIN + number, message=str(number), service="shop", host=host, process_id=process
+        )
+        for number, (host, process) in enumerate([("a", 1), ("b", 1), ("a", 2), ("a", None), ("a", 1)] * 10)
+    ]
+
+    async def test(store: Store, reader: Reader) -> None:
+        around = await reader.context(Place(query_model.BEGIN + 24, 25), before=3, after=2)
+        of_none = await reader.context(Place(query_model.BEGIN + 3, 4), before=3, after=1)
+
+        assert around is not None
+        assert messages(around) == ["15", "19", "20", "24", "25", "29"]
+        assert of_none is not None
+        assert messages(of_none) == ["3", "8"]
+        assert messages(await reader.context(Place(query_model.BEGIN + 24, 25), before=0, after=0) or []) == ["24"]
+        assert await reader.context(Place(query_model.BEGIN, 99), before=1, after=1) is None
+
+    run(database, rows, test)
+
+
+def test_histogram_counts_what_python_counts(database: str) -> None:
+    """Each step has the records from its beginning to before the next one, by level."""
+    rows = query_model.rows(300)
+    filters = Filters(
+        since=query_model.BEGIN + 12_345, until=query_model.BEGIN + query_model.SPAN // 2, environment=("production",)
+    )
+
+    async def test(store: Store, reader: Reader) -> None:
+        found = await reader.histogram(filters, 50, now=0)
+        expected = [(found.since + index * found.step, {}) for index in range(len(found.counts))]
+        for row in (row for row in rows if query_model.matches(filters, row)):
+            counts: dict[str, int] = expected[(row[0] - found.since) // found.step][1]
+            counts[row[1]] = counts.get(row[1], 0) + 1
+
+        assert found.counts == expected
+        assert found.step == 3600 * 1_000_000
+        assert sum(sum(counts.values()) for _, counts in expected) > 20
+
+    run(database, rows, test)
+
+
+def test_histogram_without_a_range_is_of_all(database: str) -> None:
+    """Without since and until, it begins at the oldest record, and ends now, or at the newest one if that is later."""
+    rows = [query_model.row(created_at=query_model.BEGIN), query_model.row(created_at=query_model.BEGIN + _DAY)]
+
+    async def test(store: Store, reader: Reader) -> None:
+        until_newest = await reader.histogram(Filters(), 60, now=query_model.BEGIN)
+        until_now = await reader.histogram(Filters(), 60, now=query_model.BEGIN + 30 * _DAY)
+
+        for found in (until_newest, until_now):
+            assert sum(counts.get("INFO", 0) for _, counts in found.counts) == 2
+            assert found.since <= query_model.BEGIN
+        assert query_model.BEGIN + _DAY < until_newest.until < query_model.BEGIN + 2 * _DAY
+        assert until_now.until >= query_model.BEGIN + 30 * _DAY
+
+    run(database, rows, test)
+
+
+def test_histogram_of_nothing_is_empty(database: str) -> None:
+    """An empty store, and a range that ends before it begins, have no records."""
+
+    async def test(store: Store, reader: Reader) -> None:
+        for filters in (Filters(), Filters(since=10, until=5)):
+            assert [counts for _, counts in (await reader.histogram(filters, 60, now=100)).counts if counts] == []
+
+    run(database, [], test)
+
+
+def test_values_are_the_most_frequent(database: str) -> None:
+    """Values are counted, the most frequent first; empty ones are none."""
+    rows = [query_model.row(service=name) for name in ["b", "a", "b", None, "c", "c", "c"]]
+
+    async def test(store: Store, reader: Reader) -> None:
+        found = await reader.values(Filters(), "service", 2)
+
+        assert found.values == [("c", 3), ("b", 2)]
+        assert not found.is_sample
+
+    run(database, rows, test)
+
+
+# A statement that would take for ever.
+_ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+    "postgres": "SELECT count(*) FROM generate_series(1, 1000000000000)",
+}
+
+
+def test_slow_query_is_stopped(database: str) -> None:
+    """A query that takes too long ends, says what to do, and the reader reads on."""
+    kind = "postgres" if database.startswith("postgres") else "sqlite"
+
+    async def test(store: Store, reader: Reader) -> None:
+        with pytest.raises(TooSlow, match="narrow the time range"):
+            await reader.rows(Statement(reader.dialect, _ENDLESS[kind]), seconds=0.2)
+
+        assert messages((await reader.find(Filters(), limit=1)).records) == ["one"]
+
+    run(database, [query_model.row(message="one")], test)
+
+
+def slow_at_first(reader: Reader, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Let the first statement with ``what`` in it be too slow, as it is where there are very many records."""
+    rows, told = reader.rows, []
+
+    async def slow(statement: Statement, seconds: float = 10.0) -> list[Row]:
+        if what in statement.sql and not told:
+            told.append(statement)
+            raise TooSlow("too slow")
+        return await rows(statement, seconds)
+
+    monkeypatch.setattr(reader, "rows", slow)
+
+
+def test_values_of_very_many_records_are_a_sample(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where counting all takes too long, the newest records are counted, and the answer says so."""
+
+    async def test(store: Store, reader: Reader) -> None:
+        slow_at_first(reader, monkeypatch, "GROUP BY")
+        found = await reader.values(Filters(), "message", 1)
+
+        assert found.values == [("one", 1)]
+        assert found.is_sample
+
+    run(database, [query_model.row(message="one")], test)
+
+
+def test_stats_are_about_everything(database: str) -> None:
+    """They count records by level and service, and what was lost; for a while they are remembered."""
+    client = Client(id="c1", name="concurrent-log/2.0.0", service="shop", host="web-1")
+    now = time.time_ns() // 1000
+
+    async def test(store: Store, reader: Reader) -> None:
+        await store.add(Batch([], client=client, drops=[Drop("queue full", 12, now), Drop("queue full", 3, now - 10)]))
+        statistics = Statistics(reader)
+        found = await statistics.answer()
+        await store.add(Batch([query_model.row()]))
+
+        assert found["total_logs"] == 3
+        assert found["is_estimate"] is False
+        assert found["counted_since"] is None
+        assert found["level_distribution"] == [{"level": "ERROR", "count": 2}, {"level": "INFO", "count": 1}]
+        assert found["service_distribution"] == [{"service": "shop", "count": 2}]
+        assert found["recent_errors_1h"] == 1
+        assert found["records_per_second"] == round(3 / 60, 2)
+        assert found["size_bytes"] > 1000
+        assert [(each["service"], each["records"]) for each in found["services"]] == [("shop", 2)]
+        drop = found["drops"][0]
+        assert (drop["client"], drop["name"], drop["service"], drop["host"]) == ("c1", client.name, "shop", "web-1")
+        assert (drop["reason"], drop["records"], drop["since"]) == ("queue full", 15, iso(now - 10))
+        assert await statistics.answer() is found
+
+    rows = [
+        query_model.row(created_at=now, level="ERROR", service="shop"),
+        query_model.row(level="ERROR", service="shop"),
+        query_model.row(),
+    ]
+    run(database, rows, test)
+
+
+def test_stats_of_very_many_records_are_estimated(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where counting all takes too long, the last day is counted, and the answer says from when on."""
+    now = time.time_ns() // 1000
+
+    async def test(store: Store, reader: Reader) -> None:
+        slow_at_first(reader, monkeypatch, "GROUP BY")
+        found = await Statistics(reader).answer()
+
+        assert found["is_estimate"] is True
+        assert iso(now - _DAY) <= found["counted_since"] < iso(now)
+        assert found["level_distribution"] == [{"level": "INFO", "count": 1}]
+        assert found["total_logs"] >= 1
+
+    run(database, [query_model.row(created_at=now), query_model.row()], test)
+
+
+_FILLED = 300_000
+_ROWS = {
+    "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+    " INSERT INTO logs (received_at, created_at, level, level_number, service, host, trace_id, message)"
+    " SELECT {begin} + n * {step}, {begin} + n * {step}, {values} FROM numbers",
+    "postgres": "INSERT INTO logs (created_at, level, level_number, service, host, trace_id, message)"
+    " SELECT to_timestamp({begin} / 1e6) + n * interval '{step} microseconds', {values}"
+    " FROM generate_series(1, {count}) AS n",
+}
+_ROW = (
+    "CASE n % 50 WHEN 0 THEN 'ERROR' ELSE 'INFO' END, CASE n % 50 WHEN 0 THEN 40 ELSE 20 END,"
+    " 'service-' || n % 20, 'host-' || n % 7, 'trace-' || n % 30000, 'order ' || n || ' accepted'"
+)
+
+
+async def fill(store: Store) -> None:
+    """Add very many records of the last day, by the database itself."""
+    begin, step = time.time_ns() // 1000 - _DAY, _DAY // _FILLED
+    if isinstance(store, SqliteStore):
+        with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+            connection.execute(_ROWS["sqlite"].format(count=_FILLED, begin=begin, step=step, values=_ROW))
+            connection.execute("ANALYZE")
+    else:
+        assert isinstance(store, PostgresStore)
+        await store.writing.execute(_ROWS["postgres"].format(count=_FILLED, begin=begin, step=step, values=_ROW))
+        await store.writing.execute("ANALYZE logs")
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(service=("service-10",), level=40),
+        Filters(service=("service-7",)),
+        Filters(level=40),
+        Filters(),
+        Filters(trace_id="trace-4242"),
+        Filters(since=query_model.BEGIN, service=("service-10", "service-0"), level=40, environment=()),
+    ],
+)
+def test_newest_are_found_without_looking_at_the_others(database: str, filters: Filters) -> None:
+    """The newest 100 of a service and level are found by an index, however many records there are."""
+
+    async def test(store: Store, reader: Reader) -> None:
+        await fill(store)
+        statement = query.page(reader.dialect, filters, limit=100, newest_first=True, after=None)
+        deep = query.page(
+            reader.dialect, filters, limit=100, newest_first=True, after=Place(time.time_ns() // 1000 - _DAY // 2, 1)
+        )
+
+        assert await work(store, statement) < 3000
+        assert await work(store, deep) < 3000
+
+    run(database, [], test)
+
+
+def test_many_days_are_not_asked_for_the_newest(postgres: str) -> None:
+    """Where the latest day has a page full, PostgreSQL need not even plan for the others; else they are asked, too."""
+    now = time.time_ns() // 1000
+    rows = [query_model.row(created_at=now - number * _DAY // 5, message=str(number)) for number in range(20)]
+
+    async def test(store: Store, reader: Reader) -> None:
+        asked: list[str] = []
+        ask = reader.rows
+
+        async def told(statement: Statement, seconds: float = 10.0) -> list[Row]:
+            asked.append(statement.sql)
+            return await ask(statement, seconds)
+
+        reader.rows = told  # type: ignore[method-assign]
+        near = await reader.find(Filters(), limit=4)
+        assert (messages(near.records), len(asked)) == (["0", "1", "2", "3"], 1)
+        assert "created_at >=" in asked[0]
+        further = await reader.find(Filters(), limit=10, after=near.next)
+        assert (messages(further.records), len(asked)) == ([str(number) for number in range(4, 14)], 3)
+        oldest = await reader.find(Filters(since=now - 3 * _DAY), limit=4, newest_first=False)
+        assert (messages(oldest.records), len(asked)) == (["15", "14", "13", "12"], 4)
+
+    run(postgres, rows, test)

@@ -1,0 +1,88 @@
+"""``python -m concurrent_log demo``: what one sees who tries it."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from support.browser import chromium
+from support.demo_process import demonstrating, open_shop
+from support.processes import environment
+
+
+@pytest.fixture(scope="module")
+def browser(program: Callable[[str], str], require: Callable[[str], None]) -> Iterator[Any]:
+    """Return a real browser."""
+    require("playwright")
+    with chromium(program("chromium")) as made:
+        yield made
+
+
+def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pathlib.Path) -> None:
+    """Each order links to a trace that has the page's records and those of the back end, in order."""
+    with demonstrating(tmp_path) as (shop, _):
+        page = open_shop(browser, shop)
+        page.get_by_role("button", name="A durian").click()
+        link = page.locator(".done a").first
+        link.wait_for()
+        trace = browser.new_page()
+        trace.goto(link.get_attribute("href"))
+        for _ in range(40):
+            if trace.locator(".step").count() == 4:
+                break
+            trace.wait_for_timeout(250)
+            trace.reload()
+            trace.wait_for_selector(".summary, .hint")
+        services = trace.locator(".step .service").all_inner_texts()
+        messages = trace.locator(".step .message").all_inner_texts()
+        page.close()
+        trace.close()
+
+    assert services == ["shop-page", "shop-orders", "shop-orders", "shop-page"]
+    assert messages == [
+        "somebody wants one durian",
+        "one durian is ordered",
+        "the order cannot be served",
+        "the shop says no",
+    ]
+
+
+def test_error_that_nobody_catches_is_logged(browser: Any, tmp_path: pathlib.Path) -> None:
+    """The button that breaks the page leads to a FATAL record with the place of the mistake."""
+    with demonstrating(tmp_path) as (shop, collector):
+        page = open_shop(browser, shop)
+        page.get_by_role("button", name="Break this page").click()
+        reader = browser.new_page()
+        reader.goto(f"{collector}/?level=FATAL")
+        for _ in range(40):
+            if reader.locator(".scroll .item .row").count():
+                break
+            reader.wait_for_timeout(250)
+            reader.keyboard.press("n")
+        text = reader.locator(".scroll .item .row").first.inner_text()
+        page.close()
+        reader.close()
+
+    assert "Cannot read properties of undefined" in text
+
+
+def test_missing_extra_is_said(tmp_path: pathlib.Path) -> None:
+    """Without the packages of the extra, one line tells what to install."""
+    if importlib.util.find_spec("fastapi") is None:
+        pytest.skip("fastapi is not installed")
+    program = (
+        "import importlib.util; find = importlib.util.find_spec;"
+        "importlib.util.find_spec = lambda name: None if name == 'fastapi' else find(name);"
+        "from concurrent_log.__main__ import main; raise SystemExit(main(['demo']))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=40)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "concurrent-log demo: the server needs more packages: run pip install 'concurrent_log[server]'"
+    ]

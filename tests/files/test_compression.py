@@ -1,0 +1,664 @@
+"""Compressed backups: nothing lost, nothing left behind, nobody kept waiting."""
+
+import contextlib
+import gzip
+import itertools
+import multiprocessing
+import os
+import pathlib
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from concurrent_log.files import compression
+from concurrent_log.files import writer as shared_file
+from concurrent_log.files.compression import Compressor
+from concurrent_log.files.gzip_members import append_member, end_of_last_member
+from concurrent_log.files.lock_file import LockFile
+from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
+
+Make = Callable[..., Watched]
+_TEN, _ELEVEN, _TWELVE = (f"app.log.2024-05-17_{hour}" for hour in (10, 11, 12))
+
+
+@pytest.fixture(params=["shared", "exclusive"])
+def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Make]:
+    """Make a handler of ``app.log`` that compresses its backups, once for each arm of the protocol."""
+    made: list[Watched] = []
+
+    def handler(**kwargs: Any) -> Watched:
+        arm = {} if request.param == "shared" else {"keep_file_open": False}
+        made.append(Watched(tmp_path / "app.log", utc=True, use_gzip=True, encoding="utf-8", **arm, **kwargs))
+        return made[-1]
+
+    yield handler
+    wait_until(_is_quiet)
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait until all writers have noticed that a lock file was removed: none is, but where a test says so."""
+    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+
+
+def _is_quiet() -> bool:
+    """Return whether no backup is being compressed in this process."""
+    return not any(thread.name == "concurrent-log-gzip" for thread in threading.enumerate())
+
+
+def unpacked(folder: pathlib.Path) -> dict[str, list[str]]:
+    """Return the lines of all files in ``folder`` but the hidden ones, by name."""
+    wait_until(_is_quiet)
+    found = {}
+    for path in folder.iterdir():
+        if not path.name.startswith("."):
+            content = path.read_bytes()
+            plain = gzip.decompress(content) if path.suffix == ".gz" else content
+            found[path.name] = plain.decode("utf-8").splitlines()
+    return found
+
+
+# What becomes of a backup
+
+
+def test_backup_is_compressed(make: Make, tmp_path: pathlib.Path) -> None:
+    """A backup becomes NAME.gz, and nothing else is left."""
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten"]}
+    assert sorted(os.listdir(tmp_path)) == [".__app.gz.lock", ".__app.lock", "app.log", f"{_TEN}.gz"]
+    assert handler.problems == []
+
+
+def test_backups_by_size_are_compressed_under_their_new_numbers(tmp_path: pathlib.Path) -> None:
+    """A backup that is renumbered while it is compressed keeps its records and its place."""
+    handler = WatchedBySize(tmp_path / "app.log", maxBytes=200, backupCount=500, use_gzip=True)
+    for number in range(2000):
+        write(handler, f"number {number}")
+    wait_until(_is_quiet)
+    write(handler, "x" * 300)  # one more rollover
+    found = unpacked(tmp_path)
+    handler.close()
+
+    numbered = sorted((name for name in found if name != "app.log"), key=lambda name: -int(name.split(".")[2]))
+    assert [line for name in numbered for line in found[name]] == [f"number {number}" for number in range(2000)]
+    assert all(name.endswith(".gz") for name in numbered)
+    assert handler.problems == []
+
+
+def test_compressed_backup_keeps_mode_and_time(make: Make, tmp_path: pathlib.Path) -> None:
+    """What others see of the backup does not change with its form (HAZARDS 1.15)."""
+    handler = make()
+    write(handler, "ten", TEN)
+    (tmp_path / "app.log").chmod(0o604)
+    os.utime(tmp_path / "app.log", (TEN + 5, TEN + 6))
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(_is_quiet)
+    status = (tmp_path / f"{_TEN}.gz").stat()
+
+    assert (stat.S_IMODE(status.st_mode), status.st_mtime) == (0o604, TEN + 6)
+
+
+def test_retention_counts_compressed_backups(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: the newest periods are kept, compressed or not."""
+    handler = make(backupCount=2)
+    for hour in range(6):
+        write(handler, f"{hour}", TEN + hour * HOUR)
+        wait_until(_is_quiet)
+
+    assert unpacked(tmp_path) == {
+        "app.log": ["5"],
+        "app.log.2024-05-17_13.gz": ["3"],
+        "app.log.2024-05-17_14.gz": ["4"],
+    }
+
+
+def test_files_of_one_period_are_compressed_in_order(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: several files a period keep their numbers."""
+    handler = make(maxBytes=30)
+    for number in range(9):
+        write(handler, f"number {number}", TEN + number)
+        wait_until(_is_quiet)
+    write(handler, "eleven", TEN + HOUR)
+    found = unpacked(tmp_path)
+
+    assert sorted(found) == ["app.log", f"{_TEN}.0001.gz", f"{_TEN}.0002.gz", f"{_TEN}.gz"]
+    assert found[f"{_TEN}.0002.gz"] == ["number 6", "number 7", "number 8"]
+
+
+def test_names_of_ones_own_are_compressed(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: app.DATE.log becomes app.DATE.log.gz, and retention finds it (HAZARDS 1.13)."""
+    handler = make(backupCount=1)
+    handler.namer = lambda name: name.replace("app.log.", "app.") + ".log"
+    for hour in range(4):
+        write(handler, f"{hour}", TEN + hour * HOUR)
+        wait_until(_is_quiet)
+
+    assert unpacked(tmp_path) == {"app.log": ["3"], "app.2024-05-17_12.log.gz": ["2"]}
+
+
+def test_rotator_of_ones_own_compresses_alone(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: the Cookbook's pair works, and its files are not compressed once more."""
+    handler = make(backupCount=2)
+    handler.namer = lambda name: name + ".gz"
+    handler.rotator = _pack
+    for hour in range(5):
+        write(handler, f"{hour}", TEN + hour * HOUR)
+
+    assert unpacked(tmp_path) == {
+        "app.log": ["4"],
+        "app.log.2024-05-17_12.gz": ["2"],
+        "app.log.2024-05-17_13.gz": ["3"],
+    }
+
+
+def _pack(source: str, destination: str) -> None:
+    with open(source, "rb") as plain, gzip.open(destination, "wb") as packed:
+        packed.write(plain.read())
+    os.remove(source)
+
+
+# Late records
+
+
+def test_late_record_joins_the_compressed_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2: it becomes one more member of the gzip file."""
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(_is_quiet)
+    write(handler, "late", TEN + 1)
+    write(handler, "later", TEN + 2)
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "late", "later"]}
+    assert handler.problems == []
+
+
+def test_late_record_has_no_second_byte_order_mark(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: a compressed file in UTF-16 reads back whole."""
+    handler = make()
+    handler.close()
+    handler = Watched(tmp_path / "app.log", utc=True, use_gzip=True, encoding="utf-16")
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(_is_quiet)
+    write(handler, "late", TEN + 1)
+    handler.close()
+
+    assert gzip.decompress((tmp_path / f"{_TEN}.gz").read_bytes()).decode("utf-16") == "ten\nlate\n"
+
+
+@pytest.mark.parametrize("moment", ["copied", "packed"])
+def test_late_record_during_compression_is_not_lost(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """P1: what is appended after the compressor read the file, and before it took the lock, is added at the end."""
+    step = {"copied": "copyfileobj", "packed": "fsync"}[moment]
+    module: Any = {"copied": compression.shutil, "packed": compression.os}[moment]
+    original, calls = getattr(module, step), []
+
+    def late(*args: Any) -> None:
+        original(*args)
+        if not calls:
+            calls.append(step)
+            write(handler, "late", TEN + 1)
+
+    handler = make()
+    write(handler, "ten", TEN)
+    monkeypatch.setattr(module, step, late)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "late"]}
+    assert calls == [step]
+
+
+def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: what a process knows of a backup is void once that was compressed."""
+    handler, other = make(), make()
+    for each in (handler, other):
+        write(each, "ten", TEN)
+    held = LockFile(os.fspath(tmp_path / ".__app.gz.lock"))
+    with held.hold(exclusive=True, timeout=1):
+        write(handler, "eleven", TEN + HOUR)
+        write(other, "late", TEN + 1)
+        wait_until(_is_quiet)
+    held.close()
+    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing, print)
+    wait_until(_is_quiet)
+    write(other, "later", TEN + 2)
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "ten", "late", "later"]}
+
+
+def test_late_record_of_a_period_compressed_by_others_is_not_lost(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2: beside a backup in another form it gets a file of its own."""
+    (tmp_path / f"{_TEN}.xz").write_bytes(b"compressed by somebody else")
+    handler = make()
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "late", TEN)
+
+    assert unpacked(tmp_path)[f"{_TEN}.0001.gz"] == ["late"]
+
+
+def test_half_a_member_of_a_killed_process_hides_nothing(tmp_path: pathlib.Path) -> None:
+    """P1: what a killed write left at the end of a page is cut off before the next member (RFC 1952)."""
+    path = tmp_path / "backup.gz"
+    noise = os.urandom(6000)
+    path.write_bytes(gzip.compress(b"first\n"))
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(gzip.compress(noise)[: 4096 - whole])
+
+    append_member(str(path), b"second\n")
+
+    assert gzip.decompress(path.read_bytes()) == b"first\nsecond\n"
+
+
+def test_member_that_ends_at_a_page_is_left_alone(tmp_path: pathlib.Path) -> None:
+    """P1: a file that is a multiple of a page long, and whole, loses nothing."""
+    path = tmp_path / "backup.gz"
+    length = next(n for n in range(4000, 4096) if len(gzip.compress(os.urandom(n))) == 4096)
+    noise = os.urandom(length)
+    path.write_bytes(gzip.compress(noise))
+
+    append_member(str(path), b"second\n")
+
+    assert end_of_last_member(str(path)) == path.stat().st_size
+    assert gzip.decompress(path.read_bytes()) == noise + b"second\n"
+
+
+@pytest.mark.parametrize("fits", [0, 10])
+def test_member_that_does_not_fit_is_cut_off_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, fits: int
+) -> None:
+    """P1, P4: a full disk leaves the backup as it was."""
+    import resource
+
+    path = tmp_path / "backup.gz"
+    path.write_bytes(gzip.compress(b"first\n"))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + fits, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"space|large"):
+            append_member(str(path), b"second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+    assert path.read_bytes() == before
+
+
+# Who is killed, and what fails
+
+
+def _roll_over_and_die(folder: str, module: str, step: str, call: int, after: bool) -> None:
+    handler = Watched(os.path.join(folder, "app.log"), utc=True, use_gzip=True)
+    patched: Any = {"os": compression.os, "shutil": compression.shutil, "compression": compression}[module]
+    original = getattr(patched, step)
+    calls = itertools.count(1)
+
+    def deadly(*args: Any, **kwargs: Any) -> Any:
+        is_the_one = threading.current_thread() is not threading.main_thread() and next(calls) == call
+        if is_the_one and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            if is_the_one:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(patched, step, deadly)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(_is_quiet)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("module", "step", "call"),
+    [
+        ("os", "remove", 1),
+        ("os", "remove", 2),
+        ("compression", "create", 1),
+        ("shutil", "copyfileobj", 1),
+        ("os", "fsync", 1),
+        ("os", "utime", 1),
+        ("compression", "move", 1),
+        ("os", "rename", 1),
+        ("os", "remove", 4),
+    ],
+)
+def test_what_a_killed_compressor_left_is_finished(
+    make: Make, tmp_path: pathlib.Path, module: str, step: str, call: int, after: bool
+) -> None:
+    """P1: wherever a process dies, the next rollover finds the backup and finishes it, and nothing stands twice."""
+    handler = make()
+    write(handler, "ten", TEN)
+    victim = multiprocessing.get_context("fork").Process(
+        target=_roll_over_and_die, args=(str(tmp_path), module, step, call, after)
+    )
+    victim.start()
+    victim.join()
+    write(handler, "late", TEN + 1)
+    write(handler, "twelve", TEN + 2 * HOUR)
+
+    assert victim.exitcode == -signal.SIGKILL
+    assert unpacked(tmp_path) == {"app.log": ["twelve"], f"{_TEN}.gz": ["ten", "late"], f"{_ELEVEN}.gz": ["eleven"]}
+    assert sorted(name for name in os.listdir(tmp_path) if name.startswith(".")) == [".__app.gz.lock", ".__app.lock"]
+    assert handler.problems == []
+
+
+def test_failing_compression_is_reported_once_and_keeps_the_backup(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: the plain backup stays, and is compressed as soon as that is possible (HAZARDS 1.17)."""
+    handler = make()
+    write(handler, "10", TEN)
+    with monkeypatch.context() as patch:
+        patch.setattr(compression.gzip, "GzipFile", _refuse)
+        for hour in (11, 12, 13):
+            write(handler, f"{hour}", TEN + (hour - 10) * HOUR)
+            wait_until(_is_quiet)
+        plain, hidden = unpacked(tmp_path), sorted(tmp_path.glob(".*"))
+    write(handler, "14", TEN + 4 * HOUR)
+    packed = unpacked(tmp_path)
+
+    assert plain == {"app.log": ["13"], _TEN: ["10"], _ELEVEN: ["11"], _TWELVE: ["12"]}
+    assert hidden == [tmp_path / ".__app.gz.lock", tmp_path / ".__app.lock"]  # half a file takes no room on a full disk
+    assert sorted(packed) == ["app.log", *(f"app.log.2024-05-17_{hour}.gz" for hour in (10, 11, 12, 13))]
+    assert [type(problem) for problem in handler.problems] == [OSError]
+
+
+def _refuse(*args: Any) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_lock_file_that_cannot_be_used_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: who may not take a turn, such as a worker that gave up its privileges, says so, and loses nothing."""
+    (tmp_path / ".__app.gz.lock").mkdir()
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert [type(problem) for problem in handler.problems] == [IsADirectoryError]
+
+
+def test_namer_that_fails_in_the_thread_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: whatever goes wrong goes to handleError, and nothing to standard error."""
+
+    def namer(name: str) -> str:
+        if threading.current_thread().name == "concurrent-log-gzip":
+            raise LookupError("no name for you")
+        return name
+
+    handler = make()
+    handler.namer = namer
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert [type(problem) for problem in handler.problems] == [LookupError]
+
+
+def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: a compressed file that somebody restored is not overwritten, and not taken for the backup's twin."""
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(_is_quiet)
+    (tmp_path / _TEN).write_text("restored, and not the same\n")
+    write(handler, "twelve", TEN + 2 * HOUR)
+    found = unpacked(tmp_path)
+
+    assert (found[_TEN], found[f"{_TEN}.gz"]) == (["restored, and not the same"], ["ten"])
+    assert f"{_ELEVEN}.gz" in found
+    assert [str(problem) for problem in handler.problems] == [
+        f"{tmp_path / _TEN}.gz exists, and is not {tmp_path / _TEN}; remove or rename one of them"
+    ]
+
+
+def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: the thread does not try for ever where a compressed backup was moved to a place that is gone."""
+    (tmp_path / _TEN).write_text("restored\n")
+    (tmp_path / f"{_TEN}.gz").symlink_to(tmp_path / "gone" / "app.log.gz")
+    handler = make()
+    write(handler, "eleven", TEN + HOUR)
+    write(handler, "twelve", TEN + 2 * HOUR)
+    wait_until(_is_quiet)
+
+    assert lines(tmp_path / _TEN) == ["restored"]
+    assert (tmp_path / f"{_ELEVEN}.gz").exists()
+    assert [str(problem) for problem in handler.problems] == [
+        f"{tmp_path / _TEN}.gz is a link that leads nowhere; remove it"
+    ]
+
+
+def test_two_logs_of_one_name_share_a_folder_of_backups(tmp_path: pathlib.Path) -> None:
+    """P1: each has a temporary file of its own there, or one would compress into that of the other."""
+    for folder in ("one", "two"):
+        handler = Watched(tmp_path / folder / "app.log", utc=True, use_gzip=True)
+        handler.namer = lambda name, folder=folder: str(tmp_path / "old" / f"{folder}-{os.path.basename(name)}")
+        write(handler, "ten", TEN)
+        write(handler, "eleven", TEN + HOUR)
+        wait_until(_is_quiet)
+        handler.close()
+
+        temporary = handler._compressor._temporary(str(tmp_path / "old"))
+        pathlib.Path(temporary).write_text("as if this one was still at work")
+        assert handler.problems == []
+    packed = unpacked(tmp_path / "old")
+
+    assert packed == {f"one-{_TEN}.gz": ["ten"], f"two-{_TEN}.gz": ["ten"]}
+    assert len(list((tmp_path / "old").glob(".*"))) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system cannot refuse to follow a link")
+@pytest.mark.parametrize("kind", ["symlink", "link"])
+def test_link_in_place_of_the_temporary_file_is_not_written_to(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    victim = tmp_path / ".victim"
+    victim.write_text("precious")
+    monkeypatch.setattr(compression, "create", lambda path, wanted: getattr(os, kind)(victim, path))
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+
+    assert unpacked(tmp_path) == {_TEN: ["ten"], "app.log": ["eleven"]}
+    assert victim.read_text() == "precious"
+    assert len(handler.problems) == 1
+
+
+def test_one_process_compresses_at_a_time(make: Make, tmp_path: pathlib.Path) -> None:
+    """Who finds another one at work leaves the backups to it."""
+    handler = make()
+    write(handler, "ten", TEN)
+    held = LockFile(os.fspath(tmp_path / ".__app.gz.lock"))
+    with held.hold(exclusive=True, timeout=1):
+        write(handler, "eleven", TEN + HOUR)
+        left_alone = sorted(unpacked(tmp_path))
+    held.close()
+    write(handler, "twelve", TEN + 2 * HOUR)
+
+    assert left_alone == ["app.log", _TEN]
+    assert sorted(unpacked(tmp_path)) == ["app.log", f"{_TEN}.gz", f"{_ELEVEN}.gz"]
+    assert handler.problems == []
+
+
+def test_interpreter_does_not_wait_for_compression(tmp_path: pathlib.Path) -> None:
+    """A program may end while a backup is compressed; the next one finishes that."""
+    program = (
+        "import sys, concurrent_log.files.compression as c, threading, concurrent_log, logging\n"
+        "c.shutil.copyfileobj = lambda *args: threading.Event().wait()\n"
+        "h = concurrent_log.ConcurrentRotatingFileHandler('app.log', maxBytes=10, backupCount=5, use_gzip=True)\n"
+        "for n in range(3): h.handle(logging.makeLogRecord({'msg': f'number {n}'}))\n"
+        "assert any(t.name == 'concurrent-log-gzip' for t in threading.enumerate())\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=30)
+    handler = WatchedBySize(tmp_path / "app.log", maxBytes=10, backupCount=5, use_gzip=True)
+    write(handler, "number 3")
+    found = unpacked(tmp_path)
+    handler.close()
+
+    assert found == {
+        "app.log": ["number 3"],
+        "app.log.1.gz": ["number 2"],
+        "app.log.2.gz": ["number 1"],
+        "app.log.3.gz": ["number 0"],
+    }
+
+
+def test_records_do_not_wait_for_compression(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P5: while a backup is compressed, this process and others write and roll over."""
+    handler, other = make(), make()
+    write(handler, "ten", TEN)
+    goes_on, original = threading.Event(), compression.shutil.copyfileobj
+
+    def slow(*args: Any) -> None:
+        goes_on.wait()
+        original(*args)
+
+    monkeypatch.setattr(compression.shutil, "copyfileobj", slow)
+    write(handler, "eleven", TEN + HOUR)
+    for each in (handler, other):
+        write(each, "late", TEN + 1)
+        write(each, "eleven, too", TEN + HOUR)
+    write(other, "twelve", TEN + 2 * HOUR)
+    meanwhile = files(tmp_path)
+    goes_on.set()
+
+    assert meanwhile == {
+        "app.log": ["twelve"],
+        _TEN: ["ten", "late", "late"],
+        _ELEVEN: ["eleven", "eleven, too", "eleven, too"],
+    }
+    assert sorted(unpacked(tmp_path)) == ["app.log", f"{_TEN}.gz", f"{_ELEVEN}.gz"]
+
+
+def test_child_forked_during_compression_writes_and_compresses(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: a fork in the middle leaves the child no lock that is not its own (HAZARDS 1.22)."""
+    handler = make()
+    write(handler, "ten", TEN)
+    goes_on, original = threading.Event(), compression.shutil.copyfileobj
+    parent = os.getpid()
+
+    def slow(*args: Any) -> None:
+        if os.getpid() == parent:
+            goes_on.wait()
+        original(*args)
+
+    monkeypatch.setattr(compression.shutil, "copyfileobj", slow)
+    write(handler, "eleven", TEN + HOUR)
+    child = os.fork()
+    if child == 0:
+        try:
+            write(handler, "child", TEN + HOUR)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    goes_on.set()
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven", "child"], f"{_TEN}.gz": ["ten"]}
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_backup_renumbered_beside_another_is_not_taken_for_its_twin(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    """P1, P3: while it is opened, a rollover gives another backup, perhaps with the same content, its number."""
+    handler = WatchedBySize(tmp_path / "app.log", maxBytes=15, backupCount=9, use_gzip=True)
+    (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(b"the same\n" if same else b"other\n"))
+    (tmp_path / "app.log.2").write_text("the same\n")
+    real_open = open
+
+    def renumber(path: Any, *args: Any) -> Any:
+        file = real_open(path, *args)
+        if path == str(tmp_path / "app.log.2"):
+            monkeypatch.undo()
+            (tmp_path / "app.log.2").rename(tmp_path / "app.log.3")
+            (tmp_path / "app.log.1.gz").rename(tmp_path / "app.log.2.gz")
+            (tmp_path / "app.log.1").write_text("new\n")
+        return file
+
+    monkeypatch.setattr(compression, "open", renumber, raising=False)
+    handler._tidy(print)
+    found = unpacked(tmp_path)
+    handler.close()
+
+    assert found == {
+        "app.log": [],
+        "app.log.1.gz": ["new"],
+        "app.log.2.gz": ["the same" if same else "other"],
+        "app.log.3.gz": ["the same"],
+    }
+
+
+def test_record_written_without_the_lock_is_not_lost_with_its_file(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: who gave up waiting, and wrote into a file that was compressed and deleted meanwhile, writes once more."""
+    other = make()
+    write(other, "ten", TEN)
+    handler = make(lock_timeout=0.01)
+    write(handler, "ten, too", TEN)
+    handler._lock_file.close()
+    original, holder = handler._write_to, LockFile(handler._lock_path)
+
+    def too_late(raw: Any, data: bytes) -> Any:
+        monkeypatch.undo()
+        with contextlib.suppress(RuntimeError):
+            held.close()
+        write(other, "eleven", TEN + HOUR)
+        wait_until(_is_quiet)
+        return original(raw, data)
+
+    monkeypatch.setattr(handler, "_write_to", too_late)
+    with contextlib.ExitStack() as held:
+        held.enter_context(holder.hold(exclusive=True, timeout=1))
+        handler._view = shared_file._NO_VIEW
+        handler._lock_file = LockFile(handler._lock_path)  # as in another process
+        write(handler, "without the lock", TEN)
+    holder.close()
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven", "without the lock"], f"{_TEN}.gz": ["ten", "ten, too"]}
+    assert [type(problem) for problem in handler.problems] == [TimeoutError]
+
+
+def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_the_others(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: for a second, a process with the removed lock file may write the backup that another one compresses."""
+    monkeypatch.setattr(compression, "_SETTLE", 1.1)
+    unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
+    unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
+    for each in (unaware, other):
+        write(each, "ten", TEN)
+    os.utime(tmp_path / "app.log", (TEN, TEN))  # tells the period, where no lock file does
+    (tmp_path / ".__app.lock").unlink()
+    other._view = shared_file._NO_VIEW  # as if its second had passed
+    write(other, "eleven", TEN + HOUR)
+    with contextlib.suppress(AssertionError):
+        wait_until(_is_quiet, 0.5)  # it is not, unless it waited for nobody
+    write(unaware, "ten, too", TEN)
+
+    assert (tmp_path / _TEN).read_text() == "ten\nten\nten, too\n"
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "ten", "ten, too"]}
+    for each in (unaware, other):
+        each.close()

@@ -1,0 +1,719 @@
+"""Dated files: which file a record stands in, by its day and by size, whoever writes and whatever happens to them."""
+
+import calendar
+import copy
+import logging
+import logging.config
+import os
+import pathlib
+import pickle
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from concurrent_log import dated
+from concurrent_log.dated import DatedFileHandler
+from support.records import DAY, HOUR, WatchedByDay, all_lines, files, record, write
+
+NOON = calendar.timegm((2025, 1, 20, 3, 0, 0))  # noon of 2025-01-20 in Korea
+MIDNIGHT = NOON + 12 * HOUR
+
+Make = Callable[..., WatchedByDay]
+
+
+class Hand:
+    """The hand of a clock that stands still until a test moves it."""
+
+    def __init__(self, moment: float) -> None:
+        self.moment = moment
+
+    def time(self) -> float:
+        """Return what the clock says."""
+        return self.moment
+
+    def time_ns(self) -> int:
+        """Return that in nanoseconds."""
+        return int(self.moment * 1e9)
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    """Return the clock of this process, which says noon."""
+    hand = Hand(NOON)
+    monkeypatch.setattr(time, "time", hand.time)
+    monkeypatch.setattr(time, "time_ns", hand.time_ns)
+    return hand
+
+
+@pytest.fixture(params=["shared", "exclusive"])
+def make(request: pytest.FixtureRequest, hand: Hand, tmp_path: pathlib.Path) -> Iterator[Make]:
+    """Make a handler of ``App_…_KST.log``, once for each arm of the protocol."""
+    made = []
+    arm = {} if request.param == "shared" else {"keep_file_open": False}
+
+    def handler(*args: Any, folder: pathlib.Path = tmp_path, **kwargs: Any) -> WatchedByDay:
+        made.append(WatchedByDay(folder, *args, **{"timezone": "KST", **arm, **kwargs}))
+        return made[-1]
+
+    yield handler
+    for each in made:
+        each.close()
+
+
+def name(day: int, number: int) -> str:
+    """Return the name of a file of January 2025."""
+    return f"App_2025-01-{day}_{number:03}_KST.log"
+
+
+# Days
+
+
+def test_record_stands_in_the_file_of_its_day(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2: the day is that of the zone, and the name says it from the first record on."""
+    handler = make()
+    write(handler, "noon")
+    hand.moment = MIDNIGHT - 0.001
+    write(handler, "last moment")
+    hand.moment = MIDNIGHT
+    write(handler, "midnight")
+    hand.moment = MIDNIGHT + 3 * DAY
+    write(handler, "three days later")
+
+    assert files(tmp_path) == {
+        name(20, 1): ["noon", "last moment"],
+        name(21, 1): ["midnight"],
+        name(24, 1): ["three days later"],
+    }
+    assert handler.problems == []
+
+
+def test_no_file_is_made_before_the_first_record(make: Make, tmp_path: pathlib.Path) -> None:
+    """A program that logs nothing leaves no empty files."""
+    handler = make()
+
+    assert files(tmp_path) == {}
+    assert handler.baseFilename == str(tmp_path / name(20, 1))
+
+
+def test_second_handler_goes_along(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P3: who begins the day does so for all."""
+    first, second = make(), make()
+    write(first, "a")
+    write(second, "b")
+    hand.moment = MIDNIGHT
+    write(first, "c")
+    write(second, "d")
+
+    assert files(tmp_path) == {name(20, 1): ["a", "b"], name(21, 1): ["c", "d"]}
+
+
+def test_late_record_joins_the_file_of_its_own_day(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2: also if that file is one from before the program began, or does not exist yet."""
+    handler = make()
+    write(handler, "noon")
+    hand.moment = MIDNIGHT
+    write(handler, "midnight")
+    write(handler, "late", MIDNIGHT - 1)
+    write(handler, "very late", MIDNIGHT - DAY - 1)
+    write(make(), "late for another handler", MIDNIGHT - 1)
+
+    assert files(tmp_path) == {
+        name(19, 1): ["very late"],
+        name(20, 1): ["noon", "late", "late for another handler"],
+        name(21, 1): ["midnight"],
+    }
+
+
+def test_first_record_may_be_late(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2: what waited in a queue over midnight stands in the file of the day before."""
+    handler = make()
+    hand.moment = MIDNIGHT + 1
+    write(handler, "waited", MIDNIGHT - 1)
+    write(handler, "today")
+
+    assert files(tmp_path) == {name(20, 1): ["waited"], name(21, 1): ["today"]}
+
+
+def test_record_from_the_future_begins_no_day(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: the clock must agree that the day is over."""
+    handler = make()
+    write(handler, "tomorrow", MIDNIGHT + 1)
+    write(handler, "today")
+
+    assert files(tmp_path) == {name(20, 1): ["tomorrow", "today"]}
+
+
+def test_clock_that_steps_back_over_midnight(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2: the new day goes on, and what is created in the old one again stands in its file."""
+    handler = make()
+    hand.moment = MIDNIGHT + 1
+    write(handler, "new")
+    hand.moment = MIDNIGHT - 2
+    write(handler, "old")
+    hand.moment = MIDNIGHT + 2
+    write(handler, "new again")
+
+    assert files(tmp_path) == {name(20, 1): ["old"], name(21, 1): ["new", "new again"]}
+
+
+def test_file_of_a_clock_that_was_wrong_is_left_alone(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P3: a clock that was set a year back does not keep the handler in a file of the future."""
+    handler = make()
+    hand.moment = MIDNIGHT + 10 * DAY
+    write(handler, "wrong clock")
+    hand.moment = NOON
+    for number in range(3):
+        write(handler, f"number {number}")
+    hand.moment = MIDNIGHT
+    write(handler, "next day")
+
+    assert files(tmp_path) == {
+        name(20, 1): ["number 0", "number 1", "number 2"],
+        name(21, 1): ["next day"],
+        name(31, 1): ["wrong clock"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("zone", "label", "day"),
+    [
+        ("UTC", "UTC", "2025-01-20"),
+        ("KST", "KST", "2025-01-21"),
+        ("Asia/Seoul", "Asia-Seoul", "2025-01-21"),
+        ("America/Argentina/Buenos_Aires", "America-Argentina-Buenos_Aires", "2025-01-20"),
+        ("Etc/GMT+9", "Etc-GMT+9", "2025-01-20"),
+    ],
+)
+def test_zone_says_which_day_it_is(
+    make: Make, hand: Hand, tmp_path: pathlib.Path, zone: str, label: str, day: str
+) -> None:
+    """P3: names spell the zone without a slash, which would be a folder."""
+    hand.moment = MIDNIGHT
+    write(make(timezone=zone), "now")
+    write(make(timezone=zone), "found again")
+
+    assert files(tmp_path) == {f"App_{day}_001_{label}.log": ["now", "found again"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "days"),
+    [
+        ((2024, 11, 3, 3, 59, 59), (2024, 11, 3, 4, 0, 0), ("2024-11-02", "2024-11-03")),  # clocks go back at two
+        ((2024, 11, 4, 4, 59, 59), (2024, 11, 4, 5, 0, 0), ("2024-11-03", "2024-11-04")),
+    ],
+)
+def test_day_of_a_zone_with_summer_time_may_have_25_hours(
+    make: Make,
+    hand: Hand,
+    tmp_path: pathlib.Path,
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+    days: tuple[str, str],
+) -> None:
+    """P3: a day ends when the clock on the wall says so."""
+    handler = make(timezone="America/New_York")
+    for moment in (before, after):
+        hand.moment = calendar.timegm(moment)
+        write(handler, "record")
+
+    assert list(files(tmp_path)) == [f"App_{day}_001_America-New_York.log" for day in days]
+
+
+# Sizes
+
+
+def test_number_rises_with_each_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P3: a file ends before the record that would be too much, and each day counts from one."""
+    handler = make(maxBytes=20)
+    for number in range(5):
+        write(handler, f"number {number}")  # 9 bytes each
+    hand.moment = MIDNIGHT
+    write(handler, "midnight")
+
+    assert files(tmp_path) == {
+        name(20, 1): ["number 0", "number 1"],
+        name(20, 2): ["number 2", "number 3"],
+        name(20, 3): ["number 4"],
+        name(21, 1): ["midnight"],
+    }
+
+
+def test_record_that_is_larger_alone_has_a_file_of_its_own(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: what never fits is not lost, and takes nothing else along."""
+    handler = make(maxBytes=20)
+    for text in ("before", "x" * 100, "y" * 100, "after"):
+        write(handler, text)
+
+    assert list(files(tmp_path).values()) == [["before"], ["x" * 100], ["y" * 100], ["after"]]
+
+
+def test_late_record_keeps_to_the_size(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2, P3: where the last file of its day is full, it begins one more."""
+    handler, other = make(maxBytes=20), make(maxBytes=20)
+    write(handler, "number 0")
+    hand.moment = MIDNIGHT
+    write(handler, "midnight")
+    for number in range(1, 6):
+        write((handler, other)[number % 2], f"number {number}", MIDNIGHT - 1)
+
+    assert files(tmp_path) == {
+        name(20, 1): ["number 0", "number 1"],
+        name(20, 2): ["number 2", "number 3"],
+        name(20, 3): ["number 4", "number 5"],
+        name(21, 1): ["midnight"],
+    }
+
+
+def test_handlers_share_one_limit(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: what others appended counts, whatever the lengths."""
+    handlers = [make(maxBytes=1000) for _ in range(3)]
+    chance = random.Random(5)
+    logged = []
+    for number in range(2000):
+        logged.append(f"{number} " + "x" * chance.choice((0, 1, 10, 100)))
+        write(chance.choice(handlers), logged[-1])
+
+    found = files(tmp_path)
+    assert all_lines(tmp_path) == logged
+    assert list(found) == [name(20, number + 1) for number in range(len(found))]
+    assert max(path.stat().st_size for path in tmp_path.glob("App*")) < 1000
+    assert sum(sum(map(len, held)) + len(held) > 880 for held in found.values()) >= len(found) - 1
+
+
+def test_numbers_beyond_999_go_on(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: the thousandth file is the newest, though its name sorts as text before the second."""
+    for number in (2, 998, 999):
+        (tmp_path / name(20, number)).write_text("earlier\n")
+    handler = make(maxBytes=8)
+    for text in "abc":
+        write(handler, text)
+    write(make(maxBytes=8), "d")
+
+    assert files(tmp_path)[name(20, 1000)] == ["a", "b", "c"]
+    assert files(tmp_path)[name(20, 1001)] == ["d"]
+    assert len(files(tmp_path)) == 5
+
+
+def test_batch_is_written_like_single_records(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2, P3: what a worker in the background hands over at once is divided among days and sizes all the same."""
+    handler, other = make(maxBytes=50), make(maxBytes=50)
+    hand.moment = MIDNIGHT + 5
+    batch = [record(f"number {number}", MIDNIGHT - 10 + number) for number in range(10, 90)]
+    handler.emit_batch([record(f"number {number}", MIDNIGHT - 100 + number) for number in range(10, 30)])
+    for number in range(0, 80, 20):
+        (handler, other)[number // 20 % 2].emit_batch(batch[number : number + 20])
+
+    of_day = {
+        day: [line for path, held in files(tmp_path).items() if f"_2025-01-{day}_" in path for line in held]
+        for day in (20, 21)
+    }
+    assert of_day == {
+        20: [f"number {number}" for number in range(10, 30)],
+        21: [f"number {number}" for number in range(10, 90)],
+    }
+    assert max(path.stat().st_size for path in tmp_path.glob("App*")) < 50
+    assert handler.problems == other.problems == []
+
+
+# Restarts, and what others leave in the folder
+
+
+def test_restarted_program_goes_on_in_the_newest_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: as long as it has room."""
+    for number, text in ((1, "x" * 18), (2, "earlier")):
+        (tmp_path / name(20, number)).write_text(f"{text}\n")
+    handler = make(maxBytes=20)
+
+    assert handler.baseFilename == str(tmp_path / name(20, 2))
+    write(handler, "number 1")
+    write(handler, "number 2")
+    assert files(tmp_path) == {
+        name(20, 1): ["x" * 18],
+        name(20, 2): ["earlier", "number 1"],
+        name(20, 3): ["number 2"],
+    }
+
+
+def test_program_that_was_restarted_the_next_day_begins_a_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2: the file of yesterday is not touched."""
+    write(make(), "yesterday")
+    hand.moment = MIDNIGHT
+    write(make(), "today")
+
+    assert files(tmp_path) == {name(20, 1): ["yesterday"], name(21, 1): ["today"]}
+
+
+@pytest.mark.parametrize("day", [20, 21])
+def test_file_that_a_killed_process_had_just_begun_is_used(
+    make: Make, hand: Hand, tmp_path: pathlib.Path, day: int
+) -> None:
+    """P3: killed between the file and the note in the lock file, it leaves an empty one, but no gap."""
+    handler = make(maxBytes=20)
+    write(handler, "number 0")
+    (tmp_path / name(day, 2 if day == 20 else 1)).touch()
+    hand.moment = NOON if day == 20 else MIDNIGHT
+    write(handler, "number 1, which is too much")
+    write(make(maxBytes=20), "two")
+
+    assert all_lines(tmp_path) == ["number 0", "number 1, which is too much", "two"]
+    assert all(files(tmp_path).values())
+
+
+def test_empty_file_of_yesterday_takes_no_record_of_today(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P2: an empty file is no better than its name."""
+    (tmp_path / name(20, 1)).touch()
+    handler = make()
+    hand.moment = MIDNIGHT
+    write(handler, "today")
+    handler.doRollover()
+    handler.doRollover()
+
+    assert {path: held for path, held in files(tmp_path).items() if held} == {name(21, 1): ["today"]}
+
+
+def test_removed_file_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P4: noticed within a second, under the same name."""
+    first, second = make(), make()
+    write(first, "lost with the file")
+    write(second, "lost with the file")
+    (tmp_path / name(20, 1)).unlink()
+    hand.moment += 1.5
+    write(first, "first")
+    write(second, "second")
+    write(make(), "third")
+
+    assert files(tmp_path) == {name(20, 1): ["first", "second", "third"]}
+    assert first.problems == second.problems == []
+
+
+def test_removed_folder_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P4: with a lock file, in which two handlers meet again."""
+    folder = tmp_path / "log"
+    handlers = [make(folder=folder) for _ in range(2)]
+    for handler in handlers:
+        write(handler, "lost with the folder")
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    hand.moment = MIDNIGHT
+    for handler in handlers:
+        write(handler, "new day")
+
+    assert files(folder) == {name(21, 1): ["new day", "new day"]}
+
+
+@pytest.mark.parametrize("damage", ["remove", "empty", "garbage"])
+def test_lock_file_that_was_lost_is_rebuilt_from_the_names(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
+    """P3: what the lock file says is only a note."""
+    lock_file = tmp_path / ".__App_YYYY-MM-DD_NNN_KST.lock"
+    handlers = make(maxBytes=100), make(maxBytes=100)
+    for number in range(60):
+        write(handlers[number % 2], f"number {number}")
+        if number == 30:
+            if damage == "remove":
+                lock_file.unlink()
+            else:
+                lock_file.write_bytes(b"" if damage == "empty" else b"\xff" * 60)
+
+    assert sorted(all_lines(tmp_path)) == sorted(f"number {number}" for number in range(60))
+    # Two writers of two lock files may have each been granted something for a second.
+    assert max(path.stat().st_size for path in tmp_path.glob("App*")) < (150 if damage == "remove" else 100)
+
+
+def test_newer_file_that_others_made_is_joined(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: all go where a restarted program goes."""
+    first = make()
+    write(first, "a")
+    (tmp_path / name(20, 7)).write_text("by hand\n")
+    second = make()
+    write(second, "b")
+    write(first, "c")
+
+    assert files(tmp_path) == {name(20, 1): ["a"], name(20, 7): ["by hand", "b", "c"]}
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
+def test_number_of_a_compressed_file_is_not_given_again(
+    make: Make, hand: Hand, tmp_path: pathlib.Path, ending: str
+) -> None:
+    """P3: who unpacks what a nightly job has compressed finds the name free."""
+    (tmp_path / (name(20, 1) + ending)).write_bytes(b"compressed")
+    handler = make()
+    hand.moment = MIDNIGHT
+    write(handler, "today")
+    write(handler, "late", MIDNIGHT - 1)
+
+    assert (tmp_path / name(20, 2)).read_text() == "late\n"
+    assert not (tmp_path / name(20, 1)).exists()
+
+
+def test_folder_of_the_name_is_passed_over(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: what cannot be written does not cost the record."""
+    (tmp_path / name(20, 2)).mkdir()
+    handler = make(maxBytes=8)
+    for text in "abcde":
+        write(handler, text)
+
+    assert files(tmp_path) == {name(20, 1): ["a", "b", "c"], name(20, 3): ["d", "e"]}
+
+
+def test_prefixes_do_not_disturb_each_other(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P3: one that begins like another, one that looks like a whole name, one of special characters."""
+    prefixes = ["App", "App_2", "App_2025-01-20_001_KST.log", "a.c", "abc", "(x+)*[$^", "서버", "%Y"]
+    handlers = [make(prefix, maxBytes=50) for prefix in prefixes]
+    for number in range(9):
+        hand.moment = NOON + number * 4 * HOUR
+        for prefix, handler in zip(prefixes, handlers, strict=True):
+            write(handler, f"{prefix} {number} xxxxxxxxxx")
+
+    for prefix in prefixes:
+        of_prefix = [
+            path for path in files(tmp_path) if re.fullmatch(re.escape(prefix) + r"_.{10}_.{3}_KST\.log", path)
+        ]
+        assert [line for path in of_prefix for line in files(tmp_path)[path]] == [
+            f"{prefix} {number} xxxxxxxxxx" for number in range(9)
+        ]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        "App_2025-13-45_001_KST.log",
+        "App_2025-01-20_09_KST.log",
+        "App_2025-01-20_009_UTC.log",
+        "App_2025-01-20_009_KST.log.old",
+        "MyApp_2025-01-20_009_KST.log",
+        "App_2025-01-20_00٩_KST.log",
+        "App_0001-01-01_001_KST.log",
+        "App_2025-01-20_001_KST_log",
+    ],
+)
+def test_files_of_others_are_left_alone(make: Make, tmp_path: pathlib.Path, stranger: str) -> None:
+    """P3: what is called almost like one of ours is none of ours."""
+    (tmp_path / stranger).write_text("somebody else's\n")
+    handler = make(backupCount=1)
+    write(handler, "mine")
+
+    assert files(tmp_path) == {stranger: ["somebody else's"], name(20, 1): ["mine"]}
+
+
+# Failures
+
+
+def test_file_that_cannot_be_begun_costs_no_record(
+    make: Make, hand: Hand, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: records go on in the file there is, the cause is reported once, and it is tried again."""
+    handler = make()
+    write(handler, "before")
+    hand.moment = MIDNIGHT
+    with monkeypatch.context() as patch:
+        patch.setattr(dated.DatedFileHandler, "_create_like", _refuse)
+        write(handler, "midnight")
+        write(handler, "still")
+    hand.moment += 2
+    write(handler, "after")
+
+    assert files(tmp_path) == {name(20, 1): ["before", "midnight", "still"], name(21, 1): ["after"]}
+    assert [type(problem) for problem in handler.problems] == [PermissionError]
+
+
+def _refuse(self: DatedFileHandler, previous: os.stat_result) -> None:
+    raise PermissionError(13, "denied", self.baseFilename)
+
+
+def test_folder_that_cannot_be_listed_costs_no_record(
+    make: Make, hand: Hand, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: looking for the next name may fail, too."""
+    handler = make(maxBytes=20)
+    write(handler, "number 0")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", _fail)
+        for number in range(1, 4):
+            write(handler, f"number {number}")
+
+    assert sorted(all_lines(tmp_path)) == [f"number {number}" for number in range(4)]
+    assert [type(problem) for problem in handler.problems] == [OSError]
+
+
+def _fail(path: str) -> None:
+    raise OSError(24, "too many open files", path)
+
+
+def test_record_logged_inside_the_handler_is_there_once(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P1: a filter's or a signal handler's own record, in the middle of beginning a file."""
+    handler = make(maxBytes=20)
+    create = handler._create_like
+
+    def create_and_log(previous: os.stat_result) -> None:
+        write(handler, "nested")
+        create(previous)
+
+    handler._create_like = create_and_log  # type: ignore[method-assign]
+    for number in range(3):
+        write(handler, f"number {number}")
+
+    assert Counter(all_lines(tmp_path))["nested"] >= 1
+    assert [line for line in all_lines(tmp_path) if line != "nested"] == [f"number {number}" for number in range(3)]
+    assert handler.problems == []
+
+
+def test_interrupt_while_a_file_is_begun_leaves_the_handler_usable(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: a signal handler's exception costs at most the record that it came in."""
+    handler = make(maxBytes=20)
+    write(handler, "number 0")
+    write(handler, "number 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(dated.DatedFileHandler, "_create_like", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write(handler, "interrupted")
+    write(handler, "number 2")
+
+    assert files(tmp_path) == {name(20, 1): ["number 0", "number 1"], name(20, 2): ["number 2"]}
+
+
+def _interrupt(self: DatedFileHandler, previous: os.stat_result) -> None:
+    raise KeyboardInterrupt
+
+
+# Retention
+
+
+def test_days_beyond_the_count_are_deleted(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P3: what is kept are the newest whole days before the current one."""
+    handler = make(maxBytes=20, backupCount=2)
+    for day in range(5):
+        hand.moment = NOON + day * DAY
+        for number in range(3):
+            write(handler, f"day {day} {number}")
+
+    assert files(tmp_path) == {
+        name(22 + day, 1 + part): [f"day {2 + day} {number}" for number in numbers]
+        for day in range(3)
+        for part, numbers in enumerate(((0, 1), (2,)))
+    }
+
+
+def test_record_of_a_day_that_is_not_kept_joins_the_current_file(
+    make: Make, hand: Hand, tmp_path: pathlib.Path
+) -> None:
+    """P1: it is not lost, and not deleted at once."""
+    handler = make(backupCount=1)
+    for day in range(3):
+        hand.moment = NOON + day * DAY
+        write(handler, f"day {day}")
+    write(handler, "late for yesterday", NOON + DAY)
+    write(handler, "much too late", NOON)
+
+    assert files(tmp_path) == {name(21, 1): ["day 1", "late for yesterday"], name(22, 1): ["day 2", "much too late"]}
+
+
+# The standard interface
+
+
+def test_do_rollover_begins_the_next_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """P6: a program may ask for a new file; an empty one is as good."""
+    handler, other = make(), make()
+    write(handler, "before")
+    handler.doRollover()
+    handler.doRollover()
+    write(other, "after")
+    hand.moment = MIDNIGHT
+    other.doRollover()
+    write(handler, "midnight")
+
+    assert files(tmp_path) == {name(20, 1): ["before"], name(20, 2): ["after"], name(21, 1): ["midnight"]}
+
+
+def test_next_path_is_the_name_of_the_next_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+    """Asked for at any time; nothing is created."""
+    handler = make()
+    write(handler, "record")
+
+    assert handler.next_path() == str(tmp_path / name(20, 2))
+    hand.moment = MIDNIGHT
+    assert handler.next_path() == str(tmp_path / name(21, 1))
+    assert list(files(tmp_path)) == [name(20, 1)]
+
+
+def test_closed_handler_opens_the_file_again(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: as the standard handlers do."""
+    handler = make()
+    write(handler, "before")
+    handler.close()
+    write(handler, "after")
+
+    assert files(tmp_path) == {name(20, 1): ["before", "after"]}
+
+
+@pytest.mark.parametrize("copied", [copy.copy, lambda handler: pickle.loads(pickle.dumps(handler))])
+def test_handler_can_be_pickled(
+    make: Make, hand: Hand, tmp_path: pathlib.Path, copied: Callable[[WatchedByDay], WatchedByDay]
+) -> None:
+    """P6: also one that is a day old."""
+    handler = make()
+    write(handler, "original")
+    content = pickle.dumps(handler)
+    hand.moment = MIDNIGHT
+    write(handler, "midnight")
+    for text, each in (("copy", pickle.loads(content)), ("another copy", copied(handler))):
+        write(each, text)
+        each.close()
+
+    assert files(tmp_path) == {name(20, 1): ["original"], name(21, 1): ["midnight", "copy", "another copy"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"timezone": "Asia/Soul"}, ValueError, "timezone='Asia/Soul' is unknown: use an IANA name such as"),
+        ({"timezone": ""}, ValueError, "timezone='' is unknown"),
+        ({"timezone": "../etc/passwd"}, ValueError, "is unknown"),
+        ({"timezone": 9}, TypeError, "timezone must be a name such as 'KST' or 'Asia/Seoul', not 9"),
+        ({"maxBytes": -1}, ValueError, "maxBytes=-1 must not be negative; 0 is no limit"),
+        ({"maxBytes": 1.5}, TypeError, "maxBytes must be a whole number"),
+        ({"backupCount": -1}, ValueError, "backupCount=-1 must not be negative; 0 keeps everything"),
+        ({"prefix": ""}, ValueError, "prefix='' must be the beginning of a file's name"),
+        ({"prefix": "a/b"}, ValueError, "prefix='a/b' must be the beginning of a file's name"),
+        ({"prefix": "a\0b"}, ValueError, "must be the beginning of a file's name"),
+        ({"prefix": None}, TypeError, "prefix must be a string, not None"),
+        ({"folder": None}, TypeError, "folder must be a path, not None"),
+        ({"encoding": "utf-9"}, ValueError, "encoding='utf-9' is unknown"),
+    ],
+)
+def test_what_is_no_argument_is_refused(
+    tmp_path: pathlib.Path, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    """The message names the argument, the value and the remedy."""
+    with pytest.raises(error, match=re.escape(message)):
+        DatedFileHandler(**{"folder": tmp_path, **arguments})
+
+    assert files(tmp_path) == {}
+
+
+def test_folder_that_is_a_file_is_refused(tmp_path: pathlib.Path) -> None:
+    """The message names the path that cannot be had."""
+    (tmp_path / "log").touch()
+
+    with pytest.raises(OSError, match=r"cannot write the log file .*App_.*_001_UTC\.log"):
+        DatedFileHandler(tmp_path / "log")
+
+
+def test_configuration_makes_the_handler(tmp_path: pathlib.Path) -> None:
+    """P6: `logging.config.dictConfig` finds it by its name."""
+    file = {"class": "concurrent_log.dated.DatedFileHandler", "folder": str(tmp_path), "timezone": "KST"}
+    logger = {"handlers": ["file"], "propagate": False}
+    logging.config.dictConfig({"version": 1, "handlers": {"file": file}, "loggers": {"dated": logger}})
+    handler = logging.getLogger("dated").handlers.pop()
+    write(handler, "configured")
+    handler.close()
+
+    assert all_lines(tmp_path) == ["configured"]

@@ -1,0 +1,309 @@
+"""The command ``monitor``, run as people run it: in a terminal, in a pipe, for one check, with its endpoints."""
+
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concurrent_log.__main__ import main
+from support.processes import assert_quiet, environment
+
+_DEADLINE = 60.0
+_COMMAND = ("-m", "concurrent_log", "monitor", "services.toml")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
+
+_CHECKS = """
+import asyncio
+
+def well(): print("a check that prints")
+async def down(): raise ConnectionRefusedError(111, "10.1.2.3")
+"""
+
+_FILE = """
+interval = 0.1
+failure_threshold = 2
+recovery_timeout = 240
+
+[services.clock]
+check = "python:checks:well"
+
+[services.payments]
+check = "python:checks:down"
+critical = {critical}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a file of a service that works, and of one that does not."""
+    (tmp_path / "checks.py").write_text(_CHECKS, encoding="utf-8")
+    (tmp_path / "services.toml").write_text(_FILE.format(critical="true"), encoding="utf-8")
+    return tmp_path
+
+
+def run_once(folder: Path, *options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command for one check of each service."""
+    return subprocess.run(
+        [sys.executable, *_COMMAND, "--once", *options],
+        cwd=folder,
+        env={**environment(), "COLUMNS": "80", **variables},
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+    )
+
+
+@pytest.mark.parametrize(("critical", "status", "exit_status"), [("true", "unhealthy", 1), ("false", "degraded", 0)])
+def test_json_is_the_only_output(folder: Path, critical: str, status: str, exit_status: int) -> None:
+    """One check gives the JSON of /health, whatever checks and handlers print, and the exit status says the rest."""
+    to_stdout = '[logging.handlers.out]\nclass = "logging.StreamHandler"\nstream = "ext://sys.stdout"\n'
+    root = '[logging.root]\nhandlers = ["out"]\nlevel = "INFO"\n'
+    text = f"{_FILE.format(critical=critical)}\n[logging]\nversion = 1\n{to_stdout}{root}"
+    (folder / "services.toml").write_text(text, encoding="utf-8")
+    done = run_once(folder, "--json")
+    found = json.loads(done.stdout)
+
+    assert done.returncode == exit_status
+    assert (found["status"], found["monitoring"]) == (status, False)
+    assert [(each["service"], each["status"]) for each in found["services"]] == [
+        ("clock", "healthy"),
+        ("payments", "unhealthy"),
+    ]
+    assert "a check that prints" in done.stderr
+    assert "payments is unhealthy: connection refused" in done.stderr
+    assert_quiet(done.stderr)
+
+
+def test_table_of_one_check(folder: Path) -> None:
+    """One check gives a table that says each status with a symbol, without any colour in a pipe."""
+    done = run_once(folder)
+    lines = [line.strip() for line in done.stdout.splitlines()]
+
+    assert done.returncode == 1
+    assert lines[0].startswith("✘ unhealthy  services.toml")
+    assert re.search(r"^payments  +✘ unhealthy  .* 1$", "\n".join(lines), re.MULTILINE)
+    assert "connection refused" in lines
+    assert re.search(r"^clock  +✔ healthy  .* ago$", "\n".join(lines), re.MULTILINE)
+    assert "\x1b" not in done.stdout
+    assert "next try" not in done.stdout
+
+
+def test_table_can_be_written_in_ascii(folder: Path) -> None:
+    """Where the output cannot have other symbols, those of ASCII say the same."""
+    done = run_once(folder, PYTHONIOENCODING="ascii")
+
+    assert "x unhealthy" in done.stdout
+    assert "+ healthy" in done.stdout
+
+
+@contextlib.contextmanager
+def piped(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the command with its output in a pipe."""
+    process = subprocess.Popen(
+        [sys.executable, *_COMMAND, *options],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line_with(process: "subprocess.Popen[str]", words: str) -> str:
+    """Return the first line with ``words`` in it."""
+    assert process.stdout is not None
+    return next(line for line in process.stdout if words in line)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_pipe_gets_a_line_for_each_change(folder: Path, number: signal.Signals) -> None:
+    """Without a terminal, each alert is a line; SIGINT and SIGTERM end the command well, and it says so last."""
+    with piped(folder) as process:
+        started = line_with(process, "has started")
+        down = line_with(process, "payments is unhealthy")
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=_DEADLINE)
+
+    assert re.match(r"[\d-]+ [\d:,]+ INFO    monitoring has started: clock unknown, payments unknown$", started)
+    assert "ERROR   payments is unhealthy: connection refused (2 failures in a row)" in down
+    assert rest.splitlines()[-1].split(None, 3)[3].startswith("monitoring has stopped: payments unhealthy")
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_reader_that_goes_ends_the_command(folder: Path) -> None:
+    """Where nobody reads the lines any longer, as after ``head``, the command ends without complaint."""
+    text = _FILE.format(critical="true").replace("interval = 0.1", "interval = 0.1\nreport_interval = 0.1")
+    (folder / "services.toml").write_text(text, encoding="utf-8")
+    with piped(folder) as process:
+        line_with(process, "has started")
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+
+        assert process.wait(_DEADLINE) == 1
+    assert_quiet(errors)
+
+
+def test_logging_of_the_file_gets_the_alerts(folder: Path) -> None:
+    """Alerts go where the table [logging] says, with their fields, and loggers that exist are not disabled."""
+    handler = '[logging.handlers.file]\nclass = "concurrent_log.ConcurrentRotatingFileHandler"\nfilename = "a.log"\n'
+    root = '[logging.root]\nhandlers = ["file"]\nlevel = "${LEVEL}"\n'
+    with (folder / "services.toml").open("a", encoding="utf-8") as file:
+        file.write(f"[logging]\nversion = 1\n{handler}{root}")
+    done = run_once(folder, "--json", LEVEL="ERROR")
+
+    assert done.returncode == 1
+    assert (folder / "a.log").read_text(encoding="utf-8").startswith("payments is unhealthy: connection refused")
+
+
+def test_command_serves_the_endpoints(folder: Path) -> None:
+    """With ``--listen 0``, the first line says where the endpoints are, and they answer."""
+    with piped(folder, "--listen", "0") as process:
+        address = line_with(process, "http://").split()[-1]
+        line_with(process, "payments is unhealthy")
+        with pytest.raises(urllib.error.HTTPError, match="503") as answer:
+            urllib.request.urlopen(address, timeout=_DEADLINE)
+        with answer.value as body:
+            found: Any = json.load(body)
+        process.terminate()
+
+        assert process.wait(_DEADLINE) == 0
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/health", address)
+    assert (found["status"], found["monitoring"]) == ("unhealthy", True)
+
+
+def test_port_that_is_taken(folder: Path) -> None:
+    """A port that somebody else has is told in one line."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        piped(folder, "--listen", str(taken.getsockname()[1])) as process,
+    ):
+        output, errors = process.communicate(timeout=_DEADLINE)
+
+    assert (process.returncode, output) == (2, "")
+    assert re.fullmatch(r"concurrent-log monitor: cannot listen at 127\.0\.0\.1:\d+: address already in use\n", errors)
+
+
+def test_terminal_shows_a_table_until_ctrl_c(folder: Path) -> None:
+    """On a terminal, a table of 80 columns is kept up to date; it stays there when Ctrl-C has ended the command."""
+    from support.terminal import in_terminal
+
+    with in_terminal(folder, _COMMAND) as terminal:
+        screen = terminal.wait_until(lambda shown: "next try in 4 min" in shown and "alerts" in shown)
+        status = terminal.end(signal.SIGINT)
+
+    assert status == 0
+    assert max(map(len, screen.splitlines())) <= 80
+    assert re.search(r"payments  +✘ unhealthy  .* 2 *\n +connection refused; next try in 4 min *\n", screen)
+    assert re.search(r"clock  +✔ healthy ", screen)
+    assert re.search(r"alerts *\n  \d\d:\d\d:\d\d WARNING the circuit of payments is open", screen)
+    assert "\x1b[1;31m✘ unhealthy" in terminal.screen
+    assert re.search(r"payments  +✘ unhealthy ", terminal.left)
+    assert "next try" not in terminal.left
+    assert "monitoring has stopped" in terminal.left
+    assert_quiet(terminal.output)
+
+
+def test_terminal_is_given_back_when_told_to_end(folder: Path) -> None:
+    """SIGTERM ends the command well, and leaves the terminal as it was, with the cursor on."""
+    from support.terminal import in_terminal
+
+    with in_terminal(folder, _COMMAND, columns=60, rows=8) as terminal:
+        screen = terminal.wait_until(lambda shown: "payments" in shown)
+        status = terminal.end(signal.SIGTERM)
+
+    assert status == 0
+    assert max(map(len, screen.splitlines())) <= 60
+    assert terminal.output.count("\x1b[?25h") == terminal.output.count("\x1b[?25l") == 1
+    assert_quiet(terminal.output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--json"], "--json goes with --once"),
+        (["--once", "--listen", "80"], "--listen and --once exclude each other"),
+        (["--listen", "here"], "must be PORT or HOST:PORT"),
+        (["--listen", "99999"], "must be PORT or HOST:PORT"),
+        (["--listen", ":80"], "must be PORT or HOST:PORT"),
+        (["--twice"], "unrecognized arguments: --twice"),
+    ],
+)
+def test_wrong_command_line(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    """What is wrong with the command line is told in one line, before the file is looked at."""
+    try:
+        status = main(["monitor", "none.toml", *arguments])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    output, errors = capsys.readouterr()
+
+    assert (status, output) == (2, "")
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("80", ("127.0.0.1", 80)), ("0.0.0.0:0", ("0.0.0.0", 0)), ("[::1]:80", ("::1", 80)), ("db.lan:1", ("db.lan", 1))],
+)
+def test_where_to_listen(text: str, address: tuple[str, int]) -> None:
+    """A port, or a host and a port, where brackets are around an address of IPv6."""
+    from concurrent_log.health.command import _address
+
+    assert _address(text) == address
+
+
+def test_table_says_what_it_needs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without rich, there is no table, and the line has the command that installs it; JSON needs it not."""
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rich" else real(name))
+    path = str(folder / "services.toml")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    assert main(["monitor", path, "--once"]) == 2
+    assert "pip install rich" in capsys.readouterr().err
+    assert main(["monitor", path, "--once", "--json"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (0, "0 s"),
+        (42.4, "42 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (239, "4 min"),
+        (7200, "2 h"),
+        (1e6, "12 d"),
+    ],
+)
+def test_duration_in_two_digits(seconds: float, text: str) -> None:
+    """A time is told in a unit in which it is easily read."""
+    from concurrent_log.health.command.screen import duration
+
+    assert duration(seconds) == text

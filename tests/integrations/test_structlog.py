@@ -1,0 +1,62 @@
+"""structlog and python-json-logger, whose records are JSON: long ones, and ones of many lines."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.processes import PROGRAMS, run
+from support.record_counter import (
+    Record,
+    assert_exactly_once,
+    assert_in_order,
+    assert_whole,
+    backups,
+    ids,
+    read_back,
+    told_counts,
+)
+
+_MORE_THAN_A_PIPE_TAKES = 65536
+
+
+@pytest.fixture(autouse=True)
+def _formatters(require: Callable[[str], None]) -> None:
+    require("structlog")
+    require("pythonjsonlogger")
+
+
+def _parse(path: Path) -> list[Record]:
+    """Return the records of a file that holds nothing but whole JSON objects, each of which ends its line."""
+    text, decoder = path.read_text("utf-8"), json.JSONDecoder()
+    records, place = [], 0
+    while place < len(text):
+        found, place = decoder.raw_decode(text, place)
+        assert text.startswith("\n", place), f"{path.name}: {text[place : place + 100]!r} stands behind a record"
+        place += 1
+        record = Record(found["created"], found["process"], found["name"], found["message"], path.name)
+        assert_whole(record)
+        source, _, number = record.id.rpartition("-")
+        assert f"ValueError: {source}\n{number}" in (found.get("exception") or found["exc_info"])
+        records.append(record)
+    return records
+
+
+@pytest.mark.parametrize("lines", ["one-line", "many-lines", "background"])
+@pytest.mark.parametrize("formatter", ["structlog", "json-logger"])
+def test_long_records_of_json_are_whole(tmp_path: Path, formatter: str, lines: str) -> None:
+    """P1, P2: records of up to 100 KB, with tracebacks, of three processes stand apart from each other (HAZARDS 5).
+
+    Also if a thread in the background formats them.
+    """
+    log_file = tmp_path / "app.log"
+
+    output = run(tmp_path, str(PROGRAMS / "structured.py"), formatter, lines)
+    records, told = read_back(log_file, _parse), told_counts(output)
+
+    assert len(told) == 3
+    assert any(len(record.message) > _MORE_THAN_A_PIPE_TAKES for record in records)
+    assert_exactly_once(records, ids(told))
+    assert_in_order(records)
+    assert len(backups(log_file)) >= 2

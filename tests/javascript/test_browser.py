@@ -1,0 +1,729 @@
+"""The JavaScript client in a real Chromium: what pages log is stored, once, however they end."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import concurrent_log
+from support.browser import chromium
+from support.browser_pages import PATIENCE, Chromium, Site, Tab, listens, numbers, page, wait_for, wait_until
+from support.collector_server import Server
+from support.hostile_proxy import Proxy
+from support.node import succeed
+from support.processes import environment
+
+LATER = "{ flushInterval: 600000 }"  # so that only the end of a page sends
+
+
+@pytest.fixture(scope="module")
+def browser(program: Callable[[str], str], require: Callable[[str], None]) -> Iterator[Any]:
+    """Return a Chromium that runs."""
+    for module in ("playwright", "fastapi", "fastapi_offline", "uvicorn", "msgspec", "sse_starlette"):
+        require(module)
+    # Playwright switches off that a page is kept while another one is seen, since its own tests do not expect that.
+    with chromium(program("chromium"), ignore_default_args=["--disable-back-forward-cache"]) as found:
+        yield found
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Return a site, which passes on to a collector."""
+    made = Site()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def server(tmp_path: Path, database: str, site: Site) -> Iterator[Server]:
+    """Return a collector on each database, for batches that come twice, in parts, or to a new server."""
+    with Server(tmp_path, database, "--cors-origin", site.url) as started:
+        site.port = started.port
+        yield started
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, site: Site) -> Iterator[Server]:
+    """Return a collector that pages of the site may also ask directly; what they do is the same with every database."""
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", site.url) as started:
+        site.port = started.port
+        yield started
+
+
+@pytest.fixture
+def context(browser: Any) -> Iterator[Any]:
+    """Return a browser of somebody who was never here before."""
+    made = browser.new_context()
+    made.set_default_timeout(PATIENCE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_tab(context: Any) -> Callable[[], Tab]:
+    """Return what makes a tab."""
+    return lambda: Tab(context.new_page())
+
+
+@pytest.fixture
+def tab(new_tab: Callable[[], Tab]) -> Tab:
+    """Return a tab."""
+    return new_tab()
+
+
+# Where pages come from.
+
+
+def test_page_of_the_server_itself(tab: Tab, sqlite: Server) -> None:
+    """A page at the collector's own address has the client of the same version, and says nothing of addresses."""
+    tab.tab.route(f"{sqlite.url}/shop", lambda route: route.fulfill(body=page("log(0, 20);"), content_type="text/html"))
+    tab.open(f"{sqlite.url}/shop")
+
+    assert tab.flush()
+    assert tab.run("VERSION") == concurrent_log.__version__
+    assert numbers(sqlite.database) == list(range(20))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+@pytest.mark.parametrize("token", ["", "secret"])
+def test_page_of_another_origin(tab: Tab, site: Site, tmp_path: Path, token: str) -> None:
+    """With `--cors-origin`, a page elsewhere has the client and sends, also when it is closed, with a token or none."""
+    variables = {"CONCURRENT_LOG_TOKEN": token} if token else {}
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", site.url, variables=variables) as server:
+        options = json.dumps({"token": token or None, "service": "shop"}).replace("null", "undefined")
+        tab.open(site.page("log(0, 200);", options, server=server.url))
+        is_flushed = tab.flush()
+        tab.run("log(200, 250)")
+        tab.tab.close()
+        wait_for(server.database, 250)
+
+    assert is_flushed
+    assert numbers(server.database) == list(range(250))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+def test_page_of_an_origin_that_is_not_allowed(tab: Tab, site: Site, tmp_path: Path) -> None:
+    """A page that may not send is told once, by a line that names the remedy; nothing is thrown into it."""
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3")) as server:
+        tab.open(site.page("log(0, 5);", server=server.url))
+        tab.wait_for("logger.stats().lastError")
+        is_flushed = tab.run("logger.flush(3000)")
+
+    ours = [line for line in tab.said if "concurrent-log" in line]
+    assert not is_flushed
+    assert len(ours) == 1
+    assert f"{server.url}/logs does not take records, which wait" in ours[0]
+    assert f"--cors-origin {site.url}" in ours[0]
+    assert tab.errors == []
+    assert numbers(server.database) == []
+
+
+# How pages end.
+
+
+@pytest.mark.parametrize("count", [1, 50, 3000])
+@pytest.mark.parametrize("leave", ["close", "away", "reload"])
+def test_page_that_ends_at_once(new_tab: Callable[[], Tab], site: Site, sqlite: Server, count: int, leave: str) -> None:
+    """What is logged right before a page ends arrives; what is too much for that, the next page of the site sends."""
+    tab, other = new_tab(), site.add("/other", "<title>other</title>")
+    tab.open(site.page(options=LATER))
+    logging = f"log(0, {count})"
+    if leave == "close":
+        tab.run(logging)
+        tab.tab.close()
+    elif leave == "away":
+        tab.run(f"{logging}; location = {json.dumps(other)}; 0")
+        tab.tab.wait_for_url(other)
+    else:
+        tab.run(f"window.isOld = true; {logging}; location.reload(); 0")
+        tab.wait_for("window.ready && !window.isOld")
+    if count <= 50:
+        wait_for(sqlite.database, count)
+    following = new_tab().open(site.page(options=LATER))
+    is_flushed = following.flush()
+    site.settle()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(count))
+    assert following.run("Object.keys(localStorage)") == []
+
+
+def test_end_while_nobody_answers_is_sent_by_the_next_page(
+    new_tab: Callable[[], Tab], site: Site, sqlite: Server
+) -> None:
+    """Requests that outlive the page fail, too, where the server is away: the next page of the site sends all."""
+    site.behave = lambda batch: "drop"
+    tab = new_tab().open(site.page("log(0, 50);", LATER))
+    tab.tab.close()
+    wait_until(lambda: len(site.batches) > 0)
+    site.behave = lambda batch: None
+    following = new_tab().open(site.page(options=LATER))
+
+    assert following.flush()
+    assert numbers(sqlite.database) == list(range(50))
+    assert following.run("Object.keys(localStorage)") == []
+
+
+def test_two_tabs_find_the_same_leftovers(new_tab: Callable[[], Tab], site: Site, server: Server) -> None:
+    """Two pages that are opened at once both send what an earlier one left, and it is stored once."""
+    site.behave = lambda batch: "drop"
+    new_tab().open(site.page("log(0, 2000);", LATER)).tab.close()
+    wait_until(lambda: len(site.batches) > 0)
+    site.behave = lambda batch: "hold"
+    tabs = [new_tab().open(site.page(options=LATER)) for _ in range(2)]
+    site.held.set()
+    are_flushed = [tab.flush() for tab in tabs]
+    site.settle()
+
+    assert are_flushed == [True, True]
+    assert numbers(server.database) == list(range(2000))
+    assert tabs[0].run("Object.keys(localStorage)") == []
+
+
+def test_leftovers_of_another_program_are_no_matter(tab: Tab, site: Site, sqlite: Server) -> None:
+    """What is torn, or of somebody else, costs nothing but itself; keys that are not ours stay."""
+    address = site.page(options=LATER)
+    prefix = f"concurrent-log {site.url}/logs "
+    whole = {"id": "whole", "records": ['{"message":"record 0"}'], "drops": [], "partOf": []}
+    texts = {
+        "torn": '{"id":"torn","records":["{\\"mess',
+        "null": "null",
+        "list": "[]",
+        "numbers": json.dumps({**whole, "id": "numbers", "records": [1, 2]}),
+        "other": json.dumps({**whole, "keptAt": 0}),
+        "old": json.dumps({**whole, "id": "old", "keptAt": 0}),
+    }
+    tab.open(site.add("/empty", "<script>window.ready = true</script>"))
+    tab.run(f"for (const [key, text] of Object.entries({json.dumps(texts)})) localStorage[{prefix!r} + key] = text")
+    tab.run(f"localStorage[{prefix!r} + 'whole'] = JSON.stringify({{...{json.dumps(whole)}, keptAt: Date.now()}})")
+    tab.run("localStorage.theirs = 'kept'")
+    tab.open(address)
+    is_flushed = tab.flush()
+
+    assert numbers(sqlite.database) == [0]
+    assert is_flushed
+    assert tab.run("Object.keys(localStorage)") == ["theirs"]
+    assert tab.run("logger.stats().dropped") == {"kept for too long": 1}
+    assert tab.errors == []
+
+
+def test_page_that_may_keep_nothing(tab: Tab, site: Site, tmp_path: Path) -> None:
+    """A frame without an origin has no storage: its records arrive all the same, at its end, too."""
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", "*") as server:
+        site.page("log(0, 20); addEventListener('message', () => log(20, 40));", LATER, "/frame", server.url)
+        tab.open(
+            site.add(
+                "/",
+                '<iframe src="/frame" sandbox="allow-scripts" onload="window.ready = true"></iframe>',
+            )
+        )
+        frame = tab.tab.frames[1]
+        frame.wait_for_function("window.ready")
+        is_flushed = frame.evaluate("logger.flush(30000)")
+        frame.evaluate("log(20, 40)")
+        tab.run("document.querySelector('iframe').remove()")
+        wait_for(server.database, 40)
+
+    assert is_flushed
+    assert numbers(server.database) == list(range(40))
+    assert tab.errors == []
+
+
+# Pages that are hidden, and come back.
+
+
+def test_page_that_is_gone_back_to(tab: Tab, site: Site, sqlite: Server) -> None:
+    """A page that the browser keeps while another one is seen goes on with the same client, and doubles nothing."""
+    other = site.add("/other", "<title>other</title><script>window.ready = true</script>")
+    tab.open(site.page("addEventListener('pageshow', (event) => (window.isKept = event.persisted));", LATER))
+    for number in range(3):
+        tab.run(f"log({number * 500}, {number * 500 + 500})")
+        tab.open(other)
+        tab.run("void setTimeout(() => history.back())")
+        tab.wait_for("window.isKept")
+        tab.run("window.isKept = false")
+    is_flushed = tab.flush()
+    site.settle()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(1500))
+    assert tab.run("Object.keys(localStorage)") == []
+
+
+@pytest.fixture
+def own_browser(program: Callable[[str], str], tmp_path: Path) -> Callable[[str], Chromium]:
+    """Return what starts a browser, always the same somebody's, at an address."""
+    return lambda address: Chromium(program("chromium"), tmp_path / "profile", address)
+
+
+def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site: Site, sqlite: Server) -> None:
+    """A tab that another one covers has sent what it had; it comes back, and is closed: all is stored once."""
+    script = """
+        log(0, 100);
+        document.addEventListener("visibilitychange", () => {
+          if (document.visibilityState !== "visible") return;
+          log(100, 200);
+          document.title = "seen";
+        });
+    """
+    with own_browser(site.page(script, LATER)) as chrome:
+        chrome.hide()
+        wait_for(sqlite.database, 100)
+        chrome.show()
+        wait_until(lambda: chrome.title() == "seen")
+        chrome.close()
+        wait_for(sqlite.database, 200)
+        site.settle()
+
+    assert numbers(sqlite.database) == list(range(200))
+
+
+def test_browser_that_is_killed_while_a_page_is_hidden(
+    own_browser: Callable[[str], Chromium], site: Site, sqlite: Server
+) -> None:
+    """What a page had when it was hidden is stored, and not once more when the killed browser is started again."""
+    address = site.page("log(0, 100);", LATER)
+    with own_browser(address) as chrome:
+        chrome.hide()
+        wait_for(sqlite.database, 100)
+    site.page("logger.info('again'); await logger.flush(); document.title = 'seen';", LATER)
+    with own_browser(address) as chrome:
+        wait_until(lambda: chrome.title() == "seen")
+    site.settle()
+
+    assert numbers(sqlite.database) == list(range(100))
+
+
+@pytest.mark.parametrize("first", ["whole", "parts"])
+def test_batch_on_its_way_while_the_page_is_hidden(
+    own_browser: Callable[[str], Chromium], site: Site, server: Server, first: str
+) -> None:
+    """The worker's request and those that outlive the page have the same records: stored once, in any order."""
+
+    def behave(batch: dict[str, Any]) -> str | None:
+        is_part = "part_of" in batch
+        return "hold" if is_part == (first == "whole") else None
+
+    site.behave = behave
+    script = "log(0, 400); while (!logger.stats().acknowledged) await new Promise((resolve) => setTimeout(resolve, 5));"
+    options = "{ flushInterval: 20, enableCompression: false }"
+    with own_browser(site.page(f"{script} await logger.flush(); document.title = 'seen';", options)) as chrome:
+        if first == "parts":
+            wait_until(lambda: site.running > 0)
+            chrome.hide()
+            wait_until(lambda: sum("part_of" in batch for batch, _ in site.batches) > 0)
+        else:
+            wait_until(lambda: len(site.batches) > 0)
+            chrome.hide()
+        site.held.set()
+        chrome.show()
+        wait_until(lambda: chrome.title() == "seen")
+        site.settle()
+
+    assert numbers(server.database) == list(range(400))
+    assert any(status == 413 for _, status in site.batches) == (first == "parts")
+
+
+# Networks that fail.
+
+
+def test_network_that_is_away_for_a_while(tab: Tab, site: Site, sqlite: Server) -> None:
+    """What is logged offline waits, also over a reload, and is sent when the network is back."""
+    tab.open(site.page(options="{ flushInterval: 20 }"))
+    tab.run("log(0, 100)")
+    tab.tab.context.set_offline(True)
+    tab.run("log(100, 200)")
+    tab.wait_for("logger.stats().lastError")
+    tab.run("log(200, 300)")
+    tab.tab.context.set_offline(False)
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(300))
+    assert tab.errors == []
+
+
+def test_page_that_is_closed_offline(context: Any, new_tab: Callable[[], Tab], site: Site, sqlite: Server) -> None:
+    """A page that ends without a network leaves its records to the next one."""
+    tab = new_tab().open(site.page(options=LATER))
+    context.set_offline(True)
+    tab.run("log(0, 500)")
+    tab.tab.close()
+    context.set_offline(False)
+    following = new_tab().open(site.page(options=LATER))
+
+    assert following.flush()
+    assert numbers(sqlite.database) == list(range(500))
+
+
+def test_server_that_is_killed_again_and_again(tab: Tab, site: Site, server: Server) -> None:
+    """A server that comes and goes under load costs nothing, and doubles nothing."""
+    script = "let i = 0; window.stop = setInterval(() => { log(i, i + 5); i += 5; }, 5); window.count = () => i;"
+    tab.open(site.page(script, "{ flushInterval: 20, batchSize: 100 }"))
+    for number in range(3):
+        tab.wait_for(f"count() > {500 * (number + 1)}")
+        server.kill()
+        tab.wait_for("!logger.stats().healthy")
+        server.start()
+    count = tab.run("clearInterval(stop), count()")
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert numbers(server.database) == list(range(count))
+    assert tab.run("logger.stats().dropped") == {}
+    assert tab.errors == []
+
+
+def test_network_that_does_anything(tab: Tab, site: Site, server: Server) -> None:
+    """Requests and answers that are lost, halved, doubled or late: all that is logged is stored, once."""
+    proxy = Proxy([server.port], seed=7, patience=1.0, limit=150)
+    site.batches_port = int(proxy.url.rpartition(":")[2])
+    script = """
+        for (let i = 0; i < 3000; i++) logger.info(`record ${i}`, { source: "page", number: i });
+    """
+    tab.open(site.page(script, "{ batchSize: 200, timeout: 1000 }"))
+    is_flushed = tab.run("logger.flush(100000)")
+    proxy.wait_until_idle(30)
+    proxy.stop()
+
+    assert is_flushed
+    assert numbers(server.database) == list(range(3000))
+    assert proxy.problems == []
+    assert tab.errors == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_server_that_asks_for_a_pause(tab: Tab, site: Site, sqlite: Server, status: int) -> None:
+    """`Retry-After` is kept to, also when the page is seen again meanwhile."""
+    moments: list[float] = []
+
+    def behave(batch: dict[str, Any]) -> "tuple[int, dict[str, str]] | None":
+        moments.append(time.monotonic())
+        return (status, {"Retry-After": "1"}) if len(moments) == 1 else None
+
+    site.behave = behave
+    tab.open(site.page("log(0, 10);", "{ flushInterval: 10 }"))
+    tab.wait_for("logger.stats().lastError")
+    tab.run("dispatchEvent(new Event('pageshow'))")
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert moments[1] - moments[0] >= 1
+    assert numbers(sqlite.database) == list(range(10))
+
+
+# Where pages may do less.
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "script-src 'self' 'unsafe-inline'; worker-src 'none'; connect-src 'self'",
+        "script-src 'self' 'unsafe-inline'; require-trusted-types-for 'script'; trusted-types 'none'",
+        "default-src 'self'; script-src 'self' 'unsafe-inline'",
+    ],
+)
+def test_policy_without_workers(tab: Tab, site: Site, sqlite: Server, policy: str) -> None:
+    """Where a policy forbids the worker, requests are made in the page's own thread, and nothing is thrown."""
+    tab.open(site.page("log(0, 200);", "{}", Content_Security_Policy=policy))
+    is_flushed = tab.flush()
+    tab.run("log(200, 250)")
+    tab.tab.close()
+    wait_for(sqlite.database, 250)
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(250))
+    assert tab.errors == []
+    assert [line for line in tab.said if "concurrent-log:" in line] == []
+
+
+def test_policy_that_forbids_the_collector(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Where the page may not ask the collector, it is told so once, and nothing is thrown into it."""
+    policy = "script-src 'self' 'unsafe-inline' blob:; connect-src 'none'"
+    tab.open(site.page("log(0, 10);", "{ flushInterval: 10 }", Content_Security_Policy=policy))
+    is_flushed = tab.run("logger.flush(3000)")
+    tab.run("dispatchEvent(new Event('pagehide'))")
+
+    assert not is_flushed
+    assert len([line for line in tab.said if "concurrent-log:" in line]) == 1
+    assert tab.errors == []
+    assert tab.run("logger.stats().queued") == 10
+
+
+def test_worker_of_the_page(tab: Tab, site: Site, sqlite: Server) -> None:
+    """A client in a worker of the page's own, where there is no document, works as well."""
+    program = """
+        import { createLogClient } from "/client.js";
+        const logger = createLogClient();
+        for (let i = 0; i < 1200; i++) logger.info(`record ${i}`);
+        postMessage(await logger.close());
+    """
+    site.add("/worker.js", program, "text/javascript")
+    script = "new Worker('/worker.js', { type: 'module' }).onmessage = ({ data }) => (window.isClosed = data);"
+    tab.open(site.page(script))
+    tab.wait_for("'isClosed' in window")
+
+    assert tab.run("isClosed")
+    assert numbers(sqlite.database) == list(range(1200))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+# Errors that nobody catches.
+
+
+def test_global_error_handler(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Errors and rejections are records, and still in the console; a script from elsewhere tells nothing of itself."""
+    elsewhere = site.add("/broken.js", "throw new Error('secret')", "text/javascript")
+    tab.open(site.page(options="{ enableGlobalErrorHandler: true }"))
+    tab.run("void setTimeout(() => { throw new RangeError('too far'); })")
+    tab.run("void Promise.reject(new TypeError('promised'))")
+    tab.run("void Promise.reject(Object.create(null))")
+    tab.run(
+        f"new Promise((done) => {{ const s = document.createElement('script'); s.onload = done;"
+        f" s.src = {elsewhere.replace('localhost', '127.0.0.1')!r}; document.body.append(s); }})"
+    )
+    tab.wait_for("logger.stats().queued + logger.stats().acknowledged >= 4")
+    is_flushed = tab.flush()
+    records = sqlite.get("/logs?order=asc")["logs"]
+
+    assert is_flushed
+    assert sorted(each["message"] for each in records) == [
+        "Script error.",
+        "promised",
+        "too far",
+        "unhandled rejection: {}",
+    ]
+    assert {each["level"] for each in records} == {"FATAL"}
+    assert not any("/client/" in each.get("file_path", "") for each in records)
+    assert [error for error in tab.errors if "too far" in error]
+    assert [error for error in tab.errors if "promised" in error]
+
+
+def test_close_takes_only_our_listeners_away(tab: Tab, site: Site, sqlite: Server) -> None:
+    """After `close`, errors are not logged any more, and what else listens still does."""
+    script = """
+        window.theirs = 0;
+        addEventListener("error", () => (window.theirs += 1));
+        logger.info("before");
+        await logger.close();
+    """
+    tab.open(site.page(script, "{ enableGlobalErrorHandler: true }"))
+    tab.run("void setTimeout(() => { throw new RangeError('too far'); })")
+    tab.wait_for("window.theirs")
+
+    assert tab.run("logger.stats().queued") == 0
+    assert [each["message"] for each in sqlite.get("/logs")["logs"]] == ["before"]
+
+
+@pytest.mark.parametrize("policy", ["", "worker-src 'none'"])
+def test_page_that_logs_its_console_and_its_requests(tab: Tab, site: Site, sqlite: Server, policy: str) -> None:
+    """A page whose `console.warn` and `fetch` log to the client does not log for ever about its own records."""
+    script = """
+        const { warn } = console;
+        console.warn = (...said) => { logger.warn(said[0]); warn(...said); };
+        const { fetch } = window;
+        window.fetch = (...asked) => { logger.debug(`fetch ${asked[0]}`); return fetch(...asked); };
+        log(0, 10);
+        await logger.flush();
+        await new Promise((resolve) => setTimeout(resolve, 300));
+    """
+    site.behave = lambda batch: (401, {}) if len(site.batches) < 2 else None
+    tab.open(site.page(script, "{ flushInterval: 10 }", Content_Security_Policy=policy))
+
+    assert tab.run("logger.stats().queued") == 0
+    assert numbers(sqlite.database) == list(range(10))
+    assert sqlite.get("/logs?q=fetch")["logs"] == []
+    assert [line for line in tab.said if "concurrent-log" in line]
+
+
+# What records say.
+
+
+def test_place_that_logs(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Records tell the address, the line and the function, wherever in a page they were logged."""
+    program = """
+export async function later(logger) {
+  await null;
+  logger.info("async");
+}
+export class Shop {
+  sell(logger) { logger.info("method"); }
+  static { this.open = (logger) => logger.info("arrow"); }
+}
+"""
+    module = site.add("/shop.js", program, "text/javascript")
+    script = f"""
+        const {{ later, Shop }} = await import({module!r});
+        await later(logger); new Shop().sell(logger); Shop.open(logger);
+        function inline() {{ logger.info("inline"); }}
+        inline();
+        eval("(function evaluated() {{ logger.info('eval'); }})()");
+        const button = document.body.appendChild(document.createElement("button"));
+        button.setAttribute("onclick", "logger.info('handler')");
+        button.click();
+    """
+    address = site.page(script)
+    tab.open(address)
+    is_flushed = tab.flush()
+    found = {each["message"]: each for each in sqlite.get("/logs")["logs"]}
+    places = {name: (each["file_path"], each["line_number"], each["function_name"]) for name, each in found.items()}
+
+    assert is_flushed
+    assert places["async"] == (module, 4, "later")
+    assert places["method"] == (module, 7, "Shop.sell")
+    assert places["arrow"] == (module, 8, "Shop.open")
+    assert places["inline"][::2] == (address, "inline")
+    assert places["handler"][::2] == (address, "HTMLButtonElement.onclick")
+    assert places["eval"][0] == address
+
+
+def test_values_that_cannot_be_rendered(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Nodes, windows, functions, circles, proxies and getters that throw cost nothing, and are not changed."""
+    script = """
+        const circle = { name: "circle" };
+        circle.itself = circle;
+        const element = document.createElement("p");
+        element.id = "price";
+        element.__reactFiber$x = { return: circle, stateNode: element };
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        const throwing = { get x() { throw new Error("no"); } };
+        const values = { circle, element, window, document, proxy, throwing, f() {}, event: new Event("click"),
+          big: 5n, symbol: Symbol("s"),
+          frame: document.body.appendChild(document.createElement("iframe")).contentWindow,
+          handler: new Proxy({}, { get() { throw 1; }, ownKeys() { throw 2; }, getPrototypeOf() { throw 3; } }) };
+        Object.freeze(values);
+        const before = Object.keys(circle).join();
+        for (const [name, value] of Object.entries(values)) logger.info(`record ${name}`, { value });
+        for (const [name, value] of Object.entries(values)) logger.info(value, value);
+        logger.info("record all", values);
+        window.isSame = before === Object.keys(circle).join() && circle.itself === circle;
+    """
+    tab.open(site.page(script))
+    is_flushed = tab.flush()
+    found = {each["message"]: each for each in sqlite.get("/logs?limit=100")["logs"]}
+
+    assert is_flushed
+    assert tab.errors == []
+    assert tab.run("isSame")
+    assert tab.run("logger.stats().dropped") == {}
+    assert len(sqlite.get("/logs?limit=100")["logs"]) == 25
+    assert found["record element"]["attributes"]["value"] == '<p id="price">'
+    assert found["record window"]["attributes"]["value"] == "[object Window]"
+    assert found["record circle"]["attributes"]["value"] == {"name": "circle", "itself": "[circular]"}
+
+
+# Bundles.
+
+APP = """
+import { createLogClient } from "concurrent-log";
+const logger = createLogClient();
+class Shop { sell() { for (let i = 0; i < 300; i++) logger.info(`record ${i}`); } }
+new Shop().sell();
+Object.assign(window, { logger, ready: true });
+"""
+INDEX = '<!doctype html><title>shop</title><link rel="icon" href="data:,"><script type="module" src="{}"></script>'
+
+
+@pytest.mark.parametrize("more", ["", "--minify", "--keep-names", "--target=es2017 --minify", "--format=iife"])
+def test_bundle_of_esbuild(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path, more: str) -> None:
+    """A page whose program esbuild has put into one file sends its records."""
+    (shop / "main.js").write_text(APP)
+    esbuild = os.fspath(tools / "node_modules" / ".bin" / "esbuild")
+    succeed([esbuild, "main.js", "--bundle", "--outfile=bundled.js", "--log-level=error", *more.split()], shop)
+    site.add("/bundled.js", (shop / "bundled.js").read_text(), "text/javascript")
+    tab.open(site.add("/", INDEX.format("/bundled.js")))
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(300))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+def test_build_of_vite(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path) -> None:
+    """A page that Vite has built for production sends its records."""
+    (shop / "main.js").write_text(APP)
+    (shop / "index.html").write_text(INDEX.format("/main.js"))
+    succeed([os.fspath(tools / "node_modules" / ".bin" / "vite"), "build", "--logLevel=error"], shop)
+    for file in (shop / "dist" / "assets").iterdir():
+        site.add(f"/assets/{file.name}", file.read_text(), "text/javascript")
+    tab.open(site.add("/", (shop / "dist" / "index.html").read_text()))
+    is_flushed = tab.flush()
+
+    assert is_flushed
+    assert numbers(sqlite.database) == list(range(300))
+    assert (tab.said, tab.errors) == ([], [])
+
+
+# Traces.
+
+BACK_END = """
+import logging, sys
+from fastapi import FastAPI
+from concurrent_log.collector import CollectorHandler, RequestContextMiddleware
+
+handler = CollectorHandler(sys.argv[1], service="back-end")
+logger = logging.getLogger("shop")
+logger.setLevel("INFO")
+logger.addHandler(handler)
+app = FastAPI()
+app.add_middleware(RequestContextMiddleware)
+
+
+@app.get("/api")
+def api():
+    logger.info("asked for")
+    handler.flush(20)
+    return {}
+
+
+import uvicorn
+uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
+"""
+
+
+def test_trace_of_a_page_and_its_back_end(
+    tab: Tab, new_tab: Callable[[], Tab], site: Site, sqlite: Server, tmp_path: Path
+) -> None:
+    """A step of a page and what its request made a back end log are one trace, and are seen together."""
+    (tmp_path / "back_end.py").write_text(BACK_END)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "back_end.py", sqlite.url, str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment()) as process:
+        try:
+            wait_until(lambda: listens(port))
+            site.ports["/api"] = port
+            script = """
+                const step = logger.withTrace();
+                step.info("ordering");
+                await fetch("/api", { headers: step.headers });
+                step.info("ordered");
+                window.trace = step.traceId;
+            """
+            tab.open(site.page(script, '{ service: "page" }'))
+            is_flushed = tab.flush()
+            trace = tab.run("trace")
+        finally:
+            process.terminate()
+    seen = new_tab().tab
+    seen.goto(f"{sqlite.url}/?trace={trace}")
+    steps = seen.get_by_role("dialog", name="Trace").locator(".step .message")
+    steps.nth(2).wait_for()
+    shown = steps.all_text_contents()
+    found = sqlite.get(f"/logs?trace_id={trace}&order=asc")["logs"]
+
+    assert is_flushed
+    assert [(each["service"], each["message"]) for each in found] == [
+        ("page", "ordering"),
+        ("back-end", "asked for"),
+        ("page", "ordered"),
+    ]
+    assert shown == ["ordering", "asked for", "ordered"]
