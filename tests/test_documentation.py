@@ -89,7 +89,6 @@ _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 _FOR_WHOM = {
     "async-log-client.md",
     "background.md",
-    "benchmarks.md",
     "changelog.md",
     "collector-client.md",
     "collector-page.md",

@@ -69,10 +69,11 @@ def benchmarks_page(results: Results, figures: Iterable[Figure]) -> str:
     page = f"""\
 # Benchmarks
 
-For everybody who wants to know what the handlers cost before they use them, and on which machine that was measured.
+See what each part costs before you use it: every figure names its machine, and the rows in which this project loses stay
+on the page.
 
-This page is generated; nothing on it is written by hand. Measure on your own machine, with the command below, from
-a checkout with `pip install -e '.[benchmarks]'`:
+This page is generated from the results. Measure on your own machine with the command below, in a clone with
+`python -m pip install -e '.[benchmarks]'`:
 
 <!-- not run: it takes minutes, and writes this page -->
 ```console
@@ -85,23 +86,23 @@ $ {results.command}
 |---|---|
 {machine}
 
-Two ways to do the same work are measured in turn: each pair starts two fresh processes and a fresh folder, and lets
-them work alternately, so that what else runs on the machine slows down both. A ratio is ours divided by theirs, the
-median over the pairs; the column after it shows the pair with the lowest and the pair with the highest ratio.
-The *bar* is what this project promises, the *goal* what it aims for. Rows in which we lose stay on the page.
+Each comparison runs two ways to do the same work in pairs. A pair starts two new processes in a new folder, which work
+alternately, so other load on the machine slows down both. A ratio is ours divided by theirs, the median of the pairs;
+the next column shows the lowest and the highest ratio of a pair. The *bar* is the promise of this project, and the *goal*
+is its aim.
 
 {"".join(parts)}"""
     return page.rstrip() + "\n"
 
 
 def readme_with_figures(readme: str, results: Results) -> str:
-    """Return ``readme`` with a fresh table between its two markers, or unchanged where it has none."""
+    """Return ``readme`` with a new table between its two markers, or unchanged if it has no markers."""
     table = readme_table(results)
     return _BLOCK.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", readme)
 
 
 def readme_table(results: Results) -> str:
-    """Return the table of the README: a few rows in the words of a user, one of which we lose."""
+    """Return the table of the README: a few rows in the words of a user, with one in which we lose."""
     lines = ["| | compared with | theirs | ours | |", "|---|---|--:|--:|---|"]
     rows = {(row.figure, row.title, row.against): row for row in results.rows}
     for selected in README_ROWS:
@@ -163,7 +164,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _lost(row: Row) -> str:
     ours, theirs = row.lost
-    return f"Records that the run with the greatest loss lost, {row.title}: ours {ours:,}, {row.against} {theirs:,}.\n"
+    return f"Most records lost in one run, {row.title}: ours {ours:,}, {row.against} {theirs:,}.\n"
 
 
 def _plan(row: Row) -> str:
