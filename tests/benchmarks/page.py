@@ -69,8 +69,8 @@ def benchmarks_page(results: Results, figures: Iterable[Figure]) -> str:
     page = f"""\
 # Benchmarks
 
-See what each part costs before you use it: every figure names its machine, and the rows in which this project loses stay
-on the page.
+See what each part costs before you use it. Every figure names its machine, and the rows in which this project loses
+stay on the page.
 
 This page is generated from the results. Measure on your own machine with the command below, in a clone with
 `python -m pip install -e '.[benchmarks]'`:
@@ -88,8 +88,8 @@ $ {results.command}
 
 Each comparison runs two ways to do the same work in pairs. A pair starts two new processes in a new folder, which work
 alternately, so other load on the machine slows down both. A ratio is ours divided by theirs, the median of the pairs;
-the next column shows the lowest and the highest ratio of a pair. The *bar* is the promise of this project, and the *goal*
-is its aim.
+the next column shows the lowest and the highest ratio of a pair. The *bar* is the promise of this project, and the
+*goal* is its aim.
 
 {"".join(parts)}"""
     return page.rstrip() + "\n"

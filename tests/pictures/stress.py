@@ -1,6 +1,6 @@
-"""Draws docs/images/stress.svg: the stress test that compares the handlers, in a real terminal.
+"""Draw docs/images/stress.svg, the output of the stress test on a real terminal.
 
-``python tests/pictures/stress.py`` takes about 20 seconds. The numbers in README.md and docs/index.md are those of the
+``python tests/pictures/stress.py`` takes about 20 seconds. README.md and docs/index.md state the numbers of the
 picture: ``tests/test_documentation.py`` compares them.
 """
 
