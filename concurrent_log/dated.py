@@ -15,11 +15,11 @@ from logging.handlers import BaseRotatingHandler
 from os import PathLike
 
 from concurrent_log.files.backups.dated import DatedFiles
-from concurrent_log.files.lock_file import State
 from concurrent_log.files.options import FileArguments, zone
 from concurrent_log.files.periods import Schedule
 from concurrent_log.files.rollover import RollingFileHandler
-from concurrent_log.files.writer import Span
+from concurrent_log.files.shared_state import State
+from concurrent_log.files.snapshot import Span
 from concurrent_log.internal.validation import check_count
 
 _KST = fixed_timezone(timedelta(hours=9), "KST")  # not from the zone files, which a machine may lack

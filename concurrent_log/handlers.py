@@ -15,7 +15,7 @@ from concurrent_log.files.backups.timed import Backups, is_compressed
 from concurrent_log.files.options import FileArguments, check_mode, zone
 from concurrent_log.files.periods import Schedule
 from concurrent_log.files.rollover import RollingFileHandler
-from concurrent_log.files.writer import Span
+from concurrent_log.files.snapshot import Span
 from concurrent_log.internal.validation import check_choice, check_count
 
 _EVER = Span(float("-inf"), float("inf"))

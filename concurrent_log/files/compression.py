@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from concurrent_log.files.backups.timed import is_compressed
-from concurrent_log.files.lock_file import LockFile, State
+from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.permissions import create, of_status
 from concurrent_log.files.rename import move
+from concurrent_log.files.shared_state import State
 
 _CHUNK = 1 << 20
 _LEVEL = 6  # that of gzip(1); 9 takes three times as long for one per cent less

@@ -10,19 +10,17 @@ The lock file is never removed: a process that still held a removed one would ex
 
 import functools
 import os
-import struct
 import sys
 import threading
 import time
 import weakref
-import zlib
 from collections.abc import Callable, Generator
-from typing import NamedTuple
 
 import portalocker
 from portalocker.exceptions import LockException
 
 from concurrent_log.files.permissions import Ownership, create
+from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
 
 if sys.platform == "win32":
 
@@ -93,51 +91,6 @@ _SHARED = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
 _EXCLUSIVE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.001  # seconds between two tries for a lock somebody else holds
-
-_STATE = struct.Struct(">4sQqQ")
-_MAGIC = b"CLF1"
-_CHECKSUM = struct.Struct(">I")
-STATE_SIZE = _STATE.size + _CHECKSUM.size
-_GRANTS = struct.Struct(">QI")
-
-
-class State(NamedTuple):
-    """What the writers of one log file tell each other.
-
-    Attributes:
-        generation: Changes with every rollover.
-        start: Where the period of the current log file begins, in seconds since the epoch.
-        inode: Which file that is; another one at the log file's path makes the state worthless.
-    """
-
-    generation: int
-    start: int
-    inode: int
-
-    def to_bytes(self) -> bytes:
-        """Return the `STATE_SIZE` bytes that stand first in the lock file."""
-        packed = _STATE.pack(_MAGIC, self.generation, self.start, self.inode)
-        return packed + _CHECKSUM.pack(zlib.crc32(packed))
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "State | None":
-        """Return the state that ``content`` begins with, or None where it is lost, torn or somebody else's."""
-        packed, checksum = content[: _STATE.size], content[_STATE.size : STATE_SIZE]
-        if checksum != _CHECKSUM.pack(zlib.crc32(packed)) or packed[:4] != _MAGIC:
-            return None
-        return cls(*_STATE.unpack(packed)[1:])
-
-
-class Grants(NamedTuple):
-    """What writers were granted of a log file that has a largest size.
-
-    Attributes:
-        granted: Up to which size of the file.
-        asked: How often anybody has asked, which tells a writer how many others there are.
-    """
-
-    granted: int
-    asked: int
 
 
 class LockFile:
@@ -214,13 +167,12 @@ class LockFile:
         in the file already.
         """
         content, grants = state.to_bytes(), self.grants()
-        _write(self._opened(), content + _GRANTS.pack(size, grants.asked if grants else 0))
+        _write(self._opened(), content + Grants(size, grants.asked if grants else 0).to_bytes())
         return content
 
     def grants(self) -> Grants | None:
         """Return what writers were granted of the log file; None where nothing says so."""
-        content = _read(self._opened(), _GRANTS.size, STATE_SIZE)
-        return Grants(*_GRANTS.unpack(content)) if len(content) == _GRANTS.size else None
+        return Grants.from_bytes(_read(self._opened(), GRANTS_SIZE, STATE_SIZE))
 
     def grant(self, granted: int, asked: int) -> None:
         """Grant the log file up to a size to who was the ``asked``-th to ask.
@@ -228,7 +180,7 @@ class LockFile:
         Call it where nobody else asks: while holding the exclusive lock, or the shared one and what keeps apart
         those who do.
         """
-        _write(self._opened(), _GRANTS.pack(granted, asked % 2**32), STATE_SIZE)
+        _write(self._opened(), Grants(granted, asked % 2**32).to_bytes(), STATE_SIZE)
 
     def is_writable(self) -> bool:
         """Return whether `write` can be expected to work; whoever may only read the file can still lock it.

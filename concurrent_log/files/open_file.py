@@ -2,25 +2,22 @@
 
 import contextlib
 import errno
+import functools
 import io
+import logging
 import os
 import sys
 from logging.handlers import BaseRotatingHandler
-from typing import Any, NamedTuple
+from typing import Any
 
+from concurrent_log.files.file_systems import is_atomic
+from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.options import FileArguments
-from concurrent_log.files.permissions import Ownership, create, of_status
-from concurrent_log.files.streams import raw_file, status_of, write_whole
-from concurrent_log.files.torn_records import PAGE, close_torn_record, cut, is_atomic
+from concurrent_log.files.permissions import Ownership, create, create_lock_file, of_status
+from concurrent_log.files.streams import check_writable, is_special, raw_file, status_of, without_mark, write_whole
+from concurrent_log.files.torn_records import FLAGS, PAGE, Piece, close_torn_record, cut
 
 CAN_RENAME_OPEN_FILES = sys.platform != "win32"
-
-
-class Piece(NamedTuple):
-    """The bytes of a file, from ``start`` to before ``end``, that hold half a record."""
-
-    start: int
-    end: int
 
 
 class OpenFileHandler(BaseRotatingHandler):
@@ -28,6 +25,50 @@ class OpenFileHandler(BaseRotatingHandler):
 
     _pid: int  # the process that opened the stream
     _is_inherited: bool  # whether that was a parent, and the file could not be opened anew
+
+    def _set_up(self, given: FileArguments) -> None:
+        """Set up what `emit` needs, and open the file; call it when the standard ``__init__`` is done."""
+        self.delay = given.delay
+        self._take(given)
+        self._lock_path = given.lock_path
+        self._lock_timeout = given.lock_timeout
+        self._is_special = False
+        self._attach()
+        self._begin()
+
+    def _attach(self) -> None:
+        """Take part in the writing; what this sets belongs to one process."""
+        self._lock_file = LockFile.at(self._lock_path)
+        self._lock_file.create = functools.partial(create_lock_file, self.baseFilename, self._ownership)
+        # All handlers of one log file in this process wait in one line, and logging renews this lock after a fork.
+        self.lock = self._lock_file.mutex
+        self._pid = os.getpid()
+        self._after_rollover = False
+        self._is_inherited = False
+        self._rollover_is_wanted = False
+
+    def createLock(self) -> None:
+        """Keep to the lock that all handlers of the file in this process have in common."""
+        if hasattr(self, "_lock_file"):
+            self.lock = self._lock_file.mutex
+        else:
+            super().createLock()
+
+    def _begin(self) -> None:
+        """Make sure that the file can be written, and open it unless that is to wait for the first record."""
+        path = self.baseFilename
+        self._is_special = is_special(path)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if self.delay:
+                check_writable(path)
+            else:
+                self.stream = self._open()
+                if not self._is_special and not self._keeps_open():
+                    self._close_stream()
+        except OSError as error:
+            message = f"cannot write the log file {path} ({error.strerror}); name a place that this user may write"
+            raise type(error)(error.errno, message, error.filename) from error
 
     def _take(self, given: FileArguments) -> None:
         """Take the arguments that say what the file is like; call it when the standard ``__init__`` is done."""
@@ -113,10 +154,30 @@ class OpenFileHandler(BaseRotatingHandler):
         """Return whether the shared lock is enough to append."""
         return self._keeps_open() and not self._byte_order_mark and is_atomic(os.path.dirname(self.baseFilename))
 
+    def close(self) -> None:
+        """Close the file and the lock file. A record that comes later opens them again."""
+        with self._lock_file.mutex:
+            super().close()
+            if not self._lock_file.held:
+                self._lock_file.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        logging.Handler.__init__(self)
+        vars(self).update(state, stream=None)
+        self._attach()
+
+    def _overrides(self, name: str) -> bool:
+        """Return whether a subclass, or an attribute of this handler, replaces the method ``name``."""
+        module = str(getattr(getattr(self, name), "__module__", ""))
+        return module != "logging.handlers" and not module.startswith("concurrent_log.")
+
     # Writing.
 
     def _write_to(self, raw: io.FileIO, data: bytes) -> "Piece | None":
-        data = self._marked(data, raw.fileno())
+        data = without_mark(data, self._byte_order_mark, raw.fileno())
         written = raw.write(data) or 0
         try:
             end = raw.tell()
@@ -126,22 +187,6 @@ class OpenFileHandler(BaseRotatingHandler):
             return Piece(end - written, end)
         if (end - written) % PAGE == 0:
             self._close_torn_record(end - written, data)
-        return None
-
-    def _write_late(self, fd: int, path: str, data: bytes, *, others_append: bool) -> "Piece | None":
-        data = self._marked(data, fd)
-        written = os.write(fd, data)
-        end = os.lseek(fd, 0, os.SEEK_CUR)
-        if written < len(data):
-            if others_append:  # and what they append right now must not be cut off with it
-                with contextlib.suppress(OSError):
-                    close_torn_record(path, os.fstat(fd).st_ino, end, self._end_of_record())
-                return Piece(-written, 0)  # which nobody has to cut
-            cut(fd, path, end - written, end, self._end_of_record())
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        if (end - written) % PAGE == 0:
-            with contextlib.suppress(OSError):
-                close_torn_record(path, os.fstat(fd).st_ino, end - written, self._end_of_record(), data)
         return None
 
     def _write_elsewhere(self, data: bytes) -> None:
@@ -156,10 +201,19 @@ class OpenFileHandler(BaseRotatingHandler):
             self.stream.write(data.decode(self._codec, errors))
             self.stream.flush()
 
-    def _marked(self, data: bytes, fd: int) -> bytes:
-        """Return ``data`` without its byte-order mark, unless it begins the file."""
-        mark = self._byte_order_mark
-        return data[len(mark) :] if mark and os.fstat(fd).st_size else data
+    def _append_by_path(self, data: bytes) -> None:
+        """Append a record that was logged from inside this handler: by a namer, a signal handler, a warning."""
+        fd = os.open(self.baseFilename, FLAGS | os.O_CREAT, 0o666)
+        try:
+            data = without_mark(data, self._byte_order_mark, fd)
+            written = os.write(fd, data)
+            if written < len(data):
+                # Perhaps only the shared lock is held: others may append, so nothing can be cut off again.
+                end, inode = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_ino
+                close_torn_record(self.baseFilename, inode, end, self._end_of_record())
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
+        finally:
+            os.close(fd)
 
     def _close_torn_record(self, end: int, following: bytes) -> None:
         found = status_of(self.stream)
@@ -177,3 +231,23 @@ class OpenFileHandler(BaseRotatingHandler):
     def _end_of_record(self) -> bytes:
         end = self.terminator.replace("\n", self._line_end)
         return end.encode(self._codec, "backslashreplace")[len(self._byte_order_mark) :]
+
+
+_OF_ONE_PROCESS = frozenset(
+    (
+        "lock",
+        "stream",
+        "_lock_file",
+        "_compressor",
+        "_pid",
+        "_asctime",
+        "_reports",
+        "_view",
+        "_room",
+        "_grant",
+        "_asked",
+        "_after_rollover",
+        "_is_inherited",
+        "_rollover_is_wanted",
+    )
+)

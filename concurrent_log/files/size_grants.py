@@ -8,8 +8,9 @@ the state.
 import os
 import time
 
-from concurrent_log.files.lock_file import EXCLUSIVE_AT_ONCE, UNLOCK, LockFile, State, flock
+from concurrent_log.files.lock_file import EXCLUSIVE_AT_ONCE, UNLOCK, flock
 from concurrent_log.files.open_file import OpenFileHandler
+from concurrent_log.files.shared_state import State
 from concurrent_log.files.streams import raw_file
 
 _WRITERS = 4  # how many handlers are taken to write the file, by one that asks for the first time
@@ -20,8 +21,6 @@ _UNLIMITED = float("inf")
 
 class LimitedFileHandler(OpenFileHandler):
     """What a handler was granted of its file; not of use on its own."""
-
-    _lock_file: LockFile
 
     def _forget_grants(self) -> None:
         """Begin without a grant."""

@@ -62,3 +62,8 @@ def write_whole(raw: io.FileIO, data: bytes) -> None:
         if written is None:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         rest = rest[written:]
+
+
+def without_mark(data: bytes, mark: bytes, fd: int) -> bytes:
+    """Return ``data`` without its byte-order ``mark``, unless it begins the file ``fd``."""
+    return data[len(mark) :] if mark and os.fstat(fd).st_size else data

@@ -1,4 +1,4 @@
-"""Appending one record whole: where one write is atomic, and how half a record is made harmless.
+"""Half a record in a log file: how it comes about, and how it is made harmless.
 
 On a local POSIX file system one ``write`` to a file opened for appending is one piece: the kernel keeps others
 out until it is done. It can end early in two cases. The disk is full, and the writer is told; or the writer is
@@ -7,46 +7,18 @@ whether the process still lives (``generic_perform_write`` in Linux), so that a 
 of the page size ends with a whole record.
 """
 
-import codecs
-import functools
 import os
-import sys
+from typing import NamedTuple
 
 FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 PAGE = 4096  # the smallest page; larger ones are multiples of it
 
-# Kernel file systems that hold the inode's lock for the whole of an appending write.
-_ATOMIC = frozenset(
-    """ext2 ext3 ext4 xfs btrfs f2fs bcachefs zfs jfs reiserfs tmpfs ramfs overlay vfat exfat ntfs3""".split()  # noqa: SIM905
-)
 
+class Piece(NamedTuple):
+    """The bytes of a file, from ``start`` to before ``end``, that hold half a record."""
 
-@functools.lru_cache(maxsize=1024)
-def is_atomic(path: str) -> bool:
-    """Return whether appends to the file or folder at ``path`` are atomic; what is unknown is not.
-
-    Looked up once per path and process, in /proc/self/mountinfo.
-    """
-    if sys.platform == "win32":
-        return False
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            return _file_system(os.path.realpath(path), mounts.read()) in _ATOMIC
-    except OSError:
-        return False
-
-
-def _file_system(path: str, mountinfo: str) -> str:
-    """Return the type of the file system that ``path`` lies on, by proc_pid_mountinfo(5)."""
-    found, longest = "", -1
-    for line in mountinfo.splitlines():
-        fields, _, source = line.partition(" - ")
-        point, _ = codecs.unicode_escape_decode(fields.split(" ")[4].encode("latin-1", "surrogateescape"))
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        # Of two mounts on one point, the later one hides the earlier.
-        if inside and len(point) >= longest:
-            found, longest = source.split(" ")[0], len(point)
-    return found
+    start: int
+    end: int
 
 
 def cut(fd: int, path: str, start: int, end: int, terminator: bytes) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from concurrent_log.files import compression
-from concurrent_log.files import writer as shared_file
 from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.snapshot import NO_VIEW
 from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 Make = Callable[..., Watched]
@@ -632,7 +632,7 @@ def test_record_written_without_the_lock_is_not_lost_with_its_file(
     monkeypatch.setattr(handler, "_write_to", too_late)
     with contextlib.ExitStack() as held:
         held.enter_context(holder.hold(exclusive=True, timeout=1))
-        handler._view = shared_file._NO_VIEW
+        handler._view = NO_VIEW
         handler._lock_file = LockFile(handler._lock_path)  # as in another process
         write(handler, "without the lock", TEN)
     holder.close()
@@ -652,7 +652,7 @@ def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_th
         write(each, "ten", TEN)
     os.utime(tmp_path / "app.log", (TEN, TEN))  # tells the period, where no lock file does
     (tmp_path / ".__app.lock").unlink()
-    other._view = shared_file._NO_VIEW  # as if its second had passed
+    other._view = NO_VIEW  # as if its second had passed
     write(other, "eleven", TEN + HOUR)
     with contextlib.suppress(AssertionError):
         wait_until(_is_quiet, 0.5)  # it is not, unless it waited for nobody

@@ -38,7 +38,7 @@ from concurrent_log.files import rename as moving
 from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
 from concurrent_log.files.lock_file import LockFile, Section
-from concurrent_log.files.writer import _NO_VIEW
+from concurrent_log.files.snapshot import NO_VIEW
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
@@ -497,7 +497,7 @@ def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_pat
         size = (tmp_path / "app.log").stat().st_size
         write(handler, "x" * (4095 - size % 4096))
         write(handler, "begins a page")
-        handler._view = _NO_VIEW  # as a second later
+        handler._view = NO_VIEW  # as a second later
 
     assert [type(error) for error in handler.problems] == [ZeroDivisionError]
     handler.close()
@@ -569,7 +569,7 @@ def test_truncated_log_file_is_appended_to_at_its_new_end(make: Make, tmp_path: 
 @pytest.mark.parametrize("damage", ["remove", "empty", "garbage", "torn", "future"])
 def test_lock_file_that_lost_its_state_is_rebuilt(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
     """P3: the state is a cache; the log file tells when it was written (HAZARDS 1.6, 3.C3, 3.C5)."""
-    from concurrent_log.files.lock_file import State
+    from concurrent_log.files.shared_state import State
 
     lock_file = tmp_path / ".__app.lock"
     handler = make()
@@ -1348,7 +1348,7 @@ def test_exception_of_a_signal_handler_is_reported_wherever_it_comes(tmp_path: p
 
     handler = Slow(tmp_path / "app.log", when="H", utc=True)
     write(handler, "first")
-    handler._view = _NO_VIEW
+    handler._view = NO_VIEW
     handler.is_interrupted = True
     write(handler, "second")
     handler.close()
@@ -1502,7 +1502,7 @@ def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make,
     handler._lock_file.held = False
     for text in ("after", "and one look later"):
         write(handler, text, TEN + 1)
-        handler._view = _NO_VIEW  # as if a second had passed
+        handler._view = NO_VIEW  # as if a second had passed
 
     assert files(tmp_path) == {"app.log": ["after", "and one look later"], "app.log.2024-05-17_10": ["ten"]}
 

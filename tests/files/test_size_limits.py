@@ -13,7 +13,7 @@ import pytest
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.files.backups.numbered import NumberedBackups
-from concurrent_log.files.lock_file import State
+from concurrent_log.files.shared_state import State
 from support.records import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
 
 Make = Callable[..., WatchedBySize]
