@@ -108,7 +108,9 @@ def test_environment_that_is_no_word_is_refused(tmp_path: pathlib.Path, app_env:
 
 def test_missing_file_is_named_with_its_environment(tmp_path: pathlib.Path) -> None:
     """Who reads the message knows which file to make, or which environment was meant."""
-    with pytest.raises(FileNotFoundError, match=r"server_local\.json is the configuration for app_env=LOCAL"):
+    with pytest.raises(
+        FileNotFoundError, match=r"server_local\.json, the configuration for app_env=LOCAL, does not exist: create it$"
+    ):
         configuration_file(tmp_path / "server.json", "LOCAL")
 
 

@@ -1,4 +1,4 @@
-"""Which file systems append atomically, so that a shared lock is enough."""
+"""File systems on which one appending write is atomic, so that a shared lock is enough."""
 
 import codecs
 import functools
@@ -12,10 +12,10 @@ _ATOMIC = frozenset(
 
 
 @functools.lru_cache(maxsize=1024)
-def is_atomic(path: str) -> bool:
-    """Return whether appends to the file or folder at ``path`` are atomic; what is unknown is not.
+def appends_are_atomic(path: str) -> bool:
+    """Return whether appends to the file or folder at ``path`` are atomic; False if the file system is unknown.
 
-    Looked up once per path and process, in /proc/self/mountinfo.
+    Reads /proc/self/mountinfo once per path and process.
     """
     if sys.platform == "win32":
         return False
@@ -27,7 +27,7 @@ def is_atomic(path: str) -> bool:
 
 
 def _file_system(path: str, mountinfo: str) -> str:
-    """Return the type of the file system that ``path`` lies on, by proc_pid_mountinfo(5)."""
+    """Return the type of the file system that contains ``path``, from the text of proc_pid_mountinfo(5)."""
     found, longest = "", -1
     for line in mountinfo.splitlines():
         fields, _, source = line.partition(" - ")

@@ -1,11 +1,11 @@
-"""What went wrong, reported once for each cause."""
+"""Reports of errors, one for each cause."""
 
 import logging
 from collections.abc import Callable
 
 
 class ProblemReports:
-    """The problems that a handler has reported, by the stage at which they came up."""
+    """The causes that a handler has reported, by the stage in which they occurred."""
 
     def __init__(self) -> None:
         self._reported: dict[str, set[tuple[object, ...]]] = {}
@@ -17,7 +17,7 @@ class ProblemReports:
         problems: list[Exception],
         handle_error: Callable[[logging.LogRecord], None],
     ) -> None:
-        """Tell ``handle_error`` of each problem once, until it is gone or another one comes."""
+        """Call ``handle_error`` for each cause that the previous report of ``stage`` did not have."""
         known = self._reported.get(stage, set())
         causes = {_cause(problem): problem for problem in problems}
         self._reported[stage] = set(causes)
@@ -28,8 +28,8 @@ class ProblemReports:
                 except Exception:
                     handle_error(record)
         finally:
-            # Else each would refer to itself, by its traceback, and live on until a garbage collection; and so would
-            # an exception that is on its way out through here, with the lock that it interrupted.
+            # Each problem would refer to itself through its traceback and live until the next garbage collection. So
+            # would an exception that passes through here, together with the lock that it interrupted.
             for problem in problems:
                 problem.with_traceback(None).__context__ = None
             causes.clear()

@@ -1,5 +1,6 @@
-"""The bytes in a lock file by which the writers of one log file know of each other."""
+"""The shared state: the bytes at the start of a lock file through which the writers of one log file communicate."""
 
+import os
 import struct
 import zlib
 from typing import NamedTuple
@@ -11,14 +12,16 @@ STATE_SIZE = _STATE.size + _CHECKSUM.size
 _GRANTS = struct.Struct(">QI")
 GRANTS_SIZE = _GRANTS.size
 
+_FILE_TIME_LAG = 0.05  # seconds by which the kernel's file times may lag behind time.time()
+
 
 class State(NamedTuple):
-    """What the writers of one log file tell each other.
+    """The state of one log file.
 
     Attributes:
         generation: Changes with every rollover.
-        start: Where the period of the current log file begins, in seconds since the epoch.
-        inode: Which file that is; another one at the log file's path makes the state worthless.
+        start: Start of the current file's period, in seconds since the epoch.
+        inode: Inode of the current file. If the file at the log file's path has another one, the state is invalid.
     """
 
     generation: int
@@ -26,29 +29,36 @@ class State(NamedTuple):
     inode: int
 
     def to_bytes(self) -> bytes:
-        """Return the `STATE_SIZE` bytes that stand first in the lock file."""
+        """Return the `STATE_SIZE` bytes at the start of the lock file."""
         packed = _STATE.pack(_MAGIC, self.generation, self.start, self.inode)
         return packed + _CHECKSUM.pack(zlib.crc32(packed))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "State | None":
-        """Return the state that ``content`` begins with, or None where it is lost, torn or somebody else's."""
+        """Return the state at the start of ``content``; None if it is missing, torn or not a state."""
         packed, checksum = content[: _STATE.size], content[_STATE.size : STATE_SIZE]
         if checksum != _CHECKSUM.pack(zlib.crc32(packed)) or packed[:4] != _MAGIC:
             return None
         return cls(*_STATE.unpack(packed)[1:])
 
+    def describes(self, status: os.stat_result) -> bool:
+        """Return whether this can be the state of the file with this ``status``."""
+        if self.inode != status.st_ino:
+            return False
+        is_older = status.st_mtime + _FILE_TIME_LAG < self.start <= status.st_ctime
+        return not (is_older and status.st_size)
+
 
 class Grants(NamedTuple):
-    """What writers were granted of a log file that has a largest size.
+    """The part of a size-limited log file that is granted to writers.
 
     Attributes:
-        granted: Up to which size of the file.
-        asked: How often anybody has asked, which tells a writer how many others there are.
+        size: Size of the file up to which bytes are granted.
+        requests: Number of requests of all writers; from it a writer estimates how many others there are.
     """
 
-    granted: int
-    asked: int
+    size: int
+    requests: int
 
     def to_bytes(self) -> bytes:
         """Return the `GRANTS_SIZE` bytes that follow the state."""
@@ -56,5 +66,5 @@ class Grants(NamedTuple):
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Grants | None":
-        """Return the grants in ``content``, or None where there are none."""
+        """Return the grants in ``content``; None if there are none."""
         return cls(*_GRANTS.unpack(content)) if len(content) == GRANTS_SIZE else None

@@ -1,25 +1,28 @@
-"""What a handler saw of its log file when it last looked."""
+"""The last check of a log file, kept so that `emit` needs no new check for each record."""
 
+import io
 from collections.abc import Callable
 from typing import NamedTuple
 
+_LIFETIME = 1.0  # seconds until a change by another program is noticed
+
 
 class Span(NamedTuple):
-    """Which records the current file takes: those created from ``start`` to before ``end``, in seconds."""
+    """The records that belong to the current file: created from ``start`` to before ``end``, in seconds."""
 
     start: float
     end: float
 
 
-ANY = Span(float("-inf"), float("inf"))
+ANY_TIME = Span(float("-inf"), float("inf"))
 
 
-class View(NamedTuple):
-    """What a handler saw when it last looked: enough to append without looking again.
+class Snapshot(NamedTuple):
+    """The result of a check: while it is valid, a record may be appended without another check.
 
-    It holds for records created from ``opens`` to before ``closes`` in the process ``pid``, while the handler's
-    stream is ``stream`` and the lock file says ``state``. For older records, which come out of a queue, it holds
-    from ``since`` to before ``until``, and until the clock says ``expires``.
+    It is valid in the process ``pid``, while the handler's stream is ``stream`` and the lock file contains ``state``,
+    for records created from ``opens`` to before ``closes``. For older records, which come from a queue, it is valid
+    from ``since`` to before ``until``, and until the clock reaches ``expires``.
     """
 
     opens: float
@@ -35,4 +38,23 @@ class View(NamedTuple):
     tell: Callable[[], int]
 
 
-NO_VIEW = View(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", False, lambda data: 0, lambda: 0)
+NO_SNAPSHOT = Snapshot(float("inf"), 0.0, float("inf"), 0.0, 0.0, object(), -1, b"", False, lambda data: 0, lambda: 0)
+
+
+def take_snapshot(
+    stream: object, raw: io.FileIO, *, state: bytes, span: Span, moment: float, now: float, pid: int, has_limit: bool
+) -> Snapshot:
+    """Return the snapshot of a file that was checked at ``now``, for a record created at ``moment``."""
+    return Snapshot(
+        stream=stream,
+        write=raw.write,
+        tell=raw.tell,
+        state=state,
+        has_limit=has_limit,
+        opens=max(span.start, now - _LIFETIME),
+        closes=min(span.end, now + _LIFETIME),
+        since=max(span.start, moment - _LIFETIME),
+        until=min(span.end, moment + _LIFETIME),
+        expires=now + _LIFETIME,
+        pid=pid,
+    )

@@ -20,7 +20,7 @@ from concurrent_log.files import compression
 from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
-from concurrent_log.files.snapshot import NO_VIEW
+from concurrent_log.files.snapshot import NO_SNAPSHOT
 from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 Make = Callable[..., Watched]
@@ -46,7 +46,7 @@ def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Mak
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait until all writers have noticed that a lock file was removed: none is, but where a test says so."""
-    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 0.0)
 
 
 def _is_quiet() -> bool:
@@ -233,7 +233,7 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
         write(other, "late", TEN + 1)
         wait_until(_is_quiet)
     held.close()
-    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing, print)
+    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing_backups, print)
     wait_until(_is_quiet)
     write(other, "later", TEN + 2)
 
@@ -425,7 +425,7 @@ def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pat
     assert (found[_TEN], found[f"{_TEN}.gz"]) == (["restored, and not the same"], ["ten"])
     assert f"{_ELEVEN}.gz" in found
     assert [str(problem) for problem in handler.problems] == [
-        f"{tmp_path / _TEN}.gz exists, and is not {tmp_path / _TEN}; remove or rename one of them"
+        f"{tmp_path / _TEN}.gz exists and is not a copy of {tmp_path / _TEN}; remove or rename one of them"
     ]
 
 
@@ -441,7 +441,7 @@ def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path)
     assert lines(tmp_path / _TEN) == ["restored"]
     assert (tmp_path / f"{_ELEVEN}.gz").exists()
     assert [str(problem) for problem in handler.problems] == [
-        f"{tmp_path / _TEN}.gz is a link that leads nowhere; remove it"
+        f"{tmp_path / _TEN}.gz is a link to a missing file; remove it"
     ]
 
 
@@ -598,7 +598,7 @@ def test_backup_renumbered_beside_another_is_not_taken_for_its_twin(
         return file
 
     monkeypatch.setattr(compression, "open", renumber, raising=False)
-    handler._tidy(print)
+    handler._clean_up_backups(print)
     found = unpacked(tmp_path)
     handler.close()
 
@@ -632,7 +632,7 @@ def test_record_written_without_the_lock_is_not_lost_with_its_file(
     monkeypatch.setattr(handler, "_write_to", too_late)
     with contextlib.ExitStack() as held:
         held.enter_context(holder.hold(exclusive=True, timeout=1))
-        handler._view = NO_VIEW
+        handler._snapshot = NO_SNAPSHOT
         handler._lock_file = LockFile(handler._lock_path)  # as in another process
         write(handler, "without the lock", TEN)
     holder.close()
@@ -645,14 +645,14 @@ def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_th
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P1: for a second, a process with the removed lock file may write the backup that another one compresses."""
-    monkeypatch.setattr(compression, "_SETTLE", 1.1)
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 1.1)
     unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
     unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
     for each in (unaware, other):
         write(each, "ten", TEN)
     os.utime(tmp_path / "app.log", (TEN, TEN))  # tells the period, where no lock file does
     (tmp_path / ".__app.lock").unlink()
-    other._view = NO_VIEW  # as if its second had passed
+    other._snapshot = NO_SNAPSHOT  # as if its second had passed
     write(other, "eleven", TEN + HOUR)
     with contextlib.suppress(AssertionError):
         wait_until(_is_quiet, 0.5)  # it is not, unless it waited for nobody

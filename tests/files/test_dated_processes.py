@@ -427,7 +427,7 @@ def _break_off(
     if begins.startswith("late"):
         write(peer, "midnight")
     is_over = _run(handler, Calls(step, fault), created, fault == "error")
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if a second had passed
     write(peer, "peer")
     last = prepare()
     write(last, "late")

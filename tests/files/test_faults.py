@@ -121,7 +121,7 @@ def test_failing_call_loses_nothing_by_size(arm: str, step: int, tmp_path: pathl
     write(peer, "peer ten", TEN)
     with watched_calls(Calls(step, "error"), handler):
         write(handler, "eleven", TEN + HOUR)
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if a second had passed
     for writer, text in ((handler, "more"), (peer, "peer eleven"), (handler, "twelve"), (peer, "peer twelve")):
         write(writer, text)
     before, count = files(tmp_path), _count(tmp_path)

@@ -187,9 +187,9 @@ class TestNoRoom:
 
         def too_late(*arguments: Any) -> None:
             os.truncate(folder / "app.log", 0)
-            appending.cut(*arguments)
+            appending.remove_torn_record(*arguments)
 
-        monkeypatch.setattr(open_file, "cut", too_late)
+        monkeypatch.setattr(open_file, "remove_torn_record", too_late)
         write(handler, "x" * 5000, TEN + 1)
         handler.close()
 

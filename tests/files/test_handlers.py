@@ -37,8 +37,8 @@ from concurrent_log.files import open_file
 from concurrent_log.files import rename as moving
 from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
-from concurrent_log.files.lock_file import LockFile, Section
-from concurrent_log.files.snapshot import NO_VIEW
+from concurrent_log.files.lock_file import HeldLock, LockFile
+from concurrent_log.files.snapshot import NO_SNAPSHOT
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
@@ -497,7 +497,7 @@ def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_pat
         size = (tmp_path / "app.log").stat().st_size
         write(handler, "x" * (4095 - size % 4096))
         write(handler, "begins a page")
-        handler._view = NO_VIEW  # as a second later
+        handler._snapshot = NO_SNAPSHOT  # as a second later
 
     assert [type(error) for error in handler.problems] == [ZeroDivisionError]
     handler.close()
@@ -811,10 +811,10 @@ def test_half_a_record_that_another_one_follows_is_closed(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         with open(tmp_path / "app.log", "a") as file:
             file.write("neighbour\n")
-        appending.cut(*arguments)
+        appending.remove_torn_record(*arguments)
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(open_file, "cut", too_late)
+    monkeypatch.setattr(open_file, "remove_torn_record", too_late)
     with _file_size_limited(20):
         write(handler, "x" * 60)
     write(handler, "after")
@@ -844,7 +844,7 @@ def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
     class Interruption(BaseException):
         pass
 
-    def interrupted(section: Section, *error: object) -> None:
+    def interrupted(section: HeldLock, *error: object) -> None:
         monkeypatch.undo()
         raise Interruption
 
@@ -861,7 +861,7 @@ def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
     gc.collect()
     gc.disable()
     try:
-        monkeypatch.setattr(Section, "__exit__", interrupted)
+        monkeypatch.setattr(HeldLock, "__exit__", interrupted)
         with pytest.raises(Interruption):
             write(handler, "while it is locked")
         thread = threading.Thread(target=take)
@@ -886,7 +886,7 @@ def test_half_a_record_is_cut_off_also_where_looking_failed(
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(handler, "_look", interrupted)
+    monkeypatch.setattr(handler, "_check_state", interrupted)
     with _file_size_limited(40):
         write(handler, "too long " * 10)
 
@@ -1348,7 +1348,7 @@ def test_exception_of_a_signal_handler_is_reported_wherever_it_comes(tmp_path: p
 
     handler = Slow(tmp_path / "app.log", when="H", utc=True)
     write(handler, "first")
-    handler._view = NO_VIEW
+    handler._snapshot = NO_SNAPSHOT
     handler.is_interrupted = True
     write(handler, "second")
     handler.close()
@@ -1502,7 +1502,7 @@ def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make,
     handler._lock_file.held = False
     for text in ("after", "and one look later"):
         write(handler, text, TEN + 1)
-        handler._view = NO_VIEW  # as if a second had passed
+        handler._snapshot = NO_SNAPSHOT  # as if a second had passed
 
     assert files(tmp_path) == {"app.log": ["after", "and one look later"], "app.log.2024-05-17_10": ["ten"]}
 
@@ -1513,9 +1513,9 @@ def test_records_from_a_queue_take_the_straight_path(tmp_path: pathlib.Path, beh
     looks = []
 
     class Counted(Watched):
-        def _look(self, *args: Any, **kwargs: Any) -> Any:
+        def _check_state(self, *args: Any, **kwargs: Any) -> Any:
             looks.append(args)
-            return super()._look(*args, **kwargs)
+            return super()._check_state(*args, **kwargs)
 
     handler = Counted(tmp_path / "app.log", when="D", utc=True)
     created = TEN - behind

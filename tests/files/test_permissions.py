@@ -28,7 +28,7 @@ _USER, _OTHER_USER, _GROUP = 65_501, 65_502, 65_500
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let compressors wait for nobody."""
-    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

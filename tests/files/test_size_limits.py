@@ -208,7 +208,7 @@ def test_failing_rollover_goes_on_in_the_file(
         patch.setattr("concurrent_log.files.rollover.move", _refuse)
         for number in range(5):
             write(handler, f"number {number}")
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if a second had passed
     write(handler, "number 5")
 
     assert files(tmp_path) == {"app.log": ["number 5"], "app.log.1": [f"number {number}" for number in range(5)]}
@@ -308,7 +308,7 @@ def test_namer_without_a_number_replaces_no_backup_that_is_to_be_kept(make: Make
     assert files(tmp_path)["app.old"] == ["number 0", "number 1"]
     assert files(tmp_path)["app.log"] == [f"number {number}" for number in range(2, 7)]
     assert [str(problem) for problem in handler.problems] == [
-        f"backups 1 and 2 have one name, {tmp_path / 'app.old'}: mend the namer"
+        f"backups 1 and 2 have the same name, {tmp_path / 'app.old'}: fix the namer"
     ]
 
 
@@ -354,7 +354,7 @@ def test_limit_may_be_changed_later(make: Make, tmp_path: pathlib.Path) -> None:
     handler = make(maxBytes=0)
     write(handler, "number 0")
     handler.maxBytes = 20
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if a second had passed
     for number in range(1, 4):
         write(handler, f"number {number}")
 
