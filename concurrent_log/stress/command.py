@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from concurrent_log.stress.crew import Plan, Result, run
+from concurrent_log.stress.runner import Plan, Result, run
 
 OURS = "logging.handlers.ConcurrentTimedRotatingFileHandler"
 _OURS_BY_ITSELF = "concurrent_log.ConcurrentTimedRotatingFileHandler"

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from concurrent_log.stress.crew import Result
+from concurrent_log.stress.runner import Result
 
 _ROWS: tuple[tuple[str, Callable[[Result], int], bool], ...] = (
     ("records", lambda result: result.tally.expected, False),
