@@ -33,7 +33,7 @@ from support.writers import (
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.skipif(sys.platform == "win32", reason="nobody can move an open file there"),
+    pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be moved there"),
 ]
 
 NOBODY = 65534

@@ -661,7 +661,7 @@ def test_late_record_without_a_writable_backup_goes_to_the_current_file(make: Ma
     assert [type(error) for error in handler.problems] == [IsADirectoryError]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the user")
 @pytest.mark.parametrize("mode", [0o644, 0o600])
 def test_worker_that_dropped_its_privileges_loses_nothing(tmp_path: pathlib.Path, mode: int) -> None:
     """P4: after a fork and a change of user, it keeps the inherited file, whether it may read the lock file or not."""
@@ -690,7 +690,7 @@ def test_worker_that_dropped_its_privileges_loses_nothing(tmp_path: pathlib.Path
 # Whole records
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the user")
 def test_permission_to_write_the_lock_file_can_be_granted_later(request: pytest.FixtureRequest) -> None:
     """P3, P4: a worker that may only read the lock file leaves rollovers to others, until it may write it."""
     folder = pathlib.Path(tempfile.mkdtemp())  # tmp_path is in a folder that other users may not enter

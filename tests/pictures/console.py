@@ -1,4 +1,4 @@
-"""Draws docs/images/console.svg: what a program shows on a real terminal. ``python tests/pictures/console.py``."""
+"""Draw docs/images/console.svg: the output of a program on a real terminal. ``python tests/pictures/console.py``."""
 
 import io
 import os
@@ -47,7 +47,7 @@ log.critical("the database is gone")
 
 
 def shown() -> str:
-    """Return what the program writes to a terminal."""
+    """Return the output of the program on a terminal."""
     ours, theirs = pty.openpty()
     with tempfile.TemporaryDirectory() as folder, os.fdopen(theirs, "wb") as terminal:
         pathlib.Path(folder, "shop.py").write_text(PROGRAM)
@@ -60,7 +60,7 @@ def shown() -> str:
 
 
 def draw(text: str, path: pathlib.Path) -> None:
-    """Write the picture of a terminal that shows ``text``."""
+    """Write a picture of a terminal with ``text``."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text.rstrip()))
     picture = console.export_svg(title="python shop.py", theme=THEME, unique_id="console")
