@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from concurrent_log.background.local_writer import LocalWriter, filters_here
 from concurrent_log.background.snapshot import take
-from concurrent_log.background.targets import Targets
+from concurrent_log.background.target_handlers import Targets
 from concurrent_log.background.worker import Worker, Writer
 from concurrent_log.internal import stderr
 from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register

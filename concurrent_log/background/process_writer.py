@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from concurrent_log.background.local_writer import LocalWriter
-from concurrent_log.background.packing import pack_handlers, pack_snapshots, plain
+from concurrent_log.background.pickling import pack_handlers, pack_snapshots, plain
 from concurrent_log.background.snapshot import Snapshot
 from concurrent_log.internal import stderr
 
@@ -160,7 +160,9 @@ class ProcessWriter:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END)
         connection, theirs = multiprocessing.Pipe()
-        code = "import sys; sys.path[:] = {!r}; from concurrent_log.background import writer_process as w; w.main({})"
+        code = (
+            "import sys; sys.path[:] = {!r}; from concurrent_log.background import process_main; process_main.main({})"
+        )
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [spawn.get_executable(), *flags, "-c", code.format(sys.path, theirs.fileno())]
         with theirs:

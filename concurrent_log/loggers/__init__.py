@@ -7,7 +7,7 @@ application that has one logger, with a file for each day.
 from concurrent_log.background import BackgroundHandler as AsyncQueueHandler
 from concurrent_log.loggers.application import ConsoleLogger, FileLogger, Logger, LoggerInterface
 from concurrent_log.loggers.levels import LogLevel
-from concurrent_log.loggers.managed import (
+from concurrent_log.loggers.manager import (
     AsyncLoggerCore,
     LoggerManager,
     LoggerStats,
