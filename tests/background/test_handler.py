@@ -604,7 +604,7 @@ def test_name_of_no_handler_is_refused(tmp_path: pathlib.Path) -> None:
         logging.config.dictConfig(wrong)
 
     assert str(raised.value.__cause__) == (
-        "handlers: no handler is called 'fiel'; there are: 'background', 'errors', 'file'"
+        "handlers: no handler has the name 'fiel'; known names: 'background', 'errors', 'file'"
     )
 
 
@@ -628,10 +628,10 @@ def test_handlers_may_be_named_in_a_program(make: Make) -> None:
         ({"capacity": 1.5}, TypeError, "capacity must be a whole number of records, not 1.5"),
         ({"stop_timeout": -1}, ValueError, "stop_timeout=-1 must not be negative"),
         ({"stop_timeout": "long"}, TypeError, "stop_timeout must be a number of seconds, not 'long'"),
-        ({"handlers": []}, ValueError, "handlers is empty: name the handlers that are to write"),
+        ({"handlers": []}, ValueError, "handlers is empty: add the handlers that write the records"),
         ({"handlers": "file"}, TypeError, "handlers must be a list of handlers, or of their names, not 'file'"),
         ({"handlers": [5]}, TypeError, "handlers must be handlers, or names of handlers, not 5"),
-        ({"handlers": ["nobody"]}, ValueError, "handlers: no handler is called 'nobody'; there are: "),
+        ({"handlers": ["nobody"]}, ValueError, "handlers: no handler has the name 'nobody'; known names: "),
     ],
 )
 def test_bad_argument_is_refused_at_once(arguments: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -17,7 +17,7 @@ from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.background import handler as background_handler
 from concurrent_log.background import process_writer
 from concurrent_log.background.process_writer import ProcessWriter
-from concurrent_log.background.snapshot import Snapshot, take
+from concurrent_log.background.snapshot import Snapshot, take_snapshot
 from support.background_programs import DEADLINE, command, numbered, read_log, run
 from support.processes import environment
 from support.records import lines, record
@@ -73,7 +73,7 @@ class TestSignals:
         """P1: a signal handler logs where the first record makes the worker; there is only one, which is flushed."""
         target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
         handler = BackgroundHandler([target])
-        make, made = background_handler.Worker, []
+        make, made = background_handler.QueueWorker, []
 
         def interrupted(*args: Any, **kwargs: Any) -> Any:
             made.append(None)
@@ -81,7 +81,7 @@ class TestSignals:
                 handler.handle(record("inner"))
             return make(*args, **kwargs)
 
-        monkeypatch.setattr(background_handler, "Worker", interrupted)
+        monkeypatch.setattr(background_handler, "QueueWorker", interrupted)
         handler.handle(record("outer"))
         assert handler.flush()
         written = handler.stats().written
@@ -387,7 +387,7 @@ class TestProcess:
             if number in (3, 4, 9):
                 made.error = StrangeError("a", "b")
             writer.write([_snapshot(made)])
-        writer.settle()
+        writer.wait_until_written()
         writer.close(20)
         handler.close()
 
@@ -408,14 +408,14 @@ class TestProcess:
             assert writer._process is None
         for number in range(200, 300):
             writer.write([_snapshot(record(f"{number}"))])
-        writer.settle()
+        writer.wait_until_written()
         assert writer._process is not None
         writer.close(20)
         handler.close()
 
         assert lines(tmp_path / "app.log") == [str(number) for number in range(300)]
-        assert capsys.readouterr().err.count("this one writes by itself") == 1
+        assert capsys.readouterr().err.count("this process writes the records itself") == 1
 
 
 def _snapshot(made: logging.LogRecord) -> Snapshot:
-    return take(made, ())
+    return take_snapshot(made, ())
