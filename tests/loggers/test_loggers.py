@@ -324,7 +324,7 @@ def test_registry_knows_what_is_registered(home: pathlib.Path) -> None:
     assert unregister_logger("custom")
     assert not unregister_logger("custom")
     assert core.logger.handlers == []
-    with pytest.raises(TypeError, match="an AsyncLoggerCore can be registered, not <Logger"):
+    with pytest.raises(TypeError, match="core must be an AsyncLoggerCore, not <Logger"):
         register_logger("custom", logging.getLogger("custom"))  # type: ignore[arg-type]
 
 
@@ -457,7 +457,7 @@ def test_program_may_have_a_logger_of_its_own() -> None:
         ("close", None),
     ]
     assert not Logger.is_active()
-    with pytest.raises(TypeError, match="a LoggerInterface such as FileLogger"):
+    with pytest.raises(TypeError, match=r"logger must be a LoggerInterface, such as FileLogger\(\), not"):
         Logger.init(logging.getLogger("standard"))  # type: ignore[arg-type]
 
 
@@ -589,8 +589,8 @@ def test_level_is_printed_by_its_name() -> None:
         ({"max_bytes": -1}, ValueError, "maxBytes=-1 must not be negative"),
         ({"max_bytes": "10MB"}, TypeError, "maxBytes must be a whole number, not '10MB'"),
         ({"backup_count": -1}, ValueError, "backupCount=-1 must not be negative"),
-        ({"name": ""}, ValueError, "name='' must be one that a file can have"),
-        ({"name": "../myapp"}, ValueError, "name='../myapp' must be one that a file can have; name the folder"),
+        ({"name": ""}, ValueError, "name='' must be a valid file name"),
+        ({"name": "../myapp"}, ValueError, "name='../myapp' must be a valid file name; pass the folder"),
         ({"name": None}, TypeError, "name must be a string, not None"),
         ({"worker": "fiber"}, ValueError, "worker='fiber' must be 'thread' or 'process'"),
         ({"log_dir": "file"}, OSError, "cannot write the log file"),
