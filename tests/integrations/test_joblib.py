@@ -24,7 +24,7 @@ def test_workers_that_are_used_again_lose_nothing(tmp_path: Path, way: str) -> N
     """P1, P2: each task of a worker configures logging anew, or brings a pickled handler of its own (HAZARDS 5)."""
     log_file = tmp_path / "app.log"
 
-    output = run(tmp_path, str(PROGRAMS / "crew.py"), way)
+    output = run(tmp_path, str(PROGRAMS / "joblib_tasks.py"), way)
 
     assert_all_there(log_file, output, sources=8)
     assert len({record.process for record in read_back(log_file)}) == _WORKERS
@@ -32,7 +32,7 @@ def test_workers_that_are_used_again_lose_nothing(tmp_path: Path, way: str) -> N
 
 def test_killed_worker_takes_no_record_with_it(tmp_path: Path) -> None:
     """P1: one worker is killed amid its records, joblib kills the others, and new workers log on (HAZARDS 5)."""
-    output = run(tmp_path, str(PROGRAMS / "crew.py"), "killed")
+    output = run(tmp_path, str(PROGRAMS / "joblib_tasks.py"), "killed")
     records, told = read_back(tmp_path / "app.log"), told_counts(output)
     untold = {f"{source}-{count}" for source, count in told.items()}
 

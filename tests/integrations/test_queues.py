@@ -55,13 +55,13 @@ def test_late_record_from_a_queue_goes_back_to_its_period(tmp_path: Path) -> Non
 
 def test_listener_writes_the_records_of_other_processes(tmp_path: Path) -> None:
     """P1, P2: two processes log into one queue; what is still in it when the file rolls over loses nothing."""
-    output = run(tmp_path, str(PROGRAMS / "queueing.py"))
+    output = run(tmp_path, str(PROGRAMS / "queue_listener.py"))
 
     assert_all_there(tmp_path / "app.log", output, sources=2)
 
 
 def test_tasks_of_two_asyncio_programs_lose_nothing(tmp_path: Path) -> None:
     """P1, P2: the tasks of two event loops write the same file."""
-    output = run(tmp_path, str(PROGRAMS / "tasks.py"), "first")
+    output = run(tmp_path, str(PROGRAMS / "asyncio_tasks.py"), "first")
 
     assert_all_there(tmp_path / "app.log", output, sources=8)

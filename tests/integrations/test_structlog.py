@@ -52,7 +52,7 @@ def test_long_records_of_json_are_whole(tmp_path: Path, formatter: str, lines: s
     """
     log_file = tmp_path / "app.log"
 
-    output = run(tmp_path, str(PROGRAMS / "structured.py"), formatter, lines)
+    output = run(tmp_path, str(PROGRAMS / "json_records.py"), formatter, lines)
     records, told = read_back(log_file, _parse), told_counts(output)
 
     assert len(told) == 3

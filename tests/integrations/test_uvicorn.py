@@ -103,4 +103,4 @@ def test_ini_file_names_the_class_beside_the_standard_ones(tmp_path: Path) -> No
     ini = _INI.format(handler="handlers.ConcurrentTimedRotatingFileHandler", format=FORMAT)
     (tmp_path / "logging.ini").write_text(ini, encoding="utf-8")
 
-    _check_under_load(tmp_path, lambda fd: [str(PROGRAMS / "serve.py"), str(fd)])
+    _check_under_load(tmp_path, lambda fd: [str(PROGRAMS / "uvicorn_serve.py"), str(fd)])

@@ -20,7 +20,7 @@ def _xdist(require: Callable[[str], None]) -> None:
 
 
 def _run_suite(folder: Path, *options: str, status: int = 0) -> str:
-    shutil.copy(PROGRAMS / "suite.py", folder / "test_suite.py")
+    shutil.copy(PROGRAMS / "xdist_suite.py", folder / "test_suite.py")
     return run(folder, "-m", "pytest", "--numprocesses", str(_WORKERS), *options, status=status)
 
 
