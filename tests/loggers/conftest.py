@@ -13,13 +13,13 @@ from concurrent_log.loggers import (
 
 @pytest.fixture(autouse=True)
 def no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no environment ask for colour."""
+    """Remove the environment variable that forces colour."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
 @pytest.fixture
 def home(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
-    """Run the test in a folder of its own, and leave no logger behind."""
+    """Run the test in its own folder, and close all loggers after it."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     shutdown_all_loggers()

@@ -17,8 +17,8 @@ from concurrent_log.loggers import (
 from support.records import all_lines, files
 
 
-class Remembering(LoggerInterface):
-    """A logger of the program's own, with no more methods than it must have."""
+class RecordingLogger(LoggerInterface):
+    """A program's own logger, with only the required methods. It records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
@@ -45,9 +45,9 @@ class Remembering(LoggerInterface):
         self.calls.append(("close", None))
 
 
-def test_program_may_have_a_logger_of_its_own() -> None:
-    """What the interface does not ask for goes to the nearest method."""
-    logger = Remembering()
+def test_program_may_implement_its_own_logger() -> None:
+    """Methods that it does not define call the nearest one."""
+    logger = RecordingLogger()
     Logger.init(logger)
     for name in ("info", "warn", "warning", "error", "debug", "trace", "fatal"):
         getattr(Logger, name)(name)
@@ -73,7 +73,7 @@ def test_program_may_have_a_logger_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("level", list(LogLevel))
-def test_level_shows_what_is_as_severe(capsys: pytest.CaptureFixture[str], level: LogLevel) -> None:
+def test_level_shows_records_at_least_as_severe(capsys: pytest.CaptureFixture[str], level: LogLevel) -> None:
     """INFO is less severe than WARN, as everywhere in logging."""
     order = ["fatal", "error", "warn", "info", "debug", "trace"]
     logger = ConsoleLogger(level)
@@ -86,7 +86,7 @@ def test_level_shows_what_is_as_severe(capsys: pytest.CaptureFixture[str], level
 
 
 def test_level_may_be_changed_at_any_time(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also after a record was asked for that was not shown."""
+    """Also after a call that was below the level."""
     logger = ConsoleLogger("info")
     Logger.init(logger)
     for level in ("INFO", LogLevel.DEBUG, logging.INFO, "trace"):
@@ -97,8 +97,8 @@ def test_level_may_be_changed_at_any_time(capsys: pytest.CaptureFixture[str]) ->
     assert [line.rpartition("] ")[2] for line in capsys.readouterr().err.splitlines()] == ["DEBUG", "trace"]
 
 
-def test_text_is_logged_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """A percent sign is no placeholder."""
+def test_text_is_logged_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Percent signs and braces are not placeholders."""
     logger = ConsoleLogger()
     logger.info("100% of {this} and %s")
     logger.close()
@@ -106,8 +106,8 @@ def test_text_is_logged_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.endswith("] 100% of {this} and %s\n")
 
 
-def test_times_are_those_of_the_zone(home: pathlib.Path) -> None:
-    """P2: a line's time and its file's day are told by one clock."""
+def test_times_are_in_the_time_zone(home: pathlib.Path) -> None:
+    """P2: the time in a line and the day of its file are in the same zone."""
     logger = FileLogger(use_console=False, timezone="KST")
     record = logging.LogRecord("App", logging.INFO, __file__, 1, "new year", None, None)
     record.created = 1735657200.0  # 15:00 in UTC
@@ -118,8 +118,8 @@ def test_times_are_those_of_the_zone(home: pathlib.Path) -> None:
     assert line.startswith("2025-01-01 00:00:00 [")
 
 
-def test_file_loggers_of_one_prefix_are_two(home: pathlib.Path) -> None:
-    """Neither writes into the other's folder, and dots in a prefix mean nothing."""
+def test_file_loggers_with_the_same_prefix_are_independent(home: pathlib.Path) -> None:
+    """Each writes to its own folder, and a dot in a prefix does not create a child logger."""
     loggers = {
         folder: FileLogger(use_console=False, prefix=prefix, folder=folder)
         for folder, prefix in (("a", "App"), ("b", "App"), ("c", "App.sub"))
@@ -137,8 +137,8 @@ def test_file_loggers_of_one_prefix_are_two(home: pathlib.Path) -> None:
     assert [logger.logger.name for logger in loggers.values()] == ["App", "App-2", "App_sub"]
 
 
-def test_days_beyond_the_count_are_deleted(home: pathlib.Path) -> None:
-    """P3: the count is that of the dated handler."""
+def test_files_of_surplus_days_are_deleted(home: pathlib.Path) -> None:
+    """P3: backup_count is that of the dated handler."""
     (home / "log").mkdir()
     for day in ("2025-01-01", "2025-01-02", "2025-01-03"):
         (home / "log" / f"App_{day}_001_UTC.log").touch()
@@ -164,10 +164,10 @@ def test_days_beyond_the_count_are_deleted(home: pathlib.Path) -> None:
         ({"folder": None}, TypeError, "folder must be a path, not None"),
     ],
 )
-def test_file_logger_refuses(
+def test_invalid_argument_of_a_file_logger_is_rejected(
     home: pathlib.Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    """The message names the argument, the value and the remedy."""
+    """The message names the argument, its value and the remedy."""
     (home / "file").touch()
     with pytest.raises(error, match=re.escape(message)):
         FileLogger(**{"use_console": False, **arguments})
@@ -175,8 +175,8 @@ def test_file_logger_refuses(
     assert logging.getLogger("App").handlers == []
 
 
-def test_level_that_is_unknown_is_refused_later_too(home: pathlib.Path) -> None:
-    """P4: the mistake is in the program, and is said where it is made."""
+def test_unknown_level_is_rejected_after_construction_too(home: pathlib.Path) -> None:
+    """P4: the error is raised in the call that has the mistake."""
     logger = ConsoleLogger()
     with pytest.raises(ValueError, match="log_level='LOUD' is unknown"):
         logger.set_level("LOUD")

@@ -24,20 +24,20 @@ from concurrent_log.loggers.levels import TRACE, level_number
     ],
 )
 def test_level_is_a_number_or_a_name(level: int | str, number: int) -> None:
-    """In any case, and with the names that logging has, too."""
+    """In upper or lower case, and with the names of `logging`, too."""
     assert level_number(level) == number
 
 
-def test_level_of_the_programs_own_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that was added to logging counts."""
-    monkeypatch.setitem(logging._nameToLevel, "NOTICE", 25)  # what addLevelName does, for the time of this test
+def test_level_that_the_program_added_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was added with `logging.addLevelName`."""
+    monkeypatch.setitem(logging._nameToLevel, "NOTICE", 25)  # as addLevelName does, but only during this test
 
     assert level_number("NOTICE") == 25
     assert logging.getLevelName(TRACE) == "TRACE"
 
 
-def test_level_is_printed_by_its_name() -> None:
-    """On every Python alike; it is a number all the same."""
+def test_level_is_formatted_as_its_name() -> None:
+    """On every Python version; it remains a number."""
     assert f"{LogLevel.INFO} {LogLevel.WARN:>6} {LogLevel.WARN:d} {LogLevel.TRACE!s}" == "INFO   WARN 30 TRACE"
     assert LogLevel.INFO == logging.INFO
     assert LogLevel["WARNING"] is LogLevel.WARN

@@ -27,7 +27,7 @@ from support.records import lines
 
 
 def test_logger_is_the_standard_one(home: pathlib.Path) -> None:
-    """Whatever asks logging for the name gets the same logger."""
+    """`logging.getLogger` returns the same logger for its name."""
     log = get_logger("myapp", console_output=False)
 
     assert log is logging.getLogger("myapp")
@@ -37,7 +37,7 @@ def test_logger_is_the_standard_one(home: pathlib.Path) -> None:
 
 
 def test_pytest_sees_the_records(home: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A test may look at records with caplog, of both kinds of loggers."""
+    """The fixture caplog gets the records of both kinds of loggers."""
     get_logger("myapp", console_output=False).info("by name %d", 1)
     Logger.init(FileLogger(use_console=False))
     Logger.fatal("of the application")
@@ -50,8 +50,8 @@ def test_pytest_sees_the_records(home: pathlib.Path, caplog: pytest.LogCaptureFi
     assert {record.funcName for record in caplog.records} == {"test_pytest_sees_the_records"}
 
 
-def test_level_filter_and_propagation_are_those_of_the_logger(home: pathlib.Path) -> None:
-    """What a program sets on the standard logger counts."""
+def test_level_and_filters_are_those_of_the_standard_logger(home: pathlib.Path) -> None:
+    """Settings of the standard logger take effect."""
     log = get_logger("myapp", console_output=False, log_level="debug")
     log.addFilter(lambda record: "secret" not in record.getMessage())
     log.debug("shown")
@@ -68,8 +68,8 @@ def test_level_filter_and_propagation_are_those_of_the_logger(home: pathlib.Path
     assert in_files(home)["logs/myapp.log"] == ["shown", "shown, too"]
 
 
-def test_record_is_on_the_console_once(capsys: pytest.CaptureFixture[str], home: pathlib.Path) -> None:
-    """A logger below another one writes to its own outputs, and one without any to those above it."""
+def test_record_goes_to_the_outputs_of_one_logger(capsys: pytest.CaptureFixture[str], home: pathlib.Path) -> None:
+    """A child with its own outputs uses those; one without outputs uses those of its nearest ancestor."""
     get_logger("shop")
     get_logger("shop.cart.items")
     logging.getLogger("shop.cart").info("cart")
@@ -87,7 +87,7 @@ def test_record_is_on_the_console_once(capsys: pytest.CaptureFixture[str], home:
 
 
 def test_record_under_another_name_is_written(home: pathlib.Path) -> None:
-    """P1: a record that some queue brings need not have the logger's name."""
+    """P1: a record from a queue may have another name than the logger."""
     log = get_logger("myapp", console_output=False)
     for name in ("elsewhere", "", None, "myapp.below"):
         log.handle(logging.makeLogRecord({"name": name, "levelno": logging.INFO, "msg": "handed over"}))
@@ -97,10 +97,10 @@ def test_record_under_another_name_is_written(home: pathlib.Path) -> None:
 
 
 def test_adapter_passes_everything_on(home: pathlib.Path) -> None:
-    """The core has the methods of a standard logger, with their extras and their callers."""
+    """`AsyncLoggerCore` has the methods of a standard logger; extra attributes and the caller are correct."""
     core = AsyncLoggerCore("custom", console_output=False, log_level=logging.DEBUG)
-    seen = []
-    core.logger.addFilter(lambda record: bool(seen.append(record)) or True)
+    records = []
+    core.logger.addFilter(lambda record: bool(records.append(record)) or True)
     core.info("with %s", "extra", extra={"customer": 7})
     with contextlib.suppress(ZeroDivisionError):
         try:
@@ -111,16 +111,16 @@ def test_adapter_passes_everything_on(home: pathlib.Path) -> None:
     core.logger.filters.clear()
     core.close()
 
-    assert [record.getMessage() for record in seen] == ["with extra", "failed"]
-    assert seen[0].customer == 7
-    assert {(record.filename, record.funcName) for record in seen} == {
+    assert [record.getMessage() for record in records] == ["with extra", "failed"]
+    assert records[0].customer == 7
+    assert {(record.filename, record.funcName) for record in records} == {
         ("test_manager.py", "test_adapter_passes_everything_on")
     }
     assert lines(home / "logs/custom_error.log")[-1] == "ZeroDivisionError: division by zero"
 
 
 def test_logger_is_reused(home: pathlib.Path) -> None:
-    """By default the second call changes nothing; with reuse=False it begins anew."""
+    """By default, a second call changes nothing; with reuse=False, it creates the outputs again."""
     first = get_logger("myapp", console_output=False)
     assert get_logger("myapp", log_dir="elsewhere") is first
     first.info("here")
@@ -132,8 +132,8 @@ def test_logger_is_reused(home: pathlib.Path) -> None:
     assert in_files(home)["elsewhere/myapp.log"] == ["there", "there, too"]
 
 
-def test_second_core_takes_the_place_of_the_first(home: pathlib.Path) -> None:
-    """P1: nothing stands twice."""
+def test_second_core_replaces_the_first(home: pathlib.Path) -> None:
+    """P1: no record is written twice."""
     first = AsyncLoggerCore("custom", console_output=False)
     first.info("first")
     second = AsyncLoggerCore("custom", console_output=False)
@@ -147,8 +147,8 @@ def test_second_core_takes_the_place_of_the_first(home: pathlib.Path) -> None:
     assert logging.getLogger("custom").handlers == []
 
 
-def test_registry_knows_what_is_registered(home: pathlib.Path) -> None:
-    """A core that was made by hand is found, replaced and closed like any other."""
+def test_registered_core_is_found_and_closed(home: pathlib.Path) -> None:
+    """The registry treats a core that a program created directly like any other."""
     core = AsyncLoggerCore("other", console_output=False)
     register_logger("custom", core)
 
@@ -163,7 +163,7 @@ def test_registry_knows_what_is_registered(home: pathlib.Path) -> None:
 
 
 def test_statistics_count_the_records(home: pathlib.Path) -> None:
-    """They say what a person wants to know of a running program."""
+    """With the level, the files and the longest wait of the logger."""
     log = get_logger("myapp", console_output=False, log_level=logging.WARNING)
     for _ in range(5):
         log.warning("one")
@@ -183,15 +183,15 @@ def test_statistics_count_the_records(home: pathlib.Path) -> None:
     assert 0 <= stats.longest_wait < 60
 
 
-def test_threads_get_one_logger(home: pathlib.Path) -> None:
-    """P1: threads that ask at once get the same logger, with one handler."""
-    begin = threading.Barrier(8)
+def test_threads_get_the_same_logger(home: pathlib.Path) -> None:
+    """P1: threads that call get_logger at the same time get one logger with one handler."""
+    barrier = threading.Barrier(8)
 
-    def ask() -> None:
-        begin.wait()
+    def call() -> None:
+        barrier.wait()
         get_logger("myapp", console_output=False).info("here")
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=call) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -201,8 +201,8 @@ def test_threads_get_one_logger(home: pathlib.Path) -> None:
     assert in_files(home)["logs/myapp.log"] == ["here"] * 8
 
 
-def test_closed_logger_can_be_made_again(home: pathlib.Path) -> None:
-    """The files go on."""
+def test_closed_logger_can_be_created_again(home: pathlib.Path) -> None:
+    """It appends to the same files."""
     for text in ("before", "after"):
         get_logger("myapp", console_output=False).info(text)
         shutdown_all_loggers()
@@ -211,7 +211,7 @@ def test_closed_logger_can_be_made_again(home: pathlib.Path) -> None:
 
 
 def test_logger_without_outputs_is_silent(capsys: pytest.CaptureFixture[str], home: pathlib.Path) -> None:
-    """Neither a file nor a line on the console, also for what logging itself would print as a last resort."""
+    """It writes no file and nothing to the console, not even through logging.lastResort."""
     log = get_logger("myapp", console_output=False, file_output=False)
     log.propagate = False
     log.error("nowhere")
@@ -222,7 +222,7 @@ def test_logger_without_outputs_is_silent(capsys: pytest.CaptureFixture[str], ho
     assert list(home.iterdir()) == []
 
 
-def test_file_ends_by_size(home: pathlib.Path) -> None:
+def test_file_rolls_over_by_size(home: pathlib.Path) -> None:
     """P3: max_bytes and backup_count are those of the file handler."""
     log = get_logger("myapp", console_output=False, max_bytes=1000, backup_count=2)
     for number in range(100):
@@ -255,10 +255,10 @@ def test_file_ends_by_size(home: pathlib.Path) -> None:
         ({"log_dir": "taken"}, OSError, "filename is a folder; name a file in it"),
     ],
 )
-def test_named_logger_refuses(
+def test_invalid_argument_of_a_named_logger_is_rejected(
     home: pathlib.Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    """The message names the argument, the value and the remedy, and nothing is registered."""
+    """The message names the argument, its value and the remedy; no logger is registered."""
     (home / "file").touch()
     (home / "taken" / "myapp_error.log").mkdir(parents=True)
     with pytest.raises(error, match=re.escape(message)):

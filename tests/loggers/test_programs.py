@@ -18,14 +18,14 @@ _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 
 def run(program: str, *arguments: str, folder: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end in ``folder``; warnings are errors in it."""
+    """Run a program in ``folder``, with warnings as errors, and wait for its exit."""
     command = [sys.executable, "-W", "error", str(PROGRAMS / program), *arguments]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=True)
 
 
 def test_public_names_are_pinned() -> None:
-    """P6: a public name comes or goes only together with this list."""
+    """P6: adding or removing a public name requires a change of this list."""
     assert concurrent_log.loggers.__all__ == [
         "AsyncLoggerCore",
         "AsyncQueueHandler",
@@ -43,8 +43,8 @@ def test_public_names_are_pinned() -> None:
     ]
 
 
-def test_loggers_by_name(tmp_path: pathlib.Path) -> None:
-    """Each has a file for everything and one for errors, and all are on the console."""
+def test_named_loggers(tmp_path: pathlib.Path) -> None:
+    """Each logger has a file for all records and one for errors, and all records are on the console."""
     done = run("named_loggers.py", folder=tmp_path)
     errors = ["에러 발생", "예외 발생!"]
 
@@ -57,17 +57,17 @@ def test_loggers_by_name(tmp_path: pathlib.Path) -> None:
         "myapp_error.log": errors,
     }
     assert lines(tmp_path / "logs/myapp_error.log")[-1] == "ZeroDivisionError: division by zero"
-    told = done.stdout.splitlines()
-    assert told[0] == "로거가 이미 등록되어 있습니다"
-    assert [line.partition(":")[0] for line in told[1:]] == ["myapp", "module1", "module2"]
-    assert all("level='INFO'" in line and "dropped=0" in line for line in told[1:])
+    output = done.stdout.splitlines()
+    assert output[0] == "로거가 이미 등록되어 있습니다"
+    assert [line.partition(":")[0] for line in output[1:]] == ["myapp", "module1", "module2"]
+    assert all("level='INFO'" in line and "dropped=0" in line for line in output[1:])
     assert sorted(re.findall(r"\[named_loggers\.py:\d+\] (.*)", done.stderr)) == sorted(
         ["애플리케이션 시작", "경고 메시지", *errors, "모듈1 로그", "모듈2 로그"]
     )
 
 
-def test_logger_made_by_hand(tmp_path: pathlib.Path) -> None:
-    """P1: the end of the program writes what is waiting, without being asked."""
+def test_logger_created_directly(tmp_path: pathlib.Path) -> None:
+    """P1: the exit of the program writes all queued records."""
     done = run("manual_logger.py", folder=tmp_path)
 
     assert in_files(tmp_path / "logs") == {
@@ -76,29 +76,29 @@ def test_logger_made_by_hand(tmp_path: pathlib.Path) -> None:
         "custom/custom.log": ["디버그 로그"],
         "custom/custom_error.log": [],
     }
-    (shown,) = [line for line in done.stderr.splitlines() if " app - " in line]
-    assert re.fullmatch(rf"{_TIME} \[INFO    \] app - \[manual_logger\.py:33\] 함수 안에서", shown)
+    (console_line,) = [line for line in done.stderr.splitlines() if " app - " in line]
+    assert re.fullmatch(rf"{_TIME} \[INFO    \] app - \[manual_logger\.py:33\] 함수 안에서", console_line)
     path = re.escape(str(PROGRAMS / "manual_logger.py"))
-    form = rf"{_TIME} \[INFO    \] app - \[{path}:33 in main\(\)\] - 함수 안에서"
-    assert re.fullmatch(form, lines(tmp_path / "logs/app.log")[0])
+    file_line = rf"{_TIME} \[INFO    \] app - \[{path}:33 in main\(\)\] - 함수 안에서"
+    assert re.fullmatch(file_line, lines(tmp_path / "logs/app.log")[0])
 
 
 def test_one_logger_for_an_application(tmp_path: pathlib.Path) -> None:
-    """The façade does nothing before it is told where to, and then does it with the caller's file and line."""
+    """`Logger` does nothing before `init`; after it, its records have the file and line of the caller."""
     done = run("one_logger.py", folder=tmp_path)
     (file,) = (tmp_path / "logs").glob("base_web_server_*_001_KST.log")
-    told = done.stdout.splitlines()
+    output = done.stdout.splitlines()
 
     assert in_files(tmp_path) == {
         f"logs/{file.name}": ["운영 로그 기록", "경고 메시지", "오류 로그", "로거가 정상 동작 중", "보임"],
-        told[1].partition(f"{tmp_path}/")[2]: [],
+        output[1].partition(f"{tmp_path}/")[2]: [],
     }
     first = rf"{_TIME} \[INFO    \] base_web_server - \[.*one_logger\.py:27 in <module>\(\)\] - 운영 로그 기록"
     assert re.fullmatch(first, lines(file)[0])
-    assert told[0] == "로거가 초기화되지 않음"
-    assert re.fullmatch(rf"현재 로그 파일: {re.escape(str(tmp_path))}/logs/test_.*_001_UTC\.log", told[1])
-    assert told[2:4] == [f"로그 디렉토리: {tmp_path}/logs", "최대 파일 크기: 1048576 bytes"]
-    assert told[4].endswith("_002_UTC.log")
+    assert output[0] == "로거가 초기화되지 않음"
+    assert re.fullmatch(rf"현재 로그 파일: {re.escape(str(tmp_path))}/logs/test_.*_001_UTC\.log", output[1])
+    assert output[2:4] == [f"로그 디렉토리: {tmp_path}/logs", "최대 파일 크기: 1048576 bytes"]
+    assert output[4].endswith("_002_UTC.log")
     assert len(done.stderr.splitlines()) == 3 + 5
 
 
@@ -106,7 +106,7 @@ def test_one_logger_for_an_application(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.skipif(sys.platform == "win32", reason="has only spawn")
 def test_processes_share_the_files(tmp_path: pathlib.Path, method: str, worker: str) -> None:
-    """P1: each record of each process is there once, and no file reaches its size."""
+    """P1: each record of each process is there once, and all files stay below their maximum size."""
     run("pool_of_loggers.py", method, worker, folder=tmp_path)
     tasks = [*range(8), *([100] if method == "fork" else [])]
     expected = Counter(f"{task}-{number}" for task in tasks for number in range(100))
@@ -124,8 +124,8 @@ def test_processes_share_the_files(tmp_path: pathlib.Path, method: str, worker: 
     assert all(path.stat().st_size < 5000 for path in (tmp_path / "logs").glob("pool*"))
 
 
-def test_import_is_light(tmp_path: pathlib.Path) -> None:
-    """Importing the loggers starts no thread, and imports none of the extras; neither does making some."""
+def test_import_loads_no_extra_and_starts_no_thread(tmp_path: pathlib.Path) -> None:
+    """The same is true for creating loggers."""
     program = (
         "import sys, threading\n"
         "from concurrent_log.loggers import ConsoleLogger, FileLogger, get_logger\n"
