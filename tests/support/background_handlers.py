@@ -1,8 +1,6 @@
 """Handlers and loggers for the tests of background logging."""
 
 import logging
-import logging.config
-import logging.handlers
 import sys
 import threading
 from collections.abc import Callable
@@ -14,8 +12,8 @@ from concurrent_log import BackgroundHandler
 WORKERS = pytest.mark.parametrize("worker", ["thread", "process"])
 
 
-class Kept(logging.Handler):
-    """Keeps the texts of its records, and waits at a gate before each."""
+class CollectingHandler(logging.Handler):
+    """Collects the formatted records. While its gate is closed, it blocks before each record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,32 +25,32 @@ class Kept(logging.Handler):
         self.flushes = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the text."""
+        """Wait for the gate, and collect the text."""
         self.entered.set()
         self.gate.wait()
         self.threads.add(threading.current_thread().name)
         self.texts.append(self.format(record))
 
     def flush(self) -> None:
-        """Count."""
+        """Count the call."""
         self.flushes += 1
 
 
-class Careful(BackgroundHandler):
-    """Remembers what it reported instead of printing it."""
+class ErrorCollectingHandler(BackgroundHandler):
+    """Collects the errors that it reports, instead of printing them."""
 
     problems: list[BaseException]
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Keep the exception that is being handled."""
+        """Collect the exception that is being handled."""
         self.problems = [*getattr(self, "problems", []), sys.exc_info()[1]]  # type: ignore[list-item]
 
 
-Make = Callable[..., BackgroundHandler]
+Create = Callable[..., BackgroundHandler]
 
 
 def logger_of(*handlers: logging.Handler) -> logging.Logger:
-    """Return a logger of its own."""
+    """Return a new logger with these handlers."""
     logger = logging.Logger("shop")
     for handler in handlers:
         logger.addHandler(handler)

@@ -1,4 +1,4 @@
-"""Tests of somebody's own, each of which logs; pytest-xdist hands them out to its workers."""
+"""A test suite in which each test logs; pytest-xdist distributes the tests to its workers."""
 
 import os
 
@@ -12,17 +12,17 @@ def _logging() -> None:
 
 
 @pytest.fixture
-def told() -> int:
-    """Return the descriptor of a file for what is told, since a worker's standard output is pytest's."""
-    return os.open("told.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def reports() -> int:
+    """Return the descriptor of a file for the reports: pytest uses the standard output of its workers."""
+    return os.open("reports.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_logs(number: int, told: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Log, while pytest has handlers of its own."""
-    writing.tell(writing.log_over_rollover(f"test{number}"), told)
+def test_logs(number: int, reports: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Log while pytest has its own handlers."""
+    writing.report(writing.log_over_rollover(f"test{number}"), reports)
 
 
-def test_is_killed(told: int) -> None:
-    """Log, and end the worker, as a crash of C code does."""
-    writing.log_and_tell("killed", told, is_killed=True)
+def test_is_killed(reports: int) -> None:
+    """Log, and kill the worker, as a crash of C code would."""
+    writing.log_and_report("killed", reports, is_killed=True)
