@@ -2,33 +2,35 @@
 
 import logging
 import logging.config
-import logging.handlers
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from concurrent_log import BackgroundHandler
-from support.background_handlers import Make
+from support.background_handlers import Create
+from support.processes import DEADLINE
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Return a function that makes handlers, which are closed in the end."""
-    made: list[logging.Handler] = []
+def create() -> Iterator[Create]:
+    """Return a function that creates a `BackgroundHandler`. All handlers are closed after the test."""
+    created: list[logging.Handler] = []
 
-    def make_one(*handlers: logging.Handler, kind: type[BackgroundHandler] = BackgroundHandler, **options: Any) -> Any:
-        handler = kind(list(handlers), **{"stop_timeout": 20.0, **options})
-        made.extend([handler, *handlers])
+    def create_handler(
+        *handlers: logging.Handler, kind: type[BackgroundHandler] = BackgroundHandler, **options: Any
+    ) -> Any:
+        handler = kind(list(handlers), **{"stop_timeout": DEADLINE, **options})
+        created.extend([handler, *handlers])
         return handler
 
-    yield make_one
-    for handler in made:
+    yield create_handler
+    for handler in created:
         handler.close()
 
 
 @pytest.fixture
 def unconfigured() -> Iterator[None]:
-    """Close everything that a configuration made."""
+    """Remove the logging configuration of the test, which closes its handlers."""
     yield
     logging.config.dictConfig({"version": 1})

@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 
 from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
-from support.background_handlers import WORKERS, Careful, Kept, Make, logger_of
-from support.records import HOUR, TEN, files, lines, record, wait_until, write
+from support.background_handlers import WORKERS, CollectingHandler, Create, ErrorCollectingHandler, logger_of
+from support.processes import wait_until
+from support.records import HOUR, TEN, files, lines, record, write
 
 
 @WORKERS
-def test_records_are_written_in_order_by_somebody_else(make: Make, tmp_path: pathlib.Path, worker: str) -> None:
-    """P1: each of thousands of records once, in the order in which they were logged."""
-    handler = make(ConcurrentTimedRotatingFileHandler(tmp_path / "app.log"), worker=worker)
+def test_records_are_written_in_order_in_the_background(create: Create, tmp_path: pathlib.Path, worker: str) -> None:
+    """P1: each of thousands of records is written once, in the order of the logging calls."""
+    handler = create(ConcurrentTimedRotatingFileHandler(tmp_path / "app.log"), worker=worker)
     logger = logger_of(handler)
     for number in range(5_000):
         logger.info("order %d", number)
@@ -35,10 +36,10 @@ def test_records_are_written_in_order_by_somebody_else(make: Make, tmp_path: pat
 
 
 @WORKERS
-def test_the_time_of_a_record_decides_its_file(make: Make, tmp_path: pathlib.Path, worker: str) -> None:
-    """P2: however long it waited; a batch may hold records of three hours."""
+def test_creation_time_of_a_record_decides_its_file(create: Create, tmp_path: pathlib.Path, worker: str) -> None:
+    """P2: also in a batch with records of three hours."""
     target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log", when="H", utc=True)
-    handler = make(target, worker=worker)
+    handler = create(target, worker=worker)
     for created in (TEN, TEN + HOUR, TEN + 1, TEN + HOUR + 1, TEN + 2 * HOUR):
         write(handler, f"{(created - TEN) // HOUR}", created)
 
@@ -50,10 +51,10 @@ def test_the_time_of_a_record_decides_its_file(make: Make, tmp_path: pathlib.Pat
     }
 
 
-def test_records_of_each_thread_keep_their_order(make: Make) -> None:
-    """P1: threads that log at the same time, into a queue that is too small for them."""
-    kept = Kept()
-    handler = make(kept, capacity=10)
+def test_records_of_each_thread_keep_their_order(create: Create) -> None:
+    """P1: also if threads log at the same time into a queue that is too small."""
+    target = CollectingHandler()
+    handler = create(target, capacity=10)
     logger = logger_of(handler)
 
     def log(name: str) -> None:
@@ -68,58 +69,58 @@ def test_records_of_each_thread_keep_their_order(make: Make) -> None:
     handler.flush()
 
     for name in "abcd":
-        assert [text for text in kept.texts if text[0] == name] == [f"{name} {number}" for number in range(500)]
-    assert len(kept.texts) == 2_000
+        assert [text for text in target.texts if text[0] == name] == [f"{name} {number}" for number in range(500)]
+    assert len(target.texts) == 2_000
 
 
-def test_nothing_starts_before_the_first_record(make: Make, tmp_path: pathlib.Path) -> None:
-    """A program may configure its logging first, and fork afterwards."""
+def test_nothing_starts_before_the_first_record(create: Create, tmp_path: pathlib.Path) -> None:
+    """A program may configure logging first and then fork."""
     before = threading.active_count()
-    handler = make(Kept())
+    handler = create(CollectingHandler())
 
     assert threading.active_count() == before
     assert handler.flush()
     assert handler.stats() == (0, 0, 0, 0.0)
 
 
-def test_later_changes_of_what_was_logged_do_not_show(make: Make) -> None:
-    """The message is merged when it is logged, and an object that is a message is turned into text."""
-    kept = Kept()
-    kept.gate.clear()
-    handler = make(kept)
+def test_later_changes_of_the_arguments_have_no_effect(create: Create) -> None:
+    """The logging call merges the message, and converts a message that is an object to text."""
+    target = CollectingHandler()
+    target.gate.clear()
+    handler = create(target)
     logger = logger_of(handler)
     order = {"number": 1}
     logger.info("order %s", order)
     logger.info(order)
     order["number"] = 2
-    kept.gate.set()
+    target.gate.set()
     handler.flush()
 
-    assert kept.texts == ["order {'number': 1}", "{'number': 1}"]
+    assert target.texts == ["order {'number': 1}", "{'number': 1}"]
 
 
-def test_dictionary_stays_a_dictionary(make: Make) -> None:
-    """P6: for formatters that write its items, such as those of python-json-logger and structlog."""
+def test_message_that_is_a_dictionary_stays_one(create: Create) -> None:
+    """P6: formatters that write its items, such as those of python-json-logger and structlog, need it."""
 
     class Items(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             return repr(sorted(record.msg.items()))  # type: ignore[attr-defined]
 
-    kept = Kept()
-    kept.gate.clear()
-    kept.setFormatter(Items())
-    handler = make(kept)
+    target = CollectingHandler()
+    target.gate.clear()
+    target.setFormatter(Items())
+    handler = create(target)
     order = {"number": 1}
     logger_of(handler).info(order)
     order["number"] = 2
-    kept.gate.set()
+    target.gate.set()
     handler.flush()
 
-    assert kept.texts == ["[('number', 1)]"]
+    assert target.texts == ["[('number', 1)]"]
 
 
-def test_exception_is_rendered_when_it_is_logged(make: Make) -> None:
-    """By the formatter of the handler that writes it; the record holds no frame of the program any more."""
+def test_exception_is_formatted_in_the_logging_call(create: Create) -> None:
+    """By the formatter of the handler that writes; the queued record keeps no frame of the program alive."""
 
     class Short(logging.Formatter):
         def formatException(self, ei: Any) -> str:
@@ -132,28 +133,28 @@ def test_exception_is_rendered_when_it_is_logged(make: Make) -> None:
         alive.append(Witness())
         raise ValueError("broken")
 
-    kept = Kept()
-    kept.gate.clear()
-    kept.setFormatter(Short())
-    handler = make(kept)
+    target = CollectingHandler()
+    target.gate.clear()
+    target.setFormatter(Short())
+    handler = create(target)
     alive: list[Witness] = []
     try:
         fail()
     except ValueError:
         logger_of(handler).exception("failed")
     gc.collect()
-    kept.gate.set()
+    target.gate.set()
     handler.flush()
 
-    assert kept.texts == ["failed\nMainThread: ValueError('broken')"]
+    assert target.texts == ["failed\nMainThread: ValueError('broken')"]
 
 
-def test_the_record_of_the_program_is_left_alone(make: Make) -> None:
-    """Handlers after this one get the message and its arguments apart, and the exception."""
+def test_record_of_the_program_is_not_changed(create: Create) -> None:
+    """Other handlers of the logger still get the unmerged message, its arguments and the exception."""
     seen: list[logging.LogRecord] = []
     last = logging.Handler()
     last.emit = seen.append  # type: ignore[method-assign]
-    handler = make(Kept())
+    handler = create(CollectingHandler())
     try:
         raise ValueError
     except ValueError:
@@ -165,12 +166,12 @@ def test_the_record_of_the_program_is_left_alone(make: Make) -> None:
     assert seen[0].exc_text is None
 
 
-def test_levels_and_formatters_of_the_handlers_are_respected(make: Make) -> None:
-    """Each of them writes what it would write without the queue."""
-    everything, errors = Kept(), Kept()
+def test_levels_and_formatters_of_the_handlers_are_respected(create: Create) -> None:
+    """Each handler writes the same lines as without the queue."""
+    everything, errors = CollectingHandler(), CollectingHandler()
     errors.setLevel("ERROR")
     errors.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    handler = make(everything, errors)
+    handler = create(everything, errors)
     logger = logger_of(handler)
     logger.info("fine")
     logger.error("broken")
@@ -180,30 +181,30 @@ def test_levels_and_formatters_of_the_handlers_are_respected(make: Make) -> None
     assert errors.texts == ["ERROR broken"]
 
 
-def test_record_that_no_handler_wants_does_not_wait(make: Make) -> None:
-    """It costs what the standard library asks for it: a look at the level."""
-    errors = Kept()
+def test_record_that_no_handler_accepts_is_not_queued(create: Create) -> None:
+    """The logging call compares the levels, as in the standard library."""
+    errors = CollectingHandler()
     errors.setLevel("ERROR")
-    handler = make(errors)
+    handler = create(errors)
     logger_of(handler).info("fine")
 
     assert handler.flush()
     assert handler.stats().written == 0
 
 
-def test_filters_of_the_handlers_know_the_context_of_the_caller(make: Make) -> None:
-    """A filter that adds the number of the request reads a context variable, which the worker does not have."""
+def test_filters_of_the_handlers_run_in_the_context_of_the_caller(create: Create) -> None:
+    """A filter may read a context variable, such as the request id, which the worker does not have."""
     request = contextvars.ContextVar("request", default="none")
 
     def add_request(record: Any) -> bool:
         record.request = request.get()
         return "secret" not in record.getMessage()
 
-    first, second = Kept(), Kept()
+    first, second = CollectingHandler(), CollectingHandler()
     first.addFilter(add_request)
     first.setFormatter(logging.Formatter("%(request)s %(message)s"))
     second.setFormatter(logging.Formatter("%(message)s"))
-    handler = make(first, second)
+    handler = create(first, second)
     logger = logger_of(handler)
     request.set("r-1")
     logger.info("this")
@@ -215,69 +216,69 @@ def test_filters_of_the_handlers_know_the_context_of_the_caller(make: Make) -> N
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="filters return records since Python 3.12")
-def test_filter_of_a_handler_may_replace_the_record_for_it(make: Make) -> None:
-    """As in the standard library, only that handler sees the other record."""
-    first, second = Kept(), Kept()
+def test_filter_may_replace_the_record_for_its_handler(create: Create) -> None:
+    """As in the standard library, only that handler gets the other record."""
+    first, second = CollectingHandler(), CollectingHandler()
     first.addFilter(lambda found: record(f"instead of {found.getMessage()}"))
-    handler = make(first, second)
+    handler = create(first, second)
     logger_of(handler).info("this")
     handler.flush()
 
     assert (first.texts, second.texts) == (["instead of this"], ["this"])
 
 
-def test_handler_that_overrides_handle_is_asked_to_handle(make: Make) -> None:
-    """P6: its filters, too, are its own business, and are asked once."""
+def test_overridden_handle_is_called(create: Create) -> None:
+    """P6: it also runs the filters of its handler, and they run once."""
 
-    class Own(Kept):
+    class Own(CollectingHandler):
         def handle(self, record: logging.LogRecord) -> bool:
             if passed := self.filter(record):
                 self.texts.append(f"own {record.getMessage()}")
             return bool(passed)
 
-    asked: list[logging.LogRecord] = []
+    filtered: list[logging.LogRecord] = []
     own = Own()
-    own.addFilter(lambda found: asked.append(found) is None)
-    handler = make(own, logging.NullHandler())
+    own.addFilter(lambda found: filtered.append(found) is None)
+    handler = create(own, logging.NullHandler())
     logger_of(handler).info("this")
     handler.flush()
 
     assert own.texts == ["own this"]
-    assert len(asked) == 1
+    assert len(filtered) == 1
 
 
-def test_handler_that_fails_stops_no_other(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    """P4: its ``handleError`` is told, the others write, and so does it with the next record."""
+def test_failing_handler_does_not_affect_other_handlers(create: Create, capsys: pytest.CaptureFixture[str]) -> None:
+    """P4: its ``handleError`` is called, the other handlers write, and it writes the next record."""
 
-    class Failing(Kept):
+    class Failing(CollectingHandler):
         def emit(self, record: logging.LogRecord) -> None:
             if "bad" in record.getMessage():
                 raise {"bad": ValueError, "bad exit": SystemExit}[record.getMessage()]
             super().emit(record)
 
-    failing, kept = Failing(), Kept()
-    handler = make(failing, kept)
+    failing, target = Failing(), CollectingHandler()
+    handler = create(failing, target)
     logger = logger_of(handler)
     for text in ("good", "bad", "bad exit", "better"):
         logger.info(text)
     handler.flush()
 
     assert failing.texts == ["good", "better"]
-    assert kept.texts == ["good", "bad", "bad exit", "better"]
+    assert target.texts == ["good", "bad", "bad exit", "better"]
     assert "ValueError" in capsys.readouterr().err
 
 
-def test_handler_that_logs_is_not_kept_waiting_by_its_own_queue(make: Make) -> None:
-    """P4: a library under it logs through the same logger, while the queue is full."""
+def test_handler_that_logs_does_not_block_on_its_own_queue(create: Create) -> None:
+    """P4: it logs through the same logger while the queue is full."""
 
-    class Chatty(Kept):
+    class Chatty(CollectingHandler):
         def emit(self, record: logging.LogRecord) -> None:
             super().emit(record)
             if "chat" not in record.getMessage():
                 logger.info("chat about %s", record.getMessage())
 
     chatty = Chatty()
-    handler = make(chatty, capacity=1)
+    handler = create(chatty, capacity=1)
     logger = logger_of(handler)
     for number in range(20):
         logger.info("order %d", number)
@@ -289,38 +290,38 @@ def test_handler_that_logs_is_not_kept_waiting_by_its_own_queue(make: Make) -> N
     )
 
 
-def test_message_that_cannot_be_merged_is_reported(make: Make) -> None:
-    """P4: as with every handler; nothing is raised into the program."""
-    kept = Kept()
-    handler: Any = make(kept, kind=Careful)
+def test_message_that_cannot_be_merged_is_reported(create: Create) -> None:
+    """P4: through ``handleError``, as in every handler; the program gets no exception."""
+    target = CollectingHandler()
+    handler: Any = create(target, kind=ErrorCollectingHandler)
     logger = logger_of(handler)
     logger.info("order %d", "five")
     logger.info("order %d", 6)
     handler.flush()
 
-    assert kept.texts == ["order 6"]
+    assert target.texts == ["order 6"]
     assert [type(problem) for problem in handler.problems] == [TypeError]
 
 
-def test_flush_is_a_barrier(make: Make) -> None:
-    """It says whether all that was logged before is with the handlers, and flushes them."""
-    kept = Kept()
-    kept.gate.clear()
-    handler = make(kept)
+def test_flush_waits_for_all_earlier_records(create: Create) -> None:
+    """It returns whether they are written, and flushes the handlers."""
+    target = CollectingHandler()
+    target.gate.clear()
+    handler = create(target)
     logger = logger_of(handler)
     logger.info("first")
 
     assert not handler.flush(timeout=0.05)
-    kept.gate.set()
+    target.gate.set()
     assert handler.flush()
-    assert kept.texts == ["first"]
-    assert kept.flushes >= 1
+    assert target.texts == ["first"]
+    assert target.flushes >= 1
 
 
 @WORKERS
-def test_record_after_close_is_written_at_once(make: Make, tmp_path: pathlib.Path, worker: str) -> None:
-    """P1: such as one that is logged at the exit of the program, when everything is closed."""
-    handler = make(ConcurrentTimedRotatingFileHandler(tmp_path / "app.log"), worker=worker)
+def test_record_after_close_is_written_at_once(create: Create, tmp_path: pathlib.Path, worker: str) -> None:
+    """P1: for example, one that is logged at the exit of the program, after all handlers are closed."""
+    handler = create(ConcurrentTimedRotatingFileHandler(tmp_path / "app.log"), worker=worker)
     logger = logger_of(handler)
     logger.info("before")
     handler.close()
@@ -332,30 +333,30 @@ def test_record_after_close_is_written_at_once(make: Make, tmp_path: pathlib.Pat
     assert lines(tmp_path / "app.log") == ["before", "after"]
 
 
-def test_close_says_how_many_records_were_left(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    """P4, P7: a handler that hangs does not keep the program from ending."""
-    kept = Kept()
-    kept.gate.clear()
-    handler = make(kept, stop_timeout=0.1)
+def test_close_reports_how_many_records_are_not_written(create: Create, capsys: pytest.CaptureFixture[str]) -> None:
+    """P4, P7: a handler that hangs does not block the exit of the program."""
+    target = CollectingHandler()
+    target.gate.clear()
+    handler = create(target, stop_timeout=0.1)
     logger = logger_of(handler)
     logger.info("first")
-    kept.entered.wait()
+    target.entered.wait()
     for _ in range(5):
         logger.info("more")
     handler.close()
-    said = capsys.readouterr().err
-    kept.gate.set()
+    output = capsys.readouterr().err
+    target.gate.set()
 
-    assert said == "concurrent_log: 6 records were not written within 0.1 s\n"
+    assert output == "concurrent_log: 6 records were not written within 0.1 s\n"
 
 
 @WORKERS
-def test_closing_leaves_no_thread_and_no_process(make: Make, tmp_path: pathlib.Path, worker: str) -> None:
-    """A configuration may be made anew as often as one likes."""
+def test_close_leaks_no_thread_and_no_process(create: Create, tmp_path: pathlib.Path, worker: str) -> None:
+    """A program may configure logging any number of times."""
     before = threading.active_count(), _descriptors()
     for number in range(5):
         target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
-        handler = make(target, worker=worker)
+        handler = create(target, worker=worker)
         write(handler, str(number))
         handler.close()
         target.close()
@@ -368,19 +369,19 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
 
 
-def test_event_loop_goes_on_while_the_disk_stalls(make: Make) -> None:
-    """An asyncio program logs from its event loop; the longest pause of the loop is a part of the disk's."""
+def test_event_loop_continues_while_the_disk_stalls(create: Create) -> None:
+    """An asyncio program logs from its event loop; the longest pause of the loop is shorter than that of the disk."""
 
-    class Stalled(Kept):
+    class Stalled(CollectingHandler):
         def emit(self, record: logging.LogRecord) -> None:
             if len(stalls) < 3:
                 began, goal = time.perf_counter(), len(pauses) + 20
-                wait_until(lambda: len(pauses) >= goal)  # in vain, if the loop waited for this
+                wait_until(lambda: len(pauses) >= goal)  # would fail if the loop waited for the handler
                 stalls.append(time.perf_counter() - began)
             super().emit(record)
 
     stalled = Stalled()
-    handler = make(stalled)
+    handler = create(stalled)
     logger = logger_of(handler)
     pauses: list[float] = []
     stalls: list[float] = []
@@ -411,11 +412,11 @@ def test_event_loop_goes_on_while_the_disk_stalls(make: Make) -> None:
         ({"handlers": []}, ValueError, "handlers is empty: add the handlers that write the records"),
         ({"handlers": "file"}, TypeError, "handlers must be a list of handlers, or of their names, not 'file'"),
         ({"handlers": [5]}, TypeError, "handlers must be handlers, or names of handlers, not 5"),
-        ({"handlers": ["nobody"]}, ValueError, "handlers: no handler has the name 'nobody'; known names: "),
+        ({"handlers": ["missing"]}, ValueError, "handlers: no handler has the name 'missing'; known names: "),
     ],
 )
-def test_bad_argument_is_refused_at_once(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
-    """One clear line that says which argument, its value, and what would be right."""
+def test_invalid_argument_is_rejected_at_once(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    """The message names the argument, its value and the remedy, in one line."""
     with pytest.raises(error) as raised:
         BackgroundHandler(**{"handlers": [logging.NullHandler()], **arguments})
 
@@ -424,7 +425,7 @@ def test_bad_argument_is_refused_at_once(arguments: dict[str, Any], error: type[
 
 
 def test_handler_can_be_pickled(tmp_path: pathlib.Path) -> None:
-    """P1: so that a spawned process can be handed one; it begins there with an empty queue."""
+    """P1: a spawned process can receive one, and starts with an empty queue."""
     handler = BackgroundHandler([ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")], capacity=5)
     write(handler, "first")
     handler.flush()

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from concurrent_log import ConcurrentTimedRotatingFileHandler
-from support.background_handlers import Make
+from support.background_handlers import Create
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
 
 @pytest.mark.parametrize("method", ["emit", "handle"])
-def test_subclass_of_a_file_handler_is_asked_record_by_record(make: Make, tmp_path: pathlib.Path, method: str) -> None:
-    """P6: what it overrides is called, as without the queue."""
+def test_subclass_of_a_file_handler_gets_one_record_at_a_time(
+    create: Create, tmp_path: pathlib.Path, method: str
+) -> None:
+    """P6: overridden methods are called, as without the queue."""
 
     def count(self: Any, record: logging.LogRecord) -> Any:
         seen.append(record.getMessage())
@@ -23,7 +25,7 @@ def test_subclass_of_a_file_handler_is_asked_record_by_record(make: Make, tmp_pa
 
     seen: list[str] = []
     own: Any = type("Own", (ConcurrentTimedRotatingFileHandler,), {method: count})
-    handler = make(own(tmp_path / "app.log"))
+    handler = create(own(tmp_path / "app.log"))
     for number in range(3):
         write(handler, str(number))
     handler.flush()
@@ -31,8 +33,8 @@ def test_subclass_of_a_file_handler_is_asked_record_by_record(make: Make, tmp_pa
     assert lines(tmp_path / "app.log") == seen == list("012")
 
 
-def test_batch_is_written_as_its_records_one_by_one(tmp_path: pathlib.Path) -> None:
-    """P1, P2: whatever the times of the records are, whatever stands between them."""
+def test_batch_gives_the_same_files_as_single_records(tmp_path: pathlib.Path) -> None:
+    """P1, P2: with creation times in any order, in several periods."""
     moments = [TEN, TEN + 1, TEN + 1.5, TEN + HOUR, TEN, TEN + HOUR + 1, TEN + DAY, TEN + HOUR, TEN + DAY + 0.5]
     folders = [tmp_path / "one", tmp_path / "many"]
     for folder in folders:
@@ -41,8 +43,8 @@ def test_batch_is_written_as_its_records_one_by_one(tmp_path: pathlib.Path) -> N
         if folder.name == "many":
             handler.emit_batch(records)
         else:
-            for made in records:
-                handler.handle(made)
+            for each in records:
+                handler.handle(each)
         assert handler.problems == []
         handler.close()
 
@@ -51,8 +53,8 @@ def test_batch_is_written_as_its_records_one_by_one(tmp_path: pathlib.Path) -> N
 
 
 @pytest.mark.parametrize("options", [{}, {"keep_file_open": False}, {"encoding": "utf-16"}])
-def test_batch_of_one_bad_record_writes_the_others(tmp_path: pathlib.Path, options: dict[str, Any]) -> None:
-    """P4: what cannot be formatted is reported."""
+def test_invalid_record_in_a_batch_does_not_affect_the_others(tmp_path: pathlib.Path, options: dict[str, Any]) -> None:
+    """P4: a record that cannot be formatted is reported."""
     handler = Watched(tmp_path / "app.log", **options)
     records = [record("%d" if number == 3 else f"{number}") for number in range(300)]
     records[3].args = ("x",)

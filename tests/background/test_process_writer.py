@@ -13,46 +13,47 @@ from typing import Any
 import pytest
 
 from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
-from support.background_handlers import Make, logger_of
+from support.background_handlers import Create, logger_of
+from support.processes import DEADLINE
 from support.records import files, lines, write
 
 
-@pytest.mark.parametrize("thing", [None, threading.Lock()])
-def test_filters_decide_also_who_writes_in_a_process(make: Make, tmp_path: pathlib.Path, thing: object) -> None:
-    """P6: of two handlers in a process of their own, one has a filter; also for a record that is sent as text."""
+@pytest.mark.parametrize("item", [None, threading.Lock()])
+def test_filters_select_the_handlers_in_the_process(create: Create, tmp_path: pathlib.Path, item: object) -> None:
+    """P6: one of two handlers has a filter; also for a record whose attributes are sent as text."""
     first, second = (logging.FileHandler(tmp_path / name) for name in ("first.log", "second.log"))
     first.addFilter(logging.Filter("other"))
-    handler = make(first, second, worker="process")
-    logger_of(handler).info("this", extra={"thing": thing})
+    handler = create(first, second, worker="process")
+    logger_of(handler).info("this", extra={"item": item})
     handler.flush()
 
     assert files(tmp_path) == {"first.log": [], "second.log": ["this"]}
 
 
-@pytest.mark.parametrize("what", ["stream", "function", "class"])
-def test_handler_that_cannot_be_sent_is_refused_at_once(what: str, tmp_path: pathlib.Path) -> None:
-    """One clear line that says which handler, why, and what to do."""
+@pytest.mark.parametrize("part", ["stream", "function", "class"])
+def test_handler_that_cannot_be_pickled_is_rejected_at_once(part: str, tmp_path: pathlib.Path) -> None:
+    """The message names the handler, the reason and the remedy."""
     target: logging.Handler = logging.StreamHandler()
-    if what == "stream":
+    if part == "stream":
         target = logging.StreamHandler(open(tmp_path / "app.log", "w"))  # noqa: SIM115
-    elif what == "function":
+    elif part == "function":
         target.addFilter(lambda found: True)
     else:
         target.setFormatter(type("Local", (logging.Formatter,), {})())
     with pytest.raises(TypeError, match=r"cannot be sent to a process .*; use worker='thread'"):
         BackgroundHandler([target], worker="process")
-    if what == "stream":
+    if part == "stream":
         target.stream.close()  # type: ignore[attr-defined]
 
 
-def test_handlers_of_the_standard_library_can_be_sent(
-    make: Make, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_handlers_of_the_standard_library_are_pickled(
+    create: Create, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file, and the terminal: the process has the same."""
+    """A file and a standard stream: the process opens the same ones."""
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
     file, terminal = logging.FileHandler(tmp_path / "app.log"), logging.StreamHandler()
     file.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    handler = make(file, terminal, worker="process")
+    handler = create(file, terminal, worker="process")
     write(handler, "this")
     handler.flush()
     file.close()
@@ -69,15 +70,15 @@ class Order:
     def __str__(self):
         return "order 5"
 
-class Shouting(logging.Formatter):
+class OwnFormatter(logging.Formatter):
     pass
 
 file = logging.FileHandler("app.log")
-file.setFormatter(logging.Formatter("%(message)s %(thing)s"))
+file.setFormatter(logging.Formatter("%(message)s %(item)s"))
 logger = logging.getLogger(__name__)
 logger.addHandler(BackgroundHandler([file], worker="process"))
-logger.warning("this", extra={"thing": Order()})
-file.setFormatter(Shouting())
+logger.warning("this", extra={"item": Order()})
+file.setFormatter(OwnFormatter())
 try:
     BackgroundHandler([file], worker="process")
 except TypeError as error:
@@ -85,50 +86,52 @@ except TypeError as error:
 """
 
 
-def test_what_the_main_program_defines_is_not_sent(tmp_path: pathlib.Path) -> None:
-    """P4: an object of such a class arrives as text, and a handler that needs it is refused at once."""
+def test_classes_of_the_main_program_are_not_pickled(tmp_path: pathlib.Path) -> None:
+    """P4: an object of such a class arrives as text, and a handler that needs one is rejected at once."""
     (tmp_path / "program.py").write_text(MAIN_PROGRAM)
-    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE
+    )
 
     assert lines(tmp_path / "app.log") == ["this order 5"]
-    assert "(Shouting is defined in the main program, not in a module); use worker='thread'" in done.stdout
+    assert "(OwnFormatter is defined in the main program, not in a module); use worker='thread'" in done.stdout
     assert done.stderr == ""
 
 
-def test_a_logger_of_that_name_is_none_of_the_main_program(make: Make, tmp_path: pathlib.Path) -> None:
-    """A record of ``logging.getLogger(__name__)`` arrives as any other one, and so do the filter and all objects."""
+def test_logger_named_main_is_not_a_class_of_the_main_program(create: Create, tmp_path: pathlib.Path) -> None:
+    """A record of ``logging.getLogger(__name__)`` arrives unchanged, with its filter and all objects."""
     target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
-    target.setFormatter(logging.Formatter("%(name)s %(thing)r"))
+    target.setFormatter(logging.Formatter("%(name)s %(item)r"))
     target.addFilter(logging.Filter("__main__"))
     logger = logging.Logger("__main__")
-    handler = make(target, worker="process")
+    handler = create(target, worker="process")
     logger.addHandler(handler)
-    logger.info("this", extra={"thing": Decimal(5)})
+    logger.info("this", extra={"item": Decimal(5)})
 
     assert handler.flush()
     assert lines(tmp_path / "app.log") == ["__main__ Decimal('5')"]
 
 
-class Unknown:
-    """Is known where it is defined only."""
+class Unpicklable:
+    """An object that cannot be pickled."""
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot be pickled")
 
     def __str__(self) -> str:
-        return "unknown object"
+        return "own text"
 
 
-def test_attribute_that_cannot_be_sent_is_sent_as_text(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: a record with an open file or a lock in its ``extra`` costs no other record."""
+def test_attribute_that_cannot_be_pickled_is_sent_as_text(create: Create, tmp_path: pathlib.Path) -> None:
+    """P4: a record with an open file or a lock in ``extra`` does not affect other records."""
     target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
-    target.setFormatter(logging.Formatter("%(message)s %(thing)s", defaults={"thing": "-"}))
-    handler = make(target, worker="process")
+    target.setFormatter(logging.Formatter("%(message)s %(item)s", defaults={"item": "-"}))
+    handler = create(target, worker="process")
     logger = logger_of(handler)
     logger.info("before")
-    logger.info("this", extra={"thing": Unknown()})
-    logger.info("after", extra={"thing": {"a": 1}})
+    logger.info("this", extra={"item": Unpicklable()})
+    logger.info("after", extra={"item": {"a": 1}})
     handler.flush()
 
-    assert lines(tmp_path / "app.log")[:2] == ["before -", "this unknown object"]
+    assert lines(tmp_path / "app.log")[:2] == ["before -", "this own text"]
     assert lines(tmp_path / "app.log")[2] == "after {'a': 1}"

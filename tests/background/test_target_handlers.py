@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from concurrent_log import BackgroundHandler
-from support.background_handlers import WORKERS, Kept, Make
+from support.background_handlers import WORKERS, CollectingHandler, Create
 from support.records import files, lines, write
 
 
 def configuration(folder: pathlib.Path, **options: Any) -> dict[str, Any]:
-    """Return a dictionary in which the handler that hands over comes first in the alphabet, and before the others."""
+    """Return a configuration in which the background handler comes before the handlers that it names."""
     return {
         "version": 1,
         "formatters": {"plain": {"format": "%(levelname)s %(message)s"}},
@@ -33,8 +33,8 @@ def configuration(folder: pathlib.Path, **options: Any) -> dict[str, Any]:
 
 @WORKERS
 @pytest.mark.usefixtures("unconfigured")
-def test_dictionary_names_the_handlers(tmp_path: pathlib.Path, worker: str) -> None:
-    """P6: handlers of the same dictionary, made after this one; the same dictionary on every Python."""
+def test_configuration_names_the_handlers(tmp_path: pathlib.Path, worker: str) -> None:
+    """P6: the handlers are in the same dictionary, and created later; it works on every Python."""
     logging.config.dictConfig(configuration(tmp_path, worker=worker))
     logger = logging.getLogger("shop")
     logger.info("fine")
@@ -46,8 +46,8 @@ def test_dictionary_names_the_handlers(tmp_path: pathlib.Path, worker: str) -> N
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_records_that_wait_survive_another_configuration(tmp_path: pathlib.Path) -> None:
-    """P1: it closes all handlers: this one first, while those that write can still write."""
+def test_queued_records_survive_a_reconfiguration(tmp_path: pathlib.Path) -> None:
+    """P1: it closes the background handler first, while the handlers that write are still open."""
     for number in range(20):
         logging.config.dictConfig(configuration(tmp_path))
         for half in "ab":
@@ -58,38 +58,38 @@ def test_records_that_wait_survive_another_configuration(tmp_path: pathlib.Path)
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_name_of_no_handler_is_refused(tmp_path: pathlib.Path) -> None:
-    """One clear line: what is wrong, and what there is."""
-    wrong = configuration(tmp_path)
-    wrong["handlers"]["background"]["handlers"] = ["fiel"]
+def test_unknown_handler_name_is_rejected(tmp_path: pathlib.Path) -> None:
+    """The message gives the wrong name and the known names, in one line."""
+    invalid = configuration(tmp_path)
+    invalid["handlers"]["background"]["handlers"] = ["fiel"]
     with pytest.raises(ValueError, match="'background'") as raised:
-        logging.config.dictConfig(wrong)
+        logging.config.dictConfig(invalid)
 
     assert str(raised.value.__cause__) == (
         "handlers: no handler has the name 'fiel'; known names: 'background', 'errors', 'file'"
     )
 
 
-def test_handlers_may_be_named_in_a_program(make: Make) -> None:
-    """Those that have a name, as dictConfig gives them."""
-    kept = Kept()
-    kept.set_name("the kept one")
-    handler = BackgroundHandler(["the kept one"])
+def test_program_may_name_the_handlers(create: Create) -> None:
+    """If they have a name, as dictConfig sets it."""
+    target = CollectingHandler()
+    target.set_name("collecting")
+    handler = BackgroundHandler(["collecting"])
     write(handler, "this")
     handler.close()
 
-    assert kept.texts == ["this"]
+    assert target.texts == ["this"]
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_configured_handler_that_cannot_be_sent_is_left_to_a_thread(
+def test_configured_handler_that_cannot_be_pickled_runs_in_a_thread(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """P4: a configuration makes it only after the one that hands over; no record is lost by that."""
-    wanted = configuration(tmp_path, worker="process")
-    wanted["handlers"]["errors"]["filters"] = ["local"]
-    wanted["filters"] = {"local": {"()": lambda: lambda found: True}}
-    logging.config.dictConfig(wanted)
+    """P4: dictConfig creates it after the background handler, which cannot raise then; no record is lost."""
+    settings = configuration(tmp_path, worker="process")
+    settings["handlers"]["errors"]["filters"] = ["local"]
+    settings["filters"] = {"local": {"()": lambda: lambda found: True}}
+    logging.config.dictConfig(settings)
     logger = logging.getLogger("shop")
     logger.info("fine")
     logger.handlers[0].flush()
