@@ -1,5 +1,6 @@
 """The process that writes: the handlers and records that it receives."""
 
+import itertools
 import logging
 import logging.config
 import logging.handlers
@@ -13,9 +14,13 @@ from typing import Any
 import pytest
 
 from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
+from concurrent_log.background import process_writer
+from concurrent_log.background.process_writer import ProcessWriter
+from concurrent_log.background.snapshot import Snapshot, take_snapshot
 from support.background_handlers import Create, logger_of
+from support.background_programs import run
 from support.processes import DEADLINE
-from support.records import files, lines, write
+from support.records import files, lines, record, write
 
 
 @pytest.mark.parametrize("item", [None, threading.Lock()])
@@ -135,3 +140,85 @@ def test_attribute_that_cannot_be_pickled_is_sent_as_text(create: Create, tmp_pa
 
     assert lines(tmp_path / "app.log")[:2] == ["before -", "this own text"]
     assert lines(tmp_path / "app.log")[2] == "after {'a': 1}"
+
+
+class StrangeError(Exception):
+    """Can be pickled, but not unpickled: it needs two arguments, and passes on only one."""
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject} {reason}")
+
+
+def test_logger_named_main_changes_nothing(tmp_path: pathlib.Path) -> None:
+    """P6: most scripts name their logger ``__main__``; the other attributes of a record arrive unchanged."""
+    (tmp_path / "__main__.d").mkdir()
+    run(
+        tmp_path,
+        """
+        import decimal
+        target = ConcurrentTimedRotatingFileHandler("__main__.d/app.log")
+        target.setFormatter(logging.Formatter("%(name)s %(price)r %(message)s"))
+        background = BackgroundHandler([target], worker="process")
+        own = logging.getLogger("__main__")
+        own.addHandler(background)
+        own.warning("price", extra={"price": decimal.Decimal("1.50")})
+
+        class Price:
+            def __str__(self):
+                return "unknown"
+
+        own.warning("price", extra={"price": Price()})
+        own.warning("price", extra={"price": [Price]})
+        """,
+    )
+
+    assert lines(tmp_path / "__main__.d" / "app.log") == [
+        "__main__ Decimal('1.50') price",
+        "__main__ 'unknown' price",
+        "__main__ \"[<class '__main__.Price'>]\" price",
+    ]
+
+
+def test_record_that_cannot_be_unpickled_keeps_its_position(tmp_path: pathlib.Path) -> None:
+    """P1: batches that were sent after it do not overtake it."""
+    handler = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
+    writer = ProcessWriter([handler])
+    for number in range(20):
+        made = record(f"{number}")
+        if number in (3, 4, 9):
+            made.error = StrangeError("a", "b")
+        writer.write([_snapshot(made)])
+    writer.wait_until_written()
+    writer.close(20)
+    handler.close()
+
+    assert lines(tmp_path / "app.log") == [str(number) for number in range(20)]
+
+
+def test_process_is_started_again_later(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P4: if no process can start, the program writes the records itself, warns once, and tries again."""
+    handler = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
+    writer = ProcessWriter([handler])
+    now = itertools.count(1000)
+    # The retry interval passes repeatedly.
+    monkeypatch.setattr(process_writer, "monotonic", lambda: next(now))
+    with monkeypatch.context() as patch:
+        patch.setattr(process_writer.spawn, "get_executable", lambda: str(tmp_path / "missing"))
+        for number in range(200):
+            writer.write([_snapshot(record(f"{number}"))])
+        assert writer._process is None
+    for number in range(200, 300):
+        writer.write([_snapshot(record(f"{number}"))])
+    writer.wait_until_written()
+    assert writer._process is not None
+    writer.close(20)
+    handler.close()
+
+    assert lines(tmp_path / "app.log") == [str(number) for number in range(300)]
+    assert capsys.readouterr().err.count("this process writes the records itself") == 1
+
+
+def _snapshot(made: logging.LogRecord) -> Snapshot:
+    return take_snapshot(made, ())

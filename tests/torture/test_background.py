@@ -1,26 +1,16 @@
 """Background logging under stress: signals, many handlers and programs, forks, lost processes."""
 
-import gc
-import itertools
-import logging
 import os
 import pathlib
 import subprocess
 import sys
-import weakref
 from collections import Counter
-from typing import Any
 
 import pytest
 
-from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
-from concurrent_log.background import handler as background_handler
-from concurrent_log.background import process_writer
-from concurrent_log.background.process_writer import ProcessWriter
-from concurrent_log.background.snapshot import Snapshot, take_snapshot
 from support.background_programs import command, numbered, read_log, run
 from support.processes import DEADLINE, environment
-from support.records import lines, record
+from support.records import lines
 
 _each_worker = pytest.mark.parametrize("worker", ["thread", "process"])
 _LONG = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -66,30 +56,6 @@ class TestSignals:
         assert flushed == "True"
         assert done.stderr == ""
         assert Counter(read_log(tmp_path)) == Counter(numbered("main", int(number)) + numbered("signal", int(signals)))
-
-    def test_record_logged_while_a_worker_is_created_uses_the_same_worker(
-        self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """P1: a signal handler logs while the first record creates the worker; there is only one worker."""
-        target = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
-        handler = BackgroundHandler([target])
-        create, calls = background_handler.QueueWorker, []
-
-        def interrupted(*args: Any, **kwargs: Any) -> Any:
-            calls.append(None)
-            if len(calls) == 1:
-                handler.handle(record("inner"))
-            return create(*args, **kwargs)
-
-        monkeypatch.setattr(background_handler, "QueueWorker", interrupted)
-        handler.handle(record("outer"))
-        assert handler.flush()
-        written = handler.stats().written
-        handler.close()
-        target.close()
-
-        assert len(calls) == written == 2
-        assert lines(tmp_path / "app.log") == ["inner", "outer"]
 
     @pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest"])
     def test_dropped_records_are_counted(self, tmp_path: pathlib.Path, when_full: str) -> None:
@@ -266,22 +232,6 @@ class TestManyWriters:
 
         assert Counter(read_log(tmp_path)) == Counter(numbered("child", forks) + numbered("thread", int(done.stdout)))
 
-    def test_unreferenced_handler_is_freed_at_once(self, tmp_path: pathlib.Path) -> None:
-        """P4: neither the records nor the worker need a garbage collection."""
-        handler = BackgroundHandler([ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")])
-        handler.handle(record("first"))
-        assert handler.flush()
-        handler.close()
-        worker = weakref.ref(handler._worker)
-        gc.disable()
-        try:
-            handler._handlers[0].close()
-            del handler
-
-            assert worker() is None
-        finally:
-            gc.enable()
-
 
 _POOL = """
 import logging, multiprocessing, sys, time
@@ -343,86 +293,3 @@ def test_workers_of_joblib_lose_no_record(tmp_path: pathlib.Path, worker: str, r
     found = read_log(tmp_path)
 
     assert Counter(found) == Counter(line for name in "abcd" for line in numbered(name, 2000))
-
-
-class StrangeError(Exception):
-    """Can be pickled, but not unpickled: it needs two arguments, and passes on only one."""
-
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(f"{subject} {reason}")
-
-
-class TestProcess:
-    """The process that writes: the records that it gets, and what happens without it."""
-
-    def test_logger_named_main_changes_nothing(self, tmp_path: pathlib.Path) -> None:
-        """P6: most scripts name their logger ``__main__``; the other attributes of a record arrive unchanged."""
-        (tmp_path / "__main__.d").mkdir()
-        run(
-            tmp_path,
-            """
-            import decimal
-            target = ConcurrentTimedRotatingFileHandler("__main__.d/app.log")
-            target.setFormatter(logging.Formatter("%(name)s %(price)r %(message)s"))
-            background = BackgroundHandler([target], worker="process")
-            own = logging.getLogger("__main__")
-            own.addHandler(background)
-            own.warning("price", extra={"price": decimal.Decimal("1.50")})
-
-            class Price:
-                def __str__(self):
-                    return "unknown"
-
-            own.warning("price", extra={"price": Price()})
-            own.warning("price", extra={"price": [Price]})
-            """,
-        )
-
-        assert lines(tmp_path / "__main__.d" / "app.log") == [
-            "__main__ Decimal('1.50') price",
-            "__main__ 'unknown' price",
-            "__main__ \"[<class '__main__.Price'>]\" price",
-        ]
-
-    def test_record_that_cannot_be_unpickled_keeps_its_position(self, tmp_path: pathlib.Path) -> None:
-        """P1: batches that were sent after it do not overtake it."""
-        handler = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
-        writer = ProcessWriter([handler])
-        for number in range(20):
-            made = record(f"{number}")
-            if number in (3, 4, 9):
-                made.error = StrangeError("a", "b")
-            writer.write([_snapshot(made)])
-        writer.wait_until_written()
-        writer.close(20)
-        handler.close()
-
-        assert lines(tmp_path / "app.log") == [str(number) for number in range(20)]
-
-    def test_process_is_started_again_later(
-        self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """P4: if no process can start, the program writes the records itself, warns once, and tries again."""
-        handler = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
-        writer = ProcessWriter([handler])
-        now = itertools.count(1000)
-        # The retry interval passes repeatedly.
-        monkeypatch.setattr(process_writer, "monotonic", lambda: next(now))
-        with monkeypatch.context() as patch:
-            patch.setattr(process_writer.spawn, "get_executable", lambda: str(tmp_path / "missing"))
-            for number in range(200):
-                writer.write([_snapshot(record(f"{number}"))])
-            assert writer._process is None
-        for number in range(200, 300):
-            writer.write([_snapshot(record(f"{number}"))])
-        writer.wait_until_written()
-        assert writer._process is not None
-        writer.close(20)
-        handler.close()
-
-        assert lines(tmp_path / "app.log") == [str(number) for number in range(300)]
-        assert capsys.readouterr().err.count("this process writes the records itself") == 1
-
-
-def _snapshot(made: logging.LogRecord) -> Snapshot:
-    return take_snapshot(made, ())
