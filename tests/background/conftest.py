@@ -34,3 +34,5 @@ def unconfigured() -> Iterator[None]:
     """Remove the logging configuration of the test, which closes its handlers."""
     yield
     logging.config.dictConfig({"version": 1})
+    # dictConfig closes the handlers, but the logger keeps them: a record of another test would open the file again.
+    logging.getLogger("shop").handlers.clear()

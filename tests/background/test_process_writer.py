@@ -184,12 +184,12 @@ def test_record_that_cannot_be_unpickled_keeps_its_position(tmp_path: pathlib.Pa
     handler = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
     writer = ProcessWriter([handler])
     for number in range(20):
-        made = record(f"{number}")
+        each = record(f"{number}")
         if number in (3, 4, 9):
-            made.error = StrangeError("a", "b")
-        writer.write([_snapshot(made)])
+            each.error = StrangeError("a", "b")
+        writer.write([_snapshot(each)])
     writer.wait_until_written()
-    writer.close(20)
+    writer.close(DEADLINE)
     handler.close()
 
     assert lines(tmp_path / "app.log") == [str(number) for number in range(20)]
@@ -201,8 +201,7 @@ def test_process_is_started_again_later(
     """P4: if no process can start, the program writes the records itself, warns once, and tries again."""
     handler = ConcurrentTimedRotatingFileHandler(tmp_path / "app.log")
     writer = ProcessWriter([handler])
-    now = itertools.count(1000)
-    # The retry interval passes repeatedly.
+    now = itertools.count(1000)  # seconds: the retry interval passes again and again
     monkeypatch.setattr(process_writer, "monotonic", lambda: next(now))
     with monkeypatch.context() as patch:
         patch.setattr(process_writer.spawn, "get_executable", lambda: str(tmp_path / "missing"))
@@ -213,12 +212,12 @@ def test_process_is_started_again_later(
         writer.write([_snapshot(record(f"{number}"))])
     writer.wait_until_written()
     assert writer._process is not None
-    writer.close(20)
+    writer.close(DEADLINE)
     handler.close()
 
     assert lines(tmp_path / "app.log") == [str(number) for number in range(300)]
     assert capsys.readouterr().err.count("this process writes the records itself") == 1
 
 
-def _snapshot(made: logging.LogRecord) -> Snapshot:
-    return take_snapshot(made, ())
+def _snapshot(record: logging.LogRecord) -> Snapshot:
+    return take_snapshot(record, ())

@@ -14,6 +14,7 @@ from support.background_programs import PREAMBLE, command, is_running, numbered,
 from support.processes import DEADLINE, environment, wait_until
 
 _LARGEST_BATCH = 1000  # records
+_QUICK_COMBINATIONS = [("thread", "fork"), ("process", "spawn")]  # the full selection has all
 
 _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 _each_worker = pytest.mark.parametrize("worker", ["thread", "process"])
@@ -233,7 +234,7 @@ class TestFork:
 
         assert read_log(tmp_path) == numbered("main", int(done.stdout))
 
-    @_each_worker
+    @pytest.mark.parametrize("worker", ["thread", pytest.param("process", marks=pytest.mark.slow)])
     def test_forks_of_several_threads_at_once_lose_nothing(self, tmp_path: Path, worker: str) -> None:
         """P1: threads log, others fork, and each child logs; each record is there once."""
         forks = 4 if worker == "process" else 50
@@ -447,8 +448,14 @@ class TestSignals:
         assert times.keys() >= {f"main {number}" for number in logged} | set(numbered("beside", int(beside)))
 
 
-@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
-@_each_worker
+@pytest.mark.parametrize(
+    ("worker", "start_method"),
+    [
+        pytest.param(worker, method, marks=() if (worker, method) in _QUICK_COMBINATIONS else pytest.mark.slow)
+        for worker in ("thread", "process")
+        for method in multiprocessing.get_all_start_methods()
+    ],
+)
 def test_children_of_every_start_method_lose_no_record(tmp_path: Path, start_method: str, worker: str) -> None:
     """P1: forked children skip the exit callbacks; spawned ones configure logging again or get a pickled handler."""
     (tmp_path / "family.py").write_text(_FAMILY)

@@ -14,6 +14,7 @@ from support.logger_files import in_files
 from support.paths import PROGRAMS
 from support.records import lines
 
+_QUICK_COMBINATIONS = [("fork", "thread"), ("spawn", "process")]  # the full selection has all
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 
@@ -102,8 +103,14 @@ def test_one_logger_for_an_application(tmp_path: pathlib.Path) -> None:
     assert len(done.stderr.splitlines()) == 3 + 5
 
 
-@pytest.mark.parametrize("worker", ["thread", "process"])
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    ("method", "worker"),
+    [
+        pytest.param(method, worker, marks=() if (method, worker) in _QUICK_COMBINATIONS else pytest.mark.slow)
+        for method in ("fork", "spawn", "forkserver")
+        for worker in ("thread", "process")
+    ],
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="has only spawn")
 def test_processes_share_the_files(tmp_path: pathlib.Path, method: str, worker: str) -> None:
     """P1: each record of each process is there once, and all files stay below their maximum size."""

@@ -12,7 +12,8 @@ from support.background_programs import command, numbered, read_log, run
 from support.processes import DEADLINE, environment
 from support.records import lines
 
-_each_worker = pytest.mark.parametrize("worker", ["thread", "process"])
+# The quick selection runs a short form with a thread.
+_each_worker = pytest.mark.parametrize("worker", ["thread", pytest.param("process", marks=pytest.mark.slow)])
 _LONG = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
@@ -200,6 +201,7 @@ class TestManyWriters:
             numbered("main", times) + numbered("thread", int(logged))
         )
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
     @pytest.mark.parametrize("forks", [150, pytest.param(5000, marks=_LONG)])
     def test_forks_while_logging_lose_no_record(self, tmp_path: pathlib.Path, forks: int) -> None:
@@ -272,6 +274,7 @@ def test_terminated_pool_loses_only_queued_records(tmp_path: pathlib.Path, worke
         assert own == numbered(name, len(own))
 
 
+@pytest.mark.slow
 @_each_worker
 def test_workers_of_joblib_lose_no_record(tmp_path: pathlib.Path, worker: str, require: object) -> None:
     """P1: joblib ends or kills its workers when the program ends; each task flushes its records."""
