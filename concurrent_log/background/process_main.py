@@ -50,11 +50,11 @@ def _serve(connection: Any, writer: LocalWriter) -> None:
         is_skipping = is_skipping and data != b""
         if is_skipping or not data:
             continue
-        answer = b"written"
+        response = b"written"
         try:
             snapshots = pickle.loads(data)
         except Exception:
-            answer = b"unreadable"
+            response = b"unreadable"
             is_skipping = True
         else:
             if snapshots:
@@ -62,4 +62,4 @@ def _serve(connection: Any, writer: LocalWriter) -> None:
             else:
                 writer.flush()
         with contextlib.suppress(OSError):  # The program was killed. The pipe may still contain batches to write.
-            connection.send_bytes(answer)
+            connection.send_bytes(response)
