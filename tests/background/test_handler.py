@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -130,22 +131,25 @@ def test_exception_is_formatted_in_the_logging_call(create: Create) -> None:
         pass
 
     def fail() -> None:
-        alive.append(Witness())
+        witness = Witness()
+        witnesses.append(weakref.ref(witness))
         raise ValueError("broken")
 
     target = CollectingHandler()
     target.gate.clear()
     target.setFormatter(Short())
     handler = create(target)
-    alive: list[Witness] = []
+    witnesses: list[weakref.ref[Witness]] = []
     try:
         fail()
     except ValueError:
         logger_of(handler).exception("failed")
     gc.collect()
+    is_frame_freed = witnesses[0]() is None
     target.gate.set()
     handler.flush()
 
+    assert is_frame_freed
     assert target.texts == ["failed\nMainThread: ValueError('broken')"]
 
 
