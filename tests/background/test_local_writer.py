@@ -1,8 +1,6 @@
 """Records that are written in batches, or one by one through overridden methods."""
 
 import logging
-import logging.config
-import logging.handlers
 import pathlib
 from typing import Any
 

@@ -2,7 +2,6 @@
 
 import logging
 import logging.config
-import logging.handlers
 import pathlib
 from typing import Any
 
