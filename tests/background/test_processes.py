@@ -58,7 +58,8 @@ class TestExit:
             """
             def work():
                 local = logging.Logger("local")
-                local.addHandler(BackgroundHandler([ConcurrentTimedRotatingFileHandler("app.log")]))
+                target = ConcurrentTimedRotatingFileHandler("app.log")
+                local.addHandler(BackgroundHandler([target], stop_timeout=100))
                 for number in range(1000):
                     local.info("local %d", number)
             work()
@@ -413,7 +414,7 @@ class TestSignals:
 
             signal.signal(signal.SIGALRM, interrupt)
             stopped, beside, logged = threading.Event(), [], []
-            attach(capacity={capacity}, stop_timeout=100)
+            attach(capacity={capacity})
             thread = threading.Thread(target=log_beside, daemon=True)
             thread.start()
             number = 0
@@ -429,7 +430,7 @@ class TestSignals:
 
             for turn in range({rounds}):
                 if turn % 20 == 0:
-                    attach(capacity={capacity}, stop_timeout=100)
+                    attach(capacity={capacity})
                 interrupts = []
                 try:
                     log_until_raised()
@@ -486,7 +487,8 @@ def work(source, handler=None):
     if handler is not None:
         logger.handlers = [handler]
     elif not logger.handlers:
-        logger.handlers = [BackgroundHandler([ConcurrentTimedRotatingFileHandler("app.log")], worker=sys.argv[2])]
+        target = ConcurrentTimedRotatingFileHandler("app.log")
+        logger.handlers = [BackgroundHandler([target], worker=sys.argv[2], stop_timeout=100)]
     for number in range(500):
         logger.info("%s %d", source, number)
 

@@ -9,6 +9,7 @@ import pytest
 
 from concurrent_log import BackgroundHandler
 from support.background_handlers import WORKERS, CollectingHandler, Create
+from support.processes import DEADLINE
 from support.records import files, lines, write
 
 
@@ -18,7 +19,12 @@ def configuration(folder: pathlib.Path, **options: Any) -> dict[str, Any]:
         "version": 1,
         "formatters": {"plain": {"format": "%(levelname)s %(message)s"}},
         "handlers": {
-            "background": {"class": "concurrent_log.BackgroundHandler", "handlers": ["file", "errors"], **options},
+            "background": {
+                "class": "concurrent_log.BackgroundHandler",
+                "handlers": ["file", "errors"],
+                "stop_timeout": DEADLINE,
+                **options,
+            },
             "errors": {"class": "logging.FileHandler", "filename": str(folder / "errors.log"), "level": "ERROR"},
             "file": {
                 "class": "logging.handlers.ConcurrentTimedRotatingFileHandler",

@@ -27,10 +27,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs 
 _BY_NAME = "concurrent_log.ConcurrentTimedRotatingFileHandler"
 _REGISTERED = "logging.handlers.ConcurrentTimedRotatingFileHandler"
 
+_PATIENT = ["--timeout", "120", "--graceful-timeout", "120"]  # seconds: a busy machine must meet them
+
 _CONFIGURATION = """
 {first_line}
 
 workers = 4
+timeout = graceful_timeout = 120
 accesslog = "-"
 access_log_format = "GET %(U)s"
 logconfig_dict = {{
@@ -166,7 +169,7 @@ def test_killed_worker_loses_no_answered_request(tmp_path: Path) -> None:
 def test_handler_created_before_the_fork_loses_no_record(tmp_path: Path) -> None:
     """P1: with --preload, the arbiter opens the file, and one of its threads logs while it forks the workers."""
     log_file = tmp_path / "app.log"
-    arguments = ["-m", "gunicorn", "--preload", "--workers", "4", "wsgi_own_logging"]
+    arguments = ["-m", "gunicorn", *_PATIENT, "--preload", "--workers", "4", "wsgi_own_logging"]
 
     with serving(tmp_path, lambda fd: [*arguments, "--bind", f"fd://{fd}"]) as server:
         with Load(server.port) as load:
@@ -224,7 +227,7 @@ def test_background_handler_created_before_the_fork_loses_no_record(
     """P1: the arbiter logs in the background while it forks; USR1 and TERM arrive under load."""
     monkeypatch.setenv("BACKGROUND_WORKER", worker)
     log_file = tmp_path / "app.log"
-    arguments = ["-m", "gunicorn", "--preload", "--workers", "4", "wsgi_background"]
+    arguments = ["-m", "gunicorn", *_PATIENT, "--preload", "--workers", "4", "wsgi_background"]
 
     with serving(tmp_path, lambda fd: [*arguments, "--bind", f"fd://{fd}"]) as server:
         with Load(server.port) as load:

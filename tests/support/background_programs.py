@@ -20,7 +20,7 @@ logger.setLevel(logging.INFO)
 
 def attach(handler=None, **options):
     handler = handler or ConcurrentTimedRotatingFileHandler("app.log")
-    background = BackgroundHandler([handler], **options)
+    background = BackgroundHandler([handler], **{"stop_timeout": 100, **options})
     logger.handlers = [background]
     return background
 

@@ -41,13 +41,13 @@ class TestSignals:
 
             numbers, signals, number = itertools.count(), [], 0
             signal.signal(signal.SIGALRM, log_signal)
-            attach(capacity={capacity}, stop_timeout=100)
+            attach(capacity={capacity})
             signal.setitimer(signal.ITIMER_REAL, 0.001)
             while len(signals) < {rounds}:
                 logger.info("main %d", number)
                 number += 1
                 if {worker == "thread"} and number % 500 == 0:
-                    attach(capacity={capacity}, stop_timeout=100)
+                    attach(capacity={capacity})
             print(logger.handlers[0].flush(), number, len(signals))
             """,
             seconds=DEADLINE if rounds < 1000 else 1200,
@@ -241,7 +241,8 @@ from concurrent_log import ConcurrentTimedRotatingFileHandler
 from concurrent_log.background import BackgroundHandler
 
 def work(source):
-    background = BackgroundHandler([ConcurrentTimedRotatingFileHandler("app.log")], worker=sys.argv[1])
+    target = ConcurrentTimedRotatingFileHandler("app.log")
+    background = BackgroundHandler([target], worker=sys.argv[1], stop_timeout=100)
     logger = logging.getLogger("app")
     logger.setLevel(logging.INFO)
     logger.handlers = [background]

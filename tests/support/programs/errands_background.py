@@ -14,4 +14,5 @@ from concurrent_log.background import BackgroundHandler
 def configure(**options: object) -> None:
     """Wrap our handler in a `BackgroundHandler`; the configuration of `errands` has already run."""
     root = logging.getLogger()
-    root.handlers = [BackgroundHandler([errands.make_handler()], worker=os.environ["BACKGROUND_WORKER"])]
+    worker = os.environ["BACKGROUND_WORKER"]
+    root.handlers = [BackgroundHandler([errands.make_handler()], worker=worker, stop_timeout=100)]

@@ -12,6 +12,6 @@ from concurrent_log.background import BackgroundHandler
 
 handler = ConcurrentTimedRotatingFileHandler("app.log", when="S", utc=True)
 handler.setFormatter(logging.Formatter(writing.FORMAT))
-writing.attach(BackgroundHandler([handler], worker=os.environ["BACKGROUND_WORKER"]))
+writing.attach(BackgroundHandler([handler], worker=os.environ["BACKGROUND_WORKER"], stop_timeout=100))
 logging.getLogger("app").info("record imported-0  0")
 threading.Thread(target=writing.log_and_report, args=("background",), daemon=True).start()
