@@ -17,7 +17,7 @@ from support.record_counter import (
     ids,
     read_back,
     records_of,
-    told_counts,
+    source_counts,
 )
 
 pytestmark = [
@@ -56,7 +56,7 @@ def _send(folder: Path, task: str, *sources: str) -> list[str]:
 
 
 def _reported(server: Server) -> dict[str, int]:
-    return told_counts(server.output)
+    return source_counts(server.output)
 
 
 def _all_records(log_file: Path) -> list[Record]:

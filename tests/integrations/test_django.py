@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, Load, run, serving
-from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, ids, read_back, told_counts
+from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, ids, read_back, source_counts
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,13 +44,13 @@ def test_development_server_and_its_reloader_lose_no_record(tmp_path: Path) -> N
         with Load(port, "ab") as load:
             server.wait_until(_rolls_over(log_file, times=2))
             os.utime(project / "urls.py")
-            server.wait_until(lambda: len(told_counts(server.output)) == 3)
+            server.wait_until(lambda: len(source_counts(server.output)) == 3)
         server.wait_until(lambda: _is_listening(port))
         with Load(port, "cd") as later:
             server.wait_until(_rolls_over(log_file))
         server.stop()
     records = read_back(log_file)
-    counts = told_counts(server.output)  # from the reloader, and from the server before and after the reload
+    counts = source_counts(server.output)  # from the reloader, and from the server before and after the reload
     answered, unanswered = load.answered | later.answered, load.unanswered | later.unanswered
     unreported = {f"{source}-{count}" for source, count in counts.items()}
 
@@ -76,8 +76,8 @@ def test_management_command_beside_web_workers_loses_no_record(tmp_path: Path, r
     records = read_back(log_file)
 
     assert not load.unanswered
-    assert all(told_counts(output).values())
-    assert_exactly_once(_of(records, "app"), load.ids(load.answered) | ids(told_counts(output)))
+    assert all(source_counts(output).values())
+    assert_exactly_once(_of(records, "app"), load.ids(load.answered) | ids(source_counts(output)))
     assert_in_order(_of(records, "app"))
 
 

@@ -19,7 +19,7 @@ from support.record_counter import (
     ids,
     read_back,
     records_of,
-    told_counts,
+    source_counts,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
@@ -179,7 +179,7 @@ def test_handler_created_before_the_fork_loses_no_record(tmp_path: Path) -> None
     records = read_back(log_file)
     from_arbiter = [record for record in records if record.process == server.process.pid]
     from_workers = [record for record in records if record.process != server.process.pid]
-    count = told_counts(server.output)["background"]
+    count = source_counts(server.output)["background"]
 
     assert not load.unanswered
     assert_exactly_once(from_workers, load.ids(load.answered))
@@ -239,7 +239,7 @@ def test_background_handler_created_before_the_fork_loses_no_record(
     records = [record for path in (*backups(log_file), log_file) for record in records_of(path)]
     from_arbiter = [record for record in records if record.process == server.process.pid]
     from_workers = [record for record in records if record.process != server.process.pid]
-    count = told_counts(server.output)["background"]
+    count = source_counts(server.output)["background"]
 
     assert not load.unanswered
     assert_exactly_once(from_workers, load.ids(load.answered))

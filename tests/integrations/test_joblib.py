@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, run
-from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, told_counts
+from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, source_counts
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,7 +36,7 @@ def test_reused_workers_lose_no_record(tmp_path: Path, way: str) -> None:
 def test_killed_worker_loses_no_record(tmp_path: Path) -> None:
     """P1: a worker is killed while it logs, joblib kills the others, and new workers continue."""
     output = run(tmp_path, str(PROGRAMS / "joblib_tasks.py"), "killed")
-    records, counts = read_back(tmp_path / "app.log"), told_counts(output)
+    records, counts = read_back(tmp_path / "app.log"), source_counts(output)
     unreported = {f"{source}-{count}" for source, count in counts.items()}
 
     assert "the pool broke" in output

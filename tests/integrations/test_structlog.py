@@ -15,7 +15,7 @@ from support.record_counter import (
     backups,
     ids,
     read_back,
-    told_counts,
+    source_counts,
 )
 
 _PIPE_BUFFER = 65536  # bytes
@@ -55,7 +55,7 @@ def test_long_json_records_are_whole(tmp_path: Path, formatter: str, lines: str)
     log_file = tmp_path / "app.log"
 
     output = run(tmp_path, str(PROGRAMS / "json_records.py"), formatter, lines)
-    records, counts = read_back(log_file, _parse), told_counts(output)
+    records, counts = read_back(log_file, _parse), source_counts(output)
 
     assert len(counts) == 3
     assert any(len(record.message) > _PIPE_BUFFER for record in records)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, run
-from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, told_counts
+from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, source_counts
 
 _WORKERS = 4
 _TESTS = 8
@@ -44,7 +44,7 @@ def test_crash_of_a_worker_loses_no_record(tmp_path: Path) -> None:
     """P1: a worker is killed while it logs, and pytest-xdist replaces it."""
     output = _run_suite(tmp_path, status=1)
     records = read_back(tmp_path / "app.log")
-    counts = told_counts((tmp_path / "reports.txt").read_text("utf-8"))
+    counts = source_counts((tmp_path / "reports.txt").read_text("utf-8"))
 
     assert "replacing crashed worker" in output
     assert len(counts) == _TESTS + 1
