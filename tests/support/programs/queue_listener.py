@@ -1,4 +1,4 @@
-"""Worker processes that log into a queue, and a listener that hands their records to our handler."""
+"""Worker processes that log into a queue, and a listener that passes their records to our handler."""
 
 import logging.handlers
 import multiprocessing
@@ -10,7 +10,7 @@ import writing
 def work(queue: "Queue[logging.LogRecord]", source: str) -> None:
     """Log into the queue."""
     writing.attach(logging.handlers.QueueHandler(queue))
-    writing.tell(writing.log_until_rolled_over(source))
+    writing.report(writing.log_until_rolled_over(source))
 
 
 if __name__ == "__main__":

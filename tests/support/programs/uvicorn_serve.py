@@ -1,4 +1,4 @@
-"""A uvicorn that a program starts, which imported our package before; its argument is the listening socket."""
+"""A program that imports our package and then runs uvicorn. Argument: the descriptor of the listening socket."""
 
 import sys
 

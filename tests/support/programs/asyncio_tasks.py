@@ -1,4 +1,4 @@
-"""An asyncio program whose tasks log, and which starts a second one of its kind."""
+"""An asyncio program with tasks that log. It starts a second instance of itself."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import writing
 
 
 async def log_until_rolled_over(source: str) -> None:
-    """Log, and let other tasks log, until there are two backups."""
+    """Log until there are two backups, and switch to another task after each record."""
     logger = logging.getLogger("app")
     number = 0
     while len(glob("app.log.*")) < 2:
@@ -17,11 +17,11 @@ async def log_until_rolled_over(source: str) -> None:
             logger.info("record %s-%d  0", source, number)
             number += 1
             await asyncio.sleep(0)
-    writing.tell(f"{source} {number}")
+    writing.report(f"{source} {number}")
 
 
 async def main(name: str) -> None:
-    """Run four tasks, and the second program."""
+    """Run four tasks, and in the first program also start the second one."""
     tasks = [log_until_rolled_over(f"{name}{number}") for number in range(4)]
     if name == "first":
         second = await asyncio.create_subprocess_exec(sys.executable, __file__, "second")

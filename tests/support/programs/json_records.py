@@ -1,4 +1,4 @@
-"""Processes whose records structlog or python-json-logger formats; the argument says which of them, and how."""
+"""Processes whose records structlog or python-json-logger formats. Arguments: formatter, form of records."""
 
 import copy
 import logging.config
@@ -11,21 +11,21 @@ from itertools import count, cycle
 import structlog
 import writing
 
-LENGTHS = (0, 10, 5_000, 100_000)  # characters; the last is more than a pipe takes in one piece
+LENGTHS = (0, 10, 5_000, 100_000)  # characters; the last exceeds the buffer of a pipe
 
 
-def _origin(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _add_origin(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     record = event["_record"]
     return {**event, "created": record.created, "process": record.process, "name": record.name}
 
 
 def formatter(name: str, indent: int | None) -> dict[str, object]:
-    """Return what a configuration says of the formatter; with ``indent`` its records are of many lines."""
+    """Return the configuration of a formatter; with ``indent``, its records have many lines."""
     if name == "json-logger":
         fields = ["created", "process", "name", "message", "exc_info"]
         return {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": fields, "json_indent": indent}
     processors = [
-        _origin,
+        _add_origin,
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         structlog.processors.EventRenamer("message"),
@@ -35,13 +35,13 @@ def formatter(name: str, indent: int | None) -> dict[str, object]:
 
 
 def configure(name: str, lines: str) -> None:
-    """Give the logger ``app`` the handler, perhaps in the background, and structlog that logger."""
-    wanted = copy.deepcopy(writing.CONFIGURATION)
-    wanted["formatters"]["line"] = formatter(name, 2 if lines == "many-lines" else None)
+    """Configure the logger ``app``, with "background" behind a `BackgroundHandler`, and structlog on top of it."""
+    configuration = copy.deepcopy(writing.CONFIGURATION)
+    configuration["formatters"]["line"] = formatter(name, 2 if lines == "many-lines" else None)
     if lines == "background":
-        wanted["handlers"]["background"] = {"class": "concurrent_log.BackgroundHandler", "handlers": ["file"]}
-        wanted["loggers"]["app"]["handlers"] = ["background"]
-    logging.config.dictConfig(wanted)
+        configuration["handlers"]["background"] = {"class": "concurrent_log.BackgroundHandler", "handlers": ["file"]}
+        configuration["loggers"]["app"]["handlers"] = ["background"]
+    logging.config.dictConfig(configuration)
     structlog.configure(
         processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -56,14 +56,14 @@ def work(name: str, lines: str, source: str) -> None:
     lengths = cycle(LENGTHS)
     for number in count():
         if len(glob("app.log.*")) >= 2:
-            writing.tell(f"{source} {number}")
+            writing.report(f"{source} {number}")
             return
         length = next(lengths)
         try:
             raise ValueError(f"{source}\n{number}")
         except ValueError:
             logger.exception(f"record {source}-{number} {'x' * length} {length}")
-        time.sleep(0.005)  # leaves fewer records to read back
+        time.sleep(0.005)  # limits the number of records that the test reads back
 
 
 if __name__ == "__main__":

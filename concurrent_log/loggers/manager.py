@@ -1,4 +1,4 @@
-"""Loggers by name: `get_logger` makes one with a console and two files, and `LoggerManager` keeps them all."""
+"""Named loggers with a console and two files each: `get_logger`, and `LoggerManager`, their registry."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from concurrent_log.handlers import ConcurrentRotatingFileHandler
 from concurrent_log.loggers.levels import level_number
-from concurrent_log.loggers.outputs import Outputs, making, to_console, to_file
+from concurrent_log.loggers.outputs import LoggerOutputs, console_handler, registry_lock, set_file_format
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[logging.Logger]
@@ -20,15 +20,15 @@ _MAX_BYTES = 10 * 1024 * 1024
 
 
 class LoggerStats(NamedTuple):
-    """What a logger is and has done so far.
+    """The level, the files and the counts of a logger.
 
     Attributes:
-        level: The name of its level.
-        files: The paths of its files.
-        queued: How many records wait to be written.
-        written: How many were written.
-        dropped: How many were dropped since too many were waiting; none, unless the handler was told to.
-        longest_wait: How many seconds a record waited at most.
+        level: Name of its level.
+        files: Paths of its files.
+        queued: Number of records in the queue.
+        written: Number of records written.
+        dropped: Number of records dropped because the queue was full; always 0 with the default ``when_full="block"``.
+        longest_wait: Longest time that a record spent in the queue, in seconds.
     """
 
     level: str
@@ -40,24 +40,25 @@ class LoggerStats(NamedTuple):
 
 
 class AsyncLoggerCore(_Adapter):
-    """A standard logger whose records a worker writes: to the console, to ``NAME.log`` and to ``NAME_error.log``.
+    """A standard logger that writes in the background: to the console, to ``NAME.log`` and to ``NAME_error.log``.
 
-    It is a `logging.LoggerAdapter`, with ``debug``, ``info``, ``warning``, ``error``, ``exception``, ``critical`` and
-    the like. The `logging.Logger` under it is its attribute ``logger``, the same that `logging.getLogger` returns for
-    ``name``. A second one of the same name takes the place of the first, which is closed.
+    It is a `logging.LoggerAdapter` with the usual methods ``debug``, ``info``, ``warning``, ``error``, ``exception``
+    and ``critical``. Its attribute ``logger`` is the `logging.Logger` that `logging.getLogger` returns for ``name``. A
+    second `AsyncLoggerCore` with the same name replaces and closes the first one.
 
     Args:
-        name: The name of the logger, and of its files.
-        log_dir: The folder of the files, which is created if it is missing.
-        log_level: The lowest level that is written: a number of `logging`, or a name.
-        console_output: Write to the standard error stream.
-        file_output: Write to ``NAME.log``, and from the level ERROR on also to ``NAME_error.log``.
-        max_bytes: Which size in bytes no file reaches, but by a single record; 0 is no limit.
-        backup_count: How many earlier files to keep of each; with 0 there is no limit of the size either.
-        worker: ``"thread"``, or ``"process"`` to format and write in a process of its own.
+        name: Name of the logger and of its files.
+        log_dir: The folder of the files. It is created if it is missing.
+        log_level: The lowest level that is logged: a number of `logging`, or a name.
+        console_output: Write to standard error.
+        file_output: Write to ``NAME.log``, and records of the level ERROR or above also to ``NAME_error.log``.
+        max_bytes: Maximum size of a file in bytes; 0 means no limit. A file stays below this size, unless a single
+            record is larger.
+        backup_count: Number of earlier files to keep of each file; with 0 there is no size limit either.
+        worker: ``"thread"``, or ``"process"`` to format and write in a separate process.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
+        TypeError, ValueError: An argument is invalid; the message names the argument, its value and the remedy.
         OSError: A file cannot be written.
     """
 
@@ -75,29 +76,29 @@ class AsyncLoggerCore(_Adapter):
     ) -> None:
         _check_name(name)
         level = level_number(log_level)
-        files = _files(name, log_dir, max_bytes, backup_count) if file_output else []
-        console = [to_console()] if console_output else []
+        files = _create_file_handlers(name, log_dir, max_bytes, backup_count) if file_output else []
+        console = [console_handler()] if console_output else []
         super().__init__(logging.getLogger(name), {})
         self._files = tuple(file.baseFilename for file in files)
-        self._outputs = Outputs(self.logger, [*console, *files], worker)
+        self._outputs = LoggerOutputs(self.logger, [*console, *files], worker)
         self.logger.setLevel(level)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Leave the message, and what the caller gave as ``extra``, as they are."""
+        """Return the message and the arguments, including ``extra``, unchanged."""
         return msg, kwargs
 
     def stats(self) -> LoggerStats:
-        """Return what the logger has done so far."""
+        """Return the level, the files and the counts of this logger."""
         level = logging.getLevelName(self.logger.getEffectiveLevel())
         return LoggerStats(level, self._files, *self._outputs.background.stats())
 
     def close(self) -> None:
-        """Write what is waiting, and close the files. The logger has no handler of ours any more."""
+        """Write all queued records, close the files, and remove our handler from the logger."""
         self._outputs.close()
 
 
 class LoggerManager:
-    """The registry of all ready-made loggers of this process. All is done by class methods, from any thread."""
+    """The registry of all ready-made loggers of this process. All methods are class methods and thread-safe."""
 
     _registered: ClassVar[dict[str, AsyncLoggerCore]] = {}
 
@@ -115,21 +116,21 @@ class LoggerManager:
         *,
         worker: str = "thread",
     ) -> logging.Logger:
-        """Return the standard logger ``name``, which writes to the console and to two files, in the background.
+        """Return the standard logger ``name``, which writes to the console and to two files in the background.
 
         Args:
-            name: The name of the logger, and of its files.
-            log_dir: As for `AsyncLoggerCore`, like all that follow but ``reuse``.
-            log_level: The lowest level that is written.
-            console_output: Write to the standard error stream.
+            name: Name of the logger and of its files.
+            log_dir: Same as for `AsyncLoggerCore`, like all the following arguments except ``reuse``.
+            log_level: The lowest level that is logged.
+            console_output: Write to standard error.
             file_output: Write to files.
-            max_bytes: Which size in bytes no file reaches.
-            backup_count: How many earlier files to keep.
-            reuse: Return the logger as it is, whatever the other arguments say, if there is one of this name already.
-                False closes that, and sets it up anew.
+            max_bytes: Maximum size of a file in bytes.
+            backup_count: Number of earlier files to keep.
+            reuse: If a logger with this name is registered, return it unchanged and ignore the other arguments. With
+                False, close it and create it again.
             worker: ``"thread"`` or ``"process"``.
         """
-        with making:
+        with registry_lock:
             core = cls._registered.get(name) if reuse else None
             if core is None:
                 core = AsyncLoggerCore(
@@ -140,21 +141,21 @@ class LoggerManager:
 
     @classmethod
     def has_logger(cls, name: str) -> bool:
-        """Return whether a logger of this name is registered."""
+        """Return whether a logger with this name is registered."""
         return name in cls._registered
 
     @classmethod
     def get_logger_stats(cls) -> dict[str, LoggerStats]:
-        """Return by name what each registered logger has done so far."""
-        with making:
+        """Return the statistics of each registered logger, by its name."""
+        with registry_lock:
             return {name: core.stats() for name, core in cls._registered.items()}
 
     @classmethod
     def register_logger(cls, name: str, core: AsyncLoggerCore) -> None:
-        """Register a logger that was made by hand, in place of the one of that name, which is closed."""
+        """Register a logger. If another logger with this name is registered, close and replace it."""
         if not isinstance(core, AsyncLoggerCore):
-            raise TypeError(f"an AsyncLoggerCore can be registered, not {core!r}")
-        with making:
+            raise TypeError(f"core must be an AsyncLoggerCore, not {core!r}")
+        with registry_lock:
             previous = cls._registered.get(name)
             cls._registered[name] = core
             if previous is not None and previous is not core:
@@ -162,8 +163,8 @@ class LoggerManager:
 
     @classmethod
     def unregister_logger(cls, name: str) -> bool:
-        """Close the logger of this name, and return whether there was one."""
-        with making:
+        """Close the logger with this name, and return whether it was registered."""
+        with registry_lock:
             core = cls._registered.pop(name, None)
             if core is not None:
                 core.close()
@@ -171,8 +172,8 @@ class LoggerManager:
 
     @classmethod
     def shutdown_all_loggers(cls) -> None:
-        """Write all that is waiting, and close all registered loggers; the end of the program does that, too."""
-        with making:
+        """Write all queued records, and close all registered loggers. The exit of the program does this, too."""
+        with registry_lock:
             for name in list(cls._registered):
                 cls.unregister_logger(name)
 
@@ -187,21 +188,21 @@ def _check_name(name: str) -> None:
     if not isinstance(name, str):
         raise TypeError(f"name must be a string, not {name!r}")
     if not name or os.path.basename(name) != name or "\0" in name:
-        raise ValueError(f"name={name!r} must be one that a file can have; name the folder with log_dir")
+        raise ValueError(f"name={name!r} must be a valid file name; pass the folder as log_dir")
 
 
-def _files(
+def _create_file_handlers(
     name: str, log_dir: "str | PathLike[str]", max_bytes: int, backup_count: int
 ) -> list[ConcurrentRotatingFileHandler]:
-    """Return the handlers of the file for all records and of the one for errors."""
-    found = []
+    """Return the handlers of the file for all records and of the file for errors."""
+    handlers = []
     with contextlib.ExitStack() as opened:
         for file_name, level in ((f"{name}.log", logging.NOTSET), (f"{name}_error.log", logging.ERROR)):
             path = os.path.join(log_dir, file_name)
             file = ConcurrentRotatingFileHandler(path, "a", max_bytes, backup_count, encoding="utf-8")
             opened.callback(file.close)
             file.setLevel(level)
-            to_file(file)
-            found.append(file)
+            set_file_format(file)
+            handlers.append(file)
         opened.pop_all()
-    return found
+    return handlers

@@ -1,4 +1,4 @@
-"""joblib's workers; the argument tells how they get their handler, or that one of them is killed."""
+"""Tasks for joblib. The argument selects how workers get their handler, or that one worker is killed."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ WORKERS = 4
 
 
 def work(source: str, handler: logging.Handler | None = None) -> str:
-    """Log with the handler that is given, or with a new one, as all tasks before in this process did."""
+    """Log with the given handler, or configure logging again, as each earlier task in this process did."""
     if handler is None:
         writing.configure()
     else:
@@ -22,9 +22,9 @@ def work(source: str, handler: logging.Handler | None = None) -> str:
 
 
 def work_until_killed(source: str) -> None:
-    """Log without an end; the first worker is killed where the file rolls over, and joblib then kills the others."""
+    """Log until this process is killed: source "a" when the file rolls over, the others then by joblib."""
     writing.configure()
-    writing.log_and_tell(source, is_killed=source == "a")
+    writing.log_and_report(source, is_killed=source == "a")
 
 
 def make_handler() -> logging.Handler:
@@ -42,7 +42,7 @@ if __name__ == "__main__":
             try:
                 parallel(map(delayed(work_until_killed), "abcd"))
             except BrokenProcessPool:
-                writing.tell("the pool broke")
+                writing.report("the pool broke")
         for number in range(2):
             for line in parallel(delayed(work)(f"{source}{number}", handler) for source in "abcd"):
-                writing.tell(line)
+                writing.report(line)

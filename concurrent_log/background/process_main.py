@@ -1,4 +1,4 @@
-"""Writing records in a process of its own: the side of that process."""
+"""The main function of the process that `ProcessWriter` starts: receives batches of records and writes them."""
 
 import contextlib
 import logging
@@ -14,15 +14,15 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-_IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+_IGNORED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
 def main(handle: int) -> None:
-    """Write what comes through the connection, until the program at its other end ends.
+    """Write the records that arrive through the connection, until the program at its other end exits.
 
-    Signals that ask to end are ignored: the program may have something to say until its own end.
+    Termination signals are ignored: the program may still log until its own exit.
     """
-    for name in _IGNORED:
+    for name in _IGNORED_SIGNALS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     connection: Any = Connection(handle)
@@ -31,7 +31,7 @@ def main(handle: int) -> None:
     except EOFError:
         return
     except Exception as error:
-        connection.send_bytes(f"the handlers cannot be made: {error!r}".encode())
+        connection.send_bytes(f"the handlers cannot be created: {error!r}".encode())
         return
     connection.send_bytes(b"")
     _serve(connection, LocalWriter(handlers))
@@ -39,25 +39,27 @@ def main(handle: int) -> None:
 
 
 def _serve(connection: Any, writer: LocalWriter) -> None:
-    is_waiting = False  # for the program to send again what could not be read, and what it has sent since
+    # After a batch that cannot be unpickled, skip the batches up to an empty message: the program sends all of them
+    # again, in order.
+    is_skipping = False
     while True:
         try:
             data = connection.recv_bytes()
         except (EOFError, OSError):
             return
-        is_waiting = is_waiting and data != b""
-        if is_waiting or not data:
+        is_skipping = is_skipping and data != b""
+        if is_skipping or not data:
             continue
-        answer = b"written"
+        response = b"written"
         try:
             snapshots = pickle.loads(data)
         except Exception:
-            answer = b"unreadable"
-            is_waiting = True
+            response = b"unreadable"
+            is_skipping = True
         else:
             if snapshots:
                 writer.write(snapshots)
             else:
                 writer.flush()
-        with contextlib.suppress(OSError):  # The program was killed; what it sent before is still to be read.
-            connection.send_bytes(answer)
+        with contextlib.suppress(OSError):  # The program was killed. The pipe may still contain batches to write.
+            connection.send_bytes(response)
