@@ -10,8 +10,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
-from concurrent_log.health.in_order import News, OwnLock
-from concurrent_log.health.policy import check_positive, check_threshold
+from concurrent_log.health.check_policy import check_positive, check_threshold
+from concurrent_log.health.event_queue import News, OwnLock
 
 F = TypeVar("F", bound=Callable[..., Any])
 

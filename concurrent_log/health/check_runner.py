@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from concurrent_log.health.breaker import is_async
-from concurrent_log.health.in_order import OwnLock
+from concurrent_log.health.event_queue import OwnLock
 from concurrent_log.health.status import CheckFailed, Degraded
 
 _Ended = asyncio.Future[tuple[Any, BaseException | None]]

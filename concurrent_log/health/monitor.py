@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from concurrent_log.health.alerts import Alerts
 from concurrent_log.health.breaker import CircuitBreaker
+from concurrent_log.health.check_loop import Watch
+from concurrent_log.health.check_policy import Policy, check_positive
 from concurrent_log.health.check_runner import Check, Outcome
-from concurrent_log.health.in_order import OwnLock
-from concurrent_log.health.policy import Policy, check_positive
+from concurrent_log.health.event_queue import OwnLock
+from concurrent_log.health.redaction import masked
 from concurrent_log.health.service import Service
 from concurrent_log.health.status import CheckFailed, ServiceHealth, ServiceStatus, overall
-from concurrent_log.health.watch import Watch
-from concurrent_log.health.wording import masked
 
 F = TypeVar("F", bound=Check)
 

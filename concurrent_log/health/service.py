@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from concurrent_log.health.breaker import BreakerState, CircuitBreaker, CircuitOpenError, Transition
+from concurrent_log.health.check_policy import Policy
 from concurrent_log.health.check_runner import Check, CheckRunner, Outcome
+from concurrent_log.health.event_queue import News, OwnLock
 from concurrent_log.health.flapping import Flapping, Turn
-from concurrent_log.health.in_order import News, OwnLock
-from concurrent_log.health.policy import Policy
+from concurrent_log.health.redaction import told
 from concurrent_log.health.status import ServiceHealth, ServiceStatus
-from concurrent_log.health.wording import told
 
 _HEALTHY, _DEGRADED, _UNHEALTHY = ServiceStatus.HEALTHY, ServiceStatus.DEGRADED, ServiceStatus.UNHEALTHY
 

@@ -27,9 +27,9 @@ for _module in ("aio_pika", "asyncpg", "boto3", "nats", "opensearchpy", "pymysql
     pytest.importorskip(_module)
 
 from concurrent_log.health import checks
-from concurrent_log.health.checks.asking import async_check_of
-from concurrent_log.health.checks.quiet import keep_quiet, quiet
-from concurrent_log.health.reasons import reason
+from concurrent_log.health.checks.library_logging import keep_quiet, quiet
+from concurrent_log.health.checks.probes import async_check_of
+from concurrent_log.health.failure_reasons import reason
 from concurrent_log.health.status import CheckFailed, Degraded
 from support.check_assertions import Records, ask, failure, warning
 from support.private_services import PASSWORD, USER, refusing_port, silent_port

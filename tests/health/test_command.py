@@ -304,6 +304,6 @@ def test_table_says_what_it_needs(
 )
 def test_duration_in_two_digits(seconds: float, text: str) -> None:
     """A time is told in a unit in which it is easily read."""
-    from concurrent_log.health.command.screen import duration
+    from concurrent_log.health.command.status_table import duration
 
     assert duration(seconds) == text

@@ -29,9 +29,9 @@ from concurrent_log.health import (
     ServiceMonitor,
     ServiceStatus,
 )
+from concurrent_log.health.check_loop import Watch
 from concurrent_log.health.check_runner import Outcome
 from concurrent_log.health.service import Service
-from concurrent_log.health.watch import Watch
 from support import jumping_loop
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (

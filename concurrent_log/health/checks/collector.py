@@ -3,8 +3,8 @@
 from dataclasses import replace
 from os import PathLike
 
-from concurrent_log.health.checks.asking import TIMEOUT, Check, check_of, seconds
-from concurrent_log.health.checks.request import Request, web_address
+from concurrent_log.health.checks.http_request import Request, web_address
+from concurrent_log.health.checks.probes import TIMEOUT, Check, check_of, seconds
 from concurrent_log.health.checks.tls import trusted
 from concurrent_log.health.status import CheckFailed
 

@@ -4,10 +4,10 @@ import contextlib
 from os import PathLike
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds
-from concurrent_log.health.checks.needing import needed
+from concurrent_log.health.checks.address import address_of
+from concurrent_log.health.checks.client_library import needed
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds
 from concurrent_log.health.checks.tls import trusted
-from concurrent_log.health.checks.url import address_of
 
 
 def postgres(

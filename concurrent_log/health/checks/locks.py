@@ -8,7 +8,7 @@ from typing import Any
 
 import portalocker
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
 from concurrent_log.health.status import CheckFailed
 
 _HELD = "the lock is held by another"

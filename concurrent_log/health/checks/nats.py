@@ -4,11 +4,11 @@ import uuid
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
+from concurrent_log.health.checks.address import Address, address_of
+from concurrent_log.health.checks.client_library import needed
+from concurrent_log.health.checks.library_logging import keep_quiet
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
 from concurrent_log.health.checks.tls import needs_tls, trusted
-from concurrent_log.health.checks.url import Address, address_of
 from concurrent_log.health.status import CheckFailed
 
 if TYPE_CHECKING:

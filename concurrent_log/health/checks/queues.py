@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
 from concurrent_log.health.status import CheckFailed
 
 _MUST_BE_ASYNC = "publish and receive must be async def where the queue is async"

@@ -2,11 +2,11 @@
 
 from os import PathLike
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
+from concurrent_log.health.checks.address import address_of
+from concurrent_log.health.checks.client_library import needed
+from concurrent_log.health.checks.library_logging import keep_quiet
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
 from concurrent_log.health.checks.tls import needs_tls, trusted
-from concurrent_log.health.checks.url import address_of
 from concurrent_log.health.status import Degraded
 
 

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
+from concurrent_log.health.checks.address import address_of
+from concurrent_log.health.checks.client_library import needed
+from concurrent_log.health.checks.library_logging import keep_quiet
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, async_check_of, seconds
 from concurrent_log.health.checks.tls import needs_tls, trusted
-from concurrent_log.health.checks.url import address_of
 from concurrent_log.health.status import CheckFailed
 
 if TYPE_CHECKING:

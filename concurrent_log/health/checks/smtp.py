@@ -5,9 +5,9 @@ import socket
 import ssl
 from os import PathLike
 
-from concurrent_log.health.checks.asking import TIMEOUT, Check, check_of, seconds
+from concurrent_log.health.checks.address import Address, address_of
+from concurrent_log.health.checks.probes import TIMEOUT, Check, check_of, seconds
 from concurrent_log.health.checks.tls import trusted
-from concurrent_log.health.checks.url import Address, address_of
 from concurrent_log.health.status import CheckFailed
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, seconds
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, async_check_of, seconds
 
 
 def tcp(host: str, port: int, *, timeout: float = TIMEOUT) -> AsyncCheck:

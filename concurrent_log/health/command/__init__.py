@@ -59,7 +59,7 @@ def _wrong_options(options: argparse.Namespace) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     # Imported here, so that the command line works without tomli, and other commands begin without all of this.
-    from concurrent_log.health.command.running import CannotListenError, once, watch
+    from concurrent_log.health.command.modes import CannotListenError, once, watch
     from concurrent_log.health.configuration import Configuration, ConfigurationError
 
     try:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from concurrent_log.health.checks import from_url
+from concurrent_log.health.configuration.environment_variables import Variables
 from concurrent_log.health.configuration.toml_file import ConfigurationError, TomlFile
-from concurrent_log.health.configuration.variables import Variables
 from concurrent_log.health.monitor import ServiceMonitor
-from concurrent_log.health.wording import masked, told
+from concurrent_log.health.redaction import masked, told
 
 __all__ = ["Configuration", "ConfigurationError", "monitor_from"]
 

@@ -7,7 +7,7 @@ program without a web server. None of them checks anything: they say what the mo
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from concurrent_log.health.endpoints.answers import answer
+from concurrent_log.health.endpoints.responses import answer
 from concurrent_log.health.endpoints.server import EndpointServer
 from concurrent_log.health.monitor import ServiceMonitor
 

@@ -5,21 +5,21 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from concurrent_log.health.checks.asking import AsyncCheck, Check
+from concurrent_log.health.checks.address import address_of
 from concurrent_log.health.checks.collector import collector
 from concurrent_log.health.checks.databases import mysql, postgres
+from concurrent_log.health.checks.http import http
 from concurrent_log.health.checks.locks import file_lock
-from concurrent_log.health.checks.machine import disk, file_descriptors
 from concurrent_log.health.checks.named import named
 from concurrent_log.health.checks.nats import nats
 from concurrent_log.health.checks.opensearch import opensearch
+from concurrent_log.health.checks.probes import AsyncCheck, Check
 from concurrent_log.health.checks.rabbitmq import rabbitmq
 from concurrent_log.health.checks.redis import redis, redis_lock
+from concurrent_log.health.checks.resources import disk, file_descriptors
 from concurrent_log.health.checks.s3 import s3
 from concurrent_log.health.checks.smtp import smtp
 from concurrent_log.health.checks.tcp import tcp
-from concurrent_log.health.checks.url import address_of
-from concurrent_log.health.checks.web import http
 
 
 def from_url(text: str, **options: Any) -> Check | AsyncCheck:

@@ -5,7 +5,7 @@ import shutil
 import sys
 from os import PathLike
 
-from concurrent_log.health.checks.asking import Check, check_of
+from concurrent_log.health.checks.probes import Check, check_of
 from concurrent_log.health.status import CheckFailed, Degraded
 
 _NEARLY_FULL = 0.1  # of what should be free

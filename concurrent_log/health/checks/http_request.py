@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.url import Address, address_of
-from concurrent_log.health.reasons import status_words
+from concurrent_log.health.checks.address import Address, address_of
+from concurrent_log.health.checks.client_library import needed
+from concurrent_log.health.checks.library_logging import keep_quiet
+from concurrent_log.health.failure_reasons import status_words
 from concurrent_log.health.status import CheckFailed
 
 _LONGEST_BODY = 2**20  # bytes; what comes after them is not read

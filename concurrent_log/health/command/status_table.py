@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from concurrent_log.health.breaker import BreakerState
+from concurrent_log.health.redaction import printable
 from concurrent_log.health.service import Service
 from concurrent_log.health.status import ServiceHealth, ServiceStatus, overall
-from concurrent_log.health.wording import printable
 
 # The symbol of a status, one for terminals without Unicode, and its colour. The worst ones come first.
 _LOOKS = {

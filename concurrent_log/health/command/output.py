@@ -12,7 +12,7 @@ from concurrent_log.health.alerts import LOGGER
 from concurrent_log.health.monitor import ServiceMonitor
 
 if TYPE_CHECKING:
-    from concurrent_log.health.command.screen import Screen
+    from concurrent_log.health.command.status_table import Screen
 
 _ALERTS = 8  # the last ones, below the table
 _LINE = "%(asctime)s %(levelname)-7s %(message)s"
@@ -43,7 +43,7 @@ def lines(where: str) -> Iterator[Callable[[], None]]:
 
 def screen_of(monitor: ServiceMonitor, title: str, alerts: Iterable[logging.LogRecord] = ()) -> "Screen":
     """Return what shows the services as they are now, and alerts, the newest one first; it needs rich."""
-    from concurrent_log.health.command.screen import Screen
+    from concurrent_log.health.command.status_table import Screen
 
     now = datetime.now(timezone.utc)
     return Screen(title, monitor.services.values(), now, alerts, goes_on=monitor.is_running)

@@ -2,7 +2,7 @@
 
 import re
 
-from concurrent_log.health.reasons import reason
+from concurrent_log.health.failure_reasons import reason
 from concurrent_log.health.status import CheckFailed, Degraded
 
 _LONGEST = 300  # characters

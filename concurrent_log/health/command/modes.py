@@ -13,10 +13,10 @@ from types import FrameType
 
 from concurrent_log.health.alerts import LOGGER
 from concurrent_log.health.command import is_terminal
-from concurrent_log.health.command.display import lines, screen_of, table
+from concurrent_log.health.command.output import lines, screen_of, table
 from concurrent_log.health.configuration import Configuration
 from concurrent_log.health.endpoints import serve
-from concurrent_log.health.endpoints.answers import health_of
+from concurrent_log.health.endpoints.responses import health_of
 from concurrent_log.health.monitor import ServiceMonitor
 from concurrent_log.health.status import ServiceStatus
 

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from concurrent_log.health.checks.quiet import quiet
-from concurrent_log.health.reasons import reason
+from concurrent_log.health.checks.library_logging import quiet
+from concurrent_log.health.failure_reasons import reason
 from concurrent_log.health.status import CheckFailed, Degraded
 
 TIMEOUT = 5.0  # seconds
