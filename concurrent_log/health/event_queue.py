@@ -1,63 +1,48 @@
-"""What objects shared by threads need, also after a fork: a lock, and news that come out in the order they happened."""
+"""A queue that passes events to a callback in the order in which they happened."""
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from concurrent_log.internal.fork_safe_lock import ForkSafeLock
+
 T = TypeVar("T")
 
 
-class OwnLock:
-    """A re-entrant lock of this process: one that a parent held at the fork does not hold up the child.
+class EventQueue(Generic[T]):
+    """Passes events to ``callback`` in order, one at a time, while the owner of the queue holds no lock.
 
-    Take it by ``with lock.mine():`` only. The lock itself is entered and left without a line of Python in between, at
-    which a signal handler could raise, such as that of Ctrl-C, and leave the lock taken for ever.
+    The callback may therefore call or change the owner, for example through a logging handler. The events that this
+    causes are dispatched after the current one. Safe for threads, signal handlers and forks.
     """
 
-    def __init__(self) -> None:
-        self._locks = {os.getpid(): threading.RLock()}
+    def __init__(self, callback: Callable[[T], None]) -> None:
+        self._callback = callback
+        self._pending: deque[T] = deque()
+        self._lock = ForkSafeLock()
+        self._dispatcher: tuple[int, object] | None = None  # process id, and a unique object for each `dispatch`
 
-    def mine(self) -> "threading.RLock":
-        """Return the lock of this process."""
-        process = os.getpid()
-        return self._locks.get(process) or self._locks.setdefault(process, threading.RLock())
+    def add(self, event: T) -> None:
+        """Add an event. Call this with the owner's lock held, so that events are in the order they happened."""
+        self._pending.append(event)
 
-
-class News(Generic[T]):
-    """A queue that hands each item to ``tell``, in order and never two at once, while no lock of its owner is held.
-
-    So ``tell`` may do anything, such as logging through a handler that itself asks the owner, or changes it: what comes
-    of that is told after it.
-    """
-
-    def __init__(self, tell: Callable[[T], None]) -> None:
-        self._tell = tell
-        self._waiting: deque[T] = deque()
-        self._lock = OwnLock()
-        self._teller: tuple[int, object] | None = None  # in which process somebody is telling, and who
-
-    def add(self, item: T) -> None:
-        """Add an item; to be called with the owner's lock held, so that items come in the order they happened."""
-        self._waiting.append(item)
-
-    def tell(self) -> None:
-        """Tell what waits, unless somebody is just doing so; to be called without the owner's lock."""
+    def dispatch(self) -> None:
+        """Pass all pending events to the callback, unless another call is doing so. Hold no lock of the owner."""
         me = os.getpid(), object()
-        while self._waiting:
+        while self._pending:
             try:
-                if not self._is_my_turn(me):
+                if not self._claim(me):
                     return
-                while self._waiting:
-                    self._tell(self._waiting.popleft())
+                while self._pending:
+                    self._callback(self._pending.popleft())
             finally:
-                if self._teller is me:  # Nothing is called here, so no signal handler can raise in between.
-                    self._teller = None
+                if self._dispatcher is me:  # No function is called here, so no signal handler can raise in between.
+                    self._dispatcher = None
 
-    def _is_my_turn(self, me: tuple[int, object]) -> bool:
-        """Become the one who tells, unless there is one in this process."""
-        with self._lock.mine():
-            if self._teller is None or self._teller[0] != me[0]:
-                self._teller = me
-            return self._teller is me
+    def _claim(self, me: tuple[int, object]) -> bool:
+        """Become the dispatcher of this process, unless there is one; return whether this call is the dispatcher."""
+        with self._lock.for_this_process():
+            if self._dispatcher is None or self._dispatcher[0] != me[0]:
+                self._dispatcher = me
+            return self._dispatcher is me

@@ -1,27 +1,26 @@
-"""What is said of an error: one short line, in which no address and no password is left."""
+"""Descriptions of errors: one short line without addresses, users and passwords."""
 
 import re
 
-from concurrent_log.health.failure_reasons import reason
+from concurrent_log.health.failure_reasons import failure_reason
 from concurrent_log.health.status import CheckFailed, Degraded
 
-_LONGEST = 300  # characters
-
-_READ = 3000  # of a text that may be a whole page
+_MAX_LENGTH = 300  # characters
+_MAX_INPUT = 3000  # characters; the text may be a whole web page
 
 _QUOTED = r"(?:\"[^\"]*\"|'[^']*')"
 _SECRETS = r"password|passwd|passphrase|pwd|secret|token|credentials?|signature|api[_-]?key|access[_-]?key(?:[_-]?id)?"
 _NAMES = rf"[\w-]*(?:{_SECRETS})|(?:[\w-]*[_-])?pass|user(?:name)?|host(?:name)?|port"
-_DSN = r"server|data source|addr(?:ess)?|uid|user id|database|dbname"  # of other things as well, before a colon
+_DSN = r"server|data source|addr(?:ess)?|uid|user id|database|dbname"  # ordinary words before a colon
 _SHORT = r"(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?"
-_IPV6 = rf"{_SHORT}::{_SHORT}|(?:[0-9a-f]{{1,4}}:){{7}}[0-9a-f]{{1,4}}"  # with only two colons, it may be a time
+_IPV6 = rf"{_SHORT}::{_SHORT}|(?:[0-9a-f]{{1,4}}:){{7}}[0-9a-f]{{1,4}}"  # fewer colons may be a time
 
-# What is replaced, and by what; in this order.
+# Patterns and their replacements, applied in this order.
 _PATTERNS = [
     (r"(?<![\w+.-])([a-z][\w+.-]*)://(?:[^\s@]*@)?[^\s'\"<>]+", r"\1://…"),
     (r"(?<![^\s'\"(=])[^\s'\":@(=]+:[^\s@]*@[\w.:\[\]-]+", "…"),  # user:password@host
-    (rf"{_QUOTED}@{_QUOTED}", "…"),  # as MySQL names a user
-    (r"\('[^']*', \d+(?:, \d+)*\)", "(…)"),  # as sockets name an address
+    (rf"{_QUOTED}@{_QUOTED}", "…"),  # a user in messages of MySQL
+    (r"\('[^']*', \d+(?:, \d+)*\)", "(…)"),  # a socket address as a tuple
     (r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])", "…"),
     (rf"(?<![\w:])\[?(?:{_IPV6})(?:%\w+)?(?:\]:\d+)?(?![\w:])", "…"),
     (r"\b(authorization['\"]?\s*[:=]\s*)(?:['\"]?\w+\s+)?\S+", r"\1…"),
@@ -31,44 +30,44 @@ _PATTERNS = [
     (rf"\b((?:server(?: at| on)?|host(?: ?name)?|user|role|database)\s+){_QUOTED}", r"\1…"),
     (r"\b(connect(?:ing)? to (?:host )?)[\w.-]+:\d+", r"\1…"),
 ]
-_REPLACED = [(re.compile(pattern, re.IGNORECASE), by) for pattern, by in _PATTERNS]
+_REPLACEMENTS = [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in _PATTERNS]
 
 
-def told(error: BaseException) -> str:
-    """Return what ``error`` says of a service.
+def describe_error(error: BaseException) -> str:
+    """Return a description of ``error`` in one line.
 
-    The words of `CheckFailed` and `Degraded` are those of the check, and left as they are. Of an error of the system
-    only its kind is told; in the words of any other exception, what looks like an address or a secret is replaced.
+    The message of `CheckFailed` and `Degraded` stays unchanged. An `OSError` is described by its errno only. In the
+    message of any other exception, text that looks like an address or a secret is replaced.
     """
     try:
-        return _one_line(_words(error))
-    except Exception:  # Its ``__str__`` may do anything.
+        return _one_line(_description(error))
+    except Exception:  # Its ``__str__`` may raise anything.
         return type(error).__name__
 
 
-def masked(text: str) -> str:
-    """Return ``text``, or how it begins, without what looks like an address, a user or a secret."""
-    text = text[:_READ]
-    for pattern, by in _REPLACED:
-        text = pattern.sub(by, text)
+def redact(text: str) -> str:
+    """Return the start of ``text`` with everything replaced that looks like an address, a user or a secret."""
+    text = text[:_MAX_INPUT]
+    for pattern, replacement in _REPLACEMENTS:
+        text = pattern.sub(replacement, text)
     return text
 
 
 def printable(text: str) -> str:
-    """Return ``text`` without characters that a terminal may obey."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    """Return ``text`` with control characters replaced, which a terminal would execute."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _words(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, (CheckFailed, Degraded)):
-        return str(error) or "its check says so"
+        return str(error) or "the check gave no reason"
     if isinstance(error, OSError) and error.errno:
-        return reason(error)
-    text = masked(str(error))
+        return failure_reason(error)
+    text = redact(str(error))
     return f"{name}: {text}" if text else name
 
 
 def _one_line(text: str) -> str:
     line = printable(" ".join(text.split()))
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return line if len(line) <= _MAX_LENGTH else line[: _MAX_LENGTH - 1] + "…"

@@ -1,6 +1,6 @@
-"""Takes docs/images/monitor-terminal.png: what ``concurrent-log monitor`` shows on a real terminal.
+"""Creates docs/images/monitor-terminal.png: the screen of ``concurrent-log monitor`` on a real terminal.
 
-``python tests/pictures/monitor.py``
+Usage: ``python tests/pictures/monitor.py``
 """
 
 import http.server
@@ -54,22 +54,22 @@ free_percent = 1
 """
 
 
-class Slow(http.server.BaseHTTPRequestHandler):
-    """Answers, but takes its time."""
+class SlowHandler(http.server.BaseHTTPRequestHandler):
+    """Responds slowly."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Respond after a delay."""
         time.sleep(0.35)
         self.send_response(204)
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as in the standard library
-        """Say nothing."""
+        """Log nothing."""
 
 
-def shown() -> str:
-    """Return what the command shows of five services, some of which are not well."""
-    slow = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+def screen_of_command() -> str:
+    """Return the screen of the command with five services, some of which are not healthy."""
+    slow = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler)
     threading.Thread(target=slow.serve_forever, daemon=True).start()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -82,27 +82,27 @@ def shown() -> str:
         Path(folder, "shop.toml").write_text(_FILE.format(**ports), encoding="utf-8")
         arguments = ["-m", "concurrent_log", "monitor", "shop.toml"]
         with in_terminal(Path(folder), arguments, COLUMNS, ROWS) as terminal:
-            terminal.wait_until(lambda screen: "next try in 4 min" in screen)
+            terminal.wait_until(lambda screen: "next attempt in 4 min" in screen)
             terminal.end(signal.SIGINT)
             return terminal.screen.replace("\r\n", "\n")
 
 
 def svg_of(text: str) -> str:
-    """Return the picture of a terminal that shows ``text``."""
+    """Return an SVG picture of a terminal that shows ``text``."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text.rstrip()))
     picture = console.export_svg(title="concurrent-log monitor shop.toml", theme=THEME, unique_id="monitor")
-    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # A picture needs no other server.
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # It must load no fonts from a server.
 
 
 def main(path: Path) -> None:
-    """Take the picture."""
+    """Create the picture."""
     program = shutil.which("chromium")
     if program is None:
         raise SystemExit("chromium is not on the PATH: install it")
     with chromium(program) as browser:
         page = browser.new_page(viewport={"width": 1040, "height": 640})
-        page.set_content(svg_of(shown()))
+        page.set_content(svg_of(screen_of_command()))
         page.locator("svg").first.screenshot(path=path, omit_background=True)
 
 

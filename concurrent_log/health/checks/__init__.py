@@ -1,7 +1,7 @@
-"""Ready-made checks of services: each of these functions returns one, for `Monitor.add`.
+"""Ready-made health checks. Each of these functions returns a check for `ServiceMonitor.add`.
 
-A check opens a connection of its own each time, and closes it. What it raises says in a few words what is wrong, and
-names no host, user or database. The client library of a service is imported when its check is made.
+A check opens a new connection each time and closes it. Its exceptions give the reason in a few words that name no host,
+user or database. The client library of a service is imported when its check is created.
 """
 
 from concurrent_log.health.checks.collector import collector

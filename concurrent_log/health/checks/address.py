@@ -1,4 +1,4 @@
-"""The address of a service as a URL, in parts; what is wrong with one is said without a word of it."""
+"""The URL of a service, split into parts. Error messages contain nothing of the URL."""
 
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Address:
-    """The parts of a URL, decoded; None or empty where it does not have them. Its repr says the scheme."""
+    """The decoded parts of a URL; missing parts are None or empty. The repr shows only the scheme."""
 
     scheme: str
     host: str = field(repr=False)
@@ -24,36 +24,36 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The path without its first slash, such as the name of a database."""
+        """The decoded path without its first slash, such as the name of a database."""
         return unquote(self.path.removeprefix("/"))
 
 
-def address_of(url: str, form: str, *schemes: str, takes_query: bool = False) -> Address:
+def parse_address(url: str, form: str, *schemes: str, allows_query: bool = False) -> Address:
     """Return the parts of ``url``.
 
     Args:
-        url: It is never shown, since it may have a password.
-        form: How such a URL looks, for the messages.
-        schemes: Those that it may have.
-        takes_query: Whether it may have a query.
+        url: The URL. Messages do not show it, because it may contain a password.
+        form: The form of such a URL, for messages.
+        schemes: The allowed schemes.
+        allows_query: Whether the URL may have a query.
 
     Raises:
-        TypeError: It is not a text.
-        ValueError: It has none of the schemes, no host, or a part that nothing would heed.
+        TypeError: ``url`` is not a string.
+        ValueError: The scheme is not allowed, the host is missing, or a part has no meaning.
     """
     if not isinstance(url, str):
-        raise TypeError(f"url must be a text of the form {form}, not {type(url).__name__}")
-    parts, wrong = _split(url)
+        raise TypeError(f"url must be a string of the form {form}, not {type(url).__name__}")
+    parts, problem = _split(url)
     if parts is None:
         pass
     elif parts.scheme not in schemes:
-        wrong = f"its scheme is not {' or '.join(schemes)}"
+        problem = f"its scheme is not {' or '.join(schemes)}"
     elif not parts.hostname:
-        wrong = "it has no host"
-    elif parts.fragment or (parts.query and not takes_query):
-        wrong = "it has a part after ? or #, which means nothing here"
-    if parts is None or wrong:
-        raise ValueError(f"url must be of the form {form}, with %-codes for special characters of a password: {wrong}")
+        problem = "it has no host"
+    elif parts.fragment or (parts.query and not allows_query):
+        problem = "it has a query or fragment, which has no meaning here"
+    if parts is None or problem:
+        raise ValueError(f"url must be of the form {form}, with %-codes for special characters: {problem}")
     return Address(
         parts.scheme, parts.hostname or "", parts.port, _decoded(parts.username), _decoded(parts.password),
         parts.path, parts.query,
@@ -61,12 +61,12 @@ def address_of(url: str, form: str, *schemes: str, takes_query: bool = False) ->
 
 
 def _split(url: str) -> tuple[SplitResult | None, str]:
-    """Return the parts, or what is wrong; the message of urllib may have a part of the password in it."""
+    """Return the parts, or the problem. The message of urllib may contain a part of the password."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        return None, "its host or port cannot be understood"
+        return None, "its host or port is invalid"
     return parts, ""
 
 

@@ -1,4 +1,4 @@
-"""One request of HTTP on connections of its own, all of it in time, which follows redirects as far as that is safe."""
+"""One HTTP request on new connections, within a time limit, that follows safe redirects."""
 
 import contextlib
 import ssl
@@ -8,59 +8,59 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
-from concurrent_log.health.checks.address import Address, address_of
-from concurrent_log.health.checks.client_library import needed
-from concurrent_log.health.checks.library_logging import keep_quiet
-from concurrent_log.health.failure_reasons import status_words
+from concurrent_log.health.checks.address import Address, parse_address
+from concurrent_log.health.checks.client_library import client_library
+from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.failure_reasons import describe_http_status
 from concurrent_log.health.status import CheckFailed
 
-_LONGEST_BODY = 2**20  # bytes; what comes after them is not read
-_MOST_REDIRECTS = 5
+_MAX_BODY = 2**20  # bytes; the rest is not read
+_MAX_REDIRECTS = 5
 _SUCCESS = range(200, 400)
 
 
-class Answer(NamedTuple):
-    """What came of a request.
+class HttpResponse(NamedTuple):
+    """The response to a request.
 
     Attributes:
-        status: The status of HTTP.
-        body: The first part of the body; empty where it was not to be read.
-        certificate_ends: When the server's certificate ends, in seconds since 1970; None without TLS.
-        location: Where the server sends us; None where it does not.
+        status: The HTTP status.
+        body: The first part of the body; empty if it was not read.
+        certificate_expires: Expiry of the server's certificate in seconds since 1970; None without TLS.
+        location: Target of a redirect; None if the response is none.
     """
 
     status: int
     body: bytes
-    certificate_ends: float | None
+    certificate_expires: float | None
     location: str | None
 
 
 def web_address(url: str) -> Address:
-    """Return the parts of a URL of HTTP, for a request; it needs urllib3.
+    """Return the parts of an HTTP URL, for a request. It needs urllib3.
 
     Raises:
-        TypeError: It is not a text.
-        ValueError: It is not such a URL.
+        TypeError: ``url`` is not a string.
+        ValueError: ``url`` is not an HTTP URL.
     """
-    address = address_of(url, "https://USER:PASSWORD@HOST:PORT/PATH", "http", "https", takes_query=True)
-    with needed("urllib3", "a URL"):
-        import urllib3  # noqa: F401 - for all that comes
-    keep_quiet("urllib3.connection", "urllib3.connectionpool", "urllib3.response")
+    address = parse_address(url, "https://USER:PASSWORD@HOST:PORT/PATH", "http", "https", allows_query=True)
+    with client_library("urllib3", "a URL"):
+        import urllib3  # noqa: F401 - raises here if it is missing
+    mute_in_checks("urllib3.connection", "urllib3.connectionpool", "urllib3.response")
     return address
 
 
 @dataclass(frozen=True, repr=False)
-class Request:
-    """What is to be asked.
+class HttpRequest:
+    """A request.
 
     Attributes:
-        address: Where; a user and a password in it are sent as basic authentication.
-        expected: The statuses that are well; where one of a redirect is among them, it is not followed. None is 200 to
-            399, after redirects.
-        method: The method of HTTP; redirects of others than GET and HEAD are not followed.
-        headers: What is sent with it, but to no other server to which a redirect leads.
-        context: Whose certificates are trusted.
-        reads_body: Whether the body is of interest.
+        address: The URL. A user and a password in it are sent as basic authentication.
+        context: Trusted certificate authorities.
+        expected: The expected statuses; None means 200 to 399, after redirects. A redirect whose status is expected is
+            not followed.
+        method: The HTTP method. Redirects are followed for GET and HEAD only.
+        headers: Headers of the request. They are not sent to another server after a redirect.
+        reads_body: Whether to read the body.
     """
 
     address: Address
@@ -70,19 +70,20 @@ class Request:
     headers: Mapping[str, str] | None = None
     reads_body: bool = True
 
-    def send(self, timeout: float) -> Answer:
-        """Return the answer; raise `CheckFailed` where its status is not expected."""
-        give_up_at = time.monotonic() + timeout
+    def send(self, timeout: float) -> HttpResponse:
+        """Send the request, and return the response; raise `CheckFailed` if its status is not expected."""
+        deadline = time.monotonic() + timeout
         address, headers = self.address, self._headers()
-        for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._ask(address, headers, give_up_at)
-            if answer.location is None or self.method not in ("GET", "HEAD") or answer.status in (self.expected or ()):
-                return self._expected(answer)
-            found = _led_to(address, answer.location)
-            # Another server is not to learn what this one is told.
-            headers = headers if _origin(found) == _origin(self.address) else {}
-            address = found
-        raise CheckFailed(f"the answer is more than {_MOST_REDIRECTS} redirects away")
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = self._send(address, headers, deadline)
+            location, is_expected = response.location, response.status in (self.expected or ())
+            if location is None or is_expected or self.method not in ("GET", "HEAD"):
+                return self._check_status(response)
+            target = _redirect_target(address, location)
+            # Another server must not receive the headers and the password.
+            headers = headers if _origin(target) == _origin(self.address) else {}
+            address = target
+        raise CheckFailed(f"more than {_MAX_REDIRECTS} redirects")
 
     def _headers(self) -> dict[str, str]:
         from urllib3.util import make_headers
@@ -91,24 +92,24 @@ class Request:
         auth = {} if user is None else make_headers(basic_auth=f"{user}:{password or ''}")
         return {"User-Agent": "concurrent-log", **auth, **(self.headers or {})}
 
-    def _expected(self, answer: Answer) -> Answer:
-        if answer.status not in (_SUCCESS if self.expected is None else self.expected):
-            raise CheckFailed(status_words(answer.status))
-        return answer
+    def _check_status(self, response: HttpResponse) -> HttpResponse:
+        if response.status not in (_SUCCESS if self.expected is None else self.expected):
+            raise CheckFailed(describe_http_status(response.status))
+        return response
 
-    def _ask(self, address: Address, headers: dict[str, str], give_up_at: float) -> Answer:
+    def _send(self, address: Address, headers: dict[str, str], deadline: float) -> HttpResponse:
         target = address.path or "/"
-        with contextlib.closing(self._connection(address, _left(give_up_at))) as connection:
+        with contextlib.closing(self._connection(address, _remaining(deadline))) as connection:
             connection.connect()
-            connection.timeout = _left(give_up_at)
-            ends = _end_of_certificate(connection.sock)
+            connection.timeout = _remaining(deadline)
+            expires = _certificate_expiry(connection.sock)
             connection.request(
                 self.method, f"{target}?{address.query}" if address.query else target, headers=headers,
                 preload_content=False,
             )  # fmt: skip
             with contextlib.closing(connection.getresponse()) as response:
-                body = response.read(_LONGEST_BODY, decode_content=True) if self.reads_body else b""
-                return Answer(response.status, body, ends, response.get_redirect_location() or None)
+                body = response.read(_MAX_BODY, decode_content=True) if self.reads_body else b""
+                return HttpResponse(response.status, body, expires, response.get_redirect_location() or None)
 
     def _connection(self, address: Address, timeout: float) -> Any:
         from concurrent_log.internal.http_deadline import HTTPConnection, HTTPSConnection
@@ -118,30 +119,29 @@ class Request:
         return HTTPSConnection(address.host, address.port, timeout=timeout, ssl_context=self.context)
 
 
-def _left(give_up_at: float) -> float:
-    left = give_up_at - time.monotonic()
-    if left <= 0:
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
         raise TimeoutError
-    return left
+    return remaining
 
 
-def _end_of_certificate(sock: Any) -> float | None:
+def _certificate_expiry(sock: Any) -> float | None:
     if not isinstance(sock, ssl.SSLSocket):
         return None
     certificate: Any = sock.getpeercert()
     return ssl.cert_time_to_seconds(certificate["notAfter"])
 
 
-def _led_to(address: Address, location: str) -> Address:
-    """Return where a redirect leads."""
-    here = f"{address.scheme}://{address.netloc}{address.path}"
+def _redirect_target(address: Address, location: str) -> Address:
+    source = f"{address.scheme}://{address.netloc}{address.path}"
     try:
-        found = address_of(urljoin(here, location).partition("#")[0], "", "http", "https", takes_query=True)
+        target = parse_address(urljoin(source, location).partition("#")[0], "", "http", "https", allows_query=True)
     except ValueError:
-        raise CheckFailed("it redirects to what is not a URL of HTTP") from None
-    if (address.scheme, found.scheme) == ("https", "http"):
-        raise CheckFailed("it redirects from TLS to a plain connection")
-    return found
+        raise CheckFailed("the redirect leads to an invalid URL") from None
+    if (address.scheme, target.scheme) == ("https", "http"):
+        raise CheckFailed("the redirect leads from TLS to an unencrypted connection")
+    return target
 
 
 def _origin(address: Address) -> tuple[str, str, int | None]:

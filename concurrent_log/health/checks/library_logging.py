@@ -1,7 +1,7 @@
-"""What client libraries log while a check of ours uses them: nothing.
+"""Mutes the loggers of client libraries while a check runs.
 
-Some warn of a connection that failed, with its address. That is for us to say, without the address. What the program
-itself does with the same library is logged as ever.
+Some libraries log a failed connection together with its address. The check itself reports the failure, without the
+address. What the rest of the program does with the same library is logged as usual.
 """
 
 import contextlib
@@ -9,24 +9,24 @@ import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-_is_asked: ContextVar[bool] = ContextVar("_is_asked", default=False)
+_is_muted: ContextVar[bool] = ContextVar("_is_muted", default=False)
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Drop what the loggers of `keep_quiet` are given in here, and in the tasks that begin in here."""
-    token = _is_asked.set(True)
+def muted() -> Iterator[None]:
+    """Drop the records of all loggers given to `mute_in_checks` in this block, and in tasks started in it."""
+    token = _is_muted.set(True)
     try:
         yield
     finally:
-        _is_asked.reset(token)
+        _is_muted.reset(token)
 
 
-def keep_quiet(*loggers: str) -> None:
-    """Let these loggers, each by its whole name, keep quiet in `quiet`."""
+def mute_in_checks(*loggers: str) -> None:
+    """Mute these loggers, but not their children, within `muted`."""
     for name in loggers:
-        logging.getLogger(name).addFilter(_is_of_the_program)  # One that is there is not added again.
+        logging.getLogger(name).addFilter(_passes)  # Adding the same filter again has no effect.
 
 
-def _is_of_the_program(record: logging.LogRecord) -> bool:
-    return not _is_asked.get()
+def _passes(record: logging.LogRecord) -> bool:
+    return not _is_muted.get()

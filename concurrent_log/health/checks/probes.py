@@ -1,7 +1,7 @@
-"""One try of a check within its time, of which nothing comes out but a short reason.
+"""Turns a probe, which may raise anything, into a check that raises only short reasons.
 
-What a client library raises names hosts, users and databases, and its traceback leads to their values. So it ends in
-here, and what is raised in its place is made anew: it has no cause, no context, and no frame of the library.
+The exceptions of client libraries name hosts, users and databases, and their tracebacks lead to these values. A check
+therefore raises a new exception in their place, which has no cause, no context and no frame of the library.
 """
 
 import asyncio
@@ -11,54 +11,54 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from concurrent_log.health.checks.library_logging import quiet
-from concurrent_log.health.failure_reasons import reason
+from concurrent_log.health.checks.library_logging import muted
+from concurrent_log.health.failure_reasons import failure_reason
 from concurrent_log.health.status import CheckFailed, Degraded
 
 TIMEOUT = 5.0  # seconds
 
-_GOODBYE = 1.0  # seconds
+_CLOSE_TIMEOUT = 1.0  # seconds
 
 Check = Callable[[], None]
 AsyncCheck = Callable[[], Coroutine[Any, Any, None]]
 
 
-def check_of(name: str, probe: Callable[[], None]) -> Check:
-    """Return a check that calls ``probe``, which sees to its time itself; ``name`` is all that its repr says."""
+def make_check(name: str, probe: Callable[[], None]) -> Check:
+    """Return a check that calls ``probe``, which limits its own duration. The check's repr shows only ``name``."""
 
     def check() -> None:
-        found = _outcome(probe)
-        if found is not None:
-            raise found
+        error = _run(probe)
+        if error is not None:
+            raise error
 
     check.__name__ = check.__qualname__ = name
     return check
 
 
-def async_check_of(name: str, probe: AsyncCheck, timeout: float) -> AsyncCheck:
-    """Return a check that awaits ``probe`` for ``timeout`` seconds; ``name`` is all that its repr says."""
+def make_async_check(name: str, probe: AsyncCheck, timeout: float) -> AsyncCheck:
+    """Return a check that awaits ``probe`` for up to ``timeout`` seconds. The check's repr shows only ``name``."""
 
     async def check() -> None:
-        found = await _outcome_within(probe, timeout)
-        if found is not None:
-            raise found
+        error = await _run_async(probe, timeout)
+        if error is not None:
+            raise error
 
     check.__name__ = check.__qualname__ = name
     return check
 
 
-async def leave(goodbye: Coroutine[Any, Any, object]) -> None:
-    """Await the end of a connection for a moment, whatever comes of it: the server may have gone."""
+async def close_connection(close: Coroutine[Any, Any, object]) -> None:
+    """Await ``close`` for a short time, and ignore its errors: the server may be unreachable."""
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(goodbye, _GOODBYE)
+        await asyncio.wait_for(close, _CLOSE_TIMEOUT)
 
 
-def seconds(timeout: float) -> float:
-    """Return ``timeout``, if it can be one.
+def check_timeout(timeout: float) -> float:
+    """Return ``timeout``, validated.
 
     Raises:
         TypeError: It is not a number.
-        ValueError: It is not more than 0, or has no end.
+        ValueError: It is not a finite number above 0.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"timeout={timeout!r} must be a number of seconds")
@@ -67,33 +67,33 @@ def seconds(timeout: float) -> float:
     return timeout
 
 
-def sync(answer: Any, otherwise: str) -> Any:
-    """Return what a function of the user's has answered; where that is a coroutine, fail with ``otherwise``."""
-    if inspect.iscoroutine(answer):
-        answer.close()
-        raise CheckFailed(otherwise)
-    return answer
+def require_sync(result: Any, message: str) -> Any:
+    """Return the result of a function of the user; raise `CheckFailed` with ``message`` if it is a coroutine."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise CheckFailed(message)
+    return result
 
 
-def _outcome(probe: Callable[[], None]) -> Exception | None:
+def _run(probe: Callable[[], None]) -> Exception | None:
     try:
-        with quiet():
+        with muted():
             probe()
     except Exception as error:
-        return _anew(error)
+        return _sanitized(error)
     return None
 
 
-async def _outcome_within(probe: AsyncCheck, timeout: float) -> Exception | None:
+async def _run_async(probe: AsyncCheck, timeout: float) -> Exception | None:
     try:
-        with quiet():
-            await _ask(probe, timeout)
+        with muted():
+            await _run_within(probe, timeout)
     except Exception as error:
-        return _anew(error)
+        return _sanitized(error)
     return None
 
 
-async def _ask(probe: AsyncCheck, timeout: float) -> None:
+async def _run_within(probe: AsyncCheck, timeout: float) -> None:
     task = asyncio.ensure_future(probe())
     try:
         await asyncio.wait([task], timeout=timeout)
@@ -101,21 +101,22 @@ async def _ask(probe: AsyncCheck, timeout: float) -> None:
             raise TimeoutError
         task.result()
     finally:
-        await _end(task)
+        await _cancel(task)
 
 
-async def _end(task: "asyncio.Task[None]") -> None:
-    """Cancel a task until it ends: at some moments, redis 8 goes on as if nothing had been said."""
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    """Cancel a task repeatedly until it ends: at some points, redis 8 swallows a cancellation and continues."""
     while not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=2 * _GOODBYE)
+        await asyncio.wait([task], timeout=2 * _CLOSE_TIMEOUT)
     if not task.cancelled():
-        task.exception()  # Else asyncio complains, in the words of the library, that nobody has looked.
+        task.exception()  # Retrieved, because asyncio would log the library's message of an exception that was not.
 
 
-def _anew(error: Exception) -> Exception:
+def _sanitized(error: Exception) -> Exception:
+    """Return a new exception with the message of a check's own exception, or with the reason of another one."""
     if isinstance(error, Degraded):
         return Degraded(*error.args)
     if isinstance(error, CheckFailed):
         return CheckFailed(*error.args)
-    return CheckFailed(reason(error))
+    return CheckFailed(failure_reason(error))

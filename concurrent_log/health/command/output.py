@@ -1,4 +1,4 @@
-"""Showing what goes on, while it does: a table on a terminal, and lines everywhere else."""
+"""The output of the command while it runs: a table on a terminal, otherwise lines."""
 
 import contextlib
 import logging
@@ -12,45 +12,45 @@ from concurrent_log.health.alerts import LOGGER
 from concurrent_log.health.monitor import ServiceMonitor
 
 if TYPE_CHECKING:
-    from concurrent_log.health.command.status_table import Screen
+    from concurrent_log.health.command.status_table import StatusTable
 
-_ALERTS = 8  # the last ones, below the table
-_LINE = "%(asctime)s %(levelname)-7s %(message)s"
+_MAX_ALERTS = 8  # below the table
+_LINE_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
 
 @contextlib.contextmanager
-def table(monitor: ServiceMonitor, title: str) -> Iterator[Callable[[], None]]:
-    """Show a table that is always up to date, and yield what brings it up to date; its last state stays."""
+def show_table(monitor: ServiceMonitor, title: str) -> Iterator[Callable[[], None]]:
+    """Show a table, and yield a function that updates it. The last table stays on the terminal."""
     from rich.console import Console
     from rich.live import Live
 
     console, alerts = Console(), _LastAlerts()
-    with _handling(alerts), Live(console=console, screen=True, auto_refresh=False) as live:
-        yield lambda: live.update(screen_of(monitor, title, alerts.newest_first), refresh=True)
-    console.print(screen_of(monitor, title, alerts.newest_first))
+    with _added(alerts), Live(console=console, screen=True, auto_refresh=False) as live:
+        yield lambda: live.update(status_table(monitor, title, alerts.newest_first), refresh=True)
+    console.print(status_table(monitor, title, alerts.newest_first))
 
 
 @contextlib.contextmanager
-def lines(where: str) -> Iterator[Callable[[], None]]:
-    """Write one line for each alert to standard output, and yield what raises BrokenPipeError when nobody reads it."""
-    if where:
-        print(f"the endpoints are at {where}", flush=True)
-    handler = _Lines(sys.stdout)
-    handler.setFormatter(logging.Formatter(_LINE))
-    with _handling(handler):
-        yield handler.check_reader
+def print_lines(url: str) -> Iterator[Callable[[], None]]:
+    """Print one line for each alert, and yield a function that raises BrokenPipeError if stdout has been closed."""
+    if url:
+        print(f"the endpoints are at {url}", flush=True)
+    handler = _LineHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter(_LINE_FORMAT))
+    with _added(handler):
+        yield handler.check_pipe
 
 
-def screen_of(monitor: ServiceMonitor, title: str, alerts: Iterable[logging.LogRecord] = ()) -> "Screen":
-    """Return what shows the services as they are now, and alerts, the newest one first; it needs rich."""
-    from concurrent_log.health.command.status_table import Screen
+def status_table(monitor: ServiceMonitor, title: str, alerts: Iterable[logging.LogRecord] = ()) -> "StatusTable":
+    """Return a table of the current health, with alerts, the newest first. It needs rich."""
+    from concurrent_log.health.command.status_table import StatusTable
 
     now = datetime.now(timezone.utc)
-    return Screen(title, monitor.services.values(), now, alerts, goes_on=monitor.is_running)
+    return StatusTable(title, monitor.services.values(), now, alerts, is_running=monitor.is_running)
 
 
 @contextlib.contextmanager
-def _handling(handler: logging.Handler) -> Iterator[None]:
+def _added(handler: logging.Handler) -> Iterator[None]:
     logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
     try:
@@ -60,33 +60,33 @@ def _handling(handler: logging.Handler) -> Iterator[None]:
 
 
 class _LastAlerts(logging.Handler):
-    """Keeps the last alerts for the table."""
+    """Stores the last alerts for the table."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._records: deque[logging.LogRecord] = deque(maxlen=_ALERTS)
+        self._records: deque[logging.LogRecord] = deque(maxlen=_MAX_ALERTS)
 
     @property
     def newest_first(self) -> list[logging.LogRecord]:
-        return list(reversed(self._records.copy()))  # They may be appended to meanwhile.
+        return list(reversed(self._records.copy()))  # Another thread may append during the iteration.
 
     def emit(self, record: logging.LogRecord) -> None:
         self._records.append(record)
 
 
-class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 cannot be told.
-    """Writes lines, and notices that nobody reads them any longer, as where ``head`` has ended."""
+class _LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # not subscriptable in Python 3.10
+    """Writes lines, and detects that their reader has ended, such as ``head``."""
 
-    _reader_is_gone = False
+    _is_pipe_broken = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Note a reader that is gone, and report anything else."""
+        """Remember a broken pipe; report any other error as usual."""
         if isinstance(sys.exc_info()[1], BrokenPipeError):
-            self._reader_is_gone = True
+            self._is_pipe_broken = True
         else:
             super().handleError(record)
 
-    def check_reader(self) -> None:
-        """Raise BrokenPipeError where nobody reads the lines."""
-        if self._reader_is_gone:
+    def check_pipe(self) -> None:
+        """Raise BrokenPipeError if stdout has been closed."""
+        if self._is_pipe_broken:
             raise BrokenPipeError

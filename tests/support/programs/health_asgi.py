@@ -1,4 +1,4 @@
-"""The health endpoints, as a whole application and in one of FastAPI."""
+"""The health endpoints, served alone and mounted in a FastAPI application."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ whole = asgi_app(monitor)
 
 @contextlib.asynccontextmanager
 async def monitoring(app: FastAPI) -> AsyncIterator[None]:
-    """Check services while the server runs."""
+    """Run the monitor while the server runs."""
     async with monitor:
         yield
 

@@ -1,4 +1,4 @@
-"""The health endpoints in an application of Flask."""
+"""The health endpoints mounted in a Flask application."""
 
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
