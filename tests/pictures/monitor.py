@@ -1,6 +1,6 @@
-"""Creates docs/images/monitor-terminal.png: the screen of ``concurrent-log monitor`` on a real terminal.
+"""Take docs/images/monitor-terminal.png, a screenshot of ``concurrent-log monitor`` on a real terminal.
 
-Usage: ``python tests/pictures/monitor.py``
+``python tests/pictures/monitor.py``
 """
 
 import http.server
@@ -54,11 +54,11 @@ free_percent = 1
 """
 
 
-class SlowHandler(http.server.BaseHTTPRequestHandler):
+class Slow(http.server.BaseHTTPRequestHandler):
     """Responds slowly."""
 
     def do_GET(self) -> None:
-        """Respond after a delay."""
+        """Respond after 0.35 seconds."""
         time.sleep(0.35)
         self.send_response(204)
         self.end_headers()
@@ -67,9 +67,9 @@ class SlowHandler(http.server.BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def screen_of_command() -> str:
-    """Return the screen of the command with five services, some of which are not healthy."""
-    slow = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler)
+def shown() -> str:
+    """Return the screen of the command with five services, three of which have a problem."""
+    slow = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=slow.serve_forever, daemon=True).start()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -88,21 +88,21 @@ def screen_of_command() -> str:
 
 
 def svg_of(text: str) -> str:
-    """Return an SVG picture of a terminal that shows ``text``."""
+    """Return an SVG of a terminal that shows ``text``."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text.rstrip()))
     picture = console.export_svg(title="concurrent-log monitor shop.toml", theme=THEME, unique_id="monitor")
-    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # It must load no fonts from a server.
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # The fonts are on another server.
 
 
 def main(path: Path) -> None:
-    """Create the picture."""
+    """Take the screenshot."""
     program = shutil.which("chromium")
     if program is None:
         raise SystemExit("chromium is not on the PATH: install it")
     with chromium(program) as browser:
         page = browser.new_page(viewport={"width": 1040, "height": 640})
-        page.set_content(svg_of(screen_of_command()))
+        page.set_content(svg_of(shown()))
         page.locator("svg").first.screenshot(path=path, omit_background=True)
 
 
