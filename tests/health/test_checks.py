@@ -187,6 +187,81 @@ class _GarbageServer:
         client.sendall(self._garbage)
 
 
+def test_long_rabbitmq_queue_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More messages than ``most_waiting`` are a warning. The connection is a double; a real server is a slow test."""
+
+    class Connection:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        async def connect(self, timeout: float) -> None:
+            pass
+
+        async def channel(self) -> "Connection":
+            return self
+
+        async def declare_queue(self, name: str, *, passive: bool) -> Any:
+            assert (name, passive) == ("orders", True)
+            return types.SimpleNamespace(declaration_result=types.SimpleNamespace(message_count=3))
+
+        async def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("aio_pika.Connection", Connection)
+    run_check(checks.rabbitmq("amqp://mq/shop", "orders", most_waiting=3))
+
+    assert warning(checks.rabbitmq("amqp://mq/shop", "orders", 2), "orders") == "3 messages in the queue, more than 2"
+
+
+class _MySQLServer(_GarbageServer):
+    """Accepts each login and query, or rejects each login with an error code. A real server is a slow test."""
+
+    # https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+    _GREETING = (
+        b"\x0a8.0.0\0" + bytes(4) + b"12345678\0" + b"\x0f\xa2" + b"\x21\x02\0" + b"\x08\0" + b"\x15"
+        + bytes(10) + b"123456789012\0mysql_native_password\0"
+    )  # fmt: skip
+    _OK = b"\0\0\0\x02\0\0\0"
+
+    def __init__(self, error_code: int | None = None) -> None:
+        super().__init__(b"")
+        error = b"" if error_code is None else b"\xff" + error_code.to_bytes(2, "little") + b"#28000no " + USER.encode()
+        self._login = error or self._OK
+
+    def _respond(self, client: socket.socket) -> None:
+        with client.makefile("rb") as received, contextlib.suppress(OSError):
+            client.sendall(self._packet(0, self._GREETING))
+            self._read(received)
+            client.sendall(self._packet(2, self._login))
+            while (command := self._read(received)) and command[:1] != b"\x01":
+                client.sendall(self._packet(1, self._OK))
+
+    def _packet(self, number: int, payload: bytes) -> bytes:
+        return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+
+    def _read(self, received: Any) -> bytes:
+        header = received.read(4)
+        return bytes(received.read(int.from_bytes(header[:3], "little")))
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1045, "the user name or password was rejected"),
+        (1049, "the database does not exist"),
+        (1040, "the server has too many connections"),
+        (1999, "the server returned error 1999"),
+    ],
+)
+def test_mysql_check_reports_the_reason(code: int, reason: str) -> None:
+    """The check passes with a server that accepts the user and the query, and reports the code of an error."""
+    url = "mysql://{user}:{password}@127.0.0.1:{port}/ledger"
+    with _MySQLServer() as port:
+        run_check(_check(url, port, timeout=DEADLINE))
+    with _MySQLServer(code) as port:
+        assert failure(_check(url, port, timeout=DEADLINE), port, USER, PASSWORD, "ledger") == reason
+
+
 def test_failing_checks_leave_nothing_behind() -> None:
     """After 100 failing checks of all kinds, no socket, thread or task is left over."""
     with refusing_port() as port, silent_port() as silent:

@@ -41,13 +41,13 @@ def clock() -> float:
 
 
 class Subject:
-    """A service with its checks: one that works, one that is rejected, and one that gives up soon."""
+    """A service with its checks: one that works, one that is rejected, and one that times out soon."""
 
     def __init__(self, service: Any, create: CreateCheck, rejection: str) -> None:
         self.service, self.rejection = service, rejection
         self.works = create(service.port, PASSWORD, DEADLINE)
         self.is_rejected = create(service.port, "wrong-password", DEADLINE)
-        self.gives_up_soon = create(service.port, PASSWORD, _HANG_TIMEOUT)
+        self.times_out_soon = create(service.port, PASSWORD, _HANG_TIMEOUT)
         self.is_running = False
         self._current: Any = self.works
 
@@ -204,7 +204,7 @@ def test_each_failure_and_recovery_is_logged_in_order_and_once(services: dict[st
         for subject in subjects.values():
             subject.pause()
             subject.service.freeze()
-            subject.use("gives_up_soon")
+            subject.use("times_out_soon")
         wait_for(monitor, ServiceStatus.UNHEALTHY)
         for subject in subjects.values():
             subject.pause()

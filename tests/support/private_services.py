@@ -286,15 +286,14 @@ class Relay:
     Args:
         port: The other port.
         limit: Number of bytes of the responses that it forwards; None for all.
-        delay: Seconds before it forwards a connection.
 
     Attributes:
         port: The port to connect to.
         passed: Number of bytes of the responses that it has forwarded.
     """
 
-    def __init__(self, port: int, limit: int | None = None, delay: float = 0) -> None:
-        self._target, self._limit, self._delay = port, limit, delay
+    def __init__(self, port: int, limit: int | None = None) -> None:
+        self._target, self._limit = port, limit
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self.passed = 0
@@ -317,7 +316,6 @@ class Relay:
                 threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
-        time.sleep(self._delay)
         try:
             server = socket.create_connection(("127.0.0.1", self._target))
         except OSError:  # The target may have been killed.
