@@ -182,9 +182,13 @@ class _GarbageServer:
                 return
             with client:
                 self._respond(client)
+            self._closed()
 
     def _respond(self, client: socket.socket) -> None:
         client.sendall(self._garbage)
+
+    def _closed(self) -> None:
+        """Do nothing after the connection of a client is closed."""
 
 
 def test_long_rabbitmq_queue_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,11 +304,13 @@ def test_cancelled_check_leaves_nothing_behind(url: str) -> None:
             await check
         await asyncio.sleep(0)
 
-    has_accepted = threading.Semaphore(0)
-    with _SilentServer(has_accepted) as silent:
+    has_accepted, has_closed = threading.Semaphore(0), threading.Semaphore(0)
+    with _SilentServer(has_accepted, has_closed) as silent:
         asyncio.run(cancel())
+        assert has_closed.acquire(timeout=DEADLINE)
         before = _open_resources()
         asyncio.run(cancel())
+        assert has_closed.acquire(timeout=DEADLINE)
 
         assert _is_at_most(before)
 
@@ -312,14 +318,17 @@ def test_cancelled_check_leaves_nothing_behind(url: str) -> None:
 class _SilentServer(_GarbageServer):
     """Accepts connections, sends nothing, and waits until they are closed."""
 
-    def __init__(self, has_accepted: threading.Semaphore) -> None:
+    def __init__(self, has_accepted: threading.Semaphore, has_closed: threading.Semaphore) -> None:
         super().__init__(b"")
-        self._has_accepted = has_accepted
+        self._has_accepted, self._has_closed = has_accepted, has_closed
 
     def _respond(self, client: socket.socket) -> None:
         self._has_accepted.release()
         while client.recv(2**16):
             pass
+
+    def _closed(self) -> None:
+        self._has_closed.release()
 
 
 def test_check_that_swallows_its_cancellation_is_cancelled_again() -> None:

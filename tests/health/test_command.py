@@ -32,6 +32,8 @@ async def unhealthy(): raise ConnectionRefusedError(111, "10.1.2.3")
 
 _FILE = """
 interval = 0.1
+slow = 120
+timeout = 120
 failure_threshold = 2
 recovery_timeout = 240
 

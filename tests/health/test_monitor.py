@@ -393,7 +393,7 @@ def test_only_false_is_a_failure() -> None:
     async def checking() -> list[ServiceStatus]:
         return [health.status for health in (await monitor.check_all()).values()]
 
-    assert asyncio.run(checking()) == [DEGRADED, HEALTHY, HEALTHY, HEALTHY]
+    assert jumping_loop.run(checking()) == [DEGRADED, HEALTHY, HEALTHY, HEALTHY]
     assert monitor.snapshot()["no"].error_message == "the check returned False"
 
 
@@ -606,7 +606,7 @@ def threaded() -> Iterator[ServiceMonitor]:
     """Return a monitor that checks every 10 milliseconds in its thread, and is stopped after the test."""
     monitor = ServiceMonitor(interval=0.01, timeout=DEADLINE, slow=DEADLINE, report_interval=None)
     yield monitor
-    monitor.stop()
+    monitor.stop(DEADLINE)
 
 
 def test_plain_program_is_monitored_from_a_thread(threaded: ServiceMonitor, records: list[Any]) -> None:
@@ -630,8 +630,8 @@ def test_plain_program_is_monitored_from_a_thread(threaded: ServiceMonitor, reco
         assert plain.acquire(timeout=DEADLINE)
         assert in_loop.acquire(timeout=DEADLINE)
     assert threaded.is_running
-    threaded.stop()
-    threaded.stop()
+    threaded.stop(DEADLINE)
+    threaded.stop(DEADLINE)
 
     assert not threaded.is_running
     assert names == {"concurrent_log check", "concurrent_log health"}
@@ -710,7 +710,7 @@ def test_any_exception_opens_the_breaker_and_affects_no_other(
     threaded.add("other", other.release)
     for _ in range(3):
         assert other.acquire(timeout=DEADLINE)
-    threaded.stop()
+    threaded.stop(DEADLINE)
 
     assert threaded.snapshot()["odd"].breaker is BreakerState.OPEN
 
@@ -789,7 +789,7 @@ def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, reco
             thread.start()
         for thread in threads:
             thread.join()
-        threaded.stop()
+        threaded.stop(DEADLINE)
 
         assert len(logged(records, "started")) == len(logged(records, "stopped")) == number + 1
 

@@ -10,15 +10,17 @@ from concurrent_log.settings import parse_app_env, parse_log_level
 
 
 class PaymentService:
-    """Works at every second request, starting with the second one."""
+    """Works at every second request, starting with the second one. After the last request, it hangs."""
 
     def __init__(self) -> None:
-        self.requests = 0
+        self.requests, self.last = 0, int(sys.argv[-1])
 
     async def health_check(self) -> bool:
         """Return whether it works."""
         await asyncio.sleep(0)
         self.requests += 1
+        if self.requests > self.last:
+            await asyncio.Event().wait()
         return self.requests % 2 == 0
 
 
@@ -52,7 +54,7 @@ async def main() -> None:
 
     await monitor.start_monitoring()
     assert monitor._monitoring_active
-    while payments.requests < int(sys.argv[-1]):
+    while payments.requests <= payments.last:  # Then the outcome of the last one has been recorded.
         await asyncio.sleep(0.001)
     await monitor.stop_monitoring()
 
