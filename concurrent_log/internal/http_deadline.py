@@ -1,4 +1,4 @@
-"""Connections of urllib3 with a deadline for the whole response: urllib3's own timeout restarts with every byte."""
+"""urllib3 connections with a deadline for the whole response: urllib3's own timeout restarts with every byte."""
 
 import http.client
 import io
@@ -11,7 +11,7 @@ import urllib3
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads a response until a deadline, so that a server that sends it byte by byte cannot block the reader."""
+    """Reads from a socket until a deadline, so that a server cannot prolong a response by sending single bytes."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -35,8 +35,8 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
-class _Socket:
-    """A socket whose response is read until a deadline."""
+class _DeadlineSocket:
+    """The part of a socket that `http.client.HTTPResponse` uses, with a deadline for reading."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -45,18 +45,18 @@ class _Socket:
         return io.BufferedReader(_DeadlineReader(self._sock))
 
 
-class _Response(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(_Socket(sock), *arguments, **options)  # type: ignore[arg-type]  # The base class uses only makefile().
+        super().__init__(_DeadlineSocket(sock), *arguments, **options)  # type: ignore[arg-type]  # only makefile is used
 
 
 class HTTPConnection(urllib3.connection.HTTPConnection):
-    """An HTTP connection with a deadline for the response."""
+    """A connection without TLS."""
 
-    response_class = _Response
+    response_class = _DeadlineResponse
 
 
 class HTTPSConnection(urllib3.connection.HTTPSConnection):
-    """An HTTPS connection with a deadline for the response."""
+    """A connection with TLS."""
 
-    response_class = _Response
+    response_class = _DeadlineResponse

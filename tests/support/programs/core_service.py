@@ -1,4 +1,4 @@
-"""A program written for the monitor, the settings and the loggers of Core Service; only its imports are changed."""
+"""A program written for the monitor, settings and loggers of another package, with only its imports changed."""
 
 import asyncio
 import sys
@@ -10,23 +10,25 @@ from concurrent_log.settings import parse_app_env, parse_log_level
 
 
 class PaymentService:
-    """A service that fails at every odd check and works at every even one."""
+    """Works at every second request, starting with the second one. After the last request, it hangs."""
 
     def __init__(self) -> None:
-        self.checks = 0
+        self.requests, self.last = 0, int(sys.argv[-1])
 
     async def health_check(self) -> bool:
-        """Return whether the service works."""
+        """Return whether it works."""
         await asyncio.sleep(0)
-        self.checks += 1
-        return self.checks % 2 == 0
+        self.requests += 1
+        if self.requests > self.last:
+            await asyncio.Event().wait()
+        return self.requests % 2 == 0
 
 
 payments = PaymentService()
 
 
 class ShopMonitor(ServiceMonitor):
-    """The monitor, with one further service."""
+    """The monitor with one more service."""
 
     async def _check_payments(self, service_name: str) -> None:
         start_time = time.time()
@@ -39,7 +41,7 @@ class ShopMonitor(ServiceMonitor):
 
 
 async def main() -> None:
-    """Monitor until the service was checked often enough, and log the results."""
+    """Monitor for a short time, and log the result."""
     log_level, app_env = parse_log_level(), parse_app_env()
     Logger.init(FileLogger(log_level=log_level, use_console=False, prefix="shop", folder="logs", timezone="KST"))
     Logger.info(f"log level: {log_level}, environment: {app_env}")
@@ -52,7 +54,7 @@ async def main() -> None:
 
     await monitor.start_monitoring()
     assert monitor._monitoring_active
-    while payments.checks < int(sys.argv[-1]):
+    while payments.requests <= payments.last:  # Then the outcome of the last one has been recorded.
         await asyncio.sleep(0.001)
     await monitor.stop_monitoring()
 

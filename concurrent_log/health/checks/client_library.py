@@ -1,12 +1,12 @@
-"""What to say where the client library of a check is not installed."""
+"""The error message for a client library that is not installed."""
 
 import contextlib
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def needed(package: str, service: str) -> Iterator[None]:
-    """Say which ``package`` is needed to check ``service``, where an import in here finds nothing."""
+def client_library(package: str, service: str) -> Iterator[None]:
+    """Add to a failing import how to install ``package``, which is needed to check ``service``."""
     try:
         yield
     except ModuleNotFoundError as error:
