@@ -22,6 +22,7 @@ def browser(program: Callable[[str], str], require: Callable[[str], None]) -> It
         yield made
 
 
+@pytest.mark.slow
 def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pathlib.Path) -> None:
     """Each order links to a trace that has the page's records and those of the back end, in order."""
     with demonstrating(tmp_path) as (shop, _):
@@ -51,6 +52,7 @@ def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pa
     ]
 
 
+@pytest.mark.slow
 def test_error_that_nobody_catches_is_logged(browser: Any, tmp_path: pathlib.Path) -> None:
     """The button that breaks the page leads to a FATAL record with the place of the mistake."""
     with demonstrating(tmp_path) as (shop, collector):

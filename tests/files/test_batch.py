@@ -16,6 +16,7 @@ import pytest
 
 from concurrent_log.files.lock_file import LockFile
 from support.records import HOUR, TEN, Watched, files, lines, record, write
+from support.selection import SHARED_FIRST, first_quick
 from support.writers import ARMS, ROLLING, STEADY, Account, Writers, account_for, contents_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -30,7 +31,7 @@ _ROLLING = [
 # A file that begins with a byte-order mark takes the exclusive lock on any arm.
 _EACH_WAY = pytest.mark.parametrize(
     ("keep_file_open", "encoding"),
-    [(None, "utf-8"), (False, "utf-8"), (None, "utf-16")],
+    first_quick([(None, "utf-8"), (False, "utf-8"), (None, "utf-16")]),
     ids=["shared", "exclusive", "utf-16"],
 )
 
@@ -88,7 +89,7 @@ class TestManyProcesses:
         _assert_in_their_seconds(found)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a process is stopped by a signal")
-    @ARMS
+    @SHARED_FIRST
     def test_process_stopped_with_the_lock_silences_no_batch(
         self, keep_file_open: bool | None, writers: Callable[..., Writers], tmp_path: pathlib.Path
     ) -> None:
@@ -118,7 +119,7 @@ class TestManyProcesses:
         assert took < 10
 
     @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
-    @ARMS
+    @SHARED_FIRST
     @pytest.mark.parametrize(
         "rounds", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])], ids=["few", "many"]
     )
@@ -147,9 +148,9 @@ class TestManyProcesses:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mounts a disk")
-@ARMS
-@pytest.mark.parametrize("options", STEADY + ROLLING)
-@pytest.mark.parametrize("late", [0.0, 2.0], ids=["current", "late"])
+@SHARED_FIRST
+@pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+@pytest.mark.parametrize("late", first_quick([0.0, 2.0]), ids=["current", "late"])
 def test_full_disk_costs_only_the_records_that_are_reported(
     late: float,
     options: dict[str, Any],

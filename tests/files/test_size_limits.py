@@ -15,6 +15,7 @@ from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatin
 from concurrent_log.files.backups.numbered import NumberedBackups
 from concurrent_log.files.lock_file import State
 from support.records import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
+from support.selection import first_quick
 
 Make = Callable[..., WatchedBySize]
 MakeTimed = Callable[..., Watched]
@@ -423,7 +424,7 @@ def _write_many(folder: str, name: str, how_many: int, timed: bool) -> None:
     handler.close()
 
 
-@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("timed", first_quick([False, True]))
 def test_no_file_of_many_writers_reaches_the_limit(tmp_path: pathlib.Path, timed: bool) -> None:
     """P1, P3: whoever writes how much, each record is there once, in order, and no file is too large."""
     context = multiprocessing.get_context("forkserver")

@@ -52,6 +52,7 @@ _PROGRAM = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [9, pytest.param(400, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_all_that_was_logged_is_stored_once(program: Callable[[str], str], tmp_path: Path, rounds: int) -> None:
     """P1: however a program ends, and whatever the server answers, each record is stored, once, and in order."""
