@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.browser import chromium
+from support.deadlines import DEADLINE
 from support.demo_process import demonstrating, open_shop
 from support.processes import environment
 
@@ -82,7 +83,7 @@ def test_missing_extra_is_said(tmp_path: pathlib.Path) -> None:
         "from concurrent_log.__main__ import main; raise SystemExit(main(['demo']))"
     )
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=40)
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=DEADLINE)
 
     assert done.returncode == 2
     assert done.stderr.splitlines() == [

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from concurrent_log.files.lock_file import LockFile
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, files, lines, record, write
 from support.selection import SHARED_FIRST, first_quick
 from support.writers import ARMS, ROLLING, STEADY, Account, Writers, account_for, contents_of
@@ -116,7 +117,7 @@ class TestManyProcesses:
 
         assert found.is_perfect(), str(found)
         assert 0 < len(found.reported) <= 2 * len(team.processes)
-        assert took < 10
+        assert took < DEADLINE
 
     @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
     @SHARED_FIRST
@@ -302,7 +303,7 @@ def _assert_in_their_seconds(found: Account) -> None:
 
 
 def _hold_and_stop(path: str, pipe: Connection) -> None:
-    with LockFile.at(path).hold(exclusive=True, timeout=10):
+    with LockFile.at(path).hold(exclusive=True, timeout=DEADLINE):
         pipe.send("held")
         os.kill(os.getpid(), signal.SIGSTOP)
     pipe.send("released")

@@ -21,6 +21,7 @@ from concurrent_log.files import writer as shared_file
 from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 Make = Callable[..., Watched]
@@ -507,7 +508,7 @@ def test_interpreter_does_not_wait_for_compression(tmp_path: pathlib.Path) -> No
         "for n in range(3): h.handle(logging.makeLogRecord({'msg': f'number {n}'}))\n"
         "assert any(t.name == 'concurrent-log-gzip' for t in threading.enumerate())\n"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=DEADLINE)
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=10, backupCount=5, use_gzip=True)
     write(handler, "number 3")
     found = unpacked(tmp_path)

@@ -39,6 +39,7 @@ from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
 from concurrent_log.files.lock_file import LockFile, Section
 from concurrent_log.files.writer import _NO_VIEW
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
@@ -849,7 +850,7 @@ def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
         raise Interruption
 
     def take() -> None:
-        taken.append(mutex.acquire(timeout=5))
+        taken.append(mutex.acquire(timeout=DEADLINE))
         mutex.release()
 
     handler = make(lock_timeout=0)

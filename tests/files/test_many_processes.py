@@ -37,6 +37,7 @@ from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.tally import Tally, log_files, period_names, tally
 from concurrent_log.stress.workload import Ledger
+from support.deadlines import DEADLINE
 from support.selection import SHARED_FIRST, first_quick
 
 pytestmark = [
@@ -507,7 +508,7 @@ class TestFromOutside:
 
 
 def _hold_and_stop(path: str, pipe: Connection) -> None:
-    with LockFile.at(path).hold(exclusive=True, timeout=10):
+    with LockFile.at(path).hold(exclusive=True, timeout=DEADLINE):
         pipe.send("held")
         os.kill(os.getpid(), signal.SIGSTOP)
     pipe.send("released")

@@ -286,7 +286,6 @@ def test_namer_may_return_a_path(make: Make, tmp_path: pathlib.Path) -> None:
     assert handler.problems == []
 
 
-@pytest.mark.timeout(20)
 def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: with backupCount=1 the standard class needs no number in the name; the older backup is what is too many."""
     handler = make(backupCount=1)
@@ -298,7 +297,6 @@ def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.P
     assert handler.problems == []
 
 
-@pytest.mark.timeout(20)
 def test_namer_without_a_number_replaces_no_backup_that_is_to_be_kept(make: Make, tmp_path: pathlib.Path) -> None:
     """P3, P4: one name for two backups is reported once, and costs neither a backup nor a record."""
     handler = make(backupCount=2)
