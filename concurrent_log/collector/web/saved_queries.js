@@ -1,4 +1,4 @@
-// Queries under a name, kept in this browser.
+// Named queries, saved in this browser.
 
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
@@ -6,16 +6,16 @@ import { Menu } from "./menu.js";
 import { parse, write } from "./query.js";
 
 export function SavedMenu({ query, go, saved, setSaved }) {
-  const forget = (name) => saved.filter((each) => each.name !== name);
+  const withoutName = (name) => saved.filter((each) => each.name !== name);
   return html`<${Menu} title="Saved queries" icon="star" align="right">
     ${(close) => html`<div class="saved">
-      ${saved.length === 0 && html`<p class="hint">Nothing saved yet.</p>`}
+      ${saved.length === 0 && html`<p class="hint">No saved queries.</p>`}
       <ul>${saved.map((each) => html`<li key=${each.name}>
         <button class="entry" onClick=${() => (go(parse(each.search)), close())}>${each.name}</button>
-        <button class="tool" aria-label=${`Forget ${each.name}`} title="Forget"
-          onClick=${() => setSaved(forget(each.name))}><${Icon} name="close" /></button>
+        <button class="tool" aria-label=${`Delete ${each.name}`} title="Delete"
+          onClick=${() => setSaved(withoutName(each.name))}><${Icon} name="close" /></button>
       </li>`)}</ul>
-      <${Save} onSave=${(name) => setSaved([...forget(name), { name, search: write(query) }])} />
+      <${Save} onSave=${(name) => setSaved([...withoutName(name), { name, search: write(query) }])} />
     </div>`}
   <//>`;
 }

@@ -1,81 +1,82 @@
-// Where in the program a record was logged.
+// The file, line and function that logged a record.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 
-const MOST = 2000; // places that are remembered, so that each is taken apart once
-// What V8 says of text that is evaluated: where that was asked for, in the innermost parentheses.
+const MAX_KNOWN = 2000; // call sites in the cache
+// V8's frame of evaluated code. The innermost parentheses have the place that called eval.
 const EVALUATED = /^eval at .*\(([^()]+):(\d+):\d+\)/;
 /** @type {Map<string, string>} */
 const known = new Map();
 
 /**
- * Let errors know only the function that makes them and who called it, until `widen`; return what to give to that.
+ * Limit the stack of new errors to two frames, that of the logging method and that of its caller. Return the limit
+ * before, for `restoreStackTrace`.
  *
  * @returns {number}
  */
-export function narrow() {
+export function limitStackTrace() {
   const limit = Error.stackTraceLimit;
-  widen(2);
+  restoreStackTrace(2);
   return limit;
 }
 
 /** @param {number} limit */
-export function widen(limit) {
+export function restoreStackTrace(limit) {
   try {
     Error.stackTraceLimit = limit;
   } catch {
-    // The intrinsics are frozen, and errors know more.
+    // The intrinsics are frozen. Errors then have more frames than needed.
   }
 }
 
 /**
- * Return the members of a record that tell the place, as JSON, each after a comma.
+ * Return the call site as members of a JSON object, each after a comma.
  *
- * @param {Error | null} seen made by the method that the place called
+ * @param {Error | null} caller an error created in the logging method
  * @returns {string}
  */
-export function membersOf(seen) {
-  const line = lineOf(seen);
+export function callSiteMembers(caller) {
+  const line = callerLine(caller);
   let members = known.get(line);
   if (members === undefined) {
-    members = asMembers(placeOf(line));
-    if (known.size >= MOST) known.clear();
+    members = toMembers(parseFrame(line));
+    if (known.size >= MAX_KNOWN) known.clear();
     known.set(line, members);
   }
   return members;
 }
 
-/** @param {Error | null} seen */
-function lineOf(seen) {
+/** @param {Error | null} caller */
+function callerLine(caller) {
   try {
-    const lines = String(seen?.stack).split("\n");
+    const lines = String(caller?.stack).split("\n");
     return (/^\w*Error\b/.test(lines[0]) ? lines[2] : lines[1]) ?? "";
   } catch {
-    return ""; // The program renders stacks by code of its own.
+    return ""; // The program formats stacks with code of its own, which failed.
   }
 }
 
 /**
- * @typedef {object} Place
- * @property {string} [file] a path, or an address
+ * @typedef {object} CallSite
+ * @property {string} [file] a path or a URL
  * @property {number} [line] from 1
  * @property {string} [name] of the function
  */
 
 /**
- * Return what a line of a stack says, as V8, Firefox or Safari writes it.
+ * Parse a line of a stack trace in the format of V8, Firefox or Safari.
  *
  * @param {string} line
- * @returns {Place}
+ * @returns {CallSite}
  */
-export function placeOf(line) {
+export function parseFrame(line) {
   const found =
     /^\s*at (?:async )?(?:(?<name>.*?) \()?(?<file>.*?):(?<line>\d+)(?::\d+)?\)?$/.exec(line) ??
     /^(?:(?<name>[^@]*)@)?(?<file>.*?):(?<line>\d+)(?::\d+)?$/.exec(line);
   if (!found?.groups) return {};
   const { name, file, line: number } = found.groups;
-  const around = EVALUATED.exec(file);
-  if (around) return { file: pathOf(around[1]), line: Number(around[2]), name: nameOf(name) };
+  const evaluated = EVALUATED.exec(file);
+  if (evaluated) return { file: pathOf(evaluated[1]), line: Number(evaluated[2]), name: nameOf(name) };
   return { file: pathOf(file), line: Number(number), name: nameOf(name) };
 }
 
@@ -99,8 +100,8 @@ function nameOf(name) {
   return !plain || plain.includes("<") || / code$/.test(plain) ? undefined : plain;
 }
 
-/** @param {Place} place */
-function asMembers({ file, line, name }) {
+/** @param {CallSite} callSite */
+function toMembers({ file, line, name }) {
   if (file === undefined) return "";
   const where = `,"file_path":${toJson(file)},"line_number":${line}`;
   return name === undefined ? where : `${where},"function_name":${toJson(name)}`;

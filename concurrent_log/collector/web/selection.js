@@ -1,27 +1,27 @@
-// What the reader selected in the list, and which records stand open.
+// The selected record of the list, and the open records.
 
 import { useEffect, useState } from "./html.js";
 import { without } from "./query.js";
 
 /**
- * Return the marks, what changes them, and the keys that do. Another question, `asked`, begins without any.
+ * Return the selection, and the functions and keys that change it. It is cleared when `filterText` changes.
  *
- * While the reader looks at something, no tail moves it.
+ * Selecting or opening a record pauses the live tail, so that the record does not move.
  */
-export function useMarks(records, tail, control, asked) {
+export function useSelection(records, tail, control, filterText) {
   const [selected, setSelected] = useState(null);
   const [open, setOpen] = useState(new Set());
-  const place = records.items.findIndex(({ id }) => id === selected);
+  const index = records.items.findIndex(({ id }) => id === selected);
 
-  const select = (index) => {
-    const nearest = Math.max(0, Math.min(records.items.length - 1, index));
+  const select = (wanted) => {
+    const nearest = Math.max(0, Math.min(records.items.length - 1, wanted));
     if (!records.items.length) return;
-    tail.hold();
+    tail.pause();
     setSelected(records.items[nearest].id);
     control.current.show(nearest);
   };
   const toggle = (id) => {
-    tail.hold();
+    tail.pause();
     setSelected(id);
     setOpen((before) => new Set(before.has(id) ? without([...before], id) : [...before, id]));
   };
@@ -33,12 +33,12 @@ export function useMarks(records, tail, control, asked) {
   useEffect(() => {
     clear();
     control.current.toTop();
-  }, [asked]);
+  }, [filterText]);
 
-  const next = () => select(place + 1);
-  const previous = () => select(place - 1);
+  const next = () => select(index + 1);
+  const previous = () => select(index - 1);
   const close = () => (open.has(selected) ? toggle(selected) : clear());
   const keys = { j: next, ArrowDown: next, k: previous, ArrowUp: previous, Escape: close };
   if (selected) keys.Enter = () => toggle(selected);
-  return { selected, open, toggle, clear, keys, record: records.items[place] };
+  return { selected, open, toggle, clear, keys, record: records.items[index] };
 }

@@ -1,4 +1,4 @@
-// The time range: so long ago until now, or from one moment to another.
+// The time range: relative to now, or from one time to another.
 
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
@@ -34,7 +34,7 @@ function Absolute({ query, zone, choose }) {
   return html`<form class="absolute" onSubmit=${onSubmit}>
     <${Moment} name="From" value=${since} onInput=${setSince} />
     <${Moment} name="To" value=${until} onInput=${setUntil} />
-    ${isBackwards && html`<p class="trouble" role="alert">“To” is before “From”.</p>`}
+    ${isBackwards && html`<p class="error-message" role="alert">“To” is before “From”.</p>`}
     <button class="primary">Show this range</button>
   </form>`;
 }
@@ -50,7 +50,7 @@ function moment(text, zone) {
   return [Number.isNaN(date.getTime()) ? new Date(Date.now() - 3600000) : date, zone];
 }
 
-/** The switch between the reader's own time and UTC. */
+/** The switch between local time and UTC. */
 export function Zone({ zone, setZone }) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return html`<div class="switch" role="radiogroup" aria-label="Time zone">
@@ -60,14 +60,14 @@ export function Zone({ zone, setZone }) {
   </div>`;
 }
 
-/** A button that shows twice the time, around the same middle where the range has an end. */
+/** A button that doubles the range, around the same middle if the range has an end. */
 export function ZoomOut({ query, go }) {
-  const wider = twice(query);
+  const wider = doubled(query);
   return html`<button title="Zoom out: twice the time" aria-label="Zoom out: twice the time" disabled=${!wider}
     onClick=${() => go(wider)}><${Icon} name="out" /></button>`;
 }
 
-function twice({ since, until }) {
+function doubled({ since, until }) {
   const ago = secondsAgo(since);
   if (ago && !until) return { since: agoText(ago * 2) };
   const [from, to] = [Date.parse(since) / 1000, until ? Date.parse(until) / 1000 : Date.now() / 1000];

@@ -1,5 +1,5 @@
 /**
- * Send at the end what this shipper has.
+ * Send the pending records of this shipper when the process ends.
  *
  * @param {Shipper} shipper
  */

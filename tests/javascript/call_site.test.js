@@ -1,11 +1,11 @@
-// A line of a stack, as each engine writes it.
+// Stack frames in the format of each engine.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { placeOf } from "../../concurrent_log/collector/javascript/place.js";
+import { parseFrame } from "../../concurrent_log/collector/javascript/call_site.js";
 
-/** @type {[string, import("../../concurrent_log/collector/javascript/place.js").Place][]} */
+/** @type {[string, import("../../concurrent_log/collector/javascript/call_site.js").CallSite][]} */
 const LINES = [
   ["    at sell (file:///srv/shop/a%20b.js:10:5)", { file: "/srv/shop/a b.js", line: 10, name: "sell" }],
   ["    at file:///srv/shop.js:1:2", { file: "/srv/shop.js", line: 1, name: undefined }],
@@ -36,8 +36,8 @@ const LINES = [
   ["", {}],
 ];
 
-for (const [line, place] of LINES) {
-  test(`${line.trim() || "nothing"} is understood`, () => {
-    assert.deepEqual(placeOf(line), place);
+for (const [line, callSite] of LINES) {
+  test(`${line.trim() || "an empty line"} is parsed`, () => {
+    assert.deepEqual(parseFrame(line), callSite);
   });
 }

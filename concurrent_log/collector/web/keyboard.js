@@ -1,4 +1,4 @@
-// What the keys do, as long as nobody is typing and no sheet lies over the page.
+// Keyboard shortcuts. They are off while the user types, and while a panel is open.
 
 import { useEffect, useRef } from "./html.js";
 

@@ -1,34 +1,34 @@
-// A list of any length, of which only what is in sight is in the document.
+// A list of any length. Only the visible items are in the document.
 
 import { html, useLayoutEffect, useRef, useState } from "./html.js";
 
-const BEYOND = 10; // items above and below what is in sight
-const MOST_HEIGHTS = 50000;
+const OVERSCAN = 10; // items above and below the visible ones
+const MAX_HEIGHTS = 50000;
 
 /**
- * Show `items`, each as what `row(item, index)` returns.
+ * Show `items`, each rendered by `row(item, index)`.
  *
- * An item that was not shown yet counts as `estimate` pixels high. `onEnd` is called whenever the end comes into
- * sight, and `onScroll(isAtTop)` as the reader scrolls. `head` stays in sight. `control.current` gets `show(index)` and
- * `toTop()`.
+ * An item that has not been shown yet counts as `estimate` pixels high. `onEnd` is called whenever the end of the list is
+ * visible, and `onScroll(isAtTop)` when the user scrolls. `head` is always visible. `control.current` is set to an object
+ * with the methods `show(index)` and `toTop()`.
  */
 export function VirtualList({ items, row, estimate, onEnd, onScroll, control, head, foot, ...attributes }) {
   const box = useRef();
   const heights = useRef(new Map());
-  const [sight, setSight] = useState({ top: 0, height: 800 });
-  const tops = measured(items, heights.current, estimate);
-  const first = Math.max(0, indexAt(tops, sight.top) - BEYOND);
-  const last = Math.min(items.length, indexAt(tops, sight.top + sight.height) + 1 + BEYOND);
-  const look = () => setSight({ top: box.current.scrollTop, height: box.current.clientHeight });
+  const [viewport, setViewport] = useState({ top: 0, height: 800 });
+  const tops = itemTops(items, heights.current, estimate);
+  const first = Math.max(0, indexAt(tops, viewport.top) - OVERSCAN);
+  const last = Math.min(items.length, indexAt(tops, viewport.top + viewport.height) + 1 + OVERSCAN);
+  const update = () => setViewport({ top: box.current.scrollTop, height: box.current.clientHeight });
 
-  useLayoutEffect(() => watchSize(box.current, heights.current, look), []);
+  useLayoutEffect(() => watchSize(box.current, heights.current, update), []);
   useLayoutEffect(() => {
-    if (remember(box.current, items.slice(first, last), heights.current)) look();
+    if (measureHeights(box.current, items.slice(first, last), heights.current)) update();
     if (last >= items.length) onEnd();
   });
   control.current = controls(box, tops);
 
-  return html`<div ref=${box} class="scroll" onScroll=${() => (look(), onScroll(box.current.scrollTop < 4))}
+  return html`<div ref=${box} class="scroll" onScroll=${() => (update(), onScroll(box.current.scrollTop < 4))}
       tabindex="0" ...${attributes}>
     ${head}
     <div style=${{ height: `${tops[first]}px` }}></div>
@@ -39,8 +39,8 @@ export function VirtualList({ items, row, estimate, onEnd, onScroll, control, he
   </div>`;
 }
 
-/** Return where each item begins, and at last where the list ends. */
-function measured(items, heights, estimate) {
+/** Return the top of each item, followed by the end of the list, in pixels. */
+function itemTops(items, heights, estimate) {
   const tops = new Float64Array(items.length + 1);
   items.forEach((item, index) => {
     tops[index + 1] = tops[index] + (heights.get(item.id) ?? estimate);
@@ -58,8 +58,8 @@ function indexAt(tops, place) {
   return low;
 }
 
-function remember(box, shown, heights) {
-  if (heights.size > MOST_HEIGHTS) heights.clear();
+function measureHeights(box, shown, heights) {
+  if (heights.size > MAX_HEIGHTS) heights.clear();
   const elements = box.querySelectorAll(":scope > .item");
   let isNew = false;
   shown.forEach((item, index) => {
@@ -70,12 +70,12 @@ function remember(box, shown, heights) {
   return isNew;
 }
 
-function watchSize(element, heights, look) {
+function watchSize(element, heights, update) {
   let width = 0;
   const observer = new ResizeObserver(([{ contentRect }]) => {
     if (contentRect.width !== width) heights.clear();
     width = contentRect.width;
-    look();
+    update();
   });
   observer.observe(element);
   return () => observer.disconnect();
