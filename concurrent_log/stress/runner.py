@@ -1,8 +1,8 @@
-"""One stress test: many processes, many threads, one file.
+"""Run one stress test: many processes, many threads, one file.
 
-Workers log numbered records through a `logging` configuration while the file rolls over every second. Then all
-files are read back and every record is looked for. Some workers may be killed on the way; a record counts as
-expected when its logging call returned.
+Workers log numbered records through a `logging` configuration while the file rolls over every second. Then all files
+are read back, and every record is searched for. Some workers may be killed during the test. A record is expected if
+its logging call has returned.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ else:
     _KILL = signal.SIGKILL
 
 RECORDS_PER_TASK = 5_000
-_LOOK = 0.05  # seconds between two looks at the workers
-_LOOK_CLOSELY = 0.001
+_POLL_INTERVAL = 0.05  # seconds between two checks of the workers
+_SHORT_POLL_INTERVAL = 0.001  # while a worker is to be killed at a certain record
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Plan:
 
     Attributes:
         handler: The dotted name of the handler class.
-        processes: How many worker processes.
-        threads: How many threads in each.
-        records: How many records in all.
+        processes: Number of worker processes.
+        threads: Number of threads in each process.
+        records: Total number of records.
         start_method: ``fork``, ``spawn`` or ``forkserver``.
-        kill: How many workers to kill on the way.
-        options: The arguments for the handler. Those that it does not take are left out, but for ``required``.
-        required: Arguments that the handler is given in any case.
+        kill: Number of workers to kill.
+        options: Arguments for the handler. Those that its class does not have are left out.
+        required: Arguments that are always passed.
     """
 
     handler: str
@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a `Plan`: the count, the wall time in seconds, how many workers were killed, what was reported."""
+    """The result of a `Plan`: tally, wall time in seconds, number of killed workers, and reported errors."""
 
     handler: str
     tally: Tally
@@ -74,16 +74,16 @@ class Result:
 
     @property
     def records_per_second(self) -> float:
-        """Records whose logging call returned, a second."""
+        """Number of records per second whose logging call returned."""
         return self.tally.expected / self.seconds
 
 
 def run(plan: Plan, folder: str, progress: Callable[[int], None] = lambda done: None) -> Result:
-    """Do what ``plan`` says in the empty ``folder``, and tell ``progress`` how many records are done.
+    """Run ``plan`` in the empty ``folder``, and call ``progress`` with the number of written records.
 
     Raises:
-        ValueError: The handler cannot be made as the plan says.
-        RuntimeError: Workers died, and not by our hand.
+        ValueError: The handler cannot be created with these arguments.
+        RuntimeError: A worker died that was not killed by the test.
     """
     log_file = os.path.join(folder, "stress.log")
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,19 +91,19 @@ def run(plan: Plan, folder: str, progress: Callable[[int], None] = lambda done: 
         options = _arguments(plan, log_file)
         period_name = _configure(plan.handler, options, errors)
         start_worker = functools.partial(workload.start_worker, plan.handler, options, errors)
-        crew = _Crew(plan, scratch, start_worker, progress)
-        began = time.perf_counter()
-        crew.work()
-        seconds = time.perf_counter() - began
-        count = tally(log_file, crew.expected, interrupted=crew.interrupted, period_name=period_name)
-        return Result(plan.handler, count, seconds, crew.killed, _read_errors(errors))
+        workers = _Workers(plan, scratch, start_worker, progress)
+        start = time.perf_counter()
+        workers.run()
+        seconds = time.perf_counter() - start
+        count = tally(log_file, workers.expected, interrupted=workers.interrupted, period_name=period_name)
+        return Result(plan.handler, count, seconds, workers.killed, _read_errors(errors))
 
 
-class _Crew:
+class _Workers:
     """The worker processes, until all records are written.
 
-    The death of a worker ends its pool, and the other workers with it. What they had left to write is given to a
-    new pool, as the work of new writers.
+    When a worker dies, its pool and the other workers end, too. A new pool writes their remaining records, as new
+    writers.
     """
 
     def __init__(
@@ -115,30 +115,30 @@ class _Crew:
         self._progress = progress
         self._writers = 0
         self._done = 0
-        self._left = _share_out(plan)
+        self._remaining = _divide_records(plan)
         self._kill_at = sorted(random.uniform(0, 0.95 * plan.records) for _ in range(plan.kill))
         self.killed = 0
         self.expected: dict[Source, int] = {}
         self.interrupted: set[int] = set()
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Write all records."""
-        while self._left:
+        while self._remaining:
             self._run_pool()
 
     def _run_pool(self) -> None:
         ledger = workload.Ledger(
-            os.path.join(self._scratch, f"ledger-{self._writers}"), len(self._left), self._plan.threads
+            os.path.join(self._scratch, f"ledger-{self._writers}"), len(self._remaining), self._plan.threads
         )
         with self._pool() as pool:
-            tasks = [self._task(row, counts, ledger) for row, counts in enumerate(self._left)]
+            tasks = [self._task(row, counts, ledger) for row, counts in enumerate(self._remaining)]
             futures = [pool.submit(workload.run, task) for task in tasks]
             try:
-                killed = self._watch(futures, ledger)
+                killed = self._wait(futures, ledger)
             except BaseException:
                 _kill_all(ledger)
                 raise
-        self._settle(tasks, futures, ledger, killed)
+        self._collect(tasks, futures, ledger, killed)
 
     def _pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context(self._plan.start_method)
@@ -148,11 +148,11 @@ class _Crew:
         self._writers += 1
         return workload.Task(self._writers, counts, ledger.path, ledger.rows, row)
 
-    def _watch(self, futures: "list[Future[None]]", ledger: workload.Ledger) -> bool:
-        """Wait for the end, and return whether a worker had to die for it."""
+    def _wait(self, futures: "list[Future[None]]", ledger: workload.Ledger) -> bool:
+        """Wait until all tasks have ended, and return whether a worker was killed."""
         killed, running = False, set(futures)
         while running:
-            _, running = wait(running, timeout=_LOOK_CLOSELY if self._kill_at else _LOOK)
+            _, running = wait(running, timeout=_SHORT_POLL_INTERVAL if self._kill_at else _POLL_INTERVAL)
             done = self._done + ledger.total()
             self._progress(done)
             if running and not killed and self._kill_at and done >= self._kill_at[0]:
@@ -168,32 +168,32 @@ class _Crew:
         self.killed += 1
         return True
 
-    def _settle(
+    def _collect(
         self, tasks: list[workload.Task], futures: "list[Future[None]]", ledger: workload.Ledger, killed: bool
     ) -> None:
-        """Note what was written, and what is left."""
-        self._left = []
+        """Count the records that were written and those that remain."""
+        self._remaining = []
         for task, future in zip(tasks, futures, strict=True):
             error = future.exception()
             if error is not None and not (killed and isinstance(error, BrokenProcessPool)):
-                raise RuntimeError(f"a worker died, and nobody killed it: {error}") from error
+                raise RuntimeError(f"a worker died unexpectedly: {error}") from error
             counts = ledger.counts(task.row)
             if ledger.pid(task.row):
-                self._note(task, counts)
-            left = tuple(map(int.__sub__, task.counts, counts))
-            if any(left):
-                self._left.append(left)
+                self._count(task, counts)
+            remaining = tuple(map(int.__sub__, task.counts, counts))
+            if any(remaining):
+                self._remaining.append(remaining)
         self._done += ledger.total()
         ledger.close()
 
-    def _note(self, task: workload.Task, counts: list[int]) -> None:
+    def _count(self, task: workload.Task, counts: list[int]) -> None:
         self.expected.update((Source(task.writer, thread), count) for thread, count in enumerate(counts) if count)
         if counts != list(task.counts):
             self.interrupted.add(task.writer)
 
 
-def _share_out(plan: Plan) -> list[tuple[int, ...]]:
-    """Return how many records each thread of each task writes."""
+def _divide_records(plan: Plan) -> list[tuple[int, ...]]:
+    """Return the number of records for each thread of each task."""
     tasks = max(plan.processes, -(-plan.records // RECORDS_PER_TASK))
     return [tuple(_shares(share, plan.threads)) for share in _shares(plan.records, tasks)]
 
@@ -204,24 +204,24 @@ def _shares(whole: int, parts: int) -> list[int]:
 
 def _kill_all(ledger: workload.Ledger) -> None:
     for pid in set(map(ledger.pid, range(ledger.rows))) - {0}:
-        with contextlib.suppress(OSError):  # it is done
+        with contextlib.suppress(OSError):  # The process has already ended.
             os.kill(pid, _KILL)
 
 
 def _arguments(plan: Plan, log_file: str) -> dict[str, Any]:
     try:
-        taken = workload.arguments(plan.handler, {"filename": log_file, **plan.options})
+        accepted = workload.arguments(plan.handler, {"filename": log_file, **plan.options})
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"there is no handler {plan.handler}: {error}") from error
-    return {**taken, **plan.required}
+    return {**accepted, **plan.required}
 
 
 def _configure(class_name: str, options: Mapping[str, Any], errors: str) -> Callable[[float], str] | None:
-    """Make the handler here, before any fork, and return how its backups are named, where that is known."""
+    """Create the handler in this process, before any fork, and return a function that names its backups, if known."""
     try:
         handler = workload.configure(class_name, options, errors)
     except ValueError as error:
-        raise ValueError(f"cannot make a {class_name}: {error.__cause__ or error}") from error
+        raise ValueError(f"cannot create a {class_name}: {error.__cause__ or error}") from error
     suffix = getattr(handler, "suffix", None)
     if "when" not in options or not suffix:
         return None
