@@ -12,6 +12,7 @@ import pytest
 import concurrent_log
 from support.fake_collector import Collector
 from support.node import PACKAGE, TOOLS, Node, run, succeed
+from support.selection import first_quick
 
 UNITS = sorted(file.name for file in TOOLS.glob("*.test.js"))
 
@@ -25,11 +26,13 @@ def test_unit(program: Callable[[str], str], name: str) -> None:
     assert "\n# pass 0\n" not in printed
 
 
+@pytest.mark.slow
 def test_types_and_format_are_correct(program: Callable[[str], str], tools: pathlib.Path) -> None:
     """Strict TypeScript finds no error in the client, and Prettier would change nothing."""
     succeed([program("npm"), "run", "check"], tools)
 
 
+@pytest.mark.slow
 def test_declarations_are_up_to_date(
     program: Callable[[str], str], tools: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -79,6 +82,7 @@ def test_package_is_installed_from_its_folder(
     assert {"package.json", "README.md", "node.js", "browser.js", "types"} <= installed
 
 
+@pytest.mark.slow
 def test_typescript_programs_are_checked(
     program: Callable[[str], str], shop: pathlib.Path, tools: pathlib.Path
 ) -> None:
@@ -111,8 +115,12 @@ def test_typescript_programs_are_checked(
     assert "inform" in bad.stdout
 
 
-@pytest.mark.parametrize("format_", ["esm", "cjs"])
-@pytest.mark.parametrize("more", [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)], ids=str)
+@pytest.mark.parametrize("format_", first_quick(["esm", "cjs"]))
+@pytest.mark.parametrize(
+    "more",
+    first_quick(map(pytest.param, [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)])),
+    ids=str,
+)
 def test_bundle_for_node_works(
     program: Callable[[str], str],
     shop: pathlib.Path,
