@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,10 +33,10 @@ def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pa
         link = page.locator(".done a").first
         link.wait_for()
         trace = browser.new_page()
+        trace.set_default_timeout(DEADLINE * 1000)
         trace.goto(link.get_attribute("href"))
-        for _ in range(40):
-            if trace.locator(".step").count() == 4:
-                break
+        give_up_at = time.monotonic() + DEADLINE
+        while trace.locator(".step").count() != 4 and time.monotonic() < give_up_at:
             trace.wait_for_timeout(250)
             trace.reload()
             trace.wait_for_selector(".summary, .hint")
@@ -60,10 +61,10 @@ def test_uncaught_error_is_logged(browser: Any, tmp_path: pathlib.Path) -> None:
         page = open_shop(browser, shop)
         page.get_by_role("button", name="Throw an error in this page").click()
         reader = browser.new_page()
+        reader.set_default_timeout(DEADLINE * 1000)
         reader.goto(f"{collector}/?level=FATAL")
-        for _ in range(40):
-            if reader.locator(".scroll .item .row").count():
-                break
+        give_up_at = time.monotonic() + DEADLINE
+        while not reader.locator(".scroll .item .row").count() and time.monotonic() < give_up_at:
             reader.wait_for_timeout(250)
             reader.keyboard.press("n")
         text = reader.locator(".scroll .item .row").first.inner_text()

@@ -30,7 +30,7 @@ from support.paths import DOCS, ROOT
 from support.selection import first_quick
 
 MANY = 100_000
-_TIMEOUT = 30_000  # milliseconds; on an idle machine, the page needs almost none
+_TIMEOUT = DEADLINE * 1000  # milliseconds
 _LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 # Scrolls down, and waits until the page has drawn the rows, however busy the machine is.
 _SCROLL = """async (element) => {
@@ -53,23 +53,28 @@ def browser(program: Callable[[str], str], require: Callable[[str], None]) -> It
 
 @pytest.fixture(scope="module")
 def collector(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """Return a collector with 100,000 records of the service ``many``, a millisecond apart and up to an hour old."""
+    """Return a running collector."""
     with collecting(tmp_path_factory.mktemp("collector")) as found:
-        begin = datetime.now(timezone.utc) - timedelta(minutes=30)
-        levels = itertools.cycle(["DEBUG", "INFO", "INFO", "INFO", "WARN", "INFO", "ERROR", "INFO", "TRACE", "INFO"])
-        found.post(
-            [
-                {
-                    "created_at": iso(begin + timedelta(milliseconds=number)),
-                    "service": "many",
-                    "level": next(levels),
-                    "message": f"number {number} of many",
-                    "number": number,
-                }
-                for number in range(MANY)
-            ]
-        )
         yield found
+
+
+@pytest.fixture(scope="module")
+def many(collector: Collector) -> None:
+    """Store 100,000 records of the service ``many``, a millisecond apart and up to an hour old."""
+    begin = datetime.now(timezone.utc) - timedelta(minutes=30)
+    levels = itertools.cycle(["DEBUG", "INFO", "INFO", "INFO", "WARN", "INFO", "ERROR", "INFO", "TRACE", "INFO"])
+    collector.post(
+        [
+            {
+                "created_at": iso(begin + timedelta(milliseconds=number)),
+                "service": "many",
+                "level": next(levels),
+                "message": f"number {number} of many",
+                "number": number,
+            }
+            for number in range(MANY)
+        ]
+    )
 
 
 class Page:
@@ -388,6 +393,7 @@ def test_live_tail_respects_the_filters(page: Page, service: str, send: Any) -> 
     page.shows("c")
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_page_stays_usable_at_thousands_of_records_a_second(page: Page, collector: Collector, service: str) -> None:
     """At 2,000 records a second, the page shows some, counts those that it skips, and still responds to the user."""
@@ -498,6 +504,7 @@ def test_surrounding_records_are_those_of_the_process(page: Page, service: str, 
     expect(dialog.locator(".row")).to_have_count(60)
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_address_contains_the_whole_query(open_page: Callable[..., Page], service: str, send: Any) -> None:
     """Another browser shows the same at the same address."""
@@ -538,6 +545,7 @@ def test_browser_history_has_each_query(page: Page, service: str, send: Any) -> 
     page.shows("a")
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_saved_query_stays_until_it_is_deleted(page: Page, service: str, send: Any) -> None:
     """A query is saved under a name in this browser, until the user deletes it."""
@@ -575,6 +583,7 @@ def test_download_has_all_matching_records(page: Page, service: str, send: Any, 
     assert {each["message"] for each in found} == {f"line {number}" for number in range(1, 600, 2)}
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_pipeline_health_shows_services_and_losses(page: Page, collector: Collector, service: str) -> None:
     """The panel has the services with their last records, losses by client and reason, and the size of the store."""
@@ -691,6 +700,7 @@ def test_unusual_groups_are_shown_as_text(page: Page, service: str, send: Any) -
     assert page.tab.evaluate("window.hacked") is None
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_groups_show_the_number_of_grouped_records(page: Page) -> None:
     """Of very many records only the newest are grouped, and the panel says so; it also says if there are none."""
@@ -768,6 +778,7 @@ def _monitor_record(minutes_ago: float, event: str, *services: Record, **program
     return monitor_record(moment, event, *services, **program)
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_services_show_status_and_history(page: Page, collector: Collector, service: str) -> None:
     """The worst service is on top, with its status, error and history; the button counts unhealthy services."""
@@ -813,6 +824,7 @@ def test_services_show_status_and_history(page: Page, collector: Collector, serv
     assert "services=1d" in page.tab.url
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_click_on_a_service_or_its_history_lists_records(page: Page, collector: Collector, service: str) -> None:
     """A name lists the changes of that service, a bar all records of the monitor in that time; "back" returns."""
@@ -844,6 +856,7 @@ def test_click_on_a_service_or_its_history_lists_records(page: Page, collector: 
     expect(page.tab.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_silent_monitor_is_highlighted(page: Page, collector: Collector, service: str) -> None:
     """It shows since when it is silent, and that its status may be out of date; ended programs are collapsed."""
@@ -871,6 +884,7 @@ def test_silent_monitor_is_highlighted(page: Page, collector: Collector, service
     expect(ended.locator(".monitor")).to_have_text(re.compile("stopped .* 44 min ago"))
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_unusual_services_are_shown_as_text(page: Page, collector: Collector) -> None:
     """Markup is text in each field, and no script runs; invalid and huge values break nothing."""
@@ -919,6 +933,7 @@ def test_services_panel_without_monitors_shows_an_example(open_page: Callable[..
         page.tab.close()
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_services_are_accessible(
@@ -975,6 +990,7 @@ def test_services_are_accessible(
     expect(page.rows.first).to_contain_text(services[0]["service"])
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_hundred_thousand_records_are_loaded_page_by_page(page: Page) -> None:
     """Scrolling loads further records, in order, without gaps or repetitions, and the document stays small."""
@@ -996,6 +1012,7 @@ def test_hundred_thousand_records_are_loaded_page_by_page(page: Page) -> None:
     assert len(seen) > 1500
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_one_record_among_hundred_thousand_is_found(page: Page) -> None:
     """The server searches all records, not only those that the page shows."""
@@ -1008,6 +1025,7 @@ def test_one_record_among_hundred_thousand_is_found(page: Page) -> None:
     page.shows("number 31415 of many")
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_full_list_continues_with_older_records(page: Page) -> None:
     """The list has a limited number of records, and a button continues with older ones."""
@@ -1205,6 +1223,7 @@ def test_huge_message_is_cut_in_the_line_only(page: Page, service: str, send: An
     assert page.tab.locator(".full-message").inner_text().endswith("x end")
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_theme_follows_the_system_until_it_is_set(open_page: Callable[..., Page]) -> None:
     """The page is dark if the system is; the setting overrides that, and is saved."""
@@ -1328,6 +1347,7 @@ def _unnamed(page: Page) -> list[str]:
     )
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_focus_is_visible_and_restored(page: Page) -> None:
     """The focused element has an outline; a panel gets the focus, and restores it when it is closed."""

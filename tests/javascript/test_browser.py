@@ -16,6 +16,7 @@ import concurrent_log
 from support.browser import chromium
 from support.browser_pages import PATIENCE, Chromium, Site, Tab, listens, numbers, page, wait_for, wait_until
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.hostile_proxy import Proxy
 from support.node import succeed
 from support.processes import environment
@@ -236,7 +237,7 @@ def test_page_without_storage_sends_its_records(tab: Tab, site: Site, tmp_path: 
         )
         frame = tab.tab.frames[1]
         frame.wait_for_function("window.ready")
-        is_flushed = frame.evaluate("logger.flush(30000)")
+        is_flushed = frame.evaluate("logger.flush(100000)")
         frame.evaluate("log(20, 40)")
         tab.run("document.querySelector('iframe').remove()")
         wait_for(server.database, 40)
@@ -409,7 +410,7 @@ def test_unreliable_network_neither_loses_nor_duplicates_records(tab: Tab, site:
     """
     tab.open(site.page(script, "{ batchSize: 200, timeout: 1000 }"))
     is_flushed = tab.run("logger.flush(100000)")
-    proxy.wait_until_idle(30)
+    proxy.wait_until_idle(DEADLINE)
     proxy.stop()
 
     assert is_flushed

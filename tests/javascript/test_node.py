@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.collector_server import Server, select
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, Node
 from support.selection import first_quick
@@ -205,7 +206,7 @@ def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collect
     """
     ended = node.run("", program)
 
-    assert 5000 <= float(ended.stdout) < 15000
+    assert 5000 <= float(ended.stdout) < 40000  # not 50000, as one after the other
     assert collector.messages == ["kept"]
 
 
@@ -340,7 +341,7 @@ def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, stat
     """P1: after a temporary error, the batch is sent again, and stored once."""
     responses = iter([(status, {}), "lose"])
     collector.behave = lambda request: next(responses, None)
-    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(30000));')
+    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(100000));')
 
     assert ended.stdout == "true\n"
     assert len({request.body["batch_id"] for request in collector.requests}) == 1
@@ -363,7 +364,7 @@ def test_refused_record_loses_no_other(node: Node, collector: Collector) -> None
     collector.behave = lambda request: (400, {}) if any("bad" in r["message"] for r in request.body["logs"]) else None
     program = """
         for (let i = 0; i < 100; i++) logger.info(i === 37 ? "bad" : `good ${i}`);
-        console.log(await logger.flush(30000), JSON.stringify(logger.stats().dropped));
+        console.log(await logger.flush(100000), JSON.stringify(logger.stats().dropped));
     """
     ended = node.run(collector.url, program)
 
@@ -377,7 +378,7 @@ def test_batch_too_large_is_divided(node: Node, collector: Collector) -> None:
     collector.behave = lambda request: (413, {}) if len(json.dumps(request.body)) > 20_000 else None
     program = """
         for (let i = 0; i < 100; i++) logger.info(`record ${i}`, { text: "x".repeat(i === 50 ? 60000 : 300) });
-        console.log(await logger.flush(30000));
+        console.log(await logger.flush(100000));
     """
     ended = node.run(collector.url, program)
     large = collector.logs[50]["text"]
@@ -885,7 +886,7 @@ def test_closed_stderr_is_no_error(node: Node, collector: Collector) -> None:
         started.process.stdin.flush()
 
         assert started.line() == "401"
-        assert started.process.wait(30) == 4
+        assert started.process.wait(DEADLINE) == 4
 
 
 # The real server.
@@ -897,7 +898,7 @@ def test_burst_is_stored_whole_in_both_stores(node: Node, database: str, tmp_pat
     with Server(tmp_path, database) as server:
         program = """
             for (let i = 0; i < 100000; i++) logger.info(`record ${i}`, { number: i });
-            console.log(await logger.flush(60000), JSON.stringify(logger.stats().dropped));
+            console.log(await logger.flush(100000), JSON.stringify(logger.stats().dropped));
         """
         ended = node.run(server.url, program)
         found = select(database, "SELECT sequence FROM logs")
@@ -915,7 +916,7 @@ def test_killed_server_neither_loses_nor_duplicates_records(node: Node, database
             const stop = setInterval(() => { for (let i = 0; i < 10; i++) logger.info("x", { number: count++ }); }, 5);
             process.stdin.once("data", async () => {
               clearInterval(stop);
-              console.log(count, await logger.flush(30000), JSON.stringify(logger.stats().dropped));
+              console.log(count, await logger.flush(100000), JSON.stringify(logger.stats().dropped));
               process.exit();
             });
         """

@@ -12,7 +12,6 @@ import pytest
 import concurrent_log
 from support.fake_collector import Collector
 from support.node import PACKAGE, TOOLS, Node, run, succeed
-from support.selection import first_quick
 
 UNITS = sorted(file.name for file in TOOLS.glob("*.test.js"))
 
@@ -115,12 +114,9 @@ def test_typescript_programs_are_checked(
     assert "inform" in bad.stdout
 
 
-@pytest.mark.parametrize("format_", first_quick(["esm", "cjs"]))
-@pytest.mark.parametrize(
-    "more",
-    first_quick(map(pytest.param, [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)])),
-    ids=str,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("format_", ["esm", "cjs"])
+@pytest.mark.parametrize("more", [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)], ids=str)
 def test_bundle_for_node_works(
     program: Callable[[str], str],
     shop: pathlib.Path,
@@ -147,6 +143,7 @@ def test_bundle_for_node_works(
     assert collector.messages == [f"record {number}" for number in range(500)]
 
 
+@pytest.mark.slow
 def test_signal_exit_and_the_client_ignore_each_others_listeners(
     program: Callable[[str], str], tools: pathlib.Path, collector: Collector, tmp_path: pathlib.Path
 ) -> None:

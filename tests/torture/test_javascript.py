@@ -69,7 +69,7 @@ def _round(node: Node, seed: int, end: str) -> None:
         "batchSize": draw.choice([20, 300, 1000]),
         "flushInterval": draw.choice([0, 5, 100, 60_000]),
         "compressFrom": draw.choice([1, 100]),
-        "stopTimeout": 30_000,
+        "stopTimeout": 100_000,
     }
     plan = {"seed": draw.randrange(1, 2**31 - 1), "end": end, "bursts": draw.randrange(1, 8), "client": client}
     try:
