@@ -35,19 +35,19 @@ class BatchFileHandler(SharedFileHandler):
         """Yield groups of records created in the same second that fit into one write, with their bytes."""
         largest = min(self._max_file_size() or _MAX_WRITE, _MAX_WRITE)
         encoded: _Encoded = []
-        first, second, size = 0, 0.0, 0  # of the current group
+        first, group_second, size = 0, 0.0, 0  # of the current group
         for number, record in enumerate(records):
             try:
-                begins, data = record.created // 1, self._encode(record)
+                record_second, data = record.created // 1, self._encode(record)
             except Exception:
                 self.handleError(record)
-                begins, data = 0.0, b""
+                record_second, data = 0.0, b""
             size += len(data)
-            if not data or begins != second or size >= largest:
+            if not data or record_second != group_second or size >= largest:
                 if encoded:
                     yield records[first:number], encoded
                 encoded = []
-                first, second, size = number, begins, len(data)
+                first, group_second, size = number, record_second, len(data)
             if data:
                 encoded.append(data)
             else:

@@ -243,7 +243,7 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
 
 def test_late_record_of_a_period_compressed_by_others_is_not_lost(make: Make, tmp_path: pathlib.Path) -> None:
     """P2: it gets a file of its own beside a backup in another compression format."""
-    (tmp_path / f"{_TEN}.xz").write_bytes(b"compressed by somebody else")
+    (tmp_path / f"{_TEN}.xz").write_bytes(b"compressed by another program")
     handler = make()
     write(handler, "eleven", TEN + HOUR)
     write(handler, "late", TEN)

@@ -495,11 +495,11 @@ def test_prefixes_do_not_disturb_each_other(make: Make, clock: FixedClock, tmp_p
 )
 def test_other_files_are_ignored(make: Make, tmp_path: pathlib.Path, stranger: str) -> None:
     """P3: a file with a similar name is not a file of the handler."""
-    (tmp_path / stranger).write_text("somebody else's\n")
+    (tmp_path / stranger).write_text("another program's\n")
     handler = make(backupCount=1)
     write(handler, "mine")
 
-    assert files(tmp_path) == {stranger: ["somebody else's"], name(20, 1): ["mine"]}
+    assert files(tmp_path) == {stranger: ["another program's"], name(20, 1): ["mine"]}
 
 
 # Failures

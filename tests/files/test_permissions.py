@@ -200,7 +200,7 @@ def _as_user(user: int, work: Callable[..., None], *arguments: Any) -> None:
     assert process.exitcode == 0
 
 
-def _write_as_somebody_else(path: str) -> None:
+def _write_as_another_user(path: str) -> None:
     handler = Watched(path, utc=True, owner=("root", "root"), chmod=0o660)
     for hour in range(3):
         write(handler, f"{hour}", TEN + hour * HOUR)
@@ -211,7 +211,7 @@ def _write_as_somebody_else(path: str) -> None:
 
 def test_failing_chown_is_reported_once_and_loses_nothing(open_folder: pathlib.Path, root: None) -> None:
     """P4: a process that may not change the owner still writes the file."""
-    _as_user(_USER, _write_as_somebody_else, str(open_folder / "app.log"))
+    _as_user(_USER, _write_as_another_user, str(open_folder / "app.log"))
 
     assert all_lines(open_folder) == ["2", "0", "1"]
     assert {owner(path) for path in open_folder.glob("app.log*")} == {(_USER, _GROUP)}

@@ -241,13 +241,13 @@ def test_other_files_are_not_deleted(make: Make, tmp_path: pathlib.Path) -> None
     """P3: a date is not a number, even if it looks like one."""
     others = ["app.log.20240517", "app.log.1.bak", "app.log.old", "app.log2.1", "app.log.01"]
     for name in others:
-        (tmp_path / name).write_text("somebody else's\n")
+        (tmp_path / name).write_text("another program's\n")
     handler = make(backupCount=1)
     for number in range(20):
         write(handler, f"number {number}")
 
     assert sorted(files(tmp_path)) == sorted([*others, "app.log", "app.log.1"])
-    assert all(files(tmp_path)[name] == ["somebody else's"] for name in others)
+    assert all(files(tmp_path)[name] == ["another program's"] for name in others)
 
 
 def test_lowered_count_deletes_the_surplus(make: Make, tmp_path: pathlib.Path) -> None:

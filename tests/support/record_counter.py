@@ -123,5 +123,5 @@ def assert_in_order(records: Iterable[Record]) -> None:
     newest: dict[str, int] = {}
     for record in records:
         source, _, number = record.id.rpartition("-")
-        assert int(number) > newest.get(source, -1), f"{record.id} stands after {source}-{newest[source]}"
+        assert int(number) > newest.get(source, -1), f"{record.id} is after {source}-{newest[source]}"
         newest[source] = int(number)

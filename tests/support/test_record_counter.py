@@ -75,5 +75,5 @@ def test_swapped_records_are_found(tmp_path: Path) -> None:
     """P1: two records of one source in the wrong order fail."""
     records = records_of(_write(tmp_path, current=_A1 + _A0))
 
-    with pytest.raises(AssertionError, match="a-0 stands after a-1"):
+    with pytest.raises(AssertionError, match="a-0 is after a-1"):
         assert_in_order(records)

@@ -206,14 +206,14 @@ class _Check:
         if Fault.CLOCK_STEP in self._plan.faults or not self._is_checked(Check.PLACE, entry.source):
             return
         if entry.created > self._outcome.vanished[path] + 1:
-            self._wrong["records still written to a file that was taken away"].append(f"{_name(entry)} in {path.name}")
+            self._wrong["records still written to a removed file"].append(f"{_name(entry)} in {path.name}")
 
     def _check_journal(self) -> None:
         """Check that each record whose call returned is there, and no record that was never logged."""
         logged = dict(self._outcome.journal.used())
         for source in logged.keys() | self._where.keys():
             states, found = logged.get(source, b""), self._where.get(source, {})
-            self._wrong_numbers("records that nobody logged", source, [n for n in found if n >= len(states)])
+            self._wrong_numbers("records that were never logged", source, [n for n in found if n >= len(states)])
             missing = [n for n, state in enumerate(states) if state == RETURNED and n not in found]
             lost = [n for n in missing if not self._may_be_deleted(source, n)]
             self._wrong_numbers("records lost", source, lost)
@@ -269,7 +269,7 @@ class _Check:
         # Backups of the current period, by its size or by doRollover() at the end, do not count.
         most = keep + self._timed
         if len(backups) > most or (found < logged and len(backups) < keep):
-            self._wrong["backups, wrongly kept or deleted"] += map(str, sorted(backups, key=str))
+            self._wrong["backups wrongly kept or deleted"] += map(str, sorted(backups, key=str))
 
     def _check_files(self) -> None:
         """Check that backups are compressed as configured, numbered without a gap, and have the right mode."""
@@ -281,7 +281,9 @@ class _Check:
             self._wrong["numbers without a backup"] += map(str, sorted(holes))
         if mode := self._plan.options.get("chmod"):
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self._places}
-            self._wrong["files of another mode"] += [f"{name}: {had:o}" for name, had in modes.items() if had != mode]
+            self._wrong["files with the wrong mode"] += [
+                f"{name}: {had:o}" for name, had in modes.items() if had != mode
+            ]
 
     def _is_checked(self, check: Check, source: Source) -> bool:
         strikes = {0: Fault.INTERRUPT, self._plan.threads: Fault.SIGNAL}

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     """Run the rounds and return the exit status: 0 if nothing is wrong, otherwise 1."""
     options = _parser().parse_args(arguments)
     if not files_plan.can_mount():
-        print("torture: full disks are skipped, since only root on Linux can mount a small one", file=sys.stderr)
+        print("torture: full disks are skipped, because only root on Linux can mount a small disk", file=sys.stderr)
     totals = Totals()
     for seed in _seeds(options, totals):
         plan = files_plan.draw(seed)
@@ -70,12 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python tests/torture files", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--minutes", type=float, metavar="N", help="begin rounds until N minutes are over")
-    length.add_argument("--rounds", type=int, metavar="N", help="play N rounds")
+    length.add_argument("--minutes", type=float, metavar="N", help="start rounds until N minutes are over")
+    length.add_argument("--rounds", type=int, metavar="N", help="run N rounds")
     parser.add_argument("--seed", type=int, metavar="S", help="the seed of the first round; the next one has S + 1")
-    parser.add_argument("--keep", action="store_true", help="leave the files of all rounds, not only of failed ones")
-    parser.add_argument("--go-on", action="store_true", help="go on after a round that failed")
-    parser.add_argument("--directory", metavar="PATH", help="where to write, if not among the temporary files")
+    parser.add_argument("--keep", action="store_true", help="keep the files of all rounds, not only of failed ones")
+    parser.add_argument("--go-on", action="store_true", help="continue after a round that failed")
+    parser.add_argument("--directory", metavar="PATH", help="folder for the files; by default a temporary one")
     return parser
 
 

@@ -125,7 +125,7 @@ class _Conductor:
         rows = range(0, FAMILY * self._plan.processes, FAMILY)
         while not all(self._outcome.journal.states(Source(row, 0))[0] for row in rows):
             if time.monotonic() > give_up_at:
-                self._outcome.problems.append("a worker does not begin to log")
+                self._outcome.problems.append("a worker does not start to log")
                 return
             time.sleep(0.001)
 
