@@ -12,7 +12,7 @@ import pytest
 
 from support.browser import chromium
 from support.deadlines import DEADLINE
-from support.demo_process import demonstrating, open_shop
+from support.demo_process import open_shop, running_demo
 from support.processes import environment
 
 
@@ -27,7 +27,7 @@ def browser(program: Callable[[str], str], require: Callable[[str], None]) -> It
 @pytest.mark.slow
 def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pathlib.Path) -> None:
     """Each order links to a trace with the records of the page and of the back end, in order."""
-    with demonstrating(tmp_path) as (shop, _):
+    with running_demo(tmp_path) as (shop, _):
         page = open_shop(browser, shop)
         page.get_by_role("button", name="A durian").click()
         link = page.locator(".done a").first
@@ -57,7 +57,7 @@ def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pa
 @pytest.mark.slow
 def test_uncaught_error_is_logged(browser: Any, tmp_path: pathlib.Path) -> None:
     """The button that throws an error in the page causes a FATAL record with the message of the error."""
-    with demonstrating(tmp_path) as (shop, collector):
+    with running_demo(tmp_path) as (shop, collector):
         page = open_shop(browser, shop)
         page.get_by_role("button", name="Throw an error in this page").click()
         reader = browser.new_page()

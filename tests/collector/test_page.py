@@ -20,11 +20,11 @@ from support.browser import (
     Record,
     Sending,
     chromium,
-    collecting,
     health,
     iso,
     monitor_record,
     record,
+    running_collector,
 )
 from support.paths import DOCS, ROOT
 from support.selection import first_quick
@@ -54,7 +54,7 @@ def browser(program: Callable[[str], str], require: Callable[[str], None]) -> It
 @pytest.fixture(scope="module")
 def collector(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """Return a running collector."""
-    with collecting(tmp_path_factory.mktemp("collector")) as found:
+    with running_collector(tmp_path_factory.mktemp("collector")) as found:
         yield found
 
 
@@ -716,7 +716,7 @@ def test_groups_show_the_number_of_grouped_records(page: Page) -> None:
 @pytest.mark.slow
 def test_groups_panel_shows_an_error_and_tries_again(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """If the server is unreachable, the panel says so, and has a button to try again."""
-    with collecting(tmp_path) as other:
+    with running_collector(tmp_path) as other:
         other.post([record("one 1"), record("one 2")])
         page = open_page(other)
         page.open()
@@ -724,7 +724,7 @@ def test_groups_panel_shows_an_error_and_tries_again(open_page: Callable[..., Pa
         page.tab.keyboard.press("g")
         dialog = page.tab.get_by_role("dialog", name="Groups")
         expect(dialog.get_by_role("alert")).to_contain_text("The server does not respond")
-    with collecting(tmp_path, port=int(other.url.rsplit(":", 1)[1])):
+    with running_collector(tmp_path, port=int(other.url.rsplit(":", 1)[1])):
         dialog.get_by_role("button", name="Try again").click()
         expect(_group_lines(page).locator(".count")).to_have_text(["2"])
         page.tab.close()
@@ -918,7 +918,7 @@ def test_unusual_services_are_shown_as_text(page: Page, collector: Collector) ->
 @pytest.mark.slow
 def test_services_panel_without_monitors_shows_an_example(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """Without monitors, the panel shows an example; when a monitor reports, the panel shows it without a reload."""
-    with collecting(tmp_path) as collector:
+    with running_collector(tmp_path) as collector:
         page = open_page(collector)
         page.tab.clock.install()
         page.open("?services=1d")
@@ -1046,7 +1046,7 @@ def test_full_list_continues_with_older_records(page: Page) -> None:
 @pytest.mark.slow
 def test_empty_store_shows_how_to_send_a_first_record(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """The page of a new server shows a command to send a record, and then that record."""
-    with collecting(tmp_path) as fresh:
+    with running_collector(tmp_path) as fresh:
         page = open_page(fresh)
         page.open()
         expect(page.tab.get_by_role("heading", name="No records yet")).to_be_visible()
@@ -1084,13 +1084,13 @@ def test_invalid_query_shows_the_error_of_the_server(open_page: Callable[..., Pa
 @pytest.mark.slow
 def test_live_tail_reconnects_to_a_restarted_server(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """It reconnects by itself, and also shows the records that arrived meanwhile."""
-    with collecting(tmp_path) as other:
+    with running_collector(tmp_path) as other:
         page = open_page(other)
         page.open("?live=1")
         expect(page.button(re.compile("^Live \\d"))).to_be_visible()
         other.post([record("before", 2)])
         page.shows("before")
-    with collecting(tmp_path, port=int(other.url.rsplit(":", 1)[1])) as again:
+    with running_collector(tmp_path, port=int(other.url.rsplit(":", 1)[1])) as again:
         again.post([record("meanwhile", 1)])
         page.shows("meanwhile", "before")
         again.post([record("after")])
@@ -1102,13 +1102,13 @@ def test_live_tail_reconnects_to_a_restarted_server(open_page: Callable[..., Pag
 @pytest.mark.slow
 def test_unreachable_server_is_reported(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """The page shows a message, and a button that tries again."""
-    with collecting(tmp_path) as other:
+    with running_collector(tmp_path) as other:
         page = open_page(other)
         page.open()
         other.stop()
         page.tab.keyboard.press("n")
         expect(page.tab.get_by_role("alert")).to_contain_text("The server does not respond")
-    with collecting(tmp_path, port=int(other.url.rsplit(":", 1)[1])) as again:
+    with running_collector(tmp_path, port=int(other.url.rsplit(":", 1)[1])) as again:
         again.post([record("there again")])
         page.button("Try again").click()
         page.shows("there again")
@@ -1118,7 +1118,7 @@ def test_unreachable_server_is_reported(open_page: Callable[..., Page], tmp_path
 
 def test_login_requires_the_token_once(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """Without the token no record is shown; after the login all pages and the live tail work, even after a reload."""
-    with collecting(tmp_path, token="open-sesame") as locked:
+    with running_collector(tmp_path, token="open-sesame") as locked:
         locked.post([record("a secret")])
         page = open_page(locked)
         page.open()

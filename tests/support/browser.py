@@ -30,7 +30,7 @@ httpx.ReadTimeout: The read operation timed out"""
 
 
 class Collector:
-    """A running ``concurrent-log serve``; see `collecting`."""
+    """A running ``concurrent-log serve``; see `running_collector`."""
 
     def __init__(self, url: str, process: "subprocess.Popen[str]", token: str | None) -> None:
         self.url = url
@@ -55,7 +55,7 @@ class Collector:
 
 
 @contextlib.contextmanager
-def collecting(folder: Path, *, token: str | None = None, port: int = 0) -> Iterator[Collector]:
+def running_collector(folder: Path, *, token: str | None = None, port: int = 0) -> Iterator[Collector]:
     """Run a collector whose SQLite file is in ``folder``, and kill it afterwards."""
     command = [
         sys.executable,

@@ -15,7 +15,7 @@ from support.processes import environment
 
 
 @contextlib.contextmanager
-def demonstrating(folder: Path) -> Iterator[tuple[str, str]]:
+def running_demo(folder: Path) -> Iterator[tuple[str, str]]:
     """Run the demo, and yield the addresses of the shop and of the collector. SIGTERM must end it with status 0."""
     output = folder / "demo.txt"
     command = [sys.executable, "-m", "concurrent_log", "demo", "--port", "0", "--shop-port", "0"]
