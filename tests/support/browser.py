@@ -14,9 +14,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from support.deadlines import DEADLINE
 from support.processes import environment
-
-DEADLINE = 40.0  # seconds; an idle machine needs one or two
 
 Record = dict[str, Any]
 
@@ -92,7 +91,9 @@ def chromium(path: str, **options: Any) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], **options)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=DEADLINE * 1000, **options
+        )
         yield browser
         browser.close()
 

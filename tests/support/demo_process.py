@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support.deadlines import DEADLINE
 from support.processes import environment
-
-DEADLINE = 40.0  # seconds; an idle machine needs one or two
 
 
 @contextlib.contextmanager
@@ -43,6 +42,7 @@ def _addresses(process: "subprocess.Popen[bytes]", output: Path) -> tuple[str, s
 def open_shop(browser: Any, shop: str, **options: Any) -> Any:
     """Open the page of the shop, and return it when it is ready. Its back end may take a moment to start."""
     page = browser.new_page(**options)
+    page.set_default_timeout(DEADLINE * 1000)
     deadline = time.monotonic() + DEADLINE
     while True:
         try:
