@@ -76,8 +76,8 @@ def _prepare(folder: str, store: str, records: int, way: str) -> Callable[[], di
 async def _plan(database: str) -> str:
     """Return how the database answers the first question, in its own words but in short."""
     from concurrent_log.collector.store import store_of
-    from concurrent_log.collector.store.query import Filters, Statement
     from concurrent_log.collector.store.reader import reader_of
+    from concurrent_log.collector.store.sql.statements import Filters, Statement
 
     store = store_of(database)
     await store.open()

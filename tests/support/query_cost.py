@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from concurrent_log.collector.store import Store
-from concurrent_log.collector.store.postgres import PostgresStore
-from concurrent_log.collector.store.query import Statement
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.postgres.store import PostgresStore
+from concurrent_log.collector.store.sql.statements import Statement
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 
 async def work(store: Store, statement: Statement) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Batch, Row, store_of
-from concurrent_log.collector.store.query import Comparison, Filters
 from concurrent_log.collector.store.reader import Reader, reader_of
+from concurrent_log.collector.store.sql.statements import Comparison, Filters
 
 BEGIN = 1_768_200_000_000_000  # microseconds: a Monday in January 2026, shortly before noon
 SPAN = 3 * 86_400_000_000

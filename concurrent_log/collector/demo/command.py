@@ -35,7 +35,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def _run(port: int, shop_port: int, database: str) -> int:
-    from concurrent_log.collector.server.run import listening, serve
+    from concurrent_log.collector.server.uvicorn_server import listening, serve
 
     pages = tuple(f"http://{host}:{shop_port}" for host in (_LOCAL, "localhost"))
     settings = Settings(database=database, port=port, cors_origins=pages)

@@ -20,7 +20,7 @@ from concurrent_log.collector.server.auth import Access
 from concurrent_log.collector.server.client_script import add_client
 from concurrent_log.collector.server.errors import Problem, answer_problems, documented
 from concurrent_log.collector.server.ingest import endpoint
-from concurrent_log.collector.server.maintenance import KeptStore
+from concurrent_log.collector.server.managed_store import KeptStore
 from concurrent_log.collector.server.openapi_page import add_documentation
 from concurrent_log.collector.server.query import endpoints
 from concurrent_log.collector.server.settings import Settings

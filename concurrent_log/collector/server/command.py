@@ -47,7 +47,7 @@ def main(options: argparse.Namespace) -> int:
 
 async def _serve(settings: Settings) -> int:
     # Imported here, so that the command line works without the extra.
-    from concurrent_log.collector.server.run import listening, serve
+    from concurrent_log.collector.server.uvicorn_server import listening, serve
     from concurrent_log.collector.store import StoreUnusable
 
     try:

@@ -136,16 +136,16 @@ class Store(Protocol):
 
 def migrations(database: str) -> list[tuple[int, str]]:
     """Return the numbered steps of the schema for ``database``, such as ``sqlite``: each a number and its SQL."""
-    files = pathlib.Path(__file__).parent.glob(f"{database}_*.sql")
+    files = (pathlib.Path(__file__).parent / database).glob("schema_*.sql")
     return sorted((int(file.stem.rpartition("_")[2]), file.read_text(encoding="utf-8")) for file in files)
 
 
 def store_of(database: str) -> Store:
     """Return the store, not yet open, of a ``postgresql://`` address or of the path of an SQLite file."""
     if database.startswith(("postgresql://", "postgres://")):
-        from concurrent_log.collector.store.postgres import PostgresStore
+        from concurrent_log.collector.store.postgres.store import PostgresStore
 
         return PostgresStore(database)
-    from concurrent_log.collector.store.sqlite import SqliteStore
+    from concurrent_log.collector.store.sqlite.store import SqliteStore
 
     return SqliteStore(pathlib.Path(database))

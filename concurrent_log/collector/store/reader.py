@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from concurrent_log.collector.store import Store, query
-from concurrent_log.collector.store.query import Dialect, Filters, Place, Statement
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store import Store
+from concurrent_log.collector.store.sql import statements as query
+from concurrent_log.collector.store.sql.statements import Dialect, Filters, Place, Statement
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 SECONDS = 10.0  # for one query
 PAGE_BYTES = 8_000_000  # of records in one answer, after which it ends early
@@ -227,11 +228,11 @@ def reader_of(store: Store) -> Reader:
     """Return what reads from a store."""
     # Imported here, since each needs packages, or a database, that the other one does not.
     if isinstance(store, SqliteStore):
-        from concurrent_log.collector.store.sqlite_reader import SqliteReader
+        from concurrent_log.collector.store.sqlite.reader import SqliteReader
 
         return SqliteReader(store)
-    from concurrent_log.collector.store.postgres import PostgresStore
-    from concurrent_log.collector.store.postgres_reader import PostgresReader
+    from concurrent_log.collector.store.postgres.reader import PostgresReader
+    from concurrent_log.collector.store.postgres.store import PostgresStore
 
     assert isinstance(store, PostgresStore)
     return PostgresReader(store)

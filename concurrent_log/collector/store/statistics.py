@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from concurrent_log.collector.store import query
 from concurrent_log.collector.store.reader import Reader, Row, TooSlow, iso
+from concurrent_log.collector.store.sql import statements as query
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND

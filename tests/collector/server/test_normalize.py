@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest import decoding
+from concurrent_log.collector.server.ingest import json_body as decoding
+from concurrent_log.collector.server.ingest.batch_rows import rows_of
 from concurrent_log.collector.server.ingest.levels import level_of
-from concurrent_log.collector.server.ingest.limits import Budget
+from concurrent_log.collector.server.ingest.memory_budget import Budget
 from concurrent_log.collector.server.ingest.normalize import DEEPEST, LONGEST, LONGEST_KEY, cleaned
-from concurrent_log.collector.server.ingest.rows import rows_of
 from concurrent_log.collector.server.timestamps import microseconds_of
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Row
 

@@ -31,8 +31,8 @@ from support.paths import DOCS, PROGRAMS
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'concurrent_log[server]'")
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
 
-from concurrent_log.collector.server.run import listening
 from concurrent_log.collector.server.settings import Settings
+from concurrent_log.collector.server.uvicorn_server import listening
 from support.collector_server import Server
 from support.postgres_cluster import Cluster, programs
 from support.processes import environment, wait_until

@@ -15,11 +15,12 @@ import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, query, store_of
-from concurrent_log.collector.store.postgres import PostgresStore
-from concurrent_log.collector.store.query import Comparison, Filters, Place, Statement
+from concurrent_log.collector.store import Batch, Client, Drop, Row, Store, store_of
+from concurrent_log.collector.store.postgres.store import PostgresStore
 from concurrent_log.collector.store.reader import PAGE_BYTES, Reader, TooSlow, iso, reader_of
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.sql import statements as query
+from concurrent_log.collector.store.sql.statements import Comparison, Filters, Place, Statement
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 from concurrent_log.collector.store.statistics import Statistics
 from support import query_model
 from support.query_cost import work

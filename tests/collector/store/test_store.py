@@ -29,8 +29,8 @@ from concurrent_log.collector.store import (
     StoreUnusable,
     store_of,
 )
-from concurrent_log.collector.store.postgres import PostgresStore
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.postgres.store import PostgresStore
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 _NOW = time.time_ns() // 1000
 _DAY = 86_400_000_000
@@ -473,7 +473,7 @@ def test_batches_that_were_cancelled_leave_nothing_on_their_connections(postgres
         other = await asyncpg.connect(postgres)
         transaction = other.transaction()
         await transaction.start()
-        await other.execute("INSERT INTO concurrent_log.files.batch (batch_id, records) VALUES ('batch-1', 1)")
+        await other.execute("INSERT INTO concurrent_log.batches (batch_id, records) VALUES ('batch-1', 1)")
         waiting = [asyncio.create_task(store.add(Batch(rows(1), "batch-1"))) for _ in range(4)]
         await until_waiting(store, 4)
         for each in waiting:

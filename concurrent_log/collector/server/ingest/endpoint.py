@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 
 from concurrent_log.collector.server.auth import Access
 from concurrent_log.collector.server.errors import Problem, documented
-from concurrent_log.collector.server.ingest import decoding
-from concurrent_log.collector.server.ingest.limits import Budget, Lease
+from concurrent_log.collector.server.ingest import json_body as decoding
+from concurrent_log.collector.server.ingest.memory_budget import Budget, Lease
 from concurrent_log.collector.server.settings import Settings
 from concurrent_log.collector.store import Added, Batch
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from concurrent_log.collector.store import COLUMNS
-from concurrent_log.collector.store.query import Filters
 from concurrent_log.collector.store.reader import Page, Reader
+from concurrent_log.collector.store.sql.statements import Filters
 
 _AT_ONCE = 500
 _COLUMNS = ("id", "received_at", *COLUMNS)

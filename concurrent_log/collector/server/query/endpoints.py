@@ -12,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 from sse_starlette import EventSourceResponse
 
 from concurrent_log.collector.server.errors import Problem, documented
-from concurrent_log.collector.server.query import downloads, live, responses
+from concurrent_log.collector.server.query import downloads, responses
+from concurrent_log.collector.server.query import live_tail as live
 from concurrent_log.collector.server.query.parameters import (
     Asked,
     AskedContext,
@@ -24,9 +25,9 @@ from concurrent_log.collector.server.query.parameters import (
     AskedValues,
     RecordId,
 )
-from concurrent_log.collector.server.query.services import Services
+from concurrent_log.collector.server.query.watched_services import Services
 from concurrent_log.collector.store import Store
-from concurrent_log.collector.store.grouping import Grouping
+from concurrent_log.collector.store.message_groups import Grouping
 from concurrent_log.collector.store.reader import Reader, iso, reader_of
 from concurrent_log.collector.store.statistics import Statistics
 

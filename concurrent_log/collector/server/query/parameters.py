@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from concurrent_log.collector.server.timestamps import microseconds_of
 from concurrent_log.collector.store import LEVELS, TEXTS
-from concurrent_log.collector.store.query import HEALTH, Comparison, Filters, Place
+from concurrent_log.collector.store.sql.statements import HEALTH, Comparison, Filters, Place
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MOST = 50  # values of one parameter

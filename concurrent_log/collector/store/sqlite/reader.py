@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from concurrent_log.collector.store import StoreAway, query
-from concurrent_log.collector.store.dialects import SqliteDialect, folded_contains
-from concurrent_log.collector.store.query import Filters, Statement
+from concurrent_log.collector.store import StoreAway
 from concurrent_log.collector.store.reader import (
     PAGE_BYTES,
     SECONDS,
@@ -24,7 +22,10 @@ from concurrent_log.collector.store.reader import (
     record,
     row_size,
 )
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.sql import statements as query
+from concurrent_log.collector.store.sql.dialects import SqliteDialect, folded_contains
+from concurrent_log.collector.store.sql.statements import Filters, Statement
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 _CONNECTIONS = 4
 _WAITING = 64  # queries that may wait for a connection

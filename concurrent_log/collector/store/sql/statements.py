@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS
-from concurrent_log.collector.store.templates import READ
+from concurrent_log.collector.store.message_templates import READ
 
 SELECTED = ("id", "received_at", *COLUMNS)
 SEARCHED = ("message", "stack_trace", "error_type")

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.collector.server.query.programs import Programs, Who
-from concurrent_log.collector.server.query.sightings import told
-from concurrent_log.collector.store import query
-from concurrent_log.collector.store.query import Filters, Place
+from concurrent_log.collector.server.query.monitor_events import told
+from concurrent_log.collector.server.query.monitor_history import Programs, Who
 from concurrent_log.collector.store.reader import PAGE_BYTES, SECONDS, Reader, Row, TooMany, TooSlow, iso, place, size
+from concurrent_log.collector.store.sql import statements as query
+from concurrent_log.collector.store.sql.statements import Filters, Place
 
 MOST = 20_000  # records that are looked at
 _AT_ONCE = 1000  # records that are read and held at the same time

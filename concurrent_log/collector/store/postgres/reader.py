@@ -8,10 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from concurrent_log.collector.store import StoreAway, query
-from concurrent_log.collector.store.dialects import PostgresDialect
-from concurrent_log.collector.store.postgres import PostgresStore
-from concurrent_log.collector.store.query import Filters, Statement
+from concurrent_log.collector.store import StoreAway
+from concurrent_log.collector.store.postgres.store import PostgresStore
 from concurrent_log.collector.store.reader import (
     PAGE_BYTES,
     SECONDS,
@@ -26,6 +24,9 @@ from concurrent_log.collector.store.reader import (
     record,
     row_size,
 )
+from concurrent_log.collector.store.sql import statements as query
+from concurrent_log.collector.store.sql.dialects import PostgresDialect
+from concurrent_log.collector.store.sql.statements import Filters, Statement
 
 _WAIT = 3.0  # seconds for a free connection
 _FIRST_ROWS = 16  # before we know how large rows are

@@ -10,8 +10,8 @@ import anyio
 import msgspec
 
 from concurrent_log.collector.store import StoreAway
-from concurrent_log.collector.store.query import Filters
 from concurrent_log.collector.store.reader import Arrived, Reader, TooMany, TooSlow
+from concurrent_log.collector.store.sql.statements import Filters
 
 LISTENERS = 100
 AT_ONCE = 500  # records in one event

@@ -20,12 +20,12 @@ import uvicorn
 
 from concurrent_log.collector.server.app import create_app
 from concurrent_log.collector.server.query import endpoints as reading
-from concurrent_log.collector.server.query import live
+from concurrent_log.collector.server.query import live_tail as live
 from concurrent_log.collector.server.settings import Settings
 from concurrent_log.collector.store import Batch, store_of
-from concurrent_log.collector.store.postgres_reader import Position, _following
-from concurrent_log.collector.store.query import Comparison, Filters
+from concurrent_log.collector.store.postgres.reader import Position, _following
 from concurrent_log.collector.store.reader import PAGE_BYTES, reader_of
+from concurrent_log.collector.store.sql.statements import Comparison, Filters
 from support import query_model
 from support.collector_server import Server
 from support.processes import wait_until

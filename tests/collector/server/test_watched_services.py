@@ -23,15 +23,16 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'co
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concurrent_log.collector.server.query import programs
+from concurrent_log.collector.server.query import monitor_history as programs
 from concurrent_log.collector.server.query import responses as answers
-from concurrent_log.collector.server.query import services as asked
+from concurrent_log.collector.server.query import watched_services as asked
+from concurrent_log.collector.server.query.monitor_events import LONGEST, Sighting, Told, told
+from concurrent_log.collector.server.query.monitor_history import Programs, Who
 from concurrent_log.collector.server.query.parameters import AskedServices
-from concurrent_log.collector.server.query.programs import Programs, Who
-from concurrent_log.collector.server.query.services import Services
-from concurrent_log.collector.server.query.sightings import LONGEST, Sighting, Told, told
-from concurrent_log.collector.store import Batch, Row, migrations, query, store_of
+from concurrent_log.collector.server.query.watched_services import Services
+from concurrent_log.collector.store import Batch, Row, migrations, store_of
 from concurrent_log.collector.store.reader import Reader, TooMany, iso, reader_of
+from concurrent_log.collector.store.sql import statements as query
 from concurrent_log.health.alerts import LOGGER
 from support import query_model
 from support.browser_pages import wait_until
@@ -513,7 +514,7 @@ def test_index_is_of_the_logger_that_monitors_use() -> None:
 
     assert query.HEALTH == LOGGER
     assert [f"WHERE logger = '{LOGGER}'" in sql for sql in files] == [True, True]
-    page = Path(query.__file__).parents[1] / "web" / "query.js"
+    page = Path(query.__file__).parents[2] / "web" / "query.js"
     assert f'"{LOGGER}"' in page.read_text(encoding="utf-8")
 
 

@@ -13,11 +13,13 @@ pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concurrent_log.collector.store import COLUMNS, Row, grouping, templates
-from concurrent_log.collector.store.grouping import Grouping
-from concurrent_log.collector.store.query import Comparison, Filters
+from concurrent_log.collector.store import COLUMNS, Row
+from concurrent_log.collector.store import message_groups as grouping
+from concurrent_log.collector.store import message_templates as templates
+from concurrent_log.collector.store.message_groups import Grouping
+from concurrent_log.collector.store.message_templates import LONGEST, READ, template_of
 from concurrent_log.collector.store.reader import Reader, TooMany, TooSlow, iso
-from concurrent_log.collector.store.templates import LONGEST, READ, template_of
+from concurrent_log.collector.store.sql.statements import Comparison, Filters
 from support import query_model
 
 _EVERYTHING = 1000  # groups

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from concurrent_log.collector.server.app import create_app
-from concurrent_log.collector.server.connections import Protocol, make_room
+from concurrent_log.collector.server.connection_limits import Protocol, make_room
 from concurrent_log.collector.server.settings import Settings
 
 _GRACE = 5  # seconds for requests that are in hand when the process is told to end

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from concurrent_log.collector.server.query.parameters import Asked, AskedPage, what_is_wrong
-from concurrent_log.collector.store import query
-from concurrent_log.collector.store.dialects import PostgresDialect, SqliteDialect, fold, like_pattern
-from concurrent_log.collector.store.query import Comparison, Filters, Place
+from concurrent_log.collector.store.sql import statements as query
+from concurrent_log.collector.store.sql.dialects import PostgresDialect, SqliteDialect, fold, like_pattern
+from concurrent_log.collector.store.sql.statements import Comparison, Filters, Place
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.collector.store.query import Statement
+from concurrent_log.collector.store.sql.statements import Statement
 
 
 class PostgresDialect:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-from concurrent_log.collector.server.query.sightings import ALL, Sighting, Told
+from concurrent_log.collector.server.query.monitor_events import ALL, Sighting, Told
 from concurrent_log.collector.server.timestamps import microseconds_of
 from concurrent_log.collector.store.reader import iso
 

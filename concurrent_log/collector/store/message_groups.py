@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from concurrent_log.collector.store.query import Filters, Place
+from concurrent_log.collector.store.message_templates import template_of
 from concurrent_log.collector.store.reader import SECONDS, Reader, Row, TooMany, TooSlow, iso
-from concurrent_log.collector.store.templates import template_of
+from concurrent_log.collector.store.sql.statements import Filters, Place
 
 MOST = 50_000  # records that are looked at
 _FIRST, _AT_ONCE = 200, 2000  # records that are read and held at the same time

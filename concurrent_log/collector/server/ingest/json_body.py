@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest.limits import Lease
+from concurrent_log.collector.server.ingest.batch_rows import Rows, rows_of
+from concurrent_log.collector.server.ingest.memory_budget import Lease
 from concurrent_log.collector.server.ingest.normalize import Unreadable, cleaned
-from concurrent_log.collector.server.ingest.rows import Rows, rows_of
 from concurrent_log.collector.server.timestamps import microseconds_of
 from concurrent_log.collector.store import Batch, Client, Drop
 
