@@ -1,4 +1,4 @@
-"""How many connections there may be, and for how long one may be open for nothing."""
+"""Limits on connections: their number, and the time for an unfinished request."""
 
 import asyncio
 import sys
@@ -6,80 +6,82 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_MOST = 2000  # connections, where the system lets a process have so many
-_OTHERS = 200  # files that are open besides
-_HEAD = 20.0  # seconds in which the head of a request has to come
-_BODY = 90.0  # seconds in which all of it has to come, whatever it asks for; `POST /logs` has a limit of its own
+_MAX_CONNECTIONS = 2000  # if the system allows enough open files
+_OTHER_FILES = 200  # open files that are not connections
+_HEAD_TIMEOUT = 20.0  # seconds
+_BODY_TIMEOUT = 90.0  # seconds, for all routes; `POST /logs` has a shorter limit of its own
 
 
-def make_room() -> int:
-    """Let this process have enough files open, as far as the system allows; return how many connections that are."""
+def raise_file_limit() -> int:
+    """Raise the limit on open files as far as needed and allowed; return the number of connections that fit."""
     if sys.platform == "win32":
-        return _MOST
+        return _MAX_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = _MOST + _OTHERS
+    files = _MAX_CONNECTIONS + _OTHER_FILES
     if resource.RLIM_INFINITY != soft < files:
         soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return _MOST if soft == resource.RLIM_INFINITY else max(_OTHERS, min(_MOST, soft - _OTHERS))
+    if soft == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    return max(_OTHER_FILES, min(_MAX_CONNECTIONS, soft - _OTHER_FILES))
 
 
-class Protocol(H11Protocol):
-    """Closes connections on which no request comes to its end: after a while, and the oldest when there are many.
+class LimitedProtocol(H11Protocol):
+    """Closes a connection whose request stays unfinished: after a timeout, or the oldest if there are too many.
 
     Attributes:
-        most: How many connections there may be. Where a request is in hand on each of them, no other one is taken.
+        max_connections: If all these have a request in progress, new connections are closed.
     """
 
-    most: ClassVar[int] = _MOST
-    _unfinished: ClassVar["dict[Protocol, None]"] = {}  # the oldest first
+    max_connections: ClassVar[int] = _MAX_CONNECTIONS
+    _unfinished: ClassVar["dict[LimitedProtocol, None]"] = {}  # the oldest first
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._closing: asyncio.TimerHandle | None = None
+        self._timeout: asyncio.TimerHandle | None = None
         self._awaited: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the timeout for the first request; if there are too many connections, close the oldest unfinished."""
         super().connection_made(transport)
-        self._watch()
-        if len(self.connections) > self.most:
-            oldest = next(iter(self._unfinished))  # this one, where there is no other
-            oldest._await(None)
+        self._update_timeout()
+        if len(self.connections) > self.max_connections:
+            oldest = next(iter(self._unfinished))  # this connection, if all others have a request in progress
+            oldest._wait_for(None)
             oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and wait for the rest."""
+        """Process the data, and update the timeout."""
         super().data_received(data)
-        self._watch()
+        self._update_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._await(None)
+        """Cancel the timeout."""
+        self._wait_for(None)
         super().connection_lost(exc)
 
-    def _watch(self) -> None:
+    def _update_timeout(self) -> None:
         cycle = self.cycle
         if self.transport.is_closing():
-            self._await(None)
+            self._wait_for(None)
         elif cycle is None or cycle.response_complete:
-            self._await("head", cycle, _HEAD)
+            self._wait_for("head", cycle, _HEAD_TIMEOUT)
         elif cycle.more_body:
-            self._await("body", cycle, _BODY)
+            self._wait_for("body", cycle, _BODY_TIMEOUT)
         else:
-            self._await(None)
+            self._wait_for(None)
 
-    def _await(self, part: str | None, of: Any = None, seconds: float = 0.0) -> None:
-        """Wait for a part of a request, so many seconds since the first call for it; None is nothing."""
-        if (part, of) == self._awaited:
+    def _wait_for(self, part: str | None, cycle: Any = None, seconds: float = 0.0) -> None:
+        """Start the timeout for a part of a request, unless it runs already; None cancels it."""
+        if (part, cycle) == self._awaited:
             return
-        self._awaited = (part, of)
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
+        self._awaited = (part, cycle)
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
         self._unfinished.pop(self, None)
         if part is not None:
-            self._closing = self.loop.call_later(seconds, self.transport.abort)
+            self._timeout = self.loop.call_later(seconds, self.transport.abort)
             self._unfinished[self] = None

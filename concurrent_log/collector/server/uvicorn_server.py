@@ -1,4 +1,4 @@
-"""Runs the application with uvicorn, until the process is told to end."""
+"""Runs the application with uvicorn, until a signal ends the process."""
 
 import contextlib
 import gc
@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from concurrent_log.collector.server.app import create_app
-from concurrent_log.collector.server.connection_limits import Protocol, make_room
-from concurrent_log.collector.server.settings import Settings
+from concurrent_log.collector.server.connection_limits import LimitedProtocol, raise_file_limit
+from concurrent_log.collector.server.settings import ServerSettings
 
-_GRACE = 5  # seconds for requests that are in hand when the process is told to end
-_SWITCH = 0.001  # seconds for which a thread that decodes may keep the one that answers waiting
-_GARBAGE = 50_000  # new objects after which Python looks for garbage; a batch of 1,000 records is some thousands
+_SHUTDOWN_TIMEOUT = 5  # seconds for requests that are in progress
+_SWITCH_INTERVAL = 0.001  # seconds for which a thread that decodes may block the event loop
+_GC_THRESHOLD = 50_000  # new objects between two garbage collections; a batch of 1,000 records creates some thousands
 
 
-class _Server(uvicorn.Server):
-    """Ends with the process' own exit status, rather than by the signal that told it to."""
+class _UvicornServer(uvicorn.Server):
+    """Ends with exit status 0 after SIGINT and SIGTERM, instead of raising the signal again."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
@@ -28,10 +28,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # A batch of 1,000 records took 1.3 ms longer where Python kept looking for garbage in all that stays anyway.
+        # Without this, collections of long-lived objects made a batch of 1,000 records 1.3 ms slower.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_GARBAGE, 10, 10)
+        gc.set_threshold(_GC_THRESHOLD, 10, 10)
         if self.started:
             self._on_start()
 
@@ -45,36 +45,37 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def listening(settings: Settings) -> socket.socket:
-    """Return the socket that listens, or raise `OSError` that says where it cannot."""
+def open_socket(settings: ServerSettings) -> socket.socket:
+    """Return a listening socket; raise `OSError` with the address if that is not possible."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        made = socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=1024)
-        # Known as TCP, so that asyncio lets no answer wait for the next one: Nagle's algorithm takes 40 ms each time.
-        return socket.socket(fileno=made.detach())
+        created = socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=1024)
+        # Create it again from its descriptor, so that its protocol is known to be TCP. Then asyncio sets TCP_NODELAY;
+        # without that, Nagle's algorithm delays each response by 40 ms.
+        return socket.socket(fileno=created.detach())
     except OSError as error:
         raise OSError(f"cannot listen at {settings.host}, port {settings.port}: {error.strerror or error}") from None
 
 
-async def serve(settings: Settings, where: socket.socket, on_start: Callable[[], None]) -> None:
-    """Serve until the process is told to end; ``on_start`` is called when requests are answered.
+async def serve(settings: ServerSettings, listener: socket.socket, on_start: Callable[[], None]) -> None:
+    """Serve until a signal ends the process; call ``on_start`` when the server accepts requests.
 
     Raises:
-        StoreUnusable: The database cannot be used as it is.
+        StoreUnusable: The database cannot be used until an operator acts.
     """
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it would name the address; what is wrong is said by us
-    sys.setswitchinterval(_SWITCH)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # Its messages name the address of the database.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     app = create_app(settings)
-    await app.state.kept.begin()
-    Protocol.most = make_room()
+    await app.state.managed_store.start()
+    LimitedProtocol.max_connections = raise_file_limit()
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
-        http=Protocol,
+        http=LimitedProtocol,
         ws="none",
-        timeout_graceful_shutdown=_GRACE,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
     )
-    await _Server(config, on_start).serve([where])
+    await _UvicornServer(config, on_start).serve([listener])

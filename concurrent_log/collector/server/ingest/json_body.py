@@ -1,35 +1,32 @@
-"""The bytes of a body as records: decompressed within limits, and decoded as far as it goes."""
+"""Decodes a JSON body into a batch; invalid records do not affect the valid ones."""
 
 import codecs
 import json
 import re
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest.batch_rows import Rows, rows_of
-from concurrent_log.collector.server.ingest.memory_budget import Lease
-from concurrent_log.collector.server.ingest.normalize import Unreadable, cleaned
-from concurrent_log.collector.server.timestamps import microseconds_of
-from concurrent_log.collector.store import Batch, Client, Drop
+from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
+from concurrent_log.collector.server.ingest.decompression import decompress
+from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
+from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
+from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.store.interface import Client, IncomingBatch, LossReport
 
-_AT_ONCE = 1 << 18  # bytes that are decompressed in one step
-_MOST_MEMBERS = 1000  # of a gzip stream
-_LONGEST_ID = 200
-_MOST_LARGER = 100
-_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
-_DEEPEST = 100  # objects and lists within each other that are decoded
+_MAX_ID_LENGTH = 200
+_MAX_LARGER_BATCHES = 100
+_MAX_DEPTH = 100  # nested objects and lists that are decoded
+_MAX_LOSSES = 100
+_MAX_REJECTED = 10_000  # The response lists each of them.
+_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_MOST_DROPS = 100
-_MOST_REJECTED = 10_000  # since each is named in the answer
 
-# What the parts of JSON come to in memory: decoded, and as a row.
-_OF_OBJECT, _OF_LIST, _OF_VALUE = 640, 64, 60
+# The memory in bytes that each part of the JSON needs, decoded and as a row.
+_OBJECT_WEIGHT, _LIST_WEIGHT, _VALUE_WEIGHT = 640, 64, 60
 
-WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _decode = msgspec.json.Decoder().decode
 
 
@@ -46,188 +43,165 @@ class _Envelope(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Body:
-    """What a body says."""
+class DecodedBody:
+    """A decoded body: the batch, its rows, the number of records that were sent, and the token if there is one."""
 
-    batch: Batch
-    rows: Rows
+    batch: IncomingBatch
+    rows: BatchRows
     count: int
     token: str | None
 
 
-def read(chunks: list[bytes], encoding: str, largest: int, heaviest: int, lease: Lease) -> Body:
-    """Return what a body says, or raise `Problem`.
+def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: int, lease: MemoryLease) -> DecodedBody:
+    """Decompress and decode a body, or raise `Problem`.
 
     Args:
-        chunks: The body as it came; they are taken out of the list.
-        encoding: The ``Content-Encoding``, one of `WBITS`, or empty.
-        largest: Bytes that it may have after decompression.
-        heaviest: Bytes that it may come to in memory.
-        lease: Holds what comes to be in memory.
+        chunks: The body; the list is emptied.
+        encoding: The ``Content-Encoding``, or an empty string.
+        max_size: Maximum number of bytes after decompression.
+        max_weight: Maximum number of bytes of memory after decoding.
+        lease: Reserves the memory.
     """
     if encoding:
-        content = _decompressed(chunks, WBITS[encoding], largest, lease)
+        content = decompress(chunks, encoding, max_size, lease)
     else:
         content = b"".join(chunks)
         chunks.clear()
-    weight = weight_of(content, heaviest)
-    if weight > heaviest:
-        raise Problem(413, "the records come to too much in memory: send less at once")
-    lease.hold(weight)
-    return _understood(_decoded(content))
+    weight = estimate_weight(content, max_weight)
+    if weight > max_weight:
+        raise Problem(413, "the records need too much memory: send less at once")
+    lease.reserve(weight)
+    return _read_body(_decode_json(content))
 
 
-def _decompressed(chunks: list[bytes], wbits: int, largest: int, lease: Lease) -> bytes:
-    """Return the bytes, of any number of members; none beyond ``largest`` is ever made."""
-    parts: list[bytes] = []
-    size, members, decompressor = 0, 1, zlib.decompressobj(wbits)
-    chunks.reverse()
-    try:
-        while chunks:
-            part, made = chunks.pop(), b""
-            while part or (len(made) == _AT_ONCE and not decompressor.eof):
-                if decompressor.eof:
-                    decompressor, members = zlib.decompressobj(wbits), members + 1
-                made = decompressor.decompress(part, _AT_ONCE)
-                part = decompressor.unconsumed_tail or decompressor.unused_data
-                size += len(made)
-                if size > largest or members > _MOST_MEMBERS:
-                    raise Problem(413, f"the body has more than {largest:,} bytes when decompressed: send less at once")
-                lease.hold(len(made))
-                parts.append(made)
-    except zlib.error as error:
-        raise Problem(400, f"the body is not compressed as it says: {error}") from None
-    if not decompressor.eof:
-        raise Problem(400, "the compressed body ends too early")
-    return b"".join(parts)
-
-
-def weight_of(content: bytes, heaviest: int) -> int:
-    """Return about how many bytes ``content`` comes to when decoded, without decoding it."""
+def estimate_weight(content: bytes, max_weight: int) -> int:
+    """Return the approximate memory in bytes that ``content`` needs when decoded, without decoding it."""
     weight = _rough_weight(content)
-    if weight > heaviest:
-        # It may be text with many commas.
+    if weight > max_weight:
+        # Count again without strings, which may contain many commas.
         weight = len(content) + _rough_weight(_STRINGS.sub(b'""', content))
     return weight
 
 
 def _rough_weight(content: bytes) -> int:
     values = content.count(b",") + content.count(b":")
-    return len(content) + _OF_OBJECT * content.count(b"{") + _OF_LIST * content.count(b"[") + _OF_VALUE * values
+    objects, lists = content.count(b"{"), content.count(b"[")
+    return len(content) + _OBJECT_WEIGHT * objects + _LIST_WEIGHT * lists + _VALUE_WEIGHT * values
 
 
-def _decoded(content: bytes) -> Any:
-    """Return what the body is, in which nothing is left that no database takes as text."""
+def _decode_json(content: bytes) -> Any:
+    """Return the decoded body, without text that databases cannot store."""
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         found = _decode(content)
-        return cleaned(found) if b"\\u0000" in content else found
+        return clean_text(found) if b"\\u0000" in content else found
     except RecursionError:
-        content = _shallow(content)
+        content = _cut_nesting(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
         envelope = msgspec.json.decode(content, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decoded_tolerantly(content)
+        return _decode_leniently(content)
     found = {name: getattr(envelope, name) for name in envelope.__struct_fields__}
-    return {**cleaned(found), "logs": [_record(bytes(raw)) for raw in envelope.logs]}
+    return {**clean_text(found), "logs": [_decode_record(bytes(raw)) for raw in envelope.logs]}
 
 
-def _shallow(content: bytes) -> bytes:
-    """Return JSON in which objects and lists that no decoder goes down to are null."""
+def _cut_nesting(content: bytes) -> bytes:
+    """Replace objects and lists that are nested too deeply for a decoder by null."""
     parts, depth, begin = [], 0, 0
-    for token in _TOKENS.finditer(content):
+    for token in _STRINGS_AND_BRACKETS.finditer(content):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
-        if depth == _DEEPEST + 1 and token[0] in b"[{":
+        if depth == _MAX_DEPTH + 1 and token[0] in b"[{":
             parts += [content[begin : token.start()], b"null"]
-        if depth == _DEEPEST and token[0] in b"]}":
+        if depth == _MAX_DEPTH and token[0] in b"]}":
             begin = token.end()
     return b"".join([*parts, content[begin:]])
 
 
-def _record(content: bytes) -> Any:
+def _decode_record(content: bytes) -> Any:
     try:
-        return cleaned(_decoded_tolerantly(content))
+        return clean_text(_decode_leniently(content))
     except Problem as problem:
-        return Unreadable(problem.detail)
+        return UndecodableRecord(problem.detail)
 
 
-def _decoded_tolerantly(content: bytes) -> Any:
-    """Decode what other encoders make of JSON: NaN, lone surrogates, control characters, wrong UTF-8."""
+def _decode_leniently(content: bytes) -> Any:
+    """Decode the invalid JSON that some encoders write: NaN, lone surrogates, control characters, invalid UTF-8."""
     try:
         text = content.decode("utf-8", "replace")
         found = json.loads(text, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
-        return cleaned(found)
+        return clean_text(found)
     except RecursionError:
-        raise Problem(400, "it is nested too deeply") from None
+        raise Problem(400, "the JSON is nested too deeply") from None
     except ValueError as error:
-        raise Problem(400, f"it is no JSON: {error}") from None
+        raise Problem(400, f"invalid JSON: {error}") from None
 
 
 def _float(text: str) -> float | str:
     number = float(text)
-    return number if abs(number) != float("inf") else text[:_LONGEST_ID]
+    return number if abs(number) != float("inf") else text[:_MAX_ID_LENGTH]
 
 
 def _int(text: str) -> int | str:
     return int(text) if len(text) <= 40 else text
 
 
-def _understood(found: Any) -> Body:
+def _read_body(found: Any) -> DecodedBody:
     if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
-        raise Problem(400, 'the body is an object with a list of records: {"logs": [...]}')
+        raise Problem(400, 'the body must be an object with a list of records: {"logs": [...]}')
     common = {} if found.get("common") is None else found["common"]
     if not isinstance(common, dict):
-        raise Problem(400, "common is an object, with what holds for all records")
+        raise Problem(400, "common must be an object, with values for all records")
     batch_id = found.get("batch_id")
-    if batch_id is not None and not (isinstance(batch_id, str) and 1 <= len(batch_id) <= _LONGEST_ID):
-        raise Problem(400, f"batch_id is a text of 1 to {_LONGEST_ID} characters")
-    if sum(type(record) is not dict for record in found["logs"]) > _MOST_REJECTED:
-        raise Problem(413, f"more than {_MOST_REJECTED:,} of the records are none: send less at once")
-    rows = rows_of(found["logs"], common)
-    client, drops = _client(found.get("client"), common), _drops(found.get("dropped"))
-    part_of = _part_of(found.get("part_of"), batch_id)
-    batch = Batch(rows.rows, batch_id, client, drops, part_of, rows.columns)
+    if batch_id is not None and not (isinstance(batch_id, str) and 1 <= len(batch_id) <= _MAX_ID_LENGTH):
+        raise Problem(400, f"batch_id must be a string of 1 to {_MAX_ID_LENGTH} characters")
+    if sum(type(record) is not dict for record in found["logs"]) > _MAX_REJECTED:
+        raise Problem(413, f"more than {_MAX_REJECTED:,} records are not objects: send less at once")
+    rows = build_rows(found["logs"], common)
+    client, losses = _read_client(found.get("client"), common), _read_losses(found.get("dropped"))
+    part_of = _read_part_of(found.get("part_of"), batch_id)
+    batch = IncomingBatch(rows.rows, batch_id, client, losses, part_of, rows.columns)
     token = found.get("token")
-    return Body(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
+    return DecodedBody(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
 
 
-def _part_of(found: Any, batch_id: str | None) -> list[str]:
+def _read_part_of(found: Any, batch_id: str | None) -> list[str]:
     if found is None:
         return []
-    if not isinstance(found, list) or len(found) > _MOST_LARGER or not all(map(_short, found)):
-        raise Problem(400, f"part_of is a list of at most {_MOST_LARGER} ids, each of 1 to {_LONGEST_ID} characters")
+    if not isinstance(found, list) or len(found) > _MAX_LARGER_BATCHES or not all(map(_short_text, found)):
+        limits = f"at most {_MAX_LARGER_BATCHES} ids, each of 1 to {_MAX_ID_LENGTH} characters"
+        raise Problem(400, f"part_of must be a list of {limits}")
     if batch_id is None or len({*found, batch_id}) <= len(found):
-        raise Problem(400, "part_of has the ids of what the batch was divided from, each once, and batch_id is another")
+        raise Problem(400, "part_of must list the ids of the batches that this one was split from, each once")
     return found
 
 
-def _client(found: Any, common: dict[str, Any]) -> Client | None:
+def _read_client(found: Any, common: dict[str, Any]) -> Client | None:
     if found is None:
         return None
-    if not isinstance(found, dict) or not _short(found.get("id")):
-        raise Problem(400, f"client has an id, a text of 1 to {_LONGEST_ID} characters")
-    about = [_short(common.get(name)) for name in ("service", "environment", "host")]
-    return Client(found["id"], _short(found.get("name")), *about)
+    if not isinstance(found, dict) or not _short_text(found.get("id")):
+        raise Problem(400, f"client must have an id, a string of 1 to {_MAX_ID_LENGTH} characters")
+    fields = [_short_text(common.get(name)) for name in ("service", "environment", "host")]
+    return Client(found["id"], _short_text(found.get("name")), *fields)
 
 
-def _short(value: Any) -> str | None:
-    return value if isinstance(value, str) and 1 <= len(value) <= _LONGEST_ID else None
+def _short_text(value: Any) -> str | None:
+    return value if isinstance(value, str) and 1 <= len(value) <= _MAX_ID_LENGTH else None
 
 
-def _drops(found: Any) -> list[Drop]:
+def _read_losses(found: Any) -> list[LossReport]:
     if found is None:
         return []
-    if not isinstance(found, list) or len(found) > _MOST_DROPS:
-        raise Problem(400, f"dropped is a list of at most {_MOST_DROPS} losses")
-    return [_drop(each) for each in found]
+    if not isinstance(found, list) or len(found) > _MAX_LOSSES:
+        raise Problem(400, f"dropped must be a list of at most {_MAX_LOSSES} losses")
+    return [_read_loss(each) for each in found]
 
 
-def _drop(found: Any) -> Drop:
+def _read_loss(found: Any) -> LossReport:
     records = found.get("records") if isinstance(found, dict) else None
-    reason = _short(found.get("reason")) if isinstance(found, dict) else None
-    since = microseconds_of(found.get("since")) if isinstance(found, dict) else None
+    reason = _short_text(found.get("reason")) if isinstance(found, dict) else None
+    since = parse_timestamp(found.get("since")) if isinstance(found, dict) else None
     if type(records) is not int or not 0 <= records < 2**63 or reason is None or since is None:
-        raise Problem(400, "each of dropped has a reason, a number of records, and since when")
-    return Drop(reason, records, since)
+        raise Problem(400, "each entry of dropped must have a reason, a number of records, and a time in since")
+    return LossReport(reason, records, since)

@@ -1,4 +1,4 @@
-"""How much the server holds at once, whoever asks for more."""
+"""Limits the memory, and the number of requests, that all uploads together may use."""
 
 import threading
 from types import TracebackType
@@ -6,66 +6,66 @@ from types import TracebackType
 from concurrent_log.collector.server.errors import Problem
 
 
-class Budget:
-    """Bytes, and requests, that may be held at once; safe for threads."""
+class MemoryBudget:
+    """A limit on bytes and on requests in progress; thread-safe."""
 
-    def __init__(self, most_bytes: int, most_requests: int) -> None:
-        self._left = most_bytes
-        self._requests_left = most_requests
+    def __init__(self, max_bytes: int, max_requests: int) -> None:
+        self._free_bytes = max_bytes
+        self._free_requests = max_requests
         self._lock = threading.Lock()
 
-    def lease(self) -> "Lease":
-        """Return a lease for one request, to be used with ``with``."""
-        return Lease(self)
+    def lease(self) -> "MemoryLease":
+        """Return a lease for one request; use it as a context manager."""
+        return MemoryLease(self)
 
-    def begin(self) -> None:
-        """Let a request begin, or raise `Problem` 429 where there are too many."""
+    def add_request(self) -> None:
+        """Count a request, or raise `Problem` 429."""
         with self._lock:
-            if self._requests_left <= 0:
-                raise _busy()
-            self._requests_left -= 1
+            if self._free_requests <= 0:
+                raise _overloaded()
+            self._free_requests -= 1
 
-    def take(self, count: int) -> None:
-        """Take ``count`` bytes, or raise `Problem` 429."""
+    def reserve(self, count: int) -> None:
+        """Reserve ``count`` bytes, or raise `Problem` 429."""
         with self._lock:
-            if count > self._left:
-                raise _busy()
-            self._left -= count
+            if count > self._free_bytes:
+                raise _overloaded()
+            self._free_bytes -= count
 
-    def give_back(self, count: int, requests: int = 0) -> None:
-        """Give back what was taken."""
+    def release(self, count: int, requests: int = 0) -> None:
+        """Release reserved bytes and counted requests."""
         with self._lock:
-            self._left += count
-            self._requests_left += requests
+            self._free_bytes += count
+            self._free_requests += requests
 
 
-class Lease:
-    """What one request holds of a budget; all of it is given back at the end."""
+class MemoryLease:
+    """The share of one request in a budget; it is released at the end of the ``with`` block."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
-        self._held = 0
+        self._bytes = 0
         self._requests = 0
 
-    def begin(self) -> None:
-        """Let the request begin, of which all has come; or raise `Problem` 429."""
-        self._budget.begin()
+    def add_request(self) -> None:
+        """Count the request, or raise `Problem` 429."""
+        self._budget.add_request()
         self._requests = 1
 
-    def hold(self, count: int) -> None:
-        """Hold ``count`` bytes more, or raise `Problem` 429."""
-        self._budget.take(count)
-        self._held += count
+    def reserve(self, count: int) -> None:
+        """Reserve ``count`` more bytes, or raise `Problem` 429."""
+        self._budget.reserve(count)
+        self._bytes += count
 
-    def __enter__(self) -> "Lease":
+    def __enter__(self) -> "MemoryLease":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._budget.give_back(self._held, self._requests)
-        self._held = self._requests = 0
+        self._budget.release(self._bytes, self._requests)
+        self._bytes = self._requests = 0
 
 
-def _busy() -> Problem:
-    return Problem(429, "the server holds as much as it may until the store has caught up: send it again", wait=1)
+def _overloaded() -> Problem:
+    return Problem(429, "the server has reached its limit of pending data: send the batch again", retry_after=1)

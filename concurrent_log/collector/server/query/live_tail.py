@@ -1,4 +1,4 @@
-"""Records as they come in, for everybody who listens."""
+"""The live tail: sends new records to every listener."""
 
 import asyncio
 import contextlib
@@ -9,61 +9,61 @@ from typing import Any
 import anyio
 import msgspec
 
-from concurrent_log.collector.store import StoreAway
-from concurrent_log.collector.store.reader import Arrived, Reader, TooMany, TooSlow
-from concurrent_log.collector.store.sql.statements import Filters
+from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, TooManyQueries
+from concurrent_log.collector.store.reader import NewRecords, RecordReader
+from concurrent_log.collector.store.sql.filters import Filters
 
-LISTENERS = 100
-AT_ONCE = 500  # records in one event
-PAUSE = 0.25  # seconds between two events
-_ELSEWHERE = 1.0  # seconds until we look for what another server has stored
-_SHARE = 3  # a look is followed by a pause of this many times as long as it took
-_AGAIN = 2.0  # seconds until we look again when the database is away
+MAX_LISTENERS = 100
+MAX_EVENT_LENGTH = 500  # records
+EVENT_INTERVAL = 0.25  # seconds between two events, at least
+_POLL_INTERVAL = 1.0  # seconds between two queries for records that other servers stored
+_PAUSE_FACTOR = 3  # The pause after a query is at least this many times as long as the query took.
+_RETRY_INTERVAL = 2.0  # seconds, while the database is unavailable
 
 
-class Arrivals:
-    """Wakes those who wait for new records."""
+class CommitNotifier:
+    """Wakes the listeners after each commit."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
 
-    def tell(self) -> None:
-        """Say that something was stored."""
+    def notify(self) -> None:
+        """Wake all waiting listeners."""
         self._next.set()
         self._next = asyncio.Event()
 
     def next(self) -> asyncio.Event:
-        """Return what is set when something is stored from now on."""
+        """Return an event that the next call of `notify` sets."""
         return self._next
 
 
 async def tail(
-    reader: Reader, filters: Filters, arrivals: Arrivals, position: Any, ending: anyio.Event
+    reader: RecordReader, filters: Filters, notifier: CommitNotifier, position: Any, ending: anyio.Event
 ) -> AsyncIterator[dict[str, str]]:
-    """Yield events with what has been stored since ``position``, and with how many were left out, until ``ending``.
+    """Yield events with records that were stored after ``position``, and the number of skipped ones, until ``ending``.
 
-    No more than the latest `AT_ONCE` records are held, and none while the listener is slow: what arrives meanwhile is
-    found by the next look.
+    Holds at most the latest `MAX_EVENT_LENGTH` records, and none while the listener is slow: the next query finds the
+    records that arrive meanwhile.
     """
     while not ending.is_set():
-        woken, begin = arrivals.next(), time.monotonic()
-        arrived = await _look(reader, filters, position)
-        if arrived is None:
-            await asyncio.sleep(_AGAIN)
+        committed, begin = notifier.next(), time.monotonic()
+        new = await _read_new_records(reader, filters, position)
+        if new is None:
+            await asyncio.sleep(_RETRY_INTERVAL)
             continue
-        position, took = arrived.position, time.monotonic() - begin
-        if arrived.skipped:
-            yield {"event": "skipped", "data": str(arrived.skipped)}
-        if arrived.records:
-            yield {"event": "logs", "data": msgspec.json.encode(arrived.records).decode()}
-        await asyncio.sleep(max(PAUSE, _SHARE * took))
+        position, took = new.position, time.monotonic() - begin
+        if new.skipped:
+            yield {"event": "skipped", "data": str(new.skipped)}
+        if new.records:
+            yield {"event": "logs", "data": msgspec.json.encode(new.records).decode()}
+        await asyncio.sleep(max(EVENT_INTERVAL, _PAUSE_FACTOR * took))
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(woken.wait(), _ELSEWHERE)
+            await asyncio.wait_for(committed.wait(), _POLL_INTERVAL)
 
 
-async def _look(reader: Reader, filters: Filters, position: Any) -> Arrived | None:
-    """Return what has arrived; None where the database cannot say now, which the listener need not know."""
+async def _read_new_records(reader: RecordReader, filters: Filters, position: Any) -> NewRecords | None:
+    """Return the new records; None if the database is unavailable or busy, which the listener need not know."""
     try:
-        return await reader.arrived(filters, position, AT_ONCE)
-    except (StoreAway, TooMany, TooSlow):
+        return await reader.new_records(filters, position, MAX_EVENT_LENGTH)
+    except (StoreUnavailable, TooManyQueries, QueryTimeout):
         return None

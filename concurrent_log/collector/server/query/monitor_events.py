@@ -1,20 +1,20 @@
-"""What a record of a monitor says, whoever wrote it: whatever is not as it should be is left out."""
+"""Parses the records of health monitors; a field with an invalid value is ignored, because any program can send one."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
-LONGEST = 200  # characters of a name or an error
+MAX_TEXT_LENGTH = 200  # characters of a name or an error
 STATUSES = ("healthy", "degraded", "unhealthy", "unknown")
 _BREAKERS = ("closed", "half-open", "open")
-_ALONE = ("status", "breaker", "flapping", "settled")  # events of one service
-ALL = ("started", "report", "stopped")  # events of all services of a monitor
-_LARGEST = 1e12
+_SERVICE_EVENTS = ("status", "breaker", "flapping", "settled")  # events about one service
+SUMMARY_EVENTS = ("started", "report", "stopped")  # events about all services of a monitor
+_MAX_NUMBER = 1e12
 
 
-class Sighting(NamedTuple):
-    """How a service was at the time of a record; ``since`` is as it stands there: few are ever asked for."""
+class ServiceReport(NamedTuple):
+    """The state of a service at the time of a record; ``since`` is text, because it is rarely needed."""
 
     name: str
     status: str
@@ -26,16 +26,16 @@ class Sighting(NamedTuple):
     critical: bool = True
 
 
-class Told(NamedTuple):
-    """What a record says: an event, of these services; ``is_whole`` if they are all that the monitor watches."""
+class MonitorEvent(NamedTuple):
+    """An event of a monitor; ``is_complete`` if it lists all services that the monitor watches."""
 
     event: str
-    sightings: list[Sighting]
-    is_whole: bool = False
+    services: list[ServiceReport]
+    is_complete: bool = False
 
 
-def told(attributes: str | None) -> Told | None:
-    """Return what a record with these attributes says; None where it says nothing of services."""
+def parse_monitor_event(attributes: str | None) -> MonitorEvent | None:
+    """Return the event in the attributes of a record; None if they contain no state of a service."""
     try:
         found = msgspec.json.decode(attributes or "")
     except (msgspec.DecodeError, RecursionError):
@@ -44,44 +44,44 @@ def told(attributes: str | None) -> Told | None:
     if not isinstance(health, dict):
         return None
     event, services = health.get("event"), health.get("services")
-    if event in _ALONE:
-        seen = sightings([health])
-        return Told(event, seen) if seen else None
-    if event in ALL:
+    if event in _SERVICE_EVENTS:
+        reports = parse_services([health])
+        return MonitorEvent(event, reports) if reports else None
+    if event in SUMMARY_EVENTS:
         listed = services if isinstance(services, list) else []
-        seen = sightings(listed)
-        return Told(event, seen, is_whole=listed is services and len(seen) == len(listed))
+        reports = parse_services(listed)
+        return MonitorEvent(event, reports, is_complete=listed is services and len(reports) == len(listed))
     return None
 
 
-def sightings(services: Iterable[Any]) -> list[Sighting]:
-    """Return what is said of services, of each once."""
-    found = [seen for each in services if (seen := _sighting(each)) is not None]
-    return list({seen.name: seen for seen in found}.values())
+def parse_services(services: Iterable[Any]) -> list[ServiceReport]:
+    """Return the valid reports, one for each service."""
+    found = [report for each in services if (report := _parse_service(each)) is not None]
+    return list({report.name: report for report in found}.values())
 
 
-def _sighting(said: Any) -> Sighting | None:
-    if not isinstance(said, dict) or said.get("status") not in STATUSES or not (name := _text(said.get("service"))):
+def _parse_service(found: Any) -> ServiceReport | None:
+    if not isinstance(found, dict) or found.get("status") not in STATUSES or not (name := _text(found.get("service"))):
         return None
-    failures = _number(said.get("consecutive_failures"))
-    return Sighting(
+    failures = _number(found.get("consecutive_failures"))
+    return ServiceReport(
         name,
-        said["status"],
-        _text(said.get("since")),
-        _number(said.get("response_time_ms")),
-        _text(said.get("error")),
+        found["status"],
+        _text(found.get("since")),
+        _number(found.get("response_time_ms")),
+        _text(found.get("error")),
         0 if failures is None else int(failures),
-        said["breaker"] if said.get("breaker") in _BREAKERS else "closed",
-        said.get("critical") is not False,
+        found["breaker"] if found.get("breaker") in _BREAKERS else "closed",
+        found.get("critical") is not False,
     )
 
 
 def _text(value: Any) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return None
-    return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    return value if len(value) <= MAX_TEXT_LENGTH else value[: MAX_TEXT_LENGTH - 1] + "…"
 
 
 def _number(value: Any) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and 0 <= value < _LARGEST else None  # NaN is in no range.
+    return value if is_number and 0 <= value < _MAX_NUMBER else None  # Comparisons with NaN are false.

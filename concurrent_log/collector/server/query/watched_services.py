@@ -1,88 +1,100 @@
-"""The services that programs watch: what their monitors have logged, read and told."""
+"""The response to ``GET /services``: reads the records of health monitors, and builds the history of each service."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.collector.server.query.monitor_events import told
-from concurrent_log.collector.server.query.monitor_history import Programs, Who
-from concurrent_log.collector.store.reader import PAGE_BYTES, SECONDS, Reader, Row, TooMany, TooSlow, iso, place, size
-from concurrent_log.collector.store.sql import statements as query
-from concurrent_log.collector.store.sql.statements import Filters, Place
+from concurrent_log.collector.server.query.monitor_events import parse_monitor_event
+from concurrent_log.collector.server.query.monitor_history import ProgramHistories, ProgramId
+from concurrent_log.collector.store.interface import QueryTimeout, TooManyQueries
+from concurrent_log.collector.store.reader import (
+    MAX_RESULT_BYTES,
+    QUERY_TIMEOUT,
+    RecordReader,
+    ResultRow,
+    iso_time,
+    record_key,
+    result_size,
+)
+from concurrent_log.collector.store.sql.filters import Filters, RecordKey
+from concurrent_log.collector.store.sql.statements import RECORD_COLUMNS, select_page
 
-MOST = 20_000  # records that are looked at
-_AT_ONCE = 1000  # records that are read and held at the same time
-_LEAST = 0.1  # seconds for the last query of several
-_QUESTIONS = 8  # at the same time
-_CREATED_AT, _ATTRIBUTES = (query.SELECTED.index(name) for name in ("created_at", "attributes"))
-_WHO = tuple(query.SELECTED.index(name) for name in Who._fields)
+MAX_RECORDS = 20_000  # records that are read
+_PAGE_LENGTH = 1000  # records that are read and held at a time
+_MIN_TIMEOUT = 0.1  # seconds for the last of several queries
+_MAX_REQUESTS = 8  # at the same time
+_CREATED_AT, _ATTRIBUTES = (RECORD_COLUMNS.index(name) for name in ("created_at", "attributes"))
+_PROGRAM = tuple(RECORD_COLUMNS.index(name) for name in ProgramId._fields)
 
 
-class _Reading:
-    """What is known of the services within a range so far."""
+class _ReadProgress:
+    """The histories from the records that were read so far."""
 
     def __init__(self, since: int, until: int) -> None:
-        self.programs = Programs(since, until)
+        self.histories = ProgramHistories(since, until)
         self.records = self.unreadable = 0
-        self.place: Place | None = None
+        self.last_key: RecordKey | None = None
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Take records, which are older than those before."""
+    def add(self, rows: Sequence[ResultRow]) -> None:
+        """Add records, which are older than those before."""
         for row in rows:
-            found = told(row[_ATTRIBUTES])
-            if found is None:
+            event = parse_monitor_event(row[_ATTRIBUTES])
+            if event is None:
                 self.unreadable += 1
             else:
-                self.programs.add(row[_CREATED_AT], Who(*(row[position] for position in _WHO)), found)
+                program = ProgramId(*(row[position] for position in _PROGRAM))
+                self.histories.add(row[_CREATED_AT], program, event)
         self.records += len(rows)
-        self.place = place(rows[-1]) if rows else self.place
+        self.last_key = record_key(rows[-1]) if rows else self.last_key
 
 
-class Services:
-    """What `GET /services` says."""
+class WatchedServices:
+    """Reads the histories; one request at a time, so that ingestion keeps most of the processor."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RecordReader) -> None:
         self._reader = reader
-        self._questions = 0
-        self._turn = asyncio.Lock()  # One after the other, so that it takes little from those who send.
+        self._requests = 0
+        self._turn = asyncio.Lock()
 
-    async def answer(self, filters: Filters, since: int, until: int) -> dict[str, Any]:
-        """Return the programs and their services, of the newest `MOST` records, or of those that are read in time.
+    async def read(self, filters: Filters, since: int, until: int) -> dict[str, Any]:
+        """Return the programs and their services, from the newest `MAX_RECORDS` records or those read in time.
 
-        Raises what a `Reader` raises where not even the first records can be read.
+        Raises the exceptions of `RecordReader` if not even the first records can be read.
         """
-        if self._questions >= _QUESTIONS:
-            raise TooMany("too many ask for services at the same time: try again later")
-        self._questions += 1
+        if self._requests >= _MAX_REQUESTS:
+            raise TooManyQueries("too many requests for services at the same time: try again later")
+        self._requests += 1
         try:
             async with self._turn:
-                return await self._answer(filters, since, until)
+                return await self._read(filters, since, until)
         finally:
-            self._questions -= 1
+            self._requests -= 1
 
-    async def _answer(self, filters: Filters, since: int, until: int) -> dict[str, Any]:
-        reading, deadline, is_more = _Reading(since, until), time.monotonic() + SECONDS, True
-        while is_more and reading.records < MOST and time.monotonic() < deadline:
+    async def _read(self, filters: Filters, since: int, until: int) -> dict[str, Any]:
+        progress, deadline, is_more = _ReadProgress(since, until), time.monotonic() + QUERY_TIMEOUT, True
+        while is_more and progress.records < MAX_RECORDS and time.monotonic() < deadline:
             try:
-                rows = await self._rows(filters, reading, deadline)
-            except TooSlow:
-                if not reading.records:
+                rows = await self._read_page(filters, progress, deadline)
+            except QueryTimeout:
+                if not progress.records:
                     raise
                 break
-            is_more = len(rows) == _AT_ONCE or size(rows) > PAGE_BYTES
-            await asyncio.to_thread(reading.add, rows)
+            is_more = len(rows) == _PAGE_LENGTH or result_size(rows) > MAX_RESULT_BYTES
+            await asyncio.to_thread(progress.add, rows)
         return {
-            "since": iso(since),
-            "until": iso(until),
-            "programs": await asyncio.to_thread(reading.programs.described),
-            "is_cut": reading.programs.is_cut,
-            "looked_at": reading.records,
-            "looked_since": None if reading.place is None else iso(reading.place.created_at),
+            "since": iso_time(since),
+            "until": iso_time(until),
+            "programs": await asyncio.to_thread(progress.histories.describe),
+            "is_cut": progress.histories.is_cut,
+            "looked_at": progress.records,
+            "looked_since": None if progress.last_key is None else iso_time(progress.last_key.created_at),
             "is_sample": is_more,
-            "unreadable": reading.unreadable,
+            "unreadable": progress.unreadable,
         }
 
-    async def _rows(self, filters: Filters, reading: _Reading, deadline: float) -> list[Row]:
-        statement = query.page(self._reader.dialect, filters, limit=_AT_ONCE, newest_first=True, after=reading.place)
-        return await self._reader.rows(statement, max(_LEAST, deadline - time.monotonic()))
+    async def _read_page(self, filters: Filters, progress: _ReadProgress, deadline: float) -> list[ResultRow]:
+        statement = select_page(
+            self._reader.dialect, filters, limit=_PAGE_LENGTH, newest_first=True, after=progress.last_key
+        )
+        return await self._reader.rows(statement, max(_MIN_TIMEOUT, deadline - time.monotonic()))

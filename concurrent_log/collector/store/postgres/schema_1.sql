@@ -1,7 +1,7 @@
 -- The schema of PostgreSQL 13 and newer, without any extension. `search_path` is the schema concurrent_log.
 
--- The records, in a partition for each day of created_at, in UTC: logs_20260131. There is no unique index: what comes
--- again is known by its batch. What is indexed is compared byte by byte, which no update of a locale can change.
+-- The records, in a partition for each day of created_at (UTC): logs_20260131. There is no unique index: duplicates are
+-- found by their batch id. Indexed text is compared byte by byte, so that an update of the locale cannot break an index.
 CREATE TABLE logs (
     id              BIGINT NOT NULL,
     received_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -35,39 +35,39 @@ CREATE TABLE logs (
     attributes      JSONB
 ) PARTITION BY RANGE (created_at);
 
--- Each session takes 1,000 numbers at once, so ids tell records apart, but not which was committed first.
+-- Each session reserves 1,000 numbers at a time, so ids are unique, but they are not in the order of commits.
 CREATE SEQUENCE logs_id AS BIGINT CACHE 1000 OWNED BY logs.id;
 ALTER TABLE logs ALTER COLUMN id SET DEFAULT nextval('concurrent_log.logs_id');
 
--- Times far off, for which no day is made.
+-- Records of days that have no partition.
 CREATE TABLE logs_rest PARTITION OF logs DEFAULT;
 
--- What was received last, in the order in which transactions began; few values, so it is small.
+-- The records received last, in the order in which their transactions began. It has few distinct values, so it is small.
 CREATE INDEX logs_by_arrival ON logs (received_at);
 
--- The newest of all.
+-- The newest records.
 CREATE INDEX logs_by_time ON logs (created_at, id);
 
--- The newest of a service: one look for each level that is asked for, merged.
+-- The newest records of a service. A query merges one scan for each level.
 CREATE INDEX logs_by_service ON logs (service, level_number, created_at, id);
 
--- The newest that are wrong, of any service.
+-- The newest warnings and errors of all services.
 CREATE INDEX logs_by_level ON logs (created_at, id, level_number) WHERE level_number >= 30;
 
--- A whole trace.
+-- The records of a trace.
 CREATE INDEX logs_by_trace ON logs (trace_id, created_at) WHERE trace_id IS NOT NULL;
 
--- The batches that are stored: what comes again is stored once. One that is stored in parts has -1 records.
+-- The stored batches: a batch that is sent again is stored once. A batch that was stored in parts has -1 records.
 CREATE TABLE batches (
     batch_id    TEXT PRIMARY KEY,
     received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     records     INTEGER NOT NULL
 );
 
--- The oldest batches, to be forgotten.
+-- The oldest batches, for retention.
 CREATE INDEX batches_by_time ON batches (received_at);
 
--- Who sends, and when it was last seen, to within some seconds.
+-- The clients, and the time at which each was last seen, with a precision of some seconds.
 CREATE TABLE clients (
     id          TEXT PRIMARY KEY,
     name        TEXT,
@@ -78,7 +78,7 @@ CREATE TABLE clients (
     last_seen   TIMESTAMPTZ NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
--- What clients lost, by their own account.
+-- The records that clients lost, as they reported.
 CREATE TABLE drops (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received_at TIMESTAMPTZ NOT NULL DEFAULT now(),

@@ -1,90 +1,59 @@
-"""Keeps records in PostgreSQL: COPY into a partition for each day, and a batch in one transaction."""
+"""Writes records to PostgreSQL: each batch in one transaction, by COPY into a partition for each day."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta, timezone
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from typing import Any
 
 import asyncpg
 
-from concurrent_log.collector.store import (
-    IN_PARTS,
-    Added,
-    Batch,
+from concurrent_log.collector.store.columns import RecordRow
+from concurrent_log.collector.store.interface import (
+    STORED_IN_PARTS,
+    AddResult,
     Client,
-    Row,
-    StoreAway,
+    IncomingBatch,
     StoreUnusable,
-    migrations,
 )
+from concurrent_log.collector.store.migrations import migrations
+from concurrent_log.collector.store.postgres import partitions
+from concurrent_log.collector.store.postgres.errors import ROW_ERRORS, SCHEMA, UNAVAILABLE, store_errors
 
-SCHEMA = "concurrent_log"
-_TIMEOUT = 30.0  # seconds for a batch, after which its fate is unknown to us
-_READING_TIMEOUT = 30  # seconds for a query
-_CONNECTIONS = 4
-_READING_CONNECTIONS = 6
+_ADD_TIMEOUT = 30.0  # seconds; after that, it is unknown whether the batch is stored
+_QUERY_TIMEOUT = 30  # seconds, the upper limit for all queries
+_WRITE_CONNECTIONS = 4
+_READ_CONNECTIONS = 6
 _DAY = 86_400_000_000  # microseconds
-_EPOCH_OF_POSTGRES = 946_684_800_000_000  # microseconds from 1970 to 2000
-_AHEAD = 2  # days for which partitions are made before they are needed
-_BACK = 62  # days back for which partitions are made when they are needed; what is older goes to logs_rest
-_PAUSE = 60.0  # seconds until a partition is tried again that could not be made
-_REMEMBER = 14  # days at least for which batches are known
-_SEEN = 5  # seconds to within which it is known when a client was last seen
-_MOST_NOTED = 10_000  # clients of which we remember when we noted them
-
-# Numbers that only we lock, for the schema and for the partitions.
-_SCHEMA_LOCK = 0x636F6E63_6C6F6701
-_PARTITIONS_LOCK = 0x636F6E63_6C6F6702
+_POSTGRES_EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000
+_DAYS_AHEAD = 2  # Their partitions are created before they are needed.
+_DAYS_BACK = 62  # Their partitions are created when they are needed; records of older days go to logs_rest.
+_PARTITION_RETRY = 60.0  # seconds until the creation of a partition is tried again
+_LAST_SEEN_PRECISION = 5  # seconds
+_MAX_CACHED_CLIENTS = 10_000
+_SCHEMA_LOCK = 0x636F6E63_6C6F6701  # the number of the advisory lock for migrations
 
 _NEW_BATCH = "INSERT INTO batches (batch_id, records) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
 _RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = $1"
-# It waits for whoever stores one of them, and then sees it; all begin with the whole, so no two wait for each other.
-_IN_PARTS = f"""
-    INSERT INTO batches (batch_id, records) SELECT larger, {IN_PARTS} FROM unnest($1::text[]) AS larger
+# Waits for a transaction that stores one of these batches, and then sees it. The whole batch comes first in every list,
+# so two transactions cannot deadlock.
+_INSERT_LARGER_BATCHES = f"""
+    INSERT INTO batches (batch_id, records) SELECT larger, {STORED_IN_PARTS} FROM unnest($1::text[]) AS larger
     ON CONFLICT (batch_id) DO UPDATE SET records = batches.records RETURNING records"""
-_SEEN_CLIENT = f"""
+_UPSERT_CLIENT = f"""
     INSERT INTO clients (id, name, service, environment, host) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (id) DO UPDATE SET last_seen = now(), name = excluded.name, service = excluded.service,
         environment = excluded.environment, host = excluded.host
-    WHERE clients.last_seen < now() - interval '{_SEEN} seconds'"""
-_DROPS = "INSERT INTO drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"
-
-# What it comes to when the database goes away; the last one where that is in the middle of asyncpg's own work.
-AWAY = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-# What the database says of rows that it cannot take, whoever finds it out.
-_ROW_ERRORS = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    asyncpg.UntranslatableCharacterError,
-    OverflowError,
-    TypeError,
-    UnicodeError,
-)
-# What stays wrong until somebody changes something, and what to say then: nothing of the connection is in it.
-_UNUSABLE: list[tuple[type[Exception], str]] = [
-    (asyncpg.InvalidAuthorizationSpecificationError, "the database refuses the user or the password"),
-    (asyncpg.InvalidCatalogNameError, "there is no such database: create it with createdb"),
-    (asyncpg.InsufficientPrivilegeError, f"the user may not create the schema {SCHEMA}: GRANT CREATE ON DATABASE"),
-    (asyncpg.ClientConfigurationError, "the address of the database is none that PostgreSQL understands"),
-    (ValueError, "the address of the database is none that PostgreSQL understands"),
-]
+    WHERE clients.last_seen < now() - interval '{_LAST_SEEN_PRECISION} seconds'"""
+_NEW_LOSS = "INSERT INTO drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"
 
 
 class PostgresStore:
-    """Keeps records in the schema ``concurrent_log`` of a PostgreSQL database.
+    """Stores records in the schema ``concurrent_log`` of a PostgreSQL database.
 
     Attributes:
         writing: Connections for batches.
-        reading: Connections for queries, which may only read, and not for long.
+        reading: Read-only connections for queries, with a time limit.
     """
 
     writing: "asyncpg.Pool[asyncpg.Record]"
@@ -92,14 +61,14 @@ class PostgresStore:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._days: set[int] = set()  # those that have a partition, counted from 1970
-        self._later: dict[int, float] = {}  # those that could not be made, and when to try again
-        self._noted: dict[Client, float] = {}  # when, so that few batches have to say again who sent them
+        self._days: set[int] = set()  # the days, counted from 1970, that have a partition
+        self._retry_at: dict[int, float] = {}  # when to try again to create the partition of a day
+        self._client_times: dict[Client, float] = {}  # when the entry of a client was last updated
 
     async def open(self) -> None:
         """Connect, and create or migrate the schema."""
-        with _saying_what_is_wrong():
-            first = await asyncpg.connect(self._address, timeout=10, server_settings=_settings())
+        with store_errors():
+            first = await asyncpg.connect(self._address, timeout=10, server_settings=_server_settings())
             try:
                 await asyncio.wait_for(_migrate(first), 300)
             finally:
@@ -112,12 +81,12 @@ class PostgresStore:
             raise
 
     async def _connect_both(self) -> None:
-        with _saying_what_is_wrong():
-            self.writing = await self._connect(_CONNECTIONS, command_timeout=_TIMEOUT)
+        with store_errors():
+            self.writing = await self._connect(_WRITE_CONNECTIONS, command_timeout=_ADD_TIMEOUT)
             self.reading = await self._connect(
-                _READING_CONNECTIONS,
+                _READ_CONNECTIONS,
                 read_only="on",
-                statement_timeout=f"{_READING_TIMEOUT}s",
+                statement_timeout=f"{_QUERY_TIMEOUT}s",
                 jit="off",
                 plan_cache_mode="force_custom_plan",
             )
@@ -133,226 +102,171 @@ class PostgresStore:
             timeout=10,
             command_timeout=command_timeout,
             init=_use_microseconds,
-            server_settings=_settings(default_transaction_read_only=read_only, **settings),
+            server_settings=_server_settings(default_transaction_read_only=read_only, **settings),
         )
 
     async def close(self) -> None:
-        """Finish what was begun, and disconnect."""
+        """Finish pending work, and disconnect."""
         for pool in (getattr(self, "writing", None), getattr(self, "reading", None)):
             if pool is None:
                 continue
             try:
                 await asyncio.wait_for(pool.close(), 10)
-            except AWAY:
+            except UNAVAILABLE:
                 pool.terminate()
 
     async def is_ready(self) -> bool:
-        """Return whether the database answers."""
+        """Return whether the database responds."""
         try:
             return bool(await asyncio.wait_for(self.writing.fetchval("SELECT true"), 3))
-        except (*AWAY, AttributeError):
+        except (*UNAVAILABLE, AttributeError):
             return False
 
-    async def add(self, batch: Batch) -> Added:
+    async def add(self, batch: IncomingBatch) -> AddResult:
         """Store ``batch``, and return after the commit."""
-        with _saying_what_is_wrong():
-            return await asyncio.wait_for(self._add(batch), _TIMEOUT)
+        with store_errors():
+            return await asyncio.wait_for(self._add(batch), _ADD_TIMEOUT)
 
-    async def _add(self, batch: Batch) -> Added:
-        await self._make_days_of(batch.rows)
+    async def _add(self, batch: IncomingBatch) -> AddResult:
+        await self._create_partitions_for(batch.rows)
         try:
-            return await self._add_by(_copy, batch)
-        except _ROW_ERRORS:
-            # The others are not to suffer for it.
-            return await self._add_by(_copy_what_can_be, batch)
+            return await self._add_with(_copy, batch)
+        except ROW_ERRORS:
+            return await self._add_with(_copy_valid_rows, batch)
 
-    async def _add_by(self, copy: "_Copy", batch: Batch) -> Added:
-        client = batch.client if self._has_to_note(batch.client) else None
+    async def _add_with(self, copy: "_Copy", batch: IncomingBatch) -> AddResult:
+        client = batch.client if self._is_client_outdated(batch.client) else None
         async with self.writing.acquire() as connection:
-            if copy is _copy and batch.batch_id is None and client is None and not batch.drops:
-                # A COPY alone is a transaction by itself, which spares two round trips.
+            if copy is _copy and batch.batch_id is None and client is None and not batch.losses:
+                # A COPY alone is a transaction, which saves two round trips.
                 await _copy(connection, batch.columns, batch.rows)
-                return Added(len(batch.rows))
+                return AddResult(len(batch.rows))
             async with connection.transaction():
-                if batch.part_of and await _is_stored_within(connection, batch.part_of):
-                    return Added(0, duplicate=True)
+                if batch.part_of and await _is_larger_batch_stored(connection, batch.part_of):
+                    return AddResult(0, duplicate=True)
                 if batch.batch_id is not None:
                     is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
                     if not is_new:
-                        return await _known(connection, batch.batch_id)
+                        return await _result_of_stored_batch(connection, batch.batch_id)
                 rejected = await copy(connection, batch.columns, batch.rows) if batch.rows else []
-                await _note_drops(connection, batch)
-                await _note_client(connection, client)
+                await _insert_losses(connection, batch)
+                await _upsert_client(connection, client)
         if client is not None:
-            self._noted[client] = time.monotonic()
-        return Added(len(batch.rows) - len(rejected), rejected=tuple(rejected))
+            self._client_times[client] = time.monotonic()
+        return AddResult(len(batch.rows) - len(rejected), rejected=tuple(rejected))
 
-    def _has_to_note(self, client: Client | None) -> bool:
-        """Return whether the database may know of ``client`` only from longer ago."""
-        if len(self._noted) > _MOST_NOTED:
-            self._noted.clear()
-        return client is not None and self._noted.get(client, -_SEEN) + _SEEN <= time.monotonic()
+    def _is_client_outdated(self, client: Client | None) -> bool:
+        """Return whether the entry of ``client`` in the database needs an update."""
+        if len(self._client_times) > _MAX_CACHED_CLIENTS:
+            self._client_times.clear()
+        precision = _LAST_SEEN_PRECISION
+        return client is not None and self._client_times.get(client, -precision) + precision <= time.monotonic()
 
     async def prepare(self) -> None:
-        """Make the partitions of today and the days to come, so that no batch has to wait for it."""
+        """Create the partitions of today and the next days, so that no batch has to wait for them."""
         today = int(time.time() // 86_400)
-        with _saying_what_is_wrong():
-            await self._make_days(set(range(today - 1, today + _AHEAD + 1)))
+        with store_errors():
+            await self._create_partitions(set(range(today - 1, today + _DAYS_AHEAD + 1)))
 
-    async def _make_days_of(self, rows: Sequence[Row]) -> None:
+    async def _create_partitions_for(self, rows: Sequence[RecordRow]) -> None:
         needed = {row[0] // _DAY for row in rows} - self._days
         if needed:
             today, now = int(time.time() // 86_400), time.monotonic()
-            near = range(today - _BACK, today + _AHEAD + 1)
-            await self._make_days({day for day in needed if day in near and self._later.get(day, 0) <= now})
+            near = range(today - _DAYS_BACK, today + _DAYS_AHEAD + 1)
+            due = {day for day in needed if day in near and self._retry_at.get(day, 0) <= now}
+            await self._create_partitions(due)
 
-    async def _make_days(self, days: set[int]) -> None:
+    async def _create_partitions(self, days: set[int]) -> None:
         for day in sorted(days - self._days):
-            try:
-                async with self.writing.acquire() as connection, connection.transaction():
-                    await _make_day(connection, day)
-                self._days.add(day)
-            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
-                # Somebody reads for long. Until it is made, records of this day go to logs_rest.
-                self._later[day] = time.monotonic() + _PAUSE
+            async with self.writing.acquire() as connection:
+                if await partitions.create_partition(connection, day):
+                    self._days.add(day)
+                else:
+                    self._retry_at[day] = time.monotonic() + _PARTITION_RETRY
 
     async def remove_before(self, day: date) -> int:
-        """Remove what is from before ``day``, in UTC."""
-        removed = 0
-        with _saying_what_is_wrong():
+        """Remove records from before ``day`` (UTC)."""
+        with store_errors():
             async with self.writing.acquire() as connection:
-                for name in await connection.fetch(_PARTITIONS, f"logs_{day:%Y%m%d}"):
-                    removed += await _drop_day(connection, name[0])
-                removed += await _forget_before(connection, day)
+                removed = await partitions.remove_before(connection, day)
         self._days = {each for each in self._days if each >= (day - date(1970, 1, 1)).days}
         return removed
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
-    """Goes back to its pool without a question: nothing is set, locked or listened to beyond a transaction.
+    """A connection that its pool does not reset: nothing is set, locked or listened to beyond a transaction.
 
-    A transaction that was cut short is rolled back by the pool all the same.
+    The pool still rolls back a transaction that was interrupted.
     """
 
     def get_reset_query(self) -> str:
-        """Return no query, which saves each use of a connection a round trip; asked for by asyncpg 0.30 and newer."""
+        """Return no query, which saves a round trip for each use; asyncpg calls this from version 0.30 on."""
         return ""
 
 
-_Copy = Callable[[Any, Sequence[str], Sequence[Row]], Awaitable[list[tuple[int, str]]]]
-
-_PARTITIONS = f"""
-    SELECT child.relname::text FROM pg_inherits
-    JOIN pg_class child ON child.oid = inhrelid
-    WHERE inhparent = to_regclass('{SCHEMA}.logs') AND child.relname ~ '^logs_[0-9]{{8}}$' AND child.relname < $1
-    ORDER BY 1"""
+_Copy = Callable[[Any, Sequence[str], Sequence[RecordRow]], Awaitable[list[tuple[int, str]]]]
 
 
-async def _copy(connection: Any, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, str]]:
+async def _copy(connection: Any, columns: Sequence[str], rows: Sequence[RecordRow]) -> list[tuple[int, str]]:
     await connection.copy_records_to_table("logs", schema_name=SCHEMA, columns=columns, records=rows)
     return []
 
 
-async def _copy_what_can_be(connection: Any, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, str]]:
-    """Store the rows that the database takes, and return the index of each other one, with the reason.
+async def _copy_valid_rows(connection: Any, columns: Sequence[str], rows: Sequence[RecordRow]) -> list[tuple[int, str]]:
+    """Store the rows that the database accepts; return the index of each other row, and the reason.
 
-    They are tried first, and then stored by the transaction itself: those of a subtransaction have a number of their
-    own, which no snapshot tells, and the live tail could miss them.
+    The rows are tried in subtransactions first, and then stored by the transaction itself. A subtransaction has a
+    number of its own, which no snapshot contains, so the live tail could miss its rows.
     """
-    refused = await _refused(connection, columns, rows, 0)
-    indices = {index for index, _ in refused}
+    rejected = await _find_rejected_rows(connection, columns, rows, 0)
+    indices = {index for index, _ in rejected}
     await _copy(connection, columns, [row for index, row in enumerate(rows) if index not in indices])
-    return refused
+    return rejected
 
 
-async def _refused(connection: Any, columns: Sequence[str], rows: Sequence[Row], first: int) -> list[tuple[int, str]]:
+async def _find_rejected_rows(
+    connection: Any, columns: Sequence[str], rows: Sequence[RecordRow], first: int
+) -> list[tuple[int, str]]:
     await connection.execute("SAVEPOINT trial")
     try:
         await _copy(connection, columns, rows)
         return []
-    except _ROW_ERRORS as error:
+    except ROW_ERRORS as error:
         if len(rows) == 1:
-            return [(first, f"the database refuses it: {str(error).splitlines()[0]}")]
+            return [(first, f"the database rejects it: {str(error).splitlines()[0]}")]
     finally:
         await connection.execute("ROLLBACK TO trial; RELEASE trial")
     half = len(rows) // 2
-    earlier = await _refused(connection, columns, rows[:half], first)
-    return earlier + await _refused(connection, columns, rows[half:], first + half)
+    earlier = await _find_rejected_rows(connection, columns, rows[:half], first)
+    return earlier + await _find_rejected_rows(connection, columns, rows[half:], first + half)
 
 
-async def _is_stored_within(connection: Any, part_of: Sequence[str]) -> bool:
-    """Return whether one of the batches that it is part of is stored; if not, none of them is to be any more."""
-    return any(record[0] != IN_PARTS for record in await connection.fetch(_IN_PARTS, part_of))
+async def _is_larger_batch_stored(connection: Any, part_of: Sequence[str]) -> bool:
+    """Return whether one of these batches is stored; mark the others, so that they can no longer be stored."""
+    return any(record[0] != STORED_IN_PARTS for record in await connection.fetch(_INSERT_LARGER_BATCHES, part_of))
 
 
-async def _known(connection: Any, batch_id: str) -> Added:
-    in_parts = await connection.fetchval(_RECORDS_OF_BATCH, batch_id) == IN_PARTS
-    return Added(0, duplicate=not in_parts, in_parts=in_parts)
+async def _result_of_stored_batch(connection: Any, batch_id: str) -> AddResult:
+    in_parts = await connection.fetchval(_RECORDS_OF_BATCH, batch_id) == STORED_IN_PARTS
+    return AddResult(0, duplicate=not in_parts, in_parts=in_parts)
 
 
-async def _note_drops(connection: Any, batch: Batch) -> None:
-    if batch.drops:
-        by = (batch.client.id, batch.client.service, batch.client.host) if batch.client else (None, None, None)
-        await connection.executemany(_DROPS, [(*by, drop.reason, drop.records, drop.since) for drop in batch.drops])
+async def _insert_losses(connection: Any, batch: IncomingBatch) -> None:
+    if batch.losses:
+        sender = (batch.client.id, batch.client.service, batch.client.host) if batch.client else (None, None, None)
+        losses = [(*sender, loss.reason, loss.records, loss.since) for loss in batch.losses]
+        await connection.executemany(_NEW_LOSS, losses)
 
 
-async def _note_client(connection: Any, client: Client | None) -> None:
-    """Note who sent a batch; last, since the batches of one client wait here for each other."""
+async def _upsert_client(connection: Any, client: Client | None) -> None:
+    """Update the entry of a client, at the end: batches of the same client wait for each other here."""
     if client:
-        await connection.execute(_SEEN_CLIENT, client.id, client.name, client.service, client.environment, client.host)
-
-
-async def _make_day(connection: Any, day: int) -> None:
-    """Make the partition of a day, with what came for it before it was there.
-
-    A table is attached, rather than made as a partition, since this locks nobody out who writes to other days.
-    """
-    begin = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(days=day)
-    name = f"logs_{begin:%Y%m%d}"
-    await connection.execute(f"SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock({_PARTITIONS_LOCK})")
-    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.{name}"):
-        return
-    first, last = (f"'{moment:%Y-%m-%d} 00:00:00+00'" for moment in (begin, begin + timedelta(days=1)))
-    await connection.execute(f"""
-        LOCK TABLE logs_rest IN ACCESS EXCLUSIVE MODE;
-        CREATE TABLE {name} (LIKE logs INCLUDING DEFAULTS);
-        WITH moved AS (
-            DELETE FROM logs_rest WHERE created_at >= {first} AND created_at < {last} RETURNING *
-        ) INSERT INTO {name} SELECT * FROM moved;
-        ALTER TABLE logs ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({last});""")
-
-
-async def _drop_day(connection: Any, name: str) -> int:
-    """Drop the partition of a day, and return how many records it had; 0 where somebody reads it for long."""
-    try:
-        async with connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({_PARTITIONS_LOCK})")
-            if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.{name}"):
-                return 0
-            count = await connection.fetchval(f"SELECT count(*) FROM {name}", timeout=600)
-            await connection.execute(f"DROP TABLE {name}", timeout=600)
-            return int(count)
-    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
-        return 0
-
-
-async def _forget_before(connection: Any, day: date) -> int:
-    """Remove what has no day of its own, and return how many records it was."""
-    before = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1_000_000
-    remembered = min(before, int((time.time() - _REMEMBER * 86_400) * 1_000_000))
-    removed = await connection.execute(
-        "DELETE FROM logs_rest WHERE created_at < $1 OR (received_at < $1 AND created_at > now() + interval '2 days')",
-        before,
-        timeout=600,
-    )
-    await connection.execute("DELETE FROM batches WHERE received_at < $1", remembered, timeout=600)
-    await connection.execute("DELETE FROM drops WHERE received_at < $1", before, timeout=600)
-    await connection.execute("DELETE FROM clients WHERE last_seen < $1", before, timeout=600)
-    return int(removed.split()[-1])
+        values = (client.id, client.name, client.service, client.environment, client.host)
+        await connection.execute(_UPSERT_CLIENT, *values)
 
 
 async def _migrate(connection: Any) -> None:
-    """Bring the schema to what we know, one server at a time."""
+    """Create or migrate the schema; a lock keeps other servers out."""
     async with connection.transaction():
         await connection.execute(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
         if await connection.fetchval(f"SELECT to_regnamespace('{SCHEMA}') IS NULL"):
@@ -368,31 +282,16 @@ async def _migrate(connection: Any) -> None:
                 await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
 
 
-def _settings(**settings: str) -> dict[str, str]:
+def _server_settings(**settings: str) -> dict[str, str]:
     return {"application_name": SCHEMA, "search_path": SCHEMA, "timezone": "UTC", **settings}
 
 
 async def _use_microseconds(connection: Any) -> None:
-    """Let times be integers: microseconds since 1970."""
+    """Convert times to and from integers: microseconds since 1970."""
     await connection.set_type_codec(
         "timestamptz",
         schema="pg_catalog",
-        encoder=lambda moment: (moment - _EPOCH_OF_POSTGRES,),
-        decoder=lambda moment: moment[0] + _EPOCH_OF_POSTGRES,
+        encoder=lambda moment: (moment - _POSTGRES_EPOCH,),
+        decoder=lambda moment: moment[0] + _POSTGRES_EPOCH,
         format="tuple",
     )
-
-
-@contextlib.contextmanager
-def _saying_what_is_wrong() -> Iterator[None]:
-    """Turn what a database that is away, or not usable, raises into what a store raises."""
-    try:
-        yield
-    except (StoreAway, StoreUnusable):
-        raise
-    except (*AWAY, ValueError) as error:
-        for kind, words in _UNUSABLE:
-            if isinstance(error, kind):
-                raise StoreUnusable(words) from None
-        # Not the message, which may name the host or the user.
-        raise StoreAway(f"the database is away ({type(error).__name__})") from None

@@ -1,6 +1,6 @@
 -- The schema of SQLite. Times are microseconds since 1970.
 
--- The records. There is no unique index besides the id: what comes again is known by its batch.
+-- The records. Only the id is unique: duplicates are found by their batch id.
 CREATE TABLE logs (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     received_at     INTEGER NOT NULL,
@@ -34,29 +34,29 @@ CREATE TABLE logs (
     attributes      TEXT
 );
 
--- The newest of all.
+-- The newest records.
 CREATE INDEX logs_by_time ON logs (created_at, id);
 
--- The newest of a service: one look for each level that is asked for, merged.
+-- The newest records of a service. A query merges one scan for each level.
 CREATE INDEX logs_by_service ON logs (service, level_number, created_at, id);
 
--- The newest that are wrong, of any service.
+-- The newest warnings and errors of all services.
 CREATE INDEX logs_by_level ON logs (created_at, id, level_number) WHERE level_number >= 30;
 
--- A whole trace.
+-- The records of a trace.
 CREATE INDEX logs_by_trace ON logs (trace_id, created_at) WHERE trace_id IS NOT NULL;
 
--- The batches that are stored: what comes again is stored once. One that is stored in parts has -1 records.
+-- The stored batches: a batch that is sent again is stored once. A batch that was stored in parts has -1 records.
 CREATE TABLE batches (
     batch_id    TEXT PRIMARY KEY,
     received_at INTEGER NOT NULL,
     records     INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- The oldest batches, to be forgotten.
+-- The oldest batches, for retention.
 CREATE INDEX batches_by_time ON batches (received_at);
 
--- Who sends, and when it was last seen, to within some seconds.
+-- The clients, and the time at which each was last seen, with a precision of some seconds.
 CREATE TABLE clients (
     id          TEXT PRIMARY KEY,
     name        TEXT,
@@ -67,7 +67,7 @@ CREATE TABLE clients (
     last_seen   INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- What clients lost, by their own account.
+-- The records that clients lost, as they reported.
 CREATE TABLE drops (
     id          INTEGER PRIMARY KEY,
     received_at INTEGER NOT NULL,
