@@ -157,7 +157,7 @@ def test_server_that_is_started_late_gets_everything(
 ) -> None:
     """Memory: an outage within the limits costs nothing."""
     with Server(tmp_path, database) as server:
-        server.end()
+        server.stop()
         handler = CollectorHandler(server.url)
         logger.addHandler(handler)
         for number in range(2000):

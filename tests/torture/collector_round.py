@@ -237,7 +237,7 @@ class _Stage:
         if server.process.poll() is None:
             self._count(event)
             server.process.send_signal(signal.SIGCONT)
-            server.end()
+            server.stop()
 
     def _freeze_server(self, event: Event) -> None:
         if self._server_of(event).process.poll() is None:
