@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from concurrent_log.collector.client import context, error_fields
 from concurrent_log.collector.client.awaitable_result import Outcome, without_blocking_a_loop
 from concurrent_log.collector.client.context import ready
-from concurrent_log.collector.client.deferred import entry_of_call
+from concurrent_log.collector.client.deferred_entry import entry_of_call
 from concurrent_log.collector.client.environment import Environment
 from concurrent_log.collector.client.timers import Measure, Stretch, Timer, milliseconds_since, start
 from concurrent_log.collector.client.uncaught_errors import Uncaught, unwatch, watch

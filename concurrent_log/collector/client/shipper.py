@@ -9,7 +9,7 @@ from concurrent_log.internal.extras import needs_extra
 from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
 
 with needs_extra():
-    from concurrent_log.collector.client.deferred import Late
+    from concurrent_log.collector.client.deferred_entry import Late
     from concurrent_log.collector.client.sender import is_sending, senders
     from concurrent_log.collector.client.sequence import next_number
     from concurrent_log.collector.client.settings import Settings

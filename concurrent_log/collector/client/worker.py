@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from concurrent_log.collector.client.batch import Batch
-from concurrent_log.collector.client.deferred import Entry, Late
+from concurrent_log.collector.client.deferred_entry import Entry, Late
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.queue.memory import Mark, MemoryQueue
 from concurrent_log.collector.client.queue.spool import Spool

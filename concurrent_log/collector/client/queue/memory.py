@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from concurrent_log.collector.client.batch import LARGEST_BATCH, Batch
-from concurrent_log.collector.client.deferred import Entry, Late, built
+from concurrent_log.collector.client.deferred_entry import Entry, Late, built
 from concurrent_log.collector.client.json_values import encode_entry, freeze
 from concurrent_log.collector.client.losses import Losses
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from concurrent_log.collector.client.batch import Batch
-from concurrent_log.collector.client.deferred import Entry, Late, built
+from concurrent_log.collector.client.deferred_entry import Entry, Late, built
 from concurrent_log.collector.client.json_values import encode_entry, freeze
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.queue.memory import Mark, MemoryQueue
 from concurrent_log.collector.client.queue.segment import Part, Segment, line_of
-from concurrent_log.collector.client.queue.spool_owner import Owned, own
+from concurrent_log.collector.client.queue.spool_lock import Owned, own
 from concurrent_log.internal import stderr
 
 FULL, CORRUPT, REMOVED = "spool full", "corrupt in the spool", "removed from the spool"
