@@ -23,11 +23,11 @@ pytest.importorskip("tenacity", reason="tenacity is not installed: pip install '
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.client.batch import Batch
+from concurrent_log.collector.client.batch import OutgoingBatch
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.sender import Sender
-from concurrent_log.collector.client.settings import Settings
-from concurrent_log.collector.client.worker import Worker
+from concurrent_log.collector.client.settings import ClientSettings
+from concurrent_log.collector.client.worker import SendWorker
 from support.collector_server import Server
 
 _TOKEN = "a-secret-of-the-tests"
@@ -137,13 +137,13 @@ logger.handlers[0].flush(60)
 def test_batch_that_a_smaller_server_refuses_after_it_was_stored_is_stored_once(tmp_path: Path, database: str) -> None:
     """The answer was lost when the server was told to end, and started again it takes less at once."""
     records = [b'{"message":"record %d"}' % number for number in range(200)]
-    batch = Batch("batch-1", b"{}", records)
+    batch = OutgoingBatch("batch-1", b"{}", records)
     with Server(tmp_path, database) as server:
         server.send([json.loads(record) for record in records], batch_id="batch-1")
     with Server(tmp_path, database, "--max-body", "2000") as server:
         losses = Losses(lambda: None)
-        worker = Worker(Settings(url=server.url), is_stopped=False)
-        sender = Sender(Settings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
+        worker = SendWorker(ClientSettings(url=server.url), is_stopped=False)
+        sender = Sender(ClientSettings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
         assert sender.deliver(batch)
         sender.close()
 

@@ -1,45 +1,45 @@
-"""A record whose parts are put together by who sends it, so that the call that logs it takes less time."""
+"""Deferred entries: the sender thread builds the record, so that the logging call takes less time."""
 
 from types import CodeType
 from typing import Any
 
-Late = tuple[Any, ...]  # begins with the function that makes an entry of it
 Entry = dict[str, Any]
+DeferredEntry = tuple[Any, ...]  # the function that builds the entry, then its arguments
 
 
-def entry_of_call(late: Late) -> Entry:
-    """Return the entry of a logging call, of which nothing may change any more.
+def build_call_entry(deferred: DeferredEntry) -> Entry:
+    """Build the entry of one logging call from values that no longer change.
 
-    After this function come: when, the level, the message, the caller's code (or None) and instruction, the thread, the
-    fields of its context and those of the call, and the number of the record.
+    The values after the function: time, level, message, the caller's code (or None) and instruction, thread, fields of
+    the context, fields of the call, sequence number.
     """
-    _, created_at, level, message, code, instruction, thread, around, fields, sequence = late
-    entry = {**around, "thread_name": thread.name}
+    _, created_at, level, message, code, instruction, thread, context_fields, fields, sequence = deferred
+    entry = {**context_fields, "thread_name": thread.name}
     if code is not None:
         entry["function_name"] = code.co_name
         entry["file_path"] = code.co_filename
-        entry["line_number"] = line_of(code, instruction)
+        entry["line_number"] = line_number(code, instruction)
     entry.update(fields)
     entry.update(created_at=created_at, level=level, message=message, sequence=sequence)
     return entry
 
 
 _lines: dict[tuple[int, int], tuple[CodeType, int | None]] = {}
-_MOST_LINES = 10_000  # that are remembered
+_MOST_LINES = 10_000  # in the cache
 
 
-def line_of(code: CodeType, instruction: int) -> int | None:
-    """Return the number of the line of an instruction of ``code``; to ask the frame takes as long as a whole call."""
+def line_number(code: CodeType, instruction: int) -> int | None:
+    """Return the line number of an instruction of ``code``; ``f_lineno`` takes as long as a whole logging call."""
     place = (id(code), instruction)
-    found = _lines.get(place)
-    if found is None:
+    cached = _lines.get(place)
+    if cached is None:
         line = next((line for start, end, line in code.co_lines() if start <= instruction < end), None)
         if len(_lines) >= _MOST_LINES:
             _lines.clear()
-        found = _lines[place] = (code, line)  # With the code, whose id is its own as long as it is kept.
-    return found[1]
+        cached = _lines[place] = (code, line)  # The reference to the code keeps its id unique.
+    return cached[1]
 
 
-def built(entry: Entry | Late) -> Entry:
-    """Return ``entry``, put together if it is not yet."""
+def build_entry(entry: Entry | DeferredEntry) -> Entry:
+    """Return ``entry``, and build it first if it is deferred."""
     return entry if isinstance(entry, dict) else entry[0](entry)

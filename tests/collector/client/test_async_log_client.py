@@ -126,7 +126,7 @@ def test_arguments_may_be_named(client: AsyncLogClient, sent: Sent) -> None:
     assert [(record["level"], record["message"]) for record in sent()] == [
         *(("INFO", "x"), ("WARN", "x"), ("ERROR", "x"), ("FATAL", "x"))
     ]
-    with pytest.raises(TypeError, match=r"^message is missing: give it as an argument$"):
+    with pytest.raises(TypeError, match=r"^message is missing: pass it as an argument$"):
         client.info()
 
 
@@ -169,7 +169,7 @@ def test_a_call_never_raises(client: AsyncLogClient, sent: Sent, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(client._shipper, "put", fail)
-        patch.setattr(client._shipper, "put_late", fail)
+        patch.setattr(client._shipper, "put_deferred", fail)
         client.info("lost")
         client.info("lost", level="high")
         with client.timer("lost"):
@@ -177,7 +177,7 @@ def test_a_call_never_raises(client: AsyncLogClient, sent: Sent, monkeypatch: py
     client.info("x")
     client.flush()
 
-    assert client.stats().dropped == {"MemoryError where it was logged": 3}
+    assert client.stats().dropped == {"MemoryError in the logging call": 3}
     assert [record["message"] for record in sent()] == ["x"]
 
 
@@ -313,7 +313,7 @@ def test_timers(client: AsyncLogClient, sent: Sent, monkeypatch: pytest.MonkeyPa
     timer = client.start_timer()
     assert abs(timer - time.time()) < 60
     began = time.time() - 2
-    steps = iter([timer.started + 0.25])
+    steps = iter([timer.monotonic + 0.25])
     monkeypatch.setattr(time, "perf_counter", lambda: next(steps))
     client.end_timer(timer, "INFO", "a", rows=3)
     monkeypatch.undo()

@@ -24,8 +24,10 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.client.batch import Batch
+from concurrent_log.collector.client.batch import OutgoingBatch
 from concurrent_log.collector.client.sender import Sender
+
+_MISSING_MSGSPEC = "msgspec is needed to send logs to a collector: pip install msgspec python-dotenv tenacity urllib3"
 
 
 @pytest.fixture
@@ -193,14 +195,14 @@ class TestWorker:
         mistakes = iter([ZeroDivisionError(), KeyError()])
         deliver = Sender.deliver
 
-        def mistaken(self: Sender, batch: Batch) -> bool:
+        def mistaken(self: Sender, batch: OutgoingBatch) -> bool:
             for mistake in mistakes:
                 raise mistake
             return deliver(self, batch)
 
         monkeypatch.setattr(Sender, "deliver", mistaken)
         monkeypatch.setattr(logging, "raiseExceptions", False)
-        monkeypatch.setattr("concurrent_log.collector.client.worker._AFTER_MISTAKE", 0.01)
+        monkeypatch.setattr("concurrent_log.collector.client.worker._PAUSE_AFTER_ERROR", 0.01)
         handler = attach(logger, collector)
         logger.info("first")
 
@@ -213,22 +215,22 @@ class TestWorker:
         """The next one is sent."""
         deliver = Sender.deliver
 
-        def mistaken(self: Sender, batch: Batch) -> bool:
+        def mistaken(self: Sender, batch: OutgoingBatch) -> bool:
             if b"poison" in batch.logs[0]:
                 raise ZeroDivisionError
             return deliver(self, batch)
 
         monkeypatch.setattr(Sender, "deliver", mistaken)
         monkeypatch.setattr(logging, "raiseExceptions", False)
-        monkeypatch.setattr("concurrent_log.collector.client.worker._AFTER_MISTAKE", 0.01)
+        monkeypatch.setattr("concurrent_log.collector.client.worker._PAUSE_AFTER_ERROR", 0.01)
         handler = attach(logger, collector, batch_size=1)
         for text in ("poison", "first", "second"):
             logger.info(text)
         handler.flush(30)
 
         assert collector.messages == ["first", "second"]
-        assert handler.stats().dropped == {"failed here": 1}
-        assert collector.drops == {"failed here": 1}
+        assert handler.stats().dropped == {"internal error of the client": 1}
+        assert collector.drops == {"internal error of the client": 1}
 
     def test_server_that_comes_back_gets_everything(self, collector: Collector, logger: logging.Logger) -> None:
         """1.1 Retry: an outage within the limits costs nothing; a flush asks at once."""
@@ -405,24 +407,27 @@ class TestArguments:
         [
             ({"url": "localhost:8000"}, "url='localhost:8000' must begin with http:// or https:// and a host"),
             ({"url": 5}, "url must be a string such as 'https://logs.example.com', not int"),
-            ({"url": "http://a:99999"}, "url cannot be read"),
-            ({"url": "http://user:secret@a"}, "url must not have a user name or password in it"),
+            ({"url": "http://a:99999"}, "url is invalid"),
+            ({"url": "http://user:secret@a"}, "url must not contain a user name or password"),
             ({"url": "http://a?token=secret"}, "url must end with the path"),
-            ({"token": "secret\n"}, "token must be visible ASCII characters"),
+            ({"token": "secret\n"}, "token must consist of visible ASCII characters"),
             ({"token": 5}, "token must be a string, not int"),
-            ({"headers": {"X": "secret\r\nY: 1"}}, "headers must fit in a line each"),
-            ({"headers": {"X": 5}}, "headers must have strings only; 'X' is otherwise"),
+            ({"headers": {"X": "secret\r\nY: 1"}}, "each of headers must be one line of ISO 8859-1"),
+            ({"headers": {"X": 5}}, "headers must contain only strings; 'X' does not"),
             ({"batch_size": 0}, "batch_size=0 must be at least 1"),
             ({"capacity": 1.5}, "capacity must be a whole number of records, not 1.5"),
             ({"capacity_bytes": True}, "capacity_bytes must be a whole number of bytes, not True"),
             ({"flush_interval": -1}, "flush_interval=-1 must not be negative"),
-            ({"timeout": 0}, "timeout=0 would let no request end"),
+            ({"timeout": 0}, "timeout=0 leaves no time for a request"),
             ({"service": 5}, "service must be a string, not int"),
             ({"spool_directory": 5}, "spool_directory must be a path, not 5"),
-            ({"ca_certificate": "no.pem"}, "url='http://a' is not encrypted"),
-            ({"url": "https://a", "ca_certificate": "/no.pem"}, "ca_certificate='/no.pem' cannot be used"),
+            ({"ca_file": "no.pem"}, "url='http://a' is not encrypted"),
+            ({"url": "https://a", "ca_file": "/no.pem"}, "ca_file='/no.pem' cannot be used"),
             ({"url": "https://a", "client_certificate": "/no.pem"}, "client_certificate=.* cannot be used"),
-            ({"url": "https://a", "client_certificate": ["a", "b", "c"]}, "client_certificate must be a path, or the"),
+            (
+                {"url": "https://a", "client_certificate": ["a", "b", "c"]},
+                "client_certificate must be a path, or the two",
+            ),
         ],
     )
     def test_bad_argument_is_said_in_one_line(self, options: dict[str, object], error: str) -> None:
@@ -489,5 +494,25 @@ class TestArguments:
         program = "import sys; sys.modules['msgspec'] = None\nfrom concurrent_log.collector import CollectorHandler"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-        expected = "msgspec is needed to send to a collector: pip install 'concurrent_log[collector]'"
-        assert done.stderr.splitlines()[-1] == f"ModuleNotFoundError: {expected}"
+        expected = f"concurrent_log.internal.extras.MissingPackageError: {_MISSING_MSGSPEC}"
+        assert done.stderr.splitlines()[-1] == expected
+
+    def test_missing_package_is_the_last_line_of_a_dictionary_configuration_too(self) -> None:
+        """`dictConfig` wraps the error twice; the command would be in the middle of a long traceback."""
+        program = """
+import logging.config, sys
+sys.modules["msgspec"] = None
+handlers = {"collector": {"class": "concurrent_log.collector.CollectorHandler", "url": "http://127.0.0.1:9"}}
+try:
+    logging.config.dictConfig({"version": 1, "handlers": handlers})
+except ValueError:
+    if sys.argv[1] == "raise":
+        raise
+"""
+        ends = [
+            subprocess.run([sys.executable, "-c", program, mode], capture_output=True, text=True, check=False).stderr
+            for mode in ("raise", "catch")
+        ]
+
+        assert ends[0].splitlines()[-1] == f"concurrent_log: {_MISSING_MSGSPEC}"
+        assert ends[1] == ""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 pytest.importorskip("msgspec")
 
 from concurrent_log.collector.client.json_values import encode_entry, freeze
-from concurrent_log.collector.client.record import entry_of, level_of
+from concurrent_log.collector.client.record import level_of, record_to_entry
 
 
 class _Colour(enum.Enum):
@@ -102,8 +102,8 @@ def sent(**values: Any) -> Any:
         ("\ud800 half", "\\ud800 half"),
         ({"\ud800": "\udfff"}, {"\\ud800": "\\udfff"}),
         (ValueError("bad"), "ValueError: bad"),
-        (_Unprintable(), "<_Unprintable: cannot be rendered: ValueError>"),
-        ([_Unprintable()], ["<_Unprintable: cannot be rendered: ValueError>"]),
+        (_Unprintable(), "<_Unprintable: cannot be converted: ValueError>"),
+        ([_Unprintable()], ["<_Unprintable: cannot be converted: ValueError>"]),
         (_circle(), [1, "<the same list again>"]),
         (1j, "1j"),
         (int, "<class 'int'>"),
@@ -174,7 +174,7 @@ def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
 
 def entry(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record is to the server, but for what this process is."""
-    found = entry_of(record, {"process_id": record.process, "process_name": record.processName})
+    found = record_to_entry(record, {"process_id": record.process, "process_name": record.processName})
     freeze(found)
     return json.loads(encode_entry(found))  # type: ignore[no-any-return]
 

@@ -14,11 +14,11 @@ pytest.importorskip("msgspec")
 pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
-from concurrent_log.collector.client.batch import Batch
-from concurrent_log.collector.client.losses import Drop, Losses
+from concurrent_log.collector.client.batch import OutgoingBatch
+from concurrent_log.collector.client.losses import Loss, Losses
 from concurrent_log.collector.client.sender import Sender, retry_after
-from concurrent_log.collector.client.settings import Settings
-from concurrent_log.collector.client.transport import Answer
+from concurrent_log.collector.client.settings import ClientSettings
+from concurrent_log.collector.client.transport import HttpResponse
 
 _NOON = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -34,7 +34,7 @@ class Pauses:
         """Remember it."""
         self.seconds.append(seconds)
 
-    def is_over(self, answer: Answer) -> bool:
+    def should_stop(self, response: HttpResponse) -> bool:
         """Give up some time."""
         return len(self.seconds) >= self._most
 
@@ -64,12 +64,14 @@ class Sending:
     def __init__(self, url: str, most: int = 20, **options: Any) -> None:
         self.pauses = Pauses(most)
         self.losses = Losses(lambda: None)
-        self.sender = Sender(Settings(url=url, **options), b'{"id":"test"}', self.losses, self.pauses)
+        self.sender = Sender(ClientSettings(url=url, **options), b'{"id":"test"}', self.losses, self.pauses)
 
-    def send(self, count: int, name: str = "batch", dropped: "list[Drop] | None" = None) -> bool:
+    def send(self, count: int, name: str = "batch", losses: "list[Loss] | None" = None) -> bool:
         """Send a batch of so many records."""
-        batch = Batch(name, b'{"service":"shop"}', [b'{"message":"%s %d"}' % (name.encode(), n) for n in range(count)])
-        batch.dropped = dropped or []
+        batch = OutgoingBatch(
+            name, b'{"service":"shop"}', [b'{"message":"%s %d"}' % (name.encode(), n) for n in range(count)]
+        )
+        batch.losses = losses or []
         try:
             return self.sender.deliver(batch)
         finally:
@@ -149,7 +151,7 @@ class TestAgain:
         said = capfd.readouterr().err.splitlines()
         assert len(said) == 2
         assert f"{status} " in said[0]
-        assert said[1].endswith("answers again")
+        assert said[1].endswith("accepts records again")
 
     def test_nobody_listening_is_said_once(self, capfd: pytest.CaptureFixture[str]) -> None:
         """A server that is away for long."""
@@ -324,7 +326,7 @@ class TestAnswers:
         made = sending(compress_from=None)
         logs = [b'{"message":"small"}', b'{"message":"%s","level":"INFO"}' % (b"x" * 100_000), b'{"message":"last"}']
 
-        assert made.sender.deliver(Batch("batch", b"{}", logs))
+        assert made.sender.deliver(OutgoingBatch("batch", b"{}", logs))
         made.sender.close()
         assert [message[:5] for message in collector.messages] == ["small", "xxxxx", "last"]
         assert collector.messages[1].endswith("x… [83,616 characters left out]")
@@ -349,7 +351,7 @@ class TestAnswers:
         made = sending(compress_from=None)
         logs = [b'{"message":"%s"}' % (b"x" * 100_000), *[b'{"message":"small"}'] * others]
 
-        assert made.sender.deliver(Batch("batch", b"{}", logs))
+        assert made.sender.deliver(OutgoingBatch("batch", b"{}", logs))
         made.sender.close()
         assert [message[:5] for message in collector.messages] == ["xxxxx", *["small"] * others]
         assert made.losses.totals() == {}
@@ -361,11 +363,11 @@ class TestAnswers:
         record = b'{"message":"%s"}' % (b"x" * 100_000)
         collector.behave = lambda request: (413, {}) if len(str(request.body)) > 30_000 else "lose"
         before = sending(most=0)
-        before.sender.deliver(Batch("batch", b"{}", [record]))
+        before.sender.deliver(OutgoingBatch("batch", b"{}", [record]))
         before.sender.close()
         collector.behave = lambda request: None
         after = sending()
-        after.sender.deliver(Batch("batch", b"{}", [record]))
+        after.sender.deliver(OutgoingBatch("batch", b"{}", [record]))
         after.sender.close()
 
         assert list(collector.batches) == ["batch:0-1-16384"]
@@ -379,7 +381,7 @@ class TestAnswers:
         collector.behave = lambda request: answers[len(collector.requests) - 1]
         made = sending(most=0)
 
-        assert made.sender.deliver(Batch("batch", b"{}", [b'{"message":"%s"}' % (b"x" * 100_000)]))
+        assert made.sender.deliver(OutgoingBatch("batch", b"{}", [b'{"message":"%s"}' % (b"x" * 100_000)]))
         made.sender.close()
         assert list(collector.batches) == ["batch:0-1-2048"]
         assert collector.messages == ["x" * 2048 + "… [97,952 characters left out]"]
@@ -440,7 +442,7 @@ class TestAnswers:
     ) -> None:
         """The report is part of the batch, and is stored with it."""
         collector.behave = lambda request: "lose" if len(collector.requests) < 3 else None
-        sending().send(10, dropped=[Drop("queue full", 12, _NOON)])
+        sending().send(10, losses=[Loss("queue full", 12, _NOON)])
 
         assert collector.drops == {"queue full": 12}
         assert [len(request.body["dropped"]) for request in collector.requests] == [1, 1, 1]
@@ -448,7 +450,7 @@ class TestAnswers:
     def test_report_goes_with_the_first_part(self, collector: Collector, sending: Callable[..., Sending]) -> None:
         """413: not with each."""
         collector.behave = lambda request: (413, {}) if len(request.body["logs"]) > 10 else None
-        sending().send(40, dropped=[Drop("queue full", 12, _NOON)])
+        sending().send(40, losses=[Loss("queue full", 12, _NOON)])
 
         assert collector.drops == {"queue full": 12}
 
@@ -458,8 +460,8 @@ class TestAnswers:
         """400: what the server refused, it did not count."""
         collector.behave = lambda request: (400, {}) if len(collector.requests) == 1 else None
         made = sending()
-        made.send(1, dropped=[Drop("queue full", 12, _NOON)])
-        made.send(1, "next", dropped=made.losses.take_report())
+        made.send(1, losses=[Loss("queue full", 12, _NOON)])
+        made.send(1, "next", losses=made.losses.take_report())
 
         assert collector.drops == {"queue full": 12, "refused by the server": 1}
 
@@ -471,7 +473,7 @@ class TestConnection:
         """1.1 HTTP: the original opens one for each batch."""
         made = sending()
         for number in range(5):
-            made.sender.deliver(Batch(str(number), b"{}", [b'{"message":"x"}']))
+            made.sender.deliver(OutgoingBatch(str(number), b"{}", [b'{"message":"x"}']))
         made.sender.close()
 
         assert len({request.peer for request in collector.requests}) == 1
@@ -559,7 +561,7 @@ class TestEncryption:
         mine.private_key_pem.write_to_path(tmp_path / "key.pem")
         mine.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
         certificate = [tmp_path / "cert.pem", tmp_path / "key.pem"]
-        return {"ca_certificate": tmp_path / "ca.pem", "client_certificate": certificate}
+        return {"ca_file": tmp_path / "ca.pem", "client_certificate": certificate}
 
     def test_private_authority_and_client_certificate(self, secure: Collector, files: dict[str, Any]) -> None:
         """1.1 HTTP: the original has neither."""
@@ -578,7 +580,7 @@ class TestEncryption:
 
     def test_client_without_a_certificate_is_refused(self, secure: Collector, files: dict[str, Any]) -> None:
         """By this server."""
-        made = Sending(secure.url, most=3, ca_certificate=files["ca_certificate"])
+        made = Sending(secure.url, most=3, ca_file=files["ca_file"])
 
         assert not made.send(1)
         assert secure.requests == []

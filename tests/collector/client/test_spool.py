@@ -121,7 +121,7 @@ class TestSurviving:
         done = run(tmp_path, f"attach({_NOBODY!r}); log('waiting', 50)")
         pick_up(tmp_path, collector)
 
-        assert "50 records for http://127.0.0.1:9/logs wait in " in done.stderr
+        assert "50 records for http://127.0.0.1:9/logs stay in " in done.stderr
         assert collector.messages == [*numbered("waiting", 50), "living"]
 
     def test_healthy_run_leaves_no_file(self, tmp_path: Path, collector: Collector) -> None:
@@ -328,7 +328,7 @@ class TestBadFiles:
                 journal.rmdir()
                 aside.rename(journal)
 
-        segment = Segment.found(path, b"{}")
+        segment = Segment.recover(path, b"{}")
         part = segment.take(60)
         segment.settle(part.stop)
         with full(lost == "begin"):
@@ -336,11 +336,11 @@ class TestBadFiles:
         with full(lost == "divide"):
             batch.divide()
         batch.pop()
-        after = Segment.found(path, b"{}")
+        after = Segment.recover(path, b"{}")
         found = after.batch(after.take(1000))
 
         assert found.id == batch.id
-        assert found.left() == 40
+        assert found.pending() == 40
 
     def test_removed_spool_is_begun_again(self, tmp_path: Path, collector: Collector) -> None:
         """Spool: somebody removes the folder; what comes after it is sent."""
@@ -398,7 +398,7 @@ class TestLimits:
         assert handler.flush(DEADLINE)
         handler.close()
         assert Counter(collector.messages) == Counter(f"record {number}" for number in range(2000))
-        assert capfd.readouterr().err.count("cannot be written") == 1
+        assert capfd.readouterr().err.count("cannot write to the spool") == 1
 
     def test_read_only_spool_lets_records_wait_in_memory(
         self, tmp_path: Path, collector: Collector, mount: Callable[..., None], capfd: pytest.CaptureFixture[str]
@@ -414,7 +414,7 @@ class TestLimits:
         assert handler.flush(DEADLINE)
         handler.close()
         assert collector.messages == [f"record {number}" for number in range(100)]
-        assert capfd.readouterr().err.count("cannot be written") == 1
+        assert capfd.readouterr().err.count("cannot write to the spool") == 1
 
     def test_file_in_place_of_the_folder_is_refused(self, tmp_path: Path) -> None:
         """A bad argument is said at once."""

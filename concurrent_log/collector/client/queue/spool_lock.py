@@ -1,4 +1,4 @@
-"""Whose a part of a spool is: a process holds the lock on its file as long as it lives."""
+"""The lock of a part of the spool: a process holds it as long as it lives, so that others know whether it does."""
 
 import os
 from pathlib import Path
@@ -6,42 +6,42 @@ from typing import IO
 
 import portalocker
 
-_AT_ONCE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+_NON_BLOCKING = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
 
-class Owned:
-    """What this process owns of a spool: all files whose names begin with ``name``."""
+class SpoolLock:
+    """The lock of this process on all files of a spool whose names begin with ``name``."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
         self.name = path.stem
         self._file = file
 
-    def give_up(self, *, is_empty: bool) -> None:
-        """Let another process own it; where nothing is left of it, the lock file goes, too."""
+    def release(self, *, is_empty: bool) -> None:
+        """Release the lock; remove the lock file too if no files are left."""
         if is_empty and os.name != "nt":
-            self.path.unlink(missing_ok=True)  # While it is locked: nobody owns what is about to vanish.
-        self.forget()
+            self.path.unlink(missing_ok=True)  # While it is locked, so that no process locks a file that is removed.
+        self.close()
         if is_empty and os.name == "nt":
             self.path.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Close the file; in the child after a fork, the parent still has the lock."""
+    def close(self) -> None:
+        """Close the file; in the child after a fork, the parent still holds the lock."""
         self._file.close()
 
 
-def own(path: Path) -> Owned | None:
-    """Return what the lock file at ``path`` stands for, if no living process owns it.
+def try_lock(path: Path) -> SpoolLock | None:
+    """Lock the file at ``path``, and create it if necessary. Return None if another process holds the lock.
 
     Raises:
         OSError: The file cannot be opened.
     """
-    file = open(path, "ab", buffering=0, opener=_private)  # noqa: SIM115 - open as long as this process lives
+    file = open(path, "ab", buffering=0, opener=_open_private)  # noqa: SIM115 - open as long as the lock is held
     try:
-        portalocker.lock(file, _AT_ONCE)
-        # Somebody may have removed it before we had the lock: then it keeps nobody away.
+        portalocker.lock(file, _NON_BLOCKING)
+        # Another process may have removed the file before we locked it; the lock then excludes nothing.
         if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-            return Owned(path, file)
+            return SpoolLock(path, file)
     except (portalocker.exceptions.LockException, FileNotFoundError):
         pass
     except BaseException:
@@ -51,5 +51,5 @@ def own(path: Path) -> Owned | None:
     return None
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
