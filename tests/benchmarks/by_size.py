@@ -13,10 +13,10 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="by-size",
         title="Files that roll over by size",
-        text="In one process, each round logs 11,500 records into files of 1 MB, and so holds one rollover: ten times "
-        "as many as with files of 10 MB. The standard class formats each record twice and asks for the size of the "
-        "file. Eight processes log 16,000 records each into files of 10 MB: a rollover falls into the measurement. "
-        "`backupCount` is 5.",
+        text="In one process, each round logs 11,500 records into files of 1 MB and therefore contains one "
+        "rollover: ten times as many as with files of 10 MB. The standard class formats each record twice and "
+        "queries the size of the file each time. Eight processes log 16,000 records each into files of 10 MB, "
+        "with one rollover during the measurement. `backupCount` is 5.",
         duels=[
             _one_process(quick, "standard `RotatingFileHandler`", STANDARD_BY_SIZE, pairs=5, bar=0.60, headline=True),
             _one_process(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER_BY_SIZE, pairs=2),

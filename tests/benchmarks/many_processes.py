@@ -19,10 +19,11 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="eight-processes",
         title="Eight processes, one file: records per second",
-        text="Eight processes are started, open the file, log 200 records each, and wait for one another; then all of "
-        "them log as fast as they can, and the clock runs until the last one is done. *Unlocked* is our handler "
-        "with the lock and every check removed: it formats, encodes and writes, and would lose records at the first "
-        "rollover. So would the standard class. No rollover falls into the measurement.",
+        text="Eight processes start, open the file, log 200 records each, and wait for one another. Then all of "
+        "them log as fast as they can, and the clock runs until the last one is done. *Unlocked* is our "
+        "handler with the lock and every check removed: it formats, encodes and writes, and would lose "
+        "records at the first rollover. So would the standard class. No rollover happens during the "
+        "measurement.",
         duels=[
             _duel(quick, "ours without lock and checks", UNLOCKED, pairs=15, bar=0.80, goal=0.95, headline=True),
             _duel(quick, "standard class (loses records at a rollover)", STANDARD, pairs=9),
@@ -62,7 +63,7 @@ def _prepare(
 
 
 def log_together(folder: str, handler: str, processes: int, records: int, options: dict[str, Any]) -> dict[str, float]:
-    """Let processes log that many records each, and return what it cost.
+    """Let processes log ``records`` records each, and return the price.
 
     ``value`` is in records per second, ``cpu`` in microseconds of processor time per record. ``lost`` is right for
     the first call with a folder.
@@ -93,7 +94,7 @@ def _work(handler: str, folder: str, records: int, options: dict[str, Any], barr
         log_orders(logger, _WARM_UP)
         barrier.wait(60)
     except BaseException:
-        barrier.abort()  # so that nobody waits for this one
+        barrier.abort()  # so that no other process waits for this one
         raise
     start, processor = perf_counter(), process_time()
     log_orders(logger, records)
