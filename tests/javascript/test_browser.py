@@ -383,7 +383,7 @@ def test_server_that_is_killed_again_and_again(tab: Tab, site: Site, server: Ser
 
 def test_network_that_does_anything(tab: Tab, site: Site, server: Server) -> None:
     """Requests and answers that are lost, halved, doubled or late: all that is logged is stored, once."""
-    proxy = Proxy([server.port], seed=7, patience=1.0, limit=150)
+    proxy = Proxy([server.port], seed=7, client_timeout=1.0, limit=150)
     site.batches_port = int(proxy.url.rpartition(":")[2])
     script = """
         for (let i = 0; i < 3000; i++) logger.info(`record ${i}`, { source: "page", number: i });
