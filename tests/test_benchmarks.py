@@ -121,6 +121,19 @@ def test_figures_in_the_readme_are_between_their_markers(project: Path) -> None:
     assert "README.md is not what" in done.stdout
 
 
+def test_readme_shows_a_row_that_we_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of the README has at most eight rows, names both values, and hides no loss (P5)."""
+    monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
+    results, page = (importlib.import_module(name) for name in ("results", "page"))
+    measured = results.Results.load(PROJECT / "docs" / "benchmarks.json")
+    rows = page.readme_table(measured).split("\n\n")[0].splitlines()[2:]
+
+    assert 6 <= len(rows) <= 8
+    assert len(rows) == len(page.README_ROWS), "a row of README_ROWS was not measured"
+    assert any(" slower |" in row for row in rows)
+    assert all(len(row.split(" | ")) == 5 for row in rows)
+
+
 def test_check_judges_the_bars_and_names_missing_figures(project: Path) -> None:
     """The check reports a ratio and a difference beyond their bars, and a figure without results."""
     results = json.loads((project / "docs" / "benchmarks.json").read_text(encoding="utf-8"))

@@ -42,13 +42,13 @@ def figure(quick: bool) -> Figure:
         "plot shows the slowest calls of the bursts.",
         duels=[
             _calls(quick, "median", "flood", _STANDARD, bar=0.80, goal=0.60),
-            _calls(quick, "median", "bursts", _STANDARD, bar=0.80, goal=0.60, headline=True),
+            _calls(quick, "median", "bursts", _STANDARD, bar=0.80, goal=0.60),
             _calls(quick, "99.9th percentile", "flood", _QUEUE, bar=1.00, goal=0.30, further=("longest",)),
-            _calls(quick, "99.9th percentile", "bursts", _QUEUE, bar=1.00, goal=0.30, headline=True),
+            _calls(quick, "99.9th percentile", "bursts", _QUEUE, bar=1.00, goal=0.30),
             _calls(quick, "99.9th percentile", "flood", _QUEUE, bar=1.00, goal=0.30, further=("longest",), slow=True),
             _calls(quick, "99.9th percentile", "bursts", _QUEUE, bar=1.00, goal=0.30, slow=True),
             _calls(quick, "median", "bursts", _LOGURU),
-            _speed(quick, _QUEUE, bar=1.8, goal=3, headline=True),
+            _speed(quick, _QUEUE, bar=1.8, goal=3),
             _speed(quick, _STANDARD, bar=0.95, goal=1.2),
             _speed(quick, _QUEUE_TO_PROCESS, ours="ours process", bar=2.0, goal=3),
             _speed(quick, _LOGURU),
@@ -71,7 +71,6 @@ def _calls(
     *,
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
     further: tuple[str, ...] = (),
     slow: bool = False,
 ) -> Duel:
@@ -88,7 +87,6 @@ def _calls(
         rounds=1 if quick else 5,
         bar=bar,
         goal=goal,
-        headline=headline,
         further={each: f"{each} call, {place}" for each in further},
     )
 
@@ -100,7 +98,6 @@ def _speed(
     ours: str = "ours",
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
 ) -> Duel:
     return Duel(
         title="from call to file" + (f", {_PROCESS}" if ours == "ours process" else ""),
@@ -112,7 +109,6 @@ def _speed(
         rounds=1 if quick else 5,
         bar=bar,
         goal=goal,
-        headline=headline,
     )
 
 

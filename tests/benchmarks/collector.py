@@ -79,7 +79,6 @@ def _claimed(quick: bool) -> Duel:
         rounds=1 if quick else 3,
         bar=1.0,
         goal=2.0,
-        headline=True,
     )
 
 

@@ -31,7 +31,7 @@ def figure(quick: bool) -> Figure:
         "in the database are counted at the end. *From call to COMMIT*: the same, until `flush()` reports "
         "that all records are committed.",
         duels=[
-            _duel(quick, "a call in Node.js, median", _PINO, "µs", "client", "pino", "calls", 2.0, 1.0, True),
+            _duel(quick, "a call in Node.js, median", _PINO, "µs", "client", "pino", "calls", 2.0, 1.0),
             _duel(quick, "a call in Node.js, median, `caller: false`", _PINO, "µs", "bare", "pino", "calls", 2.0, 1.0),
             _duel(
                 quick, "a call in Node.js, median", "the 10 µs that the original claims", "µs", "client", "claim",
@@ -58,11 +58,10 @@ def _duel(
     value: str,
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
 ) -> Duel:
     records = 1_000 if quick else {"calls": 5_000}.get(value, 100_000)
     works = (Work("javascript.py", {"way": way, "value": value, "records": records}) for way in (ours, theirs))
-    return Duel(title, against, unit, *works, 1 if quick else 5, 1 if quick else 3, bar, goal, headline)
+    return Duel(title, against, unit, *works, 1 if quick else 5, 1 if quick else 3, bar, goal)
 
 
 # The child.

@@ -25,9 +25,9 @@ def figure(quick: bool) -> Figure:
         "records at the first rollover. So would the standard class. No rollover happens during the "
         "measurement.",
         duels=[
-            _duel(quick, "ours without lock and checks", UNLOCKED, pairs=15, bar=0.80, goal=0.95, headline=True),
+            _duel(quick, "ours without lock and checks", UNLOCKED, pairs=15, bar=0.80, goal=0.95),
             _duel(quick, "standard class (loses records at a rollover)", STANDARD, pairs=9),
-            _duel(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER, pairs=7, bar=5, goal=8, headline=True),
+            _duel(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER, pairs=7, bar=5, goal=8),
         ],
     )
 
@@ -40,7 +40,6 @@ def _duel(
     pairs: int,
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
 ) -> Duel:
     arguments = {"processes": 8, "records": 50 if quick else 8000}
     return Duel(
@@ -52,7 +51,6 @@ def _duel(
         pairs=1 if quick else pairs,
         bar=bar,
         goal=goal,
-        headline=headline,
     )
 
 

@@ -71,7 +71,6 @@ class Duel:
     rounds: int = 1
     bar: float | None = None
     goal: float | None = None
-    headline: bool = False
     compared: str = "ratio"
     further: dict[str, str] = field(default_factory=dict)
 
@@ -130,16 +129,13 @@ def fight(duel: Duel, figure: str, directory: str | None, advance: Callable[[], 
         **_columns(pairs, "value"),
         bar=duel.bar,
         goal=duel.goal,
-        headline=duel.headline,
         lost=(_most_lost(pairs, 0), _most_lost(pairs, 1)),
         missing=missing,
         compared=duel.compared,
         plan=pairs[-1][-1][0].get("plan", "") if pairs else "",
     )
     more = [
-        replace(
-            row, title=title, bar=None, goal=None, headline=False, compared="ratio", plan="", **_columns(pairs, key)
-        )
+        replace(row, title=title, bar=None, goal=None, compared="ratio", plan="", **_columns(pairs, key))
         for key, title in duel.further.items()
     ]
     return [replace(each, ratios=[]) if missing else each for each in (row, *more)]

@@ -22,7 +22,6 @@ class Row:
         ratios: Ours divided by theirs, for each pair.
         bar: The ratio that is promised, or None where a row is only said.
         goal: The ratio that is aimed for.
-        headline: Whether the row is in the README, too.
         lost: The most records that a run of each lost: ours, theirs.
         missing: Why there are no measurements; empty where there are.
         compared: "ratio", or "difference" where ``bar`` and ``goal`` say how much more ours may be, in the unit.
@@ -38,7 +37,6 @@ class Row:
     ratios: list[float]
     bar: float | None = None
     goal: float | None = None
-    headline: bool = False
     lost: tuple[int, int] = (0, 0)
     missing: str = ""
     compared: str = "ratio"

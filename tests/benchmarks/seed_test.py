@@ -35,7 +35,6 @@ def figure(quick: bool) -> Figure:
                 pairs=1 if quick else 3,
                 bar=0.40,
                 goal=0.25,
-                headline=True,
             )
         ],
     )
