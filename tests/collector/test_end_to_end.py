@@ -133,6 +133,7 @@ logger.handlers[0].flush(100)
     assert [path for path in (tmp_path / "spool").iterdir() if not is_half_written(path)] == []
 
 
+@pytest.mark.slow
 def test_stored_batch_is_stored_once_after_the_limit_decreased(tmp_path: Path, database: str) -> None:
     """The response is lost when the server stops; restarted with a lower limit, it refuses the batch."""
     records = [b'{"message":"record %d"}' % number for number in range(200)]
@@ -151,6 +152,7 @@ def test_stored_batch_is_stored_once_after_the_limit_decreased(tmp_path: Path, d
         assert server.select("SELECT count(*), count(DISTINCT message) FROM logs") == [(200, 200)]
 
 
+@pytest.mark.slow
 def test_server_started_after_the_client_gets_everything(
     tmp_path: Path, database: str, logger: logging.Logger, capfd: pytest.CaptureFixture[str]
 ) -> None:

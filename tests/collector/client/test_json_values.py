@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("msgspec")
@@ -160,9 +160,11 @@ _ANY = st.recursive(
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.text(st.characters()), _ANY))
-def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
-    """No value raises, and the result is always JSON."""
+_ENTRIES = st.dictionaries(st.text(st.characters()), _ANY)
+
+
+def assert_one_line_of_json(entry: dict[str, Any]) -> None:
+    """Check that ``entry`` is encoded without an error, as one line of JSON."""
     keys = len(entry)
     freeze(entry)
     encoded = encode_entry(entry)
@@ -170,6 +172,20 @@ def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
     assert b"\n" not in encoded
     assert len(json.loads(encoded, parse_constant=lambda name: pytest.fail(name))) <= keys
     encoded.decode()
+
+
+@settings(max_examples=20)
+@given(_ENTRIES)
+def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
+    """No value raises, and the result is always JSON."""
+    assert_one_line_of_json(entry)
+
+
+@pytest.mark.slow
+@given(_ENTRIES)
+def test_many_entries_become_one_line_of_json_each(entry: dict[str, Any]) -> None:
+    """The same with the usual number of examples."""
+    assert_one_line_of_json(entry)
 
 
 def entry(record: logging.LogRecord) -> dict[str, Any]:

@@ -392,7 +392,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
+# A forkserver child differs from a spawned one only in its parent.
+_START_METHODS = [
+    pytest.param(method, marks=[pytest.mark.slow] if method == "forkserver" else [])
+    for method in multiprocessing.get_all_start_methods()
+]
+
+
+@pytest.mark.parametrize("start_method", _START_METHODS)
 def test_children_of_every_kind_lose_nothing(tmp_path: Path, collector: Collector, start_method: str) -> None:
     """Forked children skip the exit callbacks; spawned ones unpickle a handler, or create one."""
     (tmp_path / "family.py").write_text(_FAMILY)
