@@ -24,7 +24,7 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.client.queue.segment import Segment
+from concurrent_log.collector.client.queue.segment import SpoolSegment
 
 _UNREACHABLE = "http://127.0.0.1:9"  # no server listens here
 _BEGINNING = """
@@ -331,7 +331,7 @@ class TestBadFiles:
                 journal.rmdir()
                 aside.rename(journal)
 
-        segment = Segment.recover(path, b"{}")
+        segment = SpoolSegment.recover(path, b"{}")
         part = segment.take(60)
         segment.settle(part.stop)
         with full(lost == "begin"):
@@ -339,7 +339,7 @@ class TestBadFiles:
         with full(lost == "divide"):
             batch.divide()
         batch.pop()
-        after = Segment.recover(path, b"{}")
+        after = SpoolSegment.recover(path, b"{}")
         recovered = after.batch(after.take(1000))
 
         assert recovered.id == batch.id

@@ -40,7 +40,7 @@ def content_of(line: bytes) -> bytes | None:
     return content if line == line_of(content) else None
 
 
-class Segment:
+class SpoolSegment:
     """A file of queued records, and its state.
 
     Attributes:
@@ -65,7 +65,7 @@ class Segment:
         self._is_journal_complete = False  # about the batch in flight
 
     @classmethod
-    def recover(cls, path: Path, default_common: bytes) -> "Segment":
+    def recover(cls, path: Path, default_common: bytes) -> "SpoolSegment":
         """Return a segment that another process left behind; ``default_common`` replaces a corrupt head."""
         with path.open("rb") as file:
             first = file.readline()

@@ -23,7 +23,7 @@ from concurrent_log.collector.client.deferred_entry import DeferredEntry, Entry,
 from concurrent_log.collector.client.json_values import encode_entry, freeze
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.queue.memory import Counts, MemoryQueue
-from concurrent_log.collector.client.queue.segment import Segment, SegmentPart, line_of
+from concurrent_log.collector.client.queue.segment import SegmentPart, SpoolSegment, line_of
 from concurrent_log.collector.client.queue.spool_lock import SpoolLock, try_lock
 from concurrent_log.internal import stderr
 
@@ -60,8 +60,8 @@ class Spool:
         self._lock = threading.RLock()
         self._writer = 0  # id of the thread that holds the lock
         self._reentrant: deque[tuple[bytes, dict[str, Any]]] = deque()  # logged by that thread in the middle of a write
-        self._segments: deque[Segment] = deque()  # of this process, the oldest first
-        self._adopted: deque[Segment] = deque()  # of dead processes
+        self._segments: deque[SpoolSegment] = deque()  # of this process, the oldest first
+        self._adopted: deque[SpoolSegment] = deque()  # of dead processes
         self._own_lock: SpoolLock | None = None
         self._adopted_locks: list[SpoolLock] = []
         self._fd = -1
@@ -70,7 +70,7 @@ class Spool:
         self._enqueued = 0
         self._retry_at = self._adopt_at = 0.0
         self._warn_at = 0.0
-        self._unsettled: Segment | None = None
+        self._unsettled: SpoolSegment | None = None
 
     def __len__(self) -> int:
         """Return the number of queued records."""
@@ -154,7 +154,7 @@ class Spool:
             path.unlink(missing_ok=True)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._fd = fd
-        self._segments.append(Segment(path, self._common, position=len(head), queued=0, end=len(head)))
+        self._segments.append(SpoolSegment(path, self._common, position=len(head), queued=0, end=len(head)))
 
     def _end_segment(self) -> None:
         if self._fd >= 0:
@@ -192,7 +192,7 @@ class Spool:
         if room < 0:
             raise OSError(errno.ENOSPC, f"it has reached its limit of {self._limit:,} bytes")
 
-    def _drop(self, segment: Segment, reason: str, *, is_own: bool) -> None:
+    def _drop(self, segment: SpoolSegment, reason: str, *, is_own: bool) -> None:
         """Remove a segment, and count its records as lost."""
         if is_own:
             self._queued -= segment.queued
@@ -215,7 +215,7 @@ class Spool:
             return batch
         return self._take(self._adopted, most, is_own=False) or self._take(self._segments, most, is_own=True)
 
-    def _take(self, segments: "deque[Segment]", most: int, *, is_own: bool) -> OutgoingBatch | None:
+    def _take(self, segments: "deque[SpoolSegment]", most: int, *, is_own: bool) -> OutgoingBatch | None:
         while (segment := next(iter(segments), None)) is not None:
             try:
                 part = segment.take(most)
@@ -239,7 +239,7 @@ class Spool:
                 self._release_adopted_locks()
         return None
 
-    def _count_taken(self, segment: Segment, part: SegmentPart, *, is_own: bool) -> None:
+    def _count_taken(self, segment: SpoolSegment, part: SegmentPart, *, is_own: bool) -> None:
         taken = sum(map(bool, part.logs)) + part.bad
         segment.queued -= taken
         if is_own:
@@ -276,7 +276,7 @@ class Spool:
         self._adopted_locks.append(lock)
         for path in sorted(self._directory.glob(f"{lock.name}-*.spool")):
             with contextlib.suppress(OSError):
-                self._adopted.append(Segment.recover(path, b"{}"))
+                self._adopted.append(SpoolSegment.recover(path, b"{}"))
         if not self._adopted:
             self._release_adopted_locks()
 
