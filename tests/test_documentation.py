@@ -58,6 +58,7 @@ _NOT_RUN = {
     ("contributing.md", "python tests/torture collector --minutes 10"),
     ("contributing.md", "python tests/benchmarks --write"),
     ("contributing.md", ".ci/run"),
+    ("collector.md", "python -m pip install '.[server,collector]'"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
     ("contributing.md", "cd tests/javascript && npm ci && npm run check && npm run types"),
     ("javascript.md", "python -m concurrent_log demo"),

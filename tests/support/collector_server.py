@@ -18,11 +18,6 @@ from typing import Any
 from support.deadlines import DEADLINE
 from support.processes import environment
 
-<<<<<<< HEAD
-=======
-_DEADLINE = 120.0  # seconds for what takes one or two on an idle machine
-
->>>>>>> lang-server
 
 class Server:
     """``concurrent-log serve`` with ``options``, in ``folder``; use it as a context manager.
@@ -98,13 +93,8 @@ class Server:
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> "tuple[int, Any, dict[str, str]]":
-<<<<<<< HEAD
         """Send one request, and return the status, the JSON or the text, and the headers in lower case."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-=======
-        """Send a request; return the status, the JSON or text, and the headers with lower-case names."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_DEADLINE)
->>>>>>> lang-server
         with contextlib.closing(connection):
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
