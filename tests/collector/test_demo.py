@@ -1,4 +1,4 @@
-"""``python -m concurrent_log demo``: what one sees who tries it."""
+"""``python -m concurrent_log demo``: the shop, and its records in the collector."""
 
 import importlib.util
 import pathlib
@@ -18,12 +18,12 @@ from support.processes import environment
 def browser(program: Callable[[str], str], require: Callable[[str], None]) -> Iterator[Any]:
     """Return a real browser."""
     require("playwright")
-    with chromium(program("chromium")) as made:
-        yield made
+    with chromium(program("chromium")) as found:
+        yield found
 
 
 def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pathlib.Path) -> None:
-    """Each order links to a trace that has the page's records and those of the back end, in order."""
+    """Each order links to a trace with the records of the page and of the back end, in order."""
     with demonstrating(tmp_path) as (shop, _):
         page = open_shop(browser, shop)
         page.get_by_role("button", name="A durian").click()
@@ -44,18 +44,18 @@ def test_order_is_one_trace_through_page_and_back_end(browser: Any, tmp_path: pa
 
     assert services == ["shop-page", "shop-orders", "shop-orders", "shop-page"]
     assert messages == [
-        "somebody wants one durian",
-        "one durian is ordered",
-        "the order cannot be served",
-        "the shop says no",
+        "order for one durian clicked",
+        "order for one durian received",
+        "order cannot be fulfilled",
+        "order rejected",
     ]
 
 
-def test_error_that_nobody_catches_is_logged(browser: Any, tmp_path: pathlib.Path) -> None:
-    """The button that breaks the page leads to a FATAL record with the place of the mistake."""
+def test_uncaught_error_is_logged(browser: Any, tmp_path: pathlib.Path) -> None:
+    """The button that throws an error in the page causes a FATAL record with the message of the error."""
     with demonstrating(tmp_path) as (shop, collector):
         page = open_shop(browser, shop)
-        page.get_by_role("button", name="Break this page").click()
+        page.get_by_role("button", name="Throw an error in this page").click()
         reader = browser.new_page()
         reader.goto(f"{collector}/?level=FATAL")
         for _ in range(40):
@@ -70,8 +70,8 @@ def test_error_that_nobody_catches_is_logged(browser: Any, tmp_path: pathlib.Pat
     assert "Cannot read properties of undefined" in text
 
 
-def test_missing_extra_is_said(tmp_path: pathlib.Path) -> None:
-    """Without the packages of the extra, one line tells what to install."""
+def test_missing_extra_is_reported_in_one_line(tmp_path: pathlib.Path) -> None:
+    """Without the packages of the extra, one line says what to install."""
     if importlib.util.find_spec("fastapi") is None:
         pytest.skip("fastapi is not installed")
     program = (

@@ -17,7 +17,7 @@ from support.record_counter import (
     ids,
     read_back,
     records_of,
-    told_counts,
+    source_counts,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the prefork pool needs fork")
@@ -53,7 +53,7 @@ def _send(folder: Path, task: str, *sources: str) -> list[str]:
 
 
 def _told(server: Server) -> dict[str, int]:
-    return told_counts(server.output)
+    return source_counts(server.output)
 
 
 def _all_records(log_file: Path) -> list[Record]:

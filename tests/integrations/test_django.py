@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, Load, run, serving
-from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, ids, read_back, told_counts
+from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, ids, read_back, source_counts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the server is stopped by a signal")
 
@@ -41,13 +41,13 @@ def test_development_server_and_its_reloader_lose_nothing(tmp_path: Path) -> Non
         with Load(port, "ab") as load:
             server.wait_until(_rolls_over(log_file, times=2))
             os.utime(project / "urls.py")
-            server.wait_until(lambda: len(told_counts(server.output)) == 3)
+            server.wait_until(lambda: len(source_counts(server.output)) == 3)
         server.wait_until(lambda: _is_listening(port))
         with Load(port, "cd") as later:
             server.wait_until(_rolls_over(log_file))
         server.stop()
     records = read_back(log_file)
-    told = told_counts(server.output)  # by the reloader's process, and the server's before and after
+    told = source_counts(server.output)  # by the reloader's process, and the server's before and after
     answered, unanswered = load.answered | later.answered, load.unanswered | later.unanswered
     untold = {f"{source}-{count}" for source, count in told.items()}
 
@@ -73,8 +73,8 @@ def test_management_command_beside_web_workers_loses_nothing(tmp_path: Path, req
     records = read_back(log_file)
 
     assert not load.unanswered
-    assert all(told_counts(told).values())
-    assert_exactly_once(_of(records, "app"), load.ids(load.answered) | ids(told_counts(told)))
+    assert all(source_counts(told).values())
+    assert_exactly_once(_of(records, "app"), load.ids(load.answered) | ids(source_counts(told)))
     assert_in_order(_of(records, "app"))
 
 

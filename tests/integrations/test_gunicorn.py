@@ -19,7 +19,7 @@ from support.record_counter import (
     ids,
     read_back,
     records_of,
-    told_counts,
+    source_counts,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
@@ -172,7 +172,7 @@ def test_handler_made_before_the_fork_loses_nothing(tmp_path: Path) -> None:
     records = read_back(log_file)
     of_arbiter = [record for record in records if record.process == server.process.pid]
     of_workers = [record for record in records if record.process != server.process.pid]
-    told = told_counts(server.output)["background"]
+    told = source_counts(server.output)["background"]
 
     assert not load.unanswered
     assert_exactly_once(of_workers, load.ids(load.answered))
@@ -229,7 +229,7 @@ def test_background_handler_made_before_the_fork_loses_nothing(
     records = [record for path in (*backups(log_file), log_file) for record in records_of(path)]
     of_arbiter = [record for record in records if record.process == server.process.pid]
     of_workers = [record for record in records if record.process != server.process.pid]
-    told = told_counts(server.output)["background"]
+    told = source_counts(server.output)["background"]
 
     assert not load.unanswered
     assert_exactly_once(of_workers, load.ids(load.answered))

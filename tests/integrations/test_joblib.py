@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, run
-from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, told_counts
+from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, source_counts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a worker is killed by a signal")
 
@@ -33,7 +33,7 @@ def test_workers_that_are_used_again_lose_nothing(tmp_path: Path, way: str) -> N
 def test_killed_worker_takes_no_record_with_it(tmp_path: Path) -> None:
     """P1: one worker is killed amid its records, joblib kills the others, and new workers log on (HAZARDS 5)."""
     output = run(tmp_path, str(PROGRAMS / "crew.py"), "killed")
-    records, told = read_back(tmp_path / "app.log"), told_counts(output)
+    records, told = read_back(tmp_path / "app.log"), source_counts(output)
     untold = {f"{source}-{count}" for source, count in told.items()}
 
     assert "the pool broke" in output

@@ -15,7 +15,7 @@ from support.record_counter import (
     backups,
     ids,
     read_back,
-    told_counts,
+    source_counts,
 )
 
 _MORE_THAN_A_PIPE_TAKES = 65536
@@ -53,7 +53,7 @@ def test_long_records_of_json_are_whole(tmp_path: Path, formatter: str, lines: s
     log_file = tmp_path / "app.log"
 
     output = run(tmp_path, str(PROGRAMS / "structured.py"), formatter, lines)
-    records, told = read_back(log_file, _parse), told_counts(output)
+    records, told = read_back(log_file, _parse), source_counts(output)
 
     assert len(told) == 3
     assert any(len(record.message) > _MORE_THAN_A_PIPE_TAKES for record in records)

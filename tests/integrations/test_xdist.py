@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, run
-from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, told_counts
+from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, ids, read_back, source_counts
 
 _WORKERS = 4
 _TESTS = 8
@@ -40,7 +40,7 @@ def test_crashed_worker_takes_no_record_with_it(tmp_path: Path) -> None:
     """P1: one worker is killed amid its records, and another one takes its place (HAZARDS 5)."""
     output = _run_suite(tmp_path, status=1)
     records = read_back(tmp_path / "app.log")
-    told = told_counts((tmp_path / "told.txt").read_text("utf-8"))
+    told = source_counts((tmp_path / "told.txt").read_text("utf-8"))
 
     assert "replacing crashed worker" in output
     assert len(told) == _TESTS + 1

@@ -1,4 +1,4 @@
-"""Starting real programs and servers on the package under test, and sending requests to them."""
+"""Start real programs and servers with the package under test, and send requests to them."""
 
 import contextlib
 import http.client
@@ -16,13 +16,13 @@ from pathlib import Path
 import concurrent_log
 from support.paths import PROGRAMS
 
-RECORDS_PER_REQUEST = 5  # what the applications in PROGRAMS log
+RECORDS_PER_REQUEST = 5  # records that the applications in PROGRAMS log
 
-_DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
+_DEADLINE = 40.0  # seconds; on an idle machine it takes one or two
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which a program imports the package that this process imported."""
+    """Return an environment in which a program imports the same package as this process."""
     places = [str(Path(concurrent_log.__file__).parents[1]), str(PROGRAMS)]
     of_others = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
     inherited = {name: value for name, value in os.environ.items() if name not in of_others}
@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
 def run(folder: Path, *arguments: str, status: int = 0) -> str:
     """Run Python with ``arguments`` in ``folder``, and return its output.
 
-    Fails where logging failed, and where the program does not end with ``status``.
+    Fails if logging failed, or if the program does not end with ``status``.
     """
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -48,12 +48,12 @@ def run(folder: Path, *arguments: str, status: int = 0) -> str:
     return done.stdout
 
 
-# A time limit that a signal raised where Python cannot raise: in a callback of a weak reference.
+# A time limit raised by a signal in a place where Python cannot raise: in the callback of a weak reference.
 _LIMIT_IGNORED = re.compile(r"Exception ignored in: .*\nTraceback .*\n(?:  .*\n|\n)*.*SoftTimeLimitExceeded.*\n")
 
 
 def assert_quiet(output: str) -> None:
-    """Check that no handler and nobody else complained."""
+    """Check that the output has no error of a handler and no traceback."""
     output = _LIMIT_IGNORED.sub("", output)
 
     assert "Logging error" not in output, output
@@ -61,10 +61,10 @@ def assert_quiet(output: str) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as ``condition`` holds."""
-    give_up_at = time.monotonic() + _DEADLINE
+    """Return when ``condition`` returns true."""
+    deadline = time.monotonic() + _DEADLINE
     while not condition():
-        assert time.monotonic() < give_up_at, f"waited in vain for {_DEADLINE} seconds"
+        assert time.monotonic() < deadline, f"the condition was false for {_DEADLINE} seconds"
         time.sleep(0.005)
 
 
@@ -78,7 +78,7 @@ class Server:
 
     @property
     def output(self) -> str:
-        """What the server wrote to its standard output and error."""
+        """The output of the server: standard output and standard error."""
         return self._output.read_text(encoding="utf-8")
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -91,7 +91,7 @@ class Server:
         wait_until(holds_while_running)
 
     def stop(self) -> None:
-        """End the server the polite way and check that it had nothing to complain about."""
+        """Stop the server with SIGTERM, and check that it printed no error."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(_DEADLINE)
         assert_quiet(self.output)
@@ -99,7 +99,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(folder: Path, arguments: Callable[[int], list[str]]) -> Iterator[Server]:
-    """Start Python in ``folder`` with the ``arguments`` for a listening socket's descriptor."""
+    """Start Python in ``folder`` with ``arguments``, called with the descriptor of a listening socket."""
     output = folder / "output.txt"
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, output.open("wb") as sink:
         port = listener.getsockname()[1]
@@ -122,12 +122,12 @@ def serving(folder: Path, arguments: Callable[[int], list[str]]) -> Iterator[Ser
 
 
 class Load:
-    """Clients, each named by a letter, that send one request after another until the ``with`` statement ends.
+    """Clients, each named by a letter, that send requests continuously until the ``with`` statement ends.
 
     Attributes:
         answered: The ids of the requests that got a response.
-        unanswered: Those that got none: the connection broke.
-        workers: The process ids of the workers that answered.
+        unanswered: The ids of requests without a response: the connection broke.
+        workers: The process ids of the workers that responded.
     """
 
     def __init__(self, port: int, clients: str = "abcd") -> None:
@@ -164,7 +164,7 @@ class Load:
                     answer = connection.getresponse()
                     worker = answer.read()
                     if not worker:
-                        raise http.client.IncompleteRead(worker)  # such as after half of the headers
+                        raise http.client.IncompleteRead(worker)  # for example after half of the headers
                 except ConnectionRefusedError:
                     return  # The server ended.
                 except (OSError, http.client.HTTPException):

@@ -1,4 +1,4 @@
-"""Handlers and records for the tests: chosen times, no waiting."""
+"""Handlers and records for the tests: with chosen times, so that no test has to wait."""
 
 import calendar
 import itertools
@@ -17,7 +17,7 @@ HOUR, DAY = 3600, 86400
 
 
 class _Watching(logging.Handler):
-    """Remembers what a handler reported instead of printing it."""
+    """Stores the errors that a handler reports instead of printing them."""
 
     problems: list[BaseException]
 
@@ -26,22 +26,22 @@ class _Watching(logging.Handler):
         super().__init__(*args, **kwargs)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Keep the exception that is being handled."""
+        """Store the exception that is being handled."""
         error = sys.exc_info()[1]
         assert error is not None
         self.problems.append(error)
 
 
 class Watched(_Watching, ConcurrentTimedRotatingFileHandler):
-    """Our handler, remembering what it reported instead of printing it."""
+    """The timed handler, with its reported errors."""
 
 
 class WatchedBySize(_Watching, ConcurrentRotatingFileHandler):
-    """Our handler that rolls over by size, remembering what it reported instead of printing it."""
+    """The handler that rolls over by size, with its reported errors."""
 
 
 class WatchedByDay(_Watching, DatedFileHandler):
-    """Our handler of dated files, remembering what it reported instead of printing it."""
+    """The handler of dated files, with its reported errors."""
 
 
 def record(message: str, created: float | None = None) -> logging.LogRecord:
@@ -64,20 +64,20 @@ def lines(path: pathlib.Path) -> list[str]:
 
 
 def files(folder: pathlib.Path) -> dict[str, list[str]]:
-    """Return the lines of all files in ``folder`` but the lock files, by name."""
+    """Return the lines of all files in ``folder`` except the lock files, by name."""
     return {
         path.name: lines(path) for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")
     }
 
 
 def all_lines(folder: pathlib.Path) -> list[str]:
-    """Return the lines of all files in ``folder`` but the lock files."""
+    """Return the lines of all files in ``folder`` except the lock files."""
     return list(itertools.chain.from_iterable(files(folder).values()))
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for another process until ``holds`` is true; fail after ``seconds``."""
+    """Wait for another process until ``holds`` returns true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"the condition was false for {seconds} seconds"
         time.sleep(0.005)
