@@ -78,7 +78,7 @@ def running_collector(folder: Path, *, token: str | None = None, port: int = 0) 
 
 def _address(process: "subprocess.Popen[str]", output: Path) -> str:
     deadline = time.monotonic() + DEADLINE
-    while not (found := re.search(r"Read them at\s+(http://\S+?)/\s", output.read_text())):
+    while not (found := re.search(r"Read them at:\s+(http://\S+?)/\s", output.read_text())):
         assert process.poll() is None, f"the server ended:\n{output.read_text()}"
         assert time.monotonic() < deadline, f"the server did not start:\n{output.read_text()}"
         time.sleep(0.02)
