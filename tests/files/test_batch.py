@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from concurrent_log.files.lock_file import LockFile
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, files, lines, record, write
+from support.selection import SHARED_FIRST, first_quick
 from support.writers import ARMS, ROLLING, STEADY, Account, Writers, account_for, contents_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -30,7 +32,7 @@ _ROLLING = [
 # With a byte-order mark, each record takes the exclusive lock on both arms.
 _EACH_WAY = pytest.mark.parametrize(
     ("keep_file_open", "encoding"),
-    [(None, "utf-8"), (False, "utf-8"), (None, "utf-16")],
+    first_quick([(None, "utf-8"), (False, "utf-8"), (None, "utf-16")]),
     ids=["shared", "exclusive", "utf-16"],
 )
 
@@ -88,7 +90,7 @@ class TestManyProcesses:
         _assert_in_their_seconds(found)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a process is stopped by a signal")
-    @ARMS
+    @SHARED_FIRST
     def test_process_stopped_with_the_lock_blocks_no_batch(
         self, keep_file_open: bool | None, writers: Callable[..., Writers], tmp_path: pathlib.Path
     ) -> None:
@@ -115,10 +117,10 @@ class TestManyProcesses:
 
         assert found.is_perfect(), str(found)
         assert 0 < len(found.reported) <= 2 * len(team.processes)
-        assert took < 10
+        assert took < DEADLINE
 
     @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
-    @ARMS
+    @SHARED_FIRST
     @pytest.mark.parametrize(
         "rounds", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])], ids=["few", "many"]
     )
@@ -147,9 +149,9 @@ class TestManyProcesses:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mounts a disk")
-@ARMS
-@pytest.mark.parametrize("options", STEADY + ROLLING)
-@pytest.mark.parametrize("late", [0.0, 2.0], ids=["current", "late"])
+@SHARED_FIRST
+@pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+@pytest.mark.parametrize("late", first_quick([0.0, 2.0]), ids=["current", "late"])
 def test_full_disk_loses_only_reported_records(
     late: float,
     options: dict[str, Any],
@@ -301,7 +303,7 @@ def _assert_in_their_seconds(found: Account) -> None:
 
 
 def _hold_and_stop(path: str, pipe: Connection) -> None:
-    with LockFile.at(path).hold(exclusive=True, timeout=10):
+    with LockFile.at(path).hold(exclusive=True, timeout=DEADLINE):
         pipe.send("held")
         os.kill(os.getpid(), signal.SIGSTOP)
     pipe.send("released")

@@ -21,6 +21,7 @@ from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.snapshot import NO_SNAPSHOT
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 Make = Callable[..., Watched]
@@ -507,7 +508,7 @@ def test_interpreter_does_not_wait_for_compression(tmp_path: pathlib.Path) -> No
         "for n in range(3): h.handle(logging.makeLogRecord({'msg': f'number {n}'}))\n"
         "assert any(t.name == 'concurrent-log-gzip' for t in threading.enumerate())\n"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=DEADLINE)
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=10, backupCount=5, use_gzip=True)
     write(handler, "number 3")
     found = unpacked(tmp_path)
@@ -641,11 +642,39 @@ def test_record_written_without_the_lock_is_not_lost(
     assert [type(problem) for problem in handler.problems] == [TimeoutError]
 
 
+class FakeTime:
+    """The monotonic clock and the sleep of the module ``time``; the clock stands still until the test advances it."""
+
+    def __init__(self) -> None:
+        self.is_awaited = False
+        self._now = 0.0
+        self._advanced = threading.Condition()
+
+    def monotonic(self) -> float:
+        """Return the time of the clock."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the test has advanced the clock by ``seconds``."""
+        with self._advanced:
+            until = self._now + seconds
+            self.is_awaited = True
+            self._advanced.wait_for(lambda: self._now >= until, DEADLINE)
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock."""
+        with self._advanced:
+            self._now += seconds
+            self._advanced.notify_all()
+
+
 def test_record_written_with_a_removed_lock_file_is_compressed_too(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P1: for a second, a process with the removed lock file may write to the backup that another one compresses."""
+    clock = FakeTime()
     monkeypatch.setattr(compression, "_NOTICE_SECONDS", 1.1)
+    monkeypatch.setattr(compression, "time", clock)
     unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
     unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
     for each in (unaware, other):
@@ -654,11 +683,12 @@ def test_record_written_with_a_removed_lock_file_is_compressed_too(
     (tmp_path / ".__app.lock").unlink()
     other._snapshot = NO_SNAPSHOT  # as if its snapshot had expired
     write(other, "eleven", TEN + HOUR)
-    with contextlib.suppress(AssertionError):
-        wait_until(_is_quiet, 0.5)  # It is there only if the compression waited for the writer.
+    wait_until(lambda: clock.is_awaited or _is_quiet())  # It is quiet if the compression did not wait for the writer.
+    clock.advance(1.0)
     write(unaware, "ten, too", TEN)
 
     assert (tmp_path / _TEN).read_text() == "ten\nten\nten, too\n"
+    clock.advance(0.2)
     assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "ten", "ten, too"]}
     for each in (unaware, other):
         each.close()

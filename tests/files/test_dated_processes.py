@@ -31,6 +31,7 @@ from concurrent_log.dated import DatedFileHandler, zone_of
 from concurrent_log.stress.workload import Ledger
 from support.fault_injection import Calls, watched_calls
 from support.records import DAY, WatchedByDay, all_lines, files, wait_until, write
+from support.selection import SHARED_FIRST, first_quick
 
 pytestmark = [
     # A fork with live threads is one of the cases under test, and pytest-xdist has a thread of its own.
@@ -41,7 +42,6 @@ pytestmark = [
 FAST = 600  # speed of the clock: ten minutes per second
 MIDNIGHT = calendar.timegm((2025, 1, 20, 15, 0, 0))  # in Korea, the beginning of 2025-01-21
 LIMIT = 5000
-ARMS = pytest.mark.parametrize("keep_file_open", [None, False], ids=["shared", "exclusive"])
 
 _KST = zone_of("KST")
 _NAME = re.compile(r"(.+)_(\d{4}-\d\d-\d\d)_(\d{3,})_KST\.log")
@@ -169,8 +169,8 @@ def _log_many(handler: logging.Handler, source: str, count: int) -> None:
         time.sleep(0.0005)  # so that they continue past midnight
 
 
-@ARMS
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@SHARED_FIRST
+@pytest.mark.parametrize("method", first_quick(multiprocessing.get_all_start_methods()))
 def test_pool_of_processes_shares_the_files(
     clock: FastClock, tmp_path: pathlib.Path, method: str, keep_file_open: bool | None
 ) -> None:
@@ -256,7 +256,8 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     ledger.close()
 
 
-@ARMS
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_file_open", [None, False], ids=["shared", "exclusive"])
 def test_killed_processes_lose_nothing(
     clock: FastClock, tmp_path: pathlib.Path, ledger: Ledger, keep_file_open: bool | None
 ) -> None:
@@ -362,7 +363,7 @@ def test_file_that_is_moved_away_loses_nothing(
 # Each step
 
 
-@pytest.fixture(params=["shared", "exclusive"])
+@pytest.fixture(params=first_quick(["shared", "exclusive"]))
 def prepare(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> Callable[[], WatchedByDay]:
@@ -380,8 +381,8 @@ def prepare(
 _RECORDS = ["before 0", "before 1", "before 2"]  # nine bytes each
 
 
-@pytest.mark.parametrize("begins", ["size", "day", "late", "late by days"])
-@pytest.mark.parametrize("fault", ["error", "killed before", "killed after"])
+@pytest.mark.parametrize("begins", first_quick(["size", "late", "day", "late by days"], 2))
+@pytest.mark.parametrize("fault", first_quick(["error", "killed after", "killed before"], 2))
 @pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_any_step_of_creating_a_file_may_fail(
     prepare: Callable[[], WatchedByDay],

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.records import TEN, Watched, all_lines, wait_until, write
+from support.selection import SHARED_FIRST, first_quick
 from support.writers import (
     ARMS,
     NOTICED,
@@ -103,8 +104,8 @@ def _rotated(team: Writers, logrotate: Logrotate, folder: pathlib.Path) -> tuple
 class TestLogrotate:
     """The real logrotate, forced to run while three processes write."""
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
     def test_nocreate_loses_nothing(
         self,
         options: dict[str, Any],
@@ -121,8 +122,8 @@ class TestLogrotate:
         assert found.reported == []
         assert any(name.startswith(str(folder / "old")) for name in found.held)
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
     def test_create_loses_only_what_logrotate_replaces(
         self,
         options: dict[str, Any],
@@ -140,7 +141,7 @@ class TestLogrotate:
         assert found._replace(lost=[]).is_perfect(), str(found)
         assert found.reported == []
 
-    @ARMS
+    @SHARED_FIRST
     @pytest.mark.parametrize("options", STEADY)
     def test_moved_file_gets_no_record_after_a_second(
         self,
@@ -163,8 +164,8 @@ class TestLogrotate:
         assert found.is_perfect(), str(found)
         assert max(call.created for call in moved) < run.ended + window + ROUNDING
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
     def test_copytruncate_loses_only_records_of_its_run(
         self,
         options: dict[str, Any],
@@ -191,8 +192,8 @@ def _during(call: Logged, runs: list[Run]) -> bool:
 class TestDeletion:
     """Another program deletes the log file."""
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
     def test_deleted_log_file_loses_at_most_a_second(
         self,
         options: dict[str, Any],

@@ -39,6 +39,7 @@ from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
 from concurrent_log.files.lock_file import HeldLock, LockFile
 from concurrent_log.files.snapshot import NO_SNAPSHOT
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
@@ -847,7 +848,7 @@ def test_interrupt_while_releasing_leaves_no_lock(
         raise Interruption
 
     def take() -> None:
-        taken.append(mutex.acquire(timeout=5))
+        taken.append(mutex.acquire(timeout=DEADLINE))
         mutex.release()
 
     handler = make(lock_timeout=0)

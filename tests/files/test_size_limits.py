@@ -15,6 +15,7 @@ from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatin
 from concurrent_log.files.backups.numbered import NumberedBackups
 from concurrent_log.files.shared_state import State
 from support.records import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
+from support.selection import first_quick
 
 Make = Callable[..., WatchedBySize]
 MakeTimed = Callable[..., Watched]
@@ -285,7 +286,6 @@ def test_namer_may_return_a_path(make: Make, tmp_path: pathlib.Path) -> None:
     assert handler.problems == []
 
 
-@pytest.mark.timeout(20)
 def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: with backupCount=1 the standard class needs no number in the name; the older backup is deleted."""
     handler = make(backupCount=1)
@@ -297,7 +297,6 @@ def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.P
     assert handler.problems == []
 
 
-@pytest.mark.timeout(20)
 def test_namer_without_a_number_replaces_no_kept_backup(make: Make, tmp_path: pathlib.Path) -> None:
     """P3, P4: one name for two backups is reported once, and costs neither a backup nor a record."""
     handler = make(backupCount=2)
@@ -423,7 +422,7 @@ def _write_many(folder: str, name: str, how_many: int, timed: bool) -> None:
     handler.close()
 
 
-@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("timed", first_quick([False, True]))
 def test_no_file_of_many_writers_reaches_the_limit(tmp_path: pathlib.Path, timed: bool) -> None:
     """P1, P3: with any mix of writers, each record is there once, in order, and no file is too large."""
     context = multiprocessing.get_context("forkserver")

@@ -16,9 +16,11 @@ import concurrent_log
 from support.browser import chromium
 from support.browser_pages import PATIENCE, Chromium, Site, Tab, listens, numbers, page, wait_for, wait_until
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.hostile_proxy import Proxy
 from support.node import succeed
 from support.processes import environment
+from support.selection import first_quick
 
 LATER = "{ flushInterval: 600000 }"  # so that only the end of the page sends records
 
@@ -81,6 +83,7 @@ def tab(new_tab: Callable[[], Tab]) -> Tab:
 # The origin of pages.
 
 
+@pytest.mark.slow
 def test_page_of_the_collector_itself(tab: Tab, sqlite: Server) -> None:
     """A page of the collector loads the client of the same version, and needs no address."""
     tab.tab.route(f"{sqlite.url}/shop", lambda route: route.fulfill(body=page("log(0, 20);"), content_type="text/html"))
@@ -92,7 +95,7 @@ def test_page_of_the_collector_itself(tab: Tab, sqlite: Server) -> None:
     assert (tab.console, tab.errors) == ([], [])
 
 
-@pytest.mark.parametrize("token", ["", "secret"])
+@pytest.mark.parametrize("token", first_quick(["", "secret"]))
 def test_page_of_another_origin_sends_with_cors_origin(tab: Tab, site: Site, tmp_path: Path, token: str) -> None:
     """With `--cors-origin`, a page of another origin loads the client and sends, even when it is closed."""
     variables = {"CONCURRENT_LOG_TOKEN": token} if token else {}
@@ -109,6 +112,7 @@ def test_page_of_another_origin_sends_with_cors_origin(tab: Tab, site: Site, tmp
     assert (tab.console, tab.errors) == ([], [])
 
 
+@pytest.mark.slow
 def test_page_of_a_forbidden_origin_is_warned_once(tab: Tab, site: Site, tmp_path: Path) -> None:
     """A page that may not send gets one warning, which names the remedy; nothing is thrown into it."""
     with Server(tmp_path, str(tmp_path / "logs.sqlite3")) as server:
@@ -128,6 +132,7 @@ def test_page_of_a_forbidden_origin_is_warned_once(tab: Tab, site: Site, tmp_pat
 # The end of pages.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 50, 3000])
 @pytest.mark.parametrize("leave", ["close", "navigate", "reload"])
 def test_records_right_before_the_end_of_a_page_arrive(
@@ -157,6 +162,7 @@ def test_records_right_before_the_end_of_a_page_arrive(
     assert following.run("Object.keys(localStorage)") == []
 
 
+@pytest.mark.slow
 def test_next_page_sends_what_an_unreachable_server_missed(
     new_tab: Callable[[], Tab], site: Site, sqlite: Server
 ) -> None:
@@ -173,6 +179,7 @@ def test_next_page_sends_what_an_unreachable_server_missed(
     assert following.run("Object.keys(localStorage)") == []
 
 
+@pytest.mark.slow
 def test_two_tabs_send_the_same_stored_batches_once(new_tab: Callable[[], Tab], site: Site, server: Server) -> None:
     """Two pages that open at once both send the batches of an earlier page, and the server stores them once."""
     site.behave = lambda batch: "drop"
@@ -189,6 +196,7 @@ def test_two_tabs_send_the_same_stored_batches_once(new_tab: Callable[[], Tab], 
     assert tabs[0].run("Object.keys(localStorage)") == []
 
 
+@pytest.mark.slow
 def test_invalid_stored_batches_are_removed(tab: Tab, site: Site, sqlite: Server) -> None:
     """A damaged, foreign or expired batch affects no other; keys of other programs stay."""
     address = site.page(options=LATER)
@@ -216,6 +224,7 @@ def test_invalid_stored_batches_are_removed(tab: Tab, site: Site, sqlite: Server
     assert tab.errors == []
 
 
+@pytest.mark.slow
 def test_page_without_storage_sends_its_records(tab: Tab, site: Site, tmp_path: Path) -> None:
     """A frame without an origin has no storage: its records still arrive, also when it ends."""
     with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", "*") as server:
@@ -228,7 +237,7 @@ def test_page_without_storage_sends_its_records(tab: Tab, site: Site, tmp_path: 
         )
         frame = tab.tab.frames[1]
         frame.wait_for_function("window.ready")
-        is_flushed = frame.evaluate("logger.flush(30000)")
+        is_flushed = frame.evaluate("logger.flush(100000)")
         frame.evaluate("log(20, 40)")
         tab.run("document.querySelector('iframe').remove()")
         wait_for(server.database, 40)
@@ -241,6 +250,7 @@ def test_page_without_storage_sends_its_records(tab: Tab, site: Site, tmp_path: 
 # Pages that are hidden and shown again.
 
 
+@pytest.mark.slow
 def test_page_from_the_back_forward_cache_continues(tab: Tab, site: Site, sqlite: Server) -> None:
     """A page that the browser restores from its cache continues with the same client, and duplicates nothing."""
     other = site.add("/other", "<title>other</title><script>window.ready = true</script>")
@@ -265,6 +275,7 @@ def own_browser(program: Callable[[str], str], tmp_path: Path) -> Callable[[str]
     return lambda address: Chromium(program("chromium"), tmp_path / "profile", address)
 
 
+@pytest.mark.slow
 def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site: Site, sqlite: Server) -> None:
     """A hidden tab has sent its records; shown again and then closed, each record is stored once."""
     script = """
@@ -287,6 +298,7 @@ def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site:
     assert numbers(sqlite.database) == list(range(200))
 
 
+@pytest.mark.slow
 def test_browser_that_is_killed_while_a_page_is_hidden(
     own_browser: Callable[[str], Chromium], site: Site, sqlite: Server
 ) -> None:
@@ -303,6 +315,7 @@ def test_browser_that_is_killed_while_a_page_is_hidden(
     assert numbers(sqlite.database) == list(range(100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["whole", "parts"])
 def test_batch_in_flight_while_the_page_is_hidden_is_stored_once(
     own_browser: Callable[[str], Chromium], site: Site, server: Server, first: str
@@ -352,6 +365,7 @@ def test_records_logged_offline_are_sent_later(tab: Tab, site: Site, sqlite: Ser
     assert tab.errors == []
 
 
+@pytest.mark.slow
 def test_next_page_sends_the_records_of_a_page_closed_offline(
     context: Any, new_tab: Callable[[], Tab], site: Site, sqlite: Server
 ) -> None:
@@ -367,6 +381,7 @@ def test_next_page_sends_the_records_of_a_page_closed_offline(
     assert numbers(sqlite.database) == list(range(500))
 
 
+@pytest.mark.slow
 def test_restarting_server_neither_loses_nor_duplicates_records(tab: Tab, site: Site, server: Server) -> None:
     """A server that is killed and started again under load loses and duplicates nothing."""
     script = "let i = 0; window.stop = setInterval(() => { log(i, i + 5); i += 5; }, 5); window.count = () => i;"
@@ -385,16 +400,17 @@ def test_restarting_server_neither_loses_nor_duplicates_records(tab: Tab, site: 
     assert tab.errors == []
 
 
+@pytest.mark.slow
 def test_unreliable_network_neither_loses_nor_duplicates_records(tab: Tab, site: Site, server: Server) -> None:
     """With requests and responses lost, truncated, duplicated or delayed, each record is stored once."""
-    proxy = Proxy([server.port], seed=7, patience=1.0, limit=150)
+    proxy = Proxy([server.port], seed=7, client_timeout=1.0, limit=150)
     site.batches_port = int(proxy.url.rpartition(":")[2])
     script = """
         for (let i = 0; i < 3000; i++) logger.info(`record ${i}`, { source: "page", number: i });
     """
     tab.open(site.page(script, "{ batchSize: 200, timeout: 1000 }"))
     is_flushed = tab.run("logger.flush(100000)")
-    proxy.wait_until_idle(30)
+    proxy.wait_until_idle(DEADLINE)
     proxy.stop()
 
     assert is_flushed
@@ -403,6 +419,7 @@ def test_unreliable_network_neither_loses_nor_duplicates_records(tab: Tab, site:
     assert tab.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_respected(tab: Tab, site: Site, sqlite: Server, status: int) -> None:
     """The pause of `Retry-After` is respected, even if the page is shown again meanwhile."""
@@ -426,6 +443,7 @@ def test_retry_after_is_respected(tab: Tab, site: Site, sqlite: Server, status: 
 # Restricted pages.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy",
     [
@@ -448,6 +466,7 @@ def test_policy_without_workers_sends_from_the_page(tab: Tab, site: Site, sqlite
     assert [line for line in tab.console if "concurrent-log:" in line] == []
 
 
+@pytest.mark.slow
 def test_policy_that_forbids_the_collector_is_warned_about_once(tab: Tab, site: Site, sqlite: Server) -> None:
     """If a policy forbids requests to the collector, the page gets one warning, and no exception."""
     policy = "script-src 'self' 'unsafe-inline' blob:; connect-src 'none'"
@@ -461,6 +480,7 @@ def test_policy_that_forbids_the_collector_is_warned_about_once(tab: Tab, site: 
     assert tab.run("logger.stats().queued") == 10
 
 
+@pytest.mark.slow
 def test_client_in_a_worker_of_the_page(tab: Tab, site: Site, sqlite: Server) -> None:
     """A client works in a worker, which has no document."""
     program = """
@@ -510,6 +530,7 @@ def test_global_error_handler_logs_errors_and_rejections(tab: Tab, site: Site, s
     assert [error for error in tab.errors if "promised" in error]
 
 
+@pytest.mark.slow
 def test_close_removes_only_its_own_listeners(tab: Tab, site: Site, sqlite: Server) -> None:
     """After `close`, errors are no longer logged, and other listeners are still called."""
     script = """
@@ -526,6 +547,7 @@ def test_close_removes_only_its_own_listeners(tab: Tab, site: Site, sqlite: Serv
     assert [each["message"] for each in sqlite.get("/logs")["logs"]] == ["before"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["", "worker-src 'none'"])
 def test_page_that_logs_its_console_and_requests_causes_no_loop(
     tab: Tab, site: Site, sqlite: Server, policy: str
@@ -552,6 +574,7 @@ def test_page_that_logs_its_console_and_requests_causes_no_loop(
 # The contents of records.
 
 
+@pytest.mark.slow
 def test_record_has_the_call_site(tab: Tab, site: Site, sqlite: Server) -> None:
     """Records have the URL, line and function of the logging call, anywhere in a page."""
     program = """
@@ -590,6 +613,7 @@ export class Shop {
     assert places["eval"][0] == address
 
 
+@pytest.mark.slow
 def test_values_that_cannot_be_rendered_affect_nothing_else(tab: Tab, site: Site, sqlite: Server) -> None:
     """Nodes, windows, functions, circular references, proxies and throwing getters do no harm, and are not changed."""
     script = """
@@ -638,6 +662,7 @@ Object.assign(window, { logger, ready: true });
 INDEX = '<!doctype html><title>shop</title><link rel="icon" href="data:,"><script type="module" src="{}"></script>'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", ["", "--minify", "--keep-names", "--target=es2017 --minify", "--format=iife"])
 def test_bundle_by_esbuild_works(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path, more: str) -> None:
     """A page whose program esbuild has bundled into one file sends its records."""
@@ -653,6 +678,7 @@ def test_bundle_by_esbuild_works(tab: Tab, site: Site, sqlite: Server, shop: Pat
     assert (tab.console, tab.errors) == ([], [])
 
 
+@pytest.mark.slow
 def test_build_by_vite_works(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path) -> None:
     """A page that Vite has built for production sends its records."""
     (shop / "main.js").write_text(APP)
@@ -695,6 +721,7 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
 """
 
 
+@pytest.mark.slow
 def test_page_and_back_end_share_a_trace(
     tab: Tab, new_tab: Callable[[], Tab], site: Site, sqlite: Server, tmp_path: Path
 ) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from support.collector_server import Server, select
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, Node
+from support.selection import first_quick
 
 ALL_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -45,6 +47,7 @@ def test_exit_right_after_logging_sends_queued_records(node: Node, collector: Co
     assert collector.messages == [f"record {number}" for number in range(2500)]
 
 
+@pytest.mark.slow
 def test_exit_during_a_request_sends_queued_records_once(node: Node, collector: Collector) -> None:
     """An exit during a request neither loses nor duplicates the records in flight."""
     program = """
@@ -66,7 +69,7 @@ def test_uncaught_error_is_printed_and_ends_the_process(node: Node, collector: C
     assert collector.messages == ["before"]
 
 
-@pytest.mark.parametrize("number", ALL_SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", first_quick(ALL_SIGNALS), ids=lambda number: number.name)
 def test_unhandled_signal_still_ends_the_process(node: Node, collector: Collector, number: signal.Signals) -> None:
     """A signal that the program does not handle kills it, as its parent sees; the queued records arrive."""
     program = 'logger.info("last words"); console.log("ready"); setInterval(() => {}, 1000);'
@@ -79,7 +82,7 @@ def test_unhandled_signal_still_ends_the_process(node: Node, collector: Collecto
     assert collector.messages == ["last words"]
 
 
-@pytest.mark.parametrize("listen", ["on", "once"])
+@pytest.mark.parametrize("listen", first_quick(["on", "once"]))
 def test_handled_signal_is_left_to_the_program(node: Node, collector: Collector, listen: str) -> None:
     """The client does not end a program that handles the signal."""
     program = f"""
@@ -106,6 +109,7 @@ def test_exit_is_bounded_if_the_server_does_not_respond(node: Node, collector: C
     assert "1 records could not be sent in time" in ended.stderr
 
 
+@pytest.mark.slow
 def test_exit_reports_records_for_an_unreachable_server(node: Node, tmp_path: pathlib.Path) -> None:
     """With no server at the address, the exit tries again, reports the unsent records, and does not wait for long."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -176,6 +180,7 @@ def test_exit_listener_that_throws_loses_no_record(node: Node, collector: Collec
     assert collector.messages == ["x"]
 
 
+@pytest.mark.slow
 def test_exit_sends_all_records_to_a_failing_server(node: Node, collector: Collector) -> None:
     """P1: an exit continues as long as batches succeed, and each record is stored once."""
     responses = iter(["lose", (503, {}), None, (500, {}), None] * 5)
@@ -187,6 +192,7 @@ def test_exit_sends_all_records_to_a_failing_server(node: Node, collector: Colle
     assert collector.messages == [f"record {number}" for number in range(5000)]
 
 
+@pytest.mark.slow
 def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collector) -> None:
     """Ten clients of a hanging server delay the exit as long as one, and a client of another server loses nothing."""
     collector.behave = lambda request: "hang" if request.body["common"]["service"] == "silent" else None
@@ -200,10 +206,11 @@ def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collect
     """
     ended = node.run("", program)
 
-    assert 5000 <= float(ended.stdout) < 15000
+    assert 5000 <= float(ended.stdout) < 40000  # not 50000, as one after the other
     assert collector.messages == ["kept"]
 
 
+@pytest.mark.slow
 def test_two_copies_of_the_client_ignore_each_others_signal_listeners(
     node: Node, collector: Collector, tmp_path: pathlib.Path
 ) -> None:
@@ -240,6 +247,7 @@ def test_global_error_handler_logs_and_changes_nothing(node: Node, collector: Co
     assert "program1.mjs" in record["stack_trace"]
 
 
+@pytest.mark.slow
 def test_global_error_handler_logs_unhandled_rejections(node: Node, collector: Collector) -> None:
     """A rejected promise that the program does not handle ends Node, and is logged."""
     ended = node.run(collector.url, 'Promise.reject(new Error("promised"));', "{ enableGlobalErrorHandler: true }")
@@ -248,6 +256,7 @@ def test_global_error_handler_logs_unhandled_rejections(node: Node, collector: C
     assert [(each["message"], each["origin"]) for each in collector.logs] == [("promised", "unhandledRejection")]
 
 
+@pytest.mark.slow
 def test_close_removes_only_the_global_error_handler(node: Node, collector: Collector) -> None:
     """The listeners of other libraries stay."""
     program = """
@@ -272,6 +281,7 @@ def test_close_removes_only_the_global_error_handler(node: Node, collector: Coll
 # Flush and close.
 
 
+@pytest.mark.slow
 def test_flush_resolves_when_the_server_has_acknowledged(node: Node, collector: Collector) -> None:
     """`await logger.flush()` is true when all records are stored, with nothing else keeping the process alive."""
     program = (
@@ -283,6 +293,7 @@ def test_flush_resolves_when_the_server_has_acknowledged(node: Node, collector: 
     assert len(collector.logs) == 1500
 
 
+@pytest.mark.slow
 def test_flush_resolves_to_false_after_its_time(node: Node, collector: Collector) -> None:
     """After its time, `flush` is false, and the records stay queued."""
     collector.behave = lambda request: (503, {})
@@ -291,6 +302,7 @@ def test_flush_resolves_to_false_after_its_time(node: Node, collector: Collector
     assert ended.stdout == "false 1\n"
 
 
+@pytest.mark.slow
 def test_record_after_close_arrives(node: Node, collector: Collector) -> None:
     """A record that is logged after `close` is not lost."""
     program = 'logger.info("before"); console.log(await logger.close()); logger.info("after");'
@@ -324,12 +336,12 @@ def test_flush_without_a_limit(node: Node, collector: Collector) -> None:
 # Responses of the server.
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 401, 404])
+@pytest.mark.parametrize("status", first_quick([503, 408, 429, 500, 502, 401, 404]))
 def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, status: int) -> None:
     """P1: after a temporary error, the batch is sent again, and stored once."""
     responses = iter([(status, {}), "lose"])
     collector.behave = lambda request: next(responses, None)
-    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(30000));')
+    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(100000));')
 
     assert ended.stdout == "true\n"
     assert len({request.body["batch_id"] for request in collector.requests}) == 1
@@ -337,7 +349,7 @@ def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, stat
     assert collector.messages == ["x"]
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("status", first_quick([204, 200, 201, 202]))
 def test_every_2xx_status_is_a_success(node: Node, collector: Collector, status: int) -> None:
     """A server that responds 204 has the records, and they are not sent again."""
     collector.behave = lambda request: (status, {})
@@ -352,7 +364,7 @@ def test_refused_record_loses_no_other(node: Node, collector: Collector) -> None
     collector.behave = lambda request: (400, {}) if any("bad" in r["message"] for r in request.body["logs"]) else None
     program = """
         for (let i = 0; i < 100; i++) logger.info(i === 37 ? "bad" : `good ${i}`);
-        console.log(await logger.flush(30000), JSON.stringify(logger.stats().dropped));
+        console.log(await logger.flush(100000), JSON.stringify(logger.stats().dropped));
     """
     ended = node.run(collector.url, program)
 
@@ -366,7 +378,7 @@ def test_batch_too_large_is_divided(node: Node, collector: Collector) -> None:
     collector.behave = lambda request: (413, {}) if len(json.dumps(request.body)) > 20_000 else None
     program = """
         for (let i = 0; i < 100; i++) logger.info(`record ${i}`, { text: "x".repeat(i === 50 ? 60000 : 300) });
-        console.log(await logger.flush(30000));
+        console.log(await logger.flush(100000));
     """
     ended = node.run(collector.url, program)
     large = collector.logs[50]["text"]
@@ -376,6 +388,7 @@ def test_batch_too_large_is_divided(node: Node, collector: Collector) -> None:
     assert re.fullmatch(r"x{16384}… \[43616 characters left out\]", large)
 
 
+@pytest.mark.slow
 def test_unsupported_compression_is_disabled(node: Node, collector: Collector) -> None:
     """After 415, the client sends without compression."""
     collector.behave = lambda request: (415, {}) if request.headers.get("Content-Encoding") else None
@@ -429,6 +442,7 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b" " * 65_536
 BROKEN_GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\nthis is none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("response", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
 def test_endless_or_broken_response_body_is_abandoned(node: Node, response: bytes, is_success: bool) -> None:
     """An endless response uses no memory, and no response occupies a request for longer than `timeout`."""
@@ -498,6 +512,7 @@ def test_queue_is_bounded_in_bytes(node: Node, collector: Collector) -> None:
     assert 1 <= len(collector.logs) < 10
 
 
+@pytest.mark.slow
 def test_unavailable_server_gets_few_attempts(node: Node, collector: Collector) -> None:
     """No logging call sends a request of its own: with growing pauses, 5,000 calls in a second cause a few requests."""
     collector.behave = lambda request: (503, {})
@@ -527,6 +542,7 @@ def test_large_text_does_not_displace_other_records(node: Node, collector: Colle
     assert collector.logs[2]["left_out"] == "2000 fields"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "log",
     [
@@ -791,6 +807,7 @@ def test_warnings_of_the_client_are_not_logged_in_a_loop(node: Node, collector: 
     assert "accepts no records, they stay queued: 401" in ended.stderr
 
 
+@pytest.mark.slow
 def test_many_clients_in_one_process(node: Node, collector: Collector) -> None:
     """Twenty clients cause no warning, and each sends its own record."""
     program = f"""
@@ -869,18 +886,19 @@ def test_closed_stderr_is_no_error(node: Node, collector: Collector) -> None:
         started.process.stdin.flush()
 
         assert started.line() == "401"
-        assert started.process.wait(30) == 4
+        assert started.process.wait(DEADLINE) == 4
 
 
 # The real server.
 
 
+@pytest.mark.slow
 def test_burst_is_stored_whole_in_both_stores(node: Node, database: str, tmp_path: pathlib.Path) -> None:
     """P1: 100,000 records logged as fast as possible are stored, each once, in order."""
     with Server(tmp_path, database) as server:
         program = """
             for (let i = 0; i < 100000; i++) logger.info(`record ${i}`, { number: i });
-            console.log(await logger.flush(60000), JSON.stringify(logger.stats().dropped));
+            console.log(await logger.flush(100000), JSON.stringify(logger.stats().dropped));
         """
         ended = node.run(server.url, program)
         found = select(database, "SELECT sequence FROM logs")
@@ -889,6 +907,7 @@ def test_burst_is_stored_whole_in_both_stores(node: Node, database: str, tmp_pat
     assert sorted(sequence for (sequence,) in found) == list(range(100_000))
 
 
+@pytest.mark.slow
 def test_killed_server_neither_loses_nor_duplicates_records(node: Node, database: str, tmp_path: pathlib.Path) -> None:
     """P1: the server is killed repeatedly under load; each record is stored once."""
     with Server(tmp_path, database) as server:
@@ -897,7 +916,7 @@ def test_killed_server_neither_loses_nor_duplicates_records(node: Node, database
             const stop = setInterval(() => { for (let i = 0; i < 10; i++) logger.info("x", { number: count++ }); }, 5);
             process.stdin.once("data", async () => {
               clearInterval(stop);
-              console.log(count, await logger.flush(30000), JSON.stringify(logger.stats().dropped));
+              console.log(count, await logger.flush(100000), JSON.stringify(logger.stats().dropped));
               process.exit();
             });
         """
@@ -930,6 +949,7 @@ def test_both_stores_accept_unusual_values(node: Node, database: str, tmp_path: 
     assert record["message"] == "nul � and �"
 
 
+@pytest.mark.slow
 def test_top_level_await_of_close_ends_with_status_zero(node: Node, collector: Collector) -> None:
     """`await logger.close()` as the last line ends with status 0: the client keeps the process alive meanwhile."""
     responses: Any = iter([(503, {"Retry-After": "1"})])

@@ -25,11 +25,13 @@ def test_unit(program: Callable[[str], str], name: str) -> None:
     assert "\n# pass 0\n" not in printed
 
 
+@pytest.mark.slow
 def test_types_and_format_are_correct(program: Callable[[str], str], tools: pathlib.Path) -> None:
     """Strict TypeScript finds no error in the client, and Prettier would change nothing."""
     succeed([program("npm"), "run", "check"], tools)
 
 
+@pytest.mark.slow
 def test_declarations_are_up_to_date(
     program: Callable[[str], str], tools: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -79,6 +81,7 @@ def test_package_is_installed_from_its_folder(
     assert {"package.json", "README.md", "node.js", "browser.js", "types"} <= installed
 
 
+@pytest.mark.slow
 def test_typescript_programs_are_checked(
     program: Callable[[str], str], shop: pathlib.Path, tools: pathlib.Path
 ) -> None:
@@ -111,6 +114,7 @@ def test_typescript_programs_are_checked(
     assert "inform" in bad.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["esm", "cjs"])
 @pytest.mark.parametrize("more", [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)], ids=str)
 def test_bundle_for_node_works(
@@ -139,6 +143,7 @@ def test_bundle_for_node_works(
     assert collector.messages == [f"record {number}" for number in range(500)]
 
 
+@pytest.mark.slow
 def test_signal_exit_and_the_client_ignore_each_others_listeners(
     program: Callable[[str], str], tools: pathlib.Path, collector: Collector, tmp_path: pathlib.Path
 ) -> None:

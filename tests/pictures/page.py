@@ -14,8 +14,8 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from support.browser import Collector, Record, chromium, collecting, health, monitor_record, record, shop
-from support.demo_process import demonstrating, open_shop
+from support.browser import Collector, Record, chromium, health, monitor_record, record, running_collector, shop
+from support.demo_process import open_shop, running_demo
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -174,7 +174,11 @@ def main() -> None:
     if path is None:
         raise SystemExit("chromium is not on the PATH: install it")
     until = datetime.now(timezone.utc)
-    with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as collector, chromium(path) as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_collector(Path(folder)) as collector,
+        chromium(path) as browser,
+    ):
         fill(collector, until)
         watch(collector, until)
         take(browser, collector, "light", "?since=30m")
@@ -184,7 +188,7 @@ def main() -> None:
         take(browser, collector, "services", "?since=30m", do=show_services, size=_SERVICES)
         take(browser, collector, "health", "?since=30m", do=show_health, size=_PANEL)
         take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
-        with demonstrating(Path(folder)) as (shop_address, _):
+        with running_demo(Path(folder)) as (shop_address, _):
             take_demo(browser, shop_address)
 
 

@@ -18,6 +18,7 @@ from concurrent_log.stress import sequence
 from concurrent_log.stress.command import STANDARD
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.tally import Tally, period_names, tally
+from support.selection import first_quick
 
 SOURCE = Source(1, 2)
 FORMATTER = logging.Formatter(sequence.FORMAT, sequence.DATE_FORMAT)
@@ -194,7 +195,7 @@ def as_json(run: "subprocess.CompletedProcess[str]") -> Any:
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("start_method", first_quick(multiprocessing.get_all_start_methods()))
 def test_nothing_is_wrong_with_our_handler(start_method: str, tmp_path: pathlib.Path) -> None:
     """P1: the command finds every record, with every start method, and its exit status is 0."""
     run = command(tmp_path, "--json", "--records=999", "--processes=2", "--threads=3", f"--start-method={start_method}")
@@ -260,6 +261,7 @@ def test_reported_errors_are_counted(tmp_path: pathlib.Path) -> None:
     assert json.loads(run.stdout)["runs"][0]["errors"] == {"KeyError: 'let out'": 8}
 
 
+@pytest.mark.slow
 def test_compare_shows_the_standard_class_beside_ours(tmp_path: pathlib.Path) -> None:
     """P1: our handler loses nothing, and the exit status is that of our handler."""
     run = command(tmp_path, "--json", "--compare", "--records=40000", "--processes=4", "--threads=4")
@@ -271,6 +273,7 @@ def test_compare_shows_the_standard_class_beside_ours(tmp_path: pathlib.Path) ->
     assert result["runs"][-1]["lost"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_workers_lose_no_acknowledged_record(tmp_path: pathlib.Path) -> None:
     """P1: killed workers are replaced, and the records whose calls returned are there."""
@@ -306,14 +309,14 @@ def test_option_reaches_the_handler(tmp_path: pathlib.Path) -> None:
     ("arguments", "says"),
     [
         (["--processes=0"], "--processes: must be at least 1"),
-        (["--records=many"], "--records: must be a whole number, not 'many'"),
-        (["--start-method=thread"], "--start-method: invalid choice: 'thread'"),
-        (["--kill=-1"], "--kill: must be a whole number, not '-1'"),
-        (["--handler=missing.Handler"], "there is no handler missing.Handler"),
+        pytest.param(["--records=many"], "--records: must be a whole number, not 'many'", marks=pytest.mark.slow),
+        pytest.param(["--start-method=thread"], "--start-method: invalid choice: 'thread'", marks=pytest.mark.slow),
+        pytest.param(["--kill=-1"], "--kill: must be a whole number, not '-1'", marks=pytest.mark.slow),
+        pytest.param(["--handler=missing.Handler"], "there is no handler missing.Handler", marks=pytest.mark.slow),
         (["--handler=logging.Missing"], "there is no handler logging.Missing"),
-        (["--when=never"], "when='never' is unknown"),
-        (["--option=nonsense"], "--option: must be NAME=VALUE, not 'nonsense'"),
-        (["--option=nonsense=1"], "unexpected keyword argument 'nonsense'"),
+        pytest.param(["--when=never"], "when='never' is unknown", marks=pytest.mark.slow),
+        pytest.param(["--option=nonsense"], "--option: must be NAME=VALUE, not 'nonsense'", marks=pytest.mark.slow),
+        pytest.param(["--option=nonsense=1"], "unexpected keyword argument 'nonsense'", marks=pytest.mark.slow),
         (["--directory=missing"], "missing"),
     ],
 )

@@ -14,9 +14,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from support.deadlines import DEADLINE
 from support.processes import environment
-
-DEADLINE = 40.0  # seconds; an idle machine needs one or two
 
 Record = dict[str, Any]
 
@@ -31,7 +30,7 @@ httpx.ReadTimeout: The read operation timed out"""
 
 
 class Collector:
-    """A running ``concurrent-log serve``; see `collecting`."""
+    """A running ``concurrent-log serve``; see `running_collector`."""
 
     def __init__(self, url: str, process: "subprocess.Popen[str]", token: str | None) -> None:
         self.url = url
@@ -56,7 +55,7 @@ class Collector:
 
 
 @contextlib.contextmanager
-def collecting(folder: Path, *, token: str | None = None, port: int = 0) -> Iterator[Collector]:
+def running_collector(folder: Path, *, token: str | None = None, port: int = 0) -> Iterator[Collector]:
     """Run a collector whose SQLite file is in ``folder``, and kill it afterwards."""
     command = [
         sys.executable,
@@ -92,7 +91,9 @@ def chromium(path: str, **options: Any) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], **options)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=DEADLINE * 1000, **options
+        )
         yield browser
         browser.close()
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from support.collector_server import select
+from support.deadlines import DEADLINE
 
-DEADLINE = 40.0  # seconds; an idle machine needs one or two
-PATIENCE = 30_000  # milliseconds; on an idle machine, a page needs almost none
+PATIENCE = DEADLINE * 1000  # milliseconds
 
 # How the site handles a batch: it responds with a status and headers; with ``lose`` it forwards the batch, and then
 # closes the connection; with ``drop`` it only closes it; with ``hold`` it waits for `held`, and then forwards; with
@@ -134,7 +134,7 @@ class Tab:
 
     def flush(self) -> bool:
         """Return whether all records are acknowledged."""
-        return bool(self.run("logger.flush(30000)"))
+        return bool(self.run("logger.flush(100000)"))
 
     def wait_for(self, condition: str) -> None:
         """Wait until a condition holds in the page."""

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support.deadlines import DEADLINE
 from support.processes import environment
-
-DEADLINE = 40.0  # seconds; an idle machine needs one or two
 
 
 @contextlib.contextmanager
-def demonstrating(folder: Path) -> Iterator[tuple[str, str]]:
+def running_demo(folder: Path) -> Iterator[tuple[str, str]]:
     """Run the demo, and yield the addresses of the shop and of the collector. SIGTERM must end it with status 0."""
     output = folder / "demo.txt"
     command = [sys.executable, "-m", "concurrent_log", "demo", "--port", "0", "--shop-port", "0"]
@@ -43,6 +42,7 @@ def _addresses(process: "subprocess.Popen[bytes]", output: Path) -> tuple[str, s
 def open_shop(browser: Any, shop: str, **options: Any) -> Any:
     """Open the page of the shop, and return it when it is ready. Its back end may take a moment to start."""
     page = browser.new_page(**options)
+    page.set_default_timeout(DEADLINE * 1000)
     deadline = time.monotonic() + DEADLINE
     while True:
         try:

@@ -8,12 +8,12 @@ import textwrap
 from dataclasses import dataclass
 
 import concurrent_log
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 
 PACKAGE = pathlib.Path(concurrent_log.__file__).parent / "collector" / "javascript"
 TOOLS = TESTS / "javascript"
 TOOL_DEADLINE = 300.0  # seconds; a tool takes ten on an idle machine, with a registry that responds
-_DEADLINE = 40.0  # seconds; a program takes one or two on an idle machine
 _OF_OTHERS = ("LOG_SERVER_URL", "SERVICE_NAME", "ENVIRONMENT", "NODE_ENV", "SERVICE_VERSION", "LOG_TYPE")
 _OF_NODE = ("ENABLE_GLOBAL_ERROR_HANDLER", "NODE_OPTIONS", "NODE_TEST_CONTEXT")
 
@@ -85,7 +85,7 @@ class Program:
 
     def ended(self) -> Ended:
         """Wait until it has ended, and return its result."""
-        stdout, stderr = self.process.communicate(timeout=_DEADLINE)
+        stdout, stderr = self.process.communicate(timeout=DEADLINE)
         return Ended(self.process.returncode, stdout, stderr)
 
 

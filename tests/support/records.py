@@ -11,6 +11,7 @@ from typing import Any
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.dated import DatedFileHandler
+from support.deadlines import DEADLINE
 
 TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
 HOUR, DAY = 3600, 86400
@@ -75,7 +76,7 @@ def all_lines(folder: pathlib.Path) -> list[str]:
     return list(itertools.chain.from_iterable(files(folder).values()))
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = DEADLINE) -> None:
     """Wait for another process until ``holds`` returns true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -28,6 +28,7 @@ import concurrent_log
 from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.workload import Ledger
+from support.deadlines import DEADLINE
 
 FAST = 100.0  # speed of the clock
 NOTICED = 1.0  # seconds within which a handler notices changes to its file
@@ -249,7 +250,7 @@ class Writers:
             self._wait_until(lambda row=row: self._counts(column)[row], goal)
 
     def _wait_until(self, count: Callable[[], int], goal: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while count() < goal:
             assert all(self.processes[row].is_alive() for row in self._living()), "a writer died"
             assert time.monotonic() < deadline, f"expected {goal} within 60 seconds, got {count()}"

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:De
 TORTURE = [str(pathlib.Path(__file__).parent), "files"]
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_after_some_rounds(tmp_path: pathlib.Path) -> None:
     """P1, P2, P3, P4: the files are correct after every fault; .ci/run repeats this for a minute."""
     command = [sys.executable, *TORTURE, "--minutes", "0.15", "--seed", "100", "--directory", str(tmp_path)]
