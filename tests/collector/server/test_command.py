@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from concurrent_log.__main__ import main
+from support.deadlines import DEADLINE
 from support.paths import DOCS
 
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
@@ -32,7 +33,7 @@ def test_output_shows_how_to_send_a_first_record(start: StartServer, tmp_path: P
     line = next(line for line in server.output.splitlines() if "curl" in line)
     command = line[line.index("curl") :].replace("curl", "curl -sS", 1)
     variables = {**environment(), "CONCURRENT_LOG_TOKEN": TOKEN}
-    done = subprocess.run(["bash", "-c", command], env=variables, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["bash", "-c", command], env=variables, capture_output=True, text=True, timeout=DEADLINE)
 
     assert json.loads(done.stdout)["stored"] == 1
     assert server.select("SELECT level, message FROM logs") == [("INFO", "hello")]
@@ -130,7 +131,7 @@ def test_shutdown_finishes_requests_in_progress(new_sqlite_server: Server) -> No
         answer = connection.makefile("rb").read()
 
     assert b'"stored":1' in answer
-    assert new_sqlite_server.process.wait(30) == 0
+    assert new_sqlite_server.process.wait(DEADLINE) == 0
     assert new_sqlite_server.count() == 1
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from support.deadlines import DEADLINE
 from support.paths import PROGRAMS
 
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
@@ -235,7 +236,7 @@ def test_original_client_works(server: Server, require: Callable[[str], None], t
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=DEADLINE,
     )
     assert done.returncode == 0, done.stderr
 
