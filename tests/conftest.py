@@ -24,6 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest.register_assert_rewrite("support")
 
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, TOOL_DEADLINE, TOOLS, run, succeed
 from support.writers import Clock, Writers
@@ -156,7 +157,7 @@ def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     import redis
 
     url, prefix = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), f"concurrent_log-{uuid.uuid4()}-"
-    with redis.Redis.from_url(url, socket_connect_timeout=5) as server:
+    with redis.Redis.from_url(url, socket_connect_timeout=DEADLINE) as server:
         try:
             server.ping()
         except redis.RedisError:
@@ -174,6 +175,12 @@ def postgres() -> Iterator[str]:
     """
     with _new_database() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Callable[[], contextlib.AbstractContextManager[str]]:
+    """Return a function that creates a PostgreSQL database; it is dropped at the end of the ``with`` block."""
+    return _new_database
 
 
 @contextlib.contextmanager
@@ -203,7 +210,7 @@ def _execute(address: str, sql: str) -> None:
 async def _executed(address: str, sql: str) -> None:
     import asyncpg
 
-    connection = await asyncpg.connect(address, timeout=5)
+    connection = await asyncpg.connect(address, timeout=DEADLINE)
     try:
         await connection.execute(sql)
     finally:

@@ -158,7 +158,7 @@ def test_server_started_after_the_client_gets_everything(
 ) -> None:
     """An outage within the limits of the queue loses nothing."""
     with Server(tmp_path, database) as server:
-        server.end()
+        server.stop()
         handler = CollectorHandler(server.url)
         logger.addHandler(handler)
         for number in range(2000):

@@ -244,7 +244,7 @@ class _RunningRound:
         if server.process.poll() is None:
             self._count(event)
             server.process.send_signal(signal.SIGCONT)
-            server.end()
+            server.stop()
 
     def _suspend_server(self, event: Event) -> None:
         if self._target_server(event).process.poll() is None:
