@@ -149,7 +149,7 @@ def execute(database: str, sql: str) -> None:
         with ThreadPoolExecutor(1) as thread:  # Playwright may run an event loop in this thread.
             thread.submit(asyncio.run, _execute(database, sql)).result()
         return
-    with contextlib.closing(sqlite3.connect(database, timeout=_DEADLINE)) as connection:
+    with contextlib.closing(sqlite3.connect(database, timeout=DEADLINE)) as connection:
         connection.executescript(sql)
 
 

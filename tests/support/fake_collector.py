@@ -14,11 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
 from support.deadlines import DEADLINE
-=======
-DEADLINE = 100.0  # seconds, to end a hang only; the waits take one or two seconds on an idle machine
->>>>>>> lang-client
 
 
 @dataclass
