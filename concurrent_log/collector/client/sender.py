@@ -17,7 +17,7 @@ import tenacity
 from concurrent_log.collector.client.batch import OutgoingBatch, build_body, compress, shorten
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.settings import ClientSettings
-from concurrent_log.collector.client.transport import CollectorConnection, HttpResponse
+from concurrent_log.collector.client.transport import CollectorConnection, CollectorResponse
 from concurrent_log.internal import stderr
 
 REFUSED, REJECTED, TOO_LARGE = "refused by the server", "rejected by the server", "too large for the server"
@@ -46,7 +46,7 @@ class RetryControl(Protocol):
     def wait(self, seconds: float) -> None:
         """Wait for ``seconds``, or until there is a reason to continue earlier."""
 
-    def should_stop(self, response: HttpResponse) -> bool:
+    def should_stop(self, response: CollectorResponse) -> bool:
         """Return whether there must be no further attempt after ``response``."""
 
     def time_left(self) -> float:
@@ -106,7 +106,7 @@ class Sender:
 
     # One part of a batch, until a response settles it.
 
-    def _send_part(self, batch: OutgoingBatch) -> HttpResponse:
+    def _send_part(self, batch: OutgoingBatch) -> CollectorResponse:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(self._is_transient),
             wait=self._seconds_to_wait,
@@ -117,7 +117,7 @@ class Sender:
         body = build_body(batch, self._client)
         return retrying(self._attempt, body, batch)
 
-    def _attempt(self, body: bytes, batch: OutgoingBatch) -> HttpResponse:
+    def _attempt(self, body: bytes, batch: OutgoingBatch) -> CollectorResponse:
         """Send ``body`` once; send it again without compression if the server does not support it."""
         start, stop = batch.parts[-1]
         is_compressed = self._may_compress and stop - start >= (self._settings.compress_from or 0)
@@ -129,7 +129,7 @@ class Sender:
         self._note_response(response)
         return response
 
-    def _post(self, body: bytes, is_compressed: bool) -> HttpResponse:
+    def _post(self, body: bytes, is_compressed: bool) -> CollectorResponse:
         thread = threading.get_ident()
         is_outermost = thread not in senders
         senders.add(thread)
@@ -141,17 +141,17 @@ class Sender:
             if is_outermost:
                 senders.discard(thread)
 
-    def _is_transient(self, response: HttpResponse) -> bool:
+    def _is_transient(self, response: CollectorResponse) -> bool:
         return not 200 <= response.status < 300 and response.status not in (400, 413, 422)
 
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
         """Return a random part of an increasing maximum, but at least the ``Retry-After`` of the server."""
-        response: HttpResponse = state.outcome.result()  # type: ignore[union-attr]
+        response: CollectorResponse = state.outcome.result()  # type: ignore[union-attr]
         backoff = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)(state)
         requested = min(retry_after(response.retry_after, time.time()), _LONGEST_RETRY_AFTER)
         return requested + min(backoff, 1.0) if requested else backoff
 
-    def _note_response(self, response: HttpResponse) -> None:
+    def _note_response(self, response: CollectorResponse) -> None:
         """Update the state; report once that the server does not accept records, and once that it does again."""
         if not self._is_transient(response):
             if self._is_failure_reported:
@@ -171,7 +171,7 @@ class Sender:
 
     # The consequences of a response.
 
-    def _acknowledge(self, batch: OutgoingBatch, response: HttpResponse) -> None:
+    def _acknowledge(self, batch: OutgoingBatch, response: CollectorResponse) -> None:
         start, stop = batch.pop()
         if start == 0:
             batch.losses = []
@@ -193,7 +193,7 @@ class Sender:
     def _send_shortened(self, batch: OutgoingBatch) -> None:
         """Send a record that is too large on its own with shorter texts."""
         start, stop = batch.parts[-1]
-        response = HttpResponse(413, "too large")
+        response = CollectorResponse(413, "too large")
         for longest in _SHORTER if batch.count(start, stop) else ():
             (before,) = batch.part()
             tried = batch.shortened.setdefault(start, [])
@@ -210,7 +210,7 @@ class Sender:
                 break
         self._give_up(batch, TOO_LARGE, response)
 
-    def _give_up(self, batch: OutgoingBatch, reason: str, response: HttpResponse) -> None:
+    def _give_up(self, batch: OutgoingBatch, reason: str, response: CollectorResponse) -> None:
         """Drop the record of the next part; report the losses before it with another batch."""
         start, stop = batch.pop()
         self.last_error = _describe(response)
@@ -241,6 +241,6 @@ def _rejected_count(text: str) -> int:
         return 0
 
 
-def _describe(response: HttpResponse) -> str:
+def _describe(response: CollectorResponse) -> str:
     text = " ".join(response.reason.split())[:300]
     return f"{response.status} {text}".strip() if response.status else text

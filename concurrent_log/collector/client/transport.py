@@ -12,7 +12,7 @@ from concurrent_log.internal.http_deadline import HTTPConnection, HTTPSConnectio
 _LONGEST_RESPONSE = 2**20  # bytes; the rest is not read
 
 
-class HttpResponse(NamedTuple):
+class CollectorResponse(NamedTuple):
     """The result of a request.
 
     Attributes:
@@ -36,7 +36,7 @@ class CollectorConnection:
             self._headers["Authorization"] = f"Bearer {settings.token}"
         self._pool = _make_pool(settings)
 
-    def post(self, body: bytes, timeout: float, *, is_compressed: bool) -> HttpResponse:
+    def post(self, body: bytes, timeout: float, *, is_compressed: bool) -> CollectorResponse:
         """Send ``body`` and return the response; connecting, sending and reading take ``timeout`` seconds each."""
         headers = {**self._headers, "Content-Encoding": "gzip"} if is_compressed else self._headers
         try:
@@ -46,7 +46,7 @@ class CollectorConnection:
             )  # fmt: skip
             return _read(response)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return HttpResponse(0, _describe_error(error))
+            return CollectorResponse(0, _describe_error(error))
 
     def close(self) -> None:
         """Close the connection."""
@@ -55,14 +55,14 @@ class CollectorConnection:
         self._pool.clear()
 
 
-def _read(response: Any) -> HttpResponse:
+def _read(response: Any) -> CollectorResponse:
     try:
         content = response.read(_LONGEST_RESPONSE, decode_content=True)
     finally:
         # Only a connection whose response was read completely can be used again.
         response.release_conn() if response.closed or not response.length_remaining else response.close()
     text = content.decode("utf-8", "replace")
-    return HttpResponse(response.status, text, response.headers.get("Retry-After", ""))
+    return CollectorResponse(response.status, text, response.headers.get("Retry-After", ""))
 
 
 def _describe_error(error: Exception) -> str:

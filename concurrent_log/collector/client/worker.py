@@ -24,7 +24,7 @@ from concurrent_log.collector.client.queue.memory import Counts, MemoryQueue
 from concurrent_log.collector.client.queue.spool import Spool
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
-from concurrent_log.collector.client.transport import HttpResponse
+from concurrent_log.collector.client.transport import CollectorResponse
 
 _PARK_TIMEOUT = 0.2  # seconds that a fork waits for a request in flight
 _LAST_PAUSE = 0.2  # seconds before the last attempt while stopping
@@ -192,7 +192,7 @@ class SendWorker:
             line_in = self.losses.seconds_until_line(time.monotonic())
             self._sleep(left if line_in is None else min(left, line_in))
 
-    def should_stop(self, response: HttpResponse) -> bool:
+    def should_stop(self, response: CollectorResponse) -> bool:
         """Return whether there must be no further attempt.
 
         While stopping, there is one more attempt, and further ones if the server requests them in time.

@@ -18,7 +18,7 @@ from concurrent_log.collector.client.batch import OutgoingBatch
 from concurrent_log.collector.client.losses import Loss, Losses
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
-from concurrent_log.collector.client.transport import HttpResponse
+from concurrent_log.collector.client.transport import CollectorResponse
 
 _NOON = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -34,7 +34,7 @@ class FakeControl:
         """Record the pause."""
         self.seconds.append(seconds)
 
-    def should_stop(self, response: HttpResponse) -> bool:
+    def should_stop(self, response: CollectorResponse) -> bool:
         """Stop after the maximum number of pauses."""
         return len(self.seconds) >= self._most
 
