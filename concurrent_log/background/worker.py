@@ -11,6 +11,7 @@ from typing import Protocol
 
 from concurrent_log.background.record_queue import Barrier, Dropped, RecordQueue
 from concurrent_log.background.snapshot import Snapshot, logged_at, take
+from concurrent_log.internal.lifecycle import join
 
 
 class Writer(Protocol):
@@ -115,7 +116,7 @@ class Worker:
             try:
                 self._is_parking = True
                 self.queue.put_barrier()
-                thread.join(timeout)
+                join(thread, timeout)
             finally:
                 self._is_parking = False
 

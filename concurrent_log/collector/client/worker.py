@@ -25,6 +25,7 @@ from concurrent_log.collector.client.queue.spool import Spool
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import Settings
 from concurrent_log.collector.client.transport import Answer
+from concurrent_log.internal.lifecycle import join
 
 _PARKING = 0.2  # seconds for which a fork waits for a request that is on its way
 _LAST_PAUSE = 0.2  # seconds before the last attempt at the end
@@ -168,7 +169,7 @@ class Worker:
             try:
                 self._is_parking = True
                 self._ring()
-                thread.join(min(timeout, _PARKING))
+                join(thread, min(timeout, _PARKING))
             finally:
                 self._is_parking = False
 
