@@ -387,6 +387,7 @@ def test_full_queue_lets_the_program_wait(make: Make) -> None:
 
     thread = threading.Thread(target=log)
     thread.start()
+    kept.entered.wait()  # Of its batch the worker writes no record; then the queue fills.
     wait_until(lambda: handler.stats().queued >= 10)
     before = len(done)
     time.sleep(0.3)
