@@ -6,7 +6,7 @@ project = "concurrent_log"
 author = "the concurrent_log contributors"
 version = release = concurrent_log.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3  # links such as guarantees.md#power-loss
 
@@ -14,6 +14,8 @@ default_role = "py:obj"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
+
+copybutton_prompt_text = "$ "  # Copies the commands of a console block, and not their output.
 
 html_theme = "furo"
 html_title = f"concurrent_log {version}"

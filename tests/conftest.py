@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures that all tests share."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -19,7 +19,7 @@ import portalocker
 import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell ignores it for what it starts in the background, and so would all programs that the tests interrupt.
+    # A shell sets SIGINT to "ignore" for background jobs, and all programs that the tests interrupt would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("support")
@@ -31,7 +31,7 @@ from support.writers import Clock, Writers
 
 @pytest.fixture(autouse=True)
 def enabled_loggers() -> None:
-    """Undo what a dictionary of a test before did to all loggers that it did not name."""
+    """Enable the loggers that an earlier test's ``dictConfig`` disabled."""
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
@@ -39,7 +39,7 @@ def enabled_loggers() -> None:
 
 @pytest.fixture(scope="session")
 def require() -> Callable[[str], None]:
-    """Return what skips a test where a module is not installed, and fails it where everything has to be."""
+    """Return a function that skips the test if a module is not installed, or fails it where CI requires everything."""
 
     def installed_or_skip(module: str) -> None:
         if importlib.util.find_spec(module) is None:
@@ -50,7 +50,7 @@ def require() -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
-    """Return what finds a program, also where only root looks for it; without it, a test is skipped, or fails."""
+    """Return a function that finds a program, also in the folders for root; without the program it skips or fails."""
     folders = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
     def path_or_skip(name: str) -> str:
@@ -64,24 +64,24 @@ def program() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def skip_or_fail() -> Callable[[str], None]:
-    """Return what skips a test for the reason given, and fails it where everything has to be there."""
+    """Return a function that skips the test for a reason, or fails it where CI requires everything."""
     return _skip_or_fail
 
 
 @pytest.fixture(scope="session")
 def root() -> None:
-    """Skip, or fail, a test that only root can run."""
+    """Skip or fail a test that only root can run."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         _skip_or_fail("only root can do this: run the tests as root")
 
 
 @pytest.fixture
 def mount(root: None, program: Callable[[str], str]) -> Iterator[Callable[..., None]]:
-    """Return what mounts something over a folder or a file; it is unmounted whatever happens."""
+    """Return a function that mounts something over a folder or a file; it is unmounted after the test."""
     with contextlib.ExitStack() as mounts:
 
         def mount_or_skip(place: pathlib.Path, *arguments: str) -> None:
-            # Lazily, since a process may still be in there; and also where an interrupt comes right after mounting.
+            # Lazily, since a process may still use it. Registered first, in case of an interrupt right after mounting.
             unmount = [program("umount"), "--lazy", str(place)]
             mounts.callback(subprocess.run, unmount, stderr=subprocess.DEVNULL)
             command = [program("mount"), *arguments, str(place)]
@@ -94,7 +94,7 @@ def mount(root: None, program: Callable[[str], str]) -> Iterator[Callable[..., N
 
 @pytest.fixture(scope="session")
 def tools(program: Callable[[str], str]) -> pathlib.Path:
-    """Return the folder with the tests' own tools for JavaScript, which are installed if they are not."""
+    """Return the folder with the JavaScript tools of the tests; install them if necessary."""
     npm = program("npm")
     with portalocker.Lock(TOOLS / ".tools.lock", "a", timeout=TOOL_DEADLINE):
         lock, installed = TOOLS / "package-lock.json", TOOLS / "node_modules" / ".package-lock.json"
@@ -108,7 +108,7 @@ def tools(program: Callable[[str], str]) -> pathlib.Path:
 
 @pytest.fixture
 def shop(program: Callable[[str], str], tmp_path: pathlib.Path) -> pathlib.Path:
-    """Return a new project that has installed the package from its folder, as a copy."""
+    """Return a new npm project with a copy of the JavaScript package installed."""
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "package.json").write_text('{ "name": "shop", "private": true, "type": "module" }')
@@ -124,7 +124,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def writers(tmp_path: pathlib.Path, clock: Clock) -> Iterator[Callable[..., Writers]]:
-    """Return a function that makes writers of a log file, and see to their end."""
+    """Return a function that creates writers of a log file; all of them are killed after the test."""
     made: list[Writers] = []
 
     def make(log_file: pathlib.Path, **options: Any) -> Writers:
@@ -140,7 +140,7 @@ def writers(tmp_path: pathlib.Path, clock: Clock) -> Iterator[Callable[..., Writ
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Return a collector that runs."""
+    """Return a running fake collector."""
     made = Collector().start()
     yield made
     made.stop()
@@ -148,10 +148,9 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
-    """Return the address of a Redis server, and the prefix of the keys that the test may use there.
+    """Return the address of a Redis server, and the prefix of the keys that the test may use.
 
-    The environment variable ``REDIS_URL`` names the server. Where none answers, the test does as where a module is
-    not installed.
+    The environment variable ``REDIS_URL`` names the server. Without a server the test is skipped or fails.
     """
     require("redis")
     import redis
@@ -160,8 +159,8 @@ def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     with redis.Redis.from_url(url, socket_connect_timeout=5) as server:
         try:
             server.ping()
-        except redis.RedisError as error:
-            _skip_or_fail(f"no Redis server answers at {url} ({error}): start one, or name yours in REDIS_URL")
+        except redis.RedisError:
+            _skip_or_fail(f"no Redis server at {url}: start one, or set REDIS_URL")
         yield url, prefix
         for key in server.scan_iter(f"{prefix}*"):
             server.delete(key)
@@ -171,7 +170,7 @@ def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
 def postgres() -> Iterator[str]:
     """Return the address of a new PostgreSQL database, which is dropped after the test.
 
-    The environment variable ``POSTGRES_URL`` names the server, and a database there from which another can be made.
+    The environment variable ``POSTGRES_URL`` names the server, and a database there that the test may connect to.
     """
     with _new_database() as address:
         yield address
@@ -185,14 +184,19 @@ def _new_database() -> Iterator[str]:
     name = f"concurrent_log_{uuid.uuid4().hex[:12]}"
     try:
         _execute(server, f"CREATE DATABASE {name}")
-    except OSError as error:
-        _skip_or_fail(f"no PostgreSQL answers ({error}): start one, or name yours in POSTGRES_URL")
+    except OSError:
+        _skip_or_fail(f"no PostgreSQL at {_without_password(server)}: start one, or set POSTGRES_URL")
     yield urllib.parse.urlsplit(server)._replace(path=f"/{name}").geturl()
     _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def _without_password(address: str) -> str:
+    parts = urllib.parse.urlsplit(address)
+    return f"{parts.hostname}:{parts.port or 5432}"
+
+
 def _execute(address: str, sql: str) -> None:
-    with ThreadPoolExecutor(1) as thread:  # In this one, Playwright may have an event loop.
+    with ThreadPoolExecutor(1) as thread:  # Playwright may run an event loop in this thread.
         thread.submit(asyncio.run, _executed(address, sql)).result()
 
 
@@ -208,7 +212,7 @@ async def _executed(address: str, sql: str) -> None:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
-    """Return where a collector can keep its records: one test with SQLite, one with PostgreSQL."""
+    """Return the address of an empty database for a collector: once SQLite, once PostgreSQL."""
     if request.param == "postgres":
         return str(request.getfixturevalue("postgres"))
     return str(tmp_path / "logs.sqlite3")
@@ -216,7 +220,7 @@ def database(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return where a collector can keep its records for all tests of a module: with SQLite, then with PostgreSQL."""
+    """Return the address of a database for all tests of a module: first SQLite, then PostgreSQL."""
     if request.param == "postgres":
         with _new_database() as address:
             yield address
@@ -225,7 +229,22 @@ def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 
 def _skip_or_fail(reason: str) -> NoReturn:
-    """Skip a test for want of something, or fail it where everything has to be there."""
+    """Skip the test, or fail it where CI requires everything."""
     if os.environ.get("CONCURRENT_LOG_REQUIRE_ALL") == "1":
         pytest.fail(reason)
+    _missing.add(reason)
     pytest.skip(reason)
+
+
+_missing: set[str] = set()  # the reasons for which a test was skipped here
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give all tests that miss the same service the same place, so that the summary has one line for all of them."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if reason.removeprefix("Skipped: ") in _missing:
+            report.longrepr = (__file__, _skip_or_fail.__code__.co_firstlineno, reason)
+    return report

@@ -1,4 +1,4 @@
-"""The benchmarks work, and what is written about them is what was measured (P5); nothing here is timed."""
+"""The benchmarks work, and the documentation contains the measured figures (P5); nothing here is timed."""
 
 import importlib
 import json
@@ -39,21 +39,21 @@ def is_not_installed(reason: str) -> bool:
 @pytest.mark.parametrize(
     ("name", "rows", "curves", "lines", "points"),
     [
-        ("one-process", 4, 0, 0, 0),
-        ("by-size", 4, 0, 0, 0),
-        ("eight-processes", 3, 0, 0, 0),
-        ("longest-call", 3, 0, 0, 0),
-        ("process-counts", 0, 2, 5, 2),
-        ("backup-counts", 0, 2, 7, 2),
-        ("background", 15, 1, 6, 3),
+        pytest.param("one-process", 4, 0, 0, 0, marks=pytest.mark.slow),
+        pytest.param("by-size", 4, 0, 0, 0, marks=pytest.mark.slow),
+        pytest.param("eight-processes", 3, 0, 0, 0, marks=pytest.mark.slow),
+        pytest.param("longest-call", 3, 0, 0, 0, marks=pytest.mark.slow),
+        pytest.param("process-counts", 0, 2, 5, 2, marks=pytest.mark.slow),
+        pytest.param("backup-counts", 0, 2, 7, 2, marks=pytest.mark.slow),
+        pytest.param("background", 15, 1, 6, 3, marks=pytest.mark.slow),
         ("memory", 2, 2, 2, 10),
-        ("health", 4, 0, 0, 0),
+        pytest.param("health", 4, 0, 0, 0, marks=pytest.mark.slow),
     ],
 )
 def test_figure_is_measured_in_its_quick_form(
     name: str, rows: int, curves: int, lines: int, points: int, tmp_path: Path
 ) -> None:
-    """Each figure has values of ours and of the others, all points of its lines, and ours lost no record (P5)."""
+    """Each figure has values for both sides and all points of its lines, and ours lost no record (P5)."""
     done = run("--quick", "--only", name, "--json", "results.json", cwd=tmp_path)
     measured = json.loads((tmp_path / "results.json").read_text())
 
@@ -69,8 +69,8 @@ def test_figure_is_measured_in_its_quick_form(
         assert all(len(line) == points and all(y > 0 for _, y in line) for line in curve["lines"].values())
 
 
-def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
-    """A folder that does not exist makes every row say so, and the exit status is 1."""
+def test_failed_measurement_is_reported(tmp_path: Path) -> None:
+    """With a missing folder, every row has the reason, and the exit status is 1."""
     done = run("--quick", "--only", "one-process", "--directory", "missing", "--json", "results.json", cwd=tmp_path)
     measured = json.loads((tmp_path / "results.json").read_text())["rows"]
 
@@ -102,7 +102,7 @@ def test_page_is_what_the_results_make() -> None:
 
 
 def test_page_written_by_hand_is_noticed(project: Path) -> None:
-    """A number that somebody improved is found out."""
+    """A number that was edited by hand is noticed."""
     page = project / "docs" / "benchmarks.md"
     page.write_text(page.read_text(encoding="utf-8").replace("\N{MULTIPLICATION SIGN}", "x"), encoding="utf-8")
     done = run("--check", "--project", str(project), cwd=project)
@@ -111,8 +111,8 @@ def test_page_written_by_hand_is_noticed(project: Path) -> None:
     assert "benchmarks.md is not what" in done.stdout
 
 
-def test_figures_in_the_readme_stand_between_their_markers(project: Path) -> None:
-    """The block in README.md is the generated one, and what stands around it stays."""
+def test_figures_in_the_readme_are_between_their_markers(project: Path) -> None:
+    """The block in README.md is the generated one, and the text around it stays."""
     readme = project / "README.md"
     readme.write_text("before\n<!-- figures -->\nold\n<!-- /figures -->\nafter\n", encoding="utf-8")
     done = run("--check", "--project", str(project), cwd=project)
@@ -121,10 +121,23 @@ def test_figures_in_the_readme_stand_between_their_markers(project: Path) -> Non
     assert "README.md is not what" in done.stdout
 
 
-def test_check_judges_the_bars_and_names_what_is_not_measured(project: Path) -> None:
-    """A ratio beyond its bar, a difference beyond its bar and a figure without results are all said."""
+def test_readme_shows_a_row_that_we_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of the README has at most eight rows, names both values, and hides no loss (P5)."""
+    monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
+    results, page = (importlib.import_module(name) for name in ("results", "page"))
+    measured = results.Results.load(PROJECT / "docs" / "benchmarks.json")
+    rows = page.readme_table(measured).split("\n\n")[0].splitlines()[2:]
+
+    assert 6 <= len(rows) <= 8
+    assert len(rows) == len(page.README_ROWS), "a row of README_ROWS was not measured"
+    assert any(" slower |" in row for row in rows)
+    assert all(len(row.split(" | ")) == 5 for row in rows)
+
+
+def test_check_judges_the_bars_and_names_missing_figures(project: Path) -> None:
+    """The check reports a ratio and a difference beyond their bars, and a figure without results."""
     results = json.loads((project / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
-    row = {**results["rows"][0], "against": "somebody", "ours": [3.0], "theirs": [1.0], "ratios": [3.0]}
+    row = {**results["rows"][0], "against": "theirs", "ours": [3.0], "theirs": [1.0], "ratios": [3.0]}
     results["rows"] = [
         {**row, "title": "slow", "bar": 2.0, "goal": None},
         {**row, "title": "late", "bar": 1.5, "goal": None, "compared": "difference"},
@@ -133,14 +146,14 @@ def test_check_judges_the_bars_and_names_what_is_not_measured(project: Path) -> 
     (project / "docs" / "benchmarks.json").write_text(json.dumps(results), encoding="utf-8")
     done = run("--check", "--project", str(project), cwd=project)
 
-    assert "slow, against somebody: 3.00\N{MULTIPLICATION SIGN} missed" in done.stdout
-    assert "late, against somebody: +2.00 \N{MICRO SIGN}s missed" in done.stdout
-    assert "near, against somebody: +2.00 \N{MICRO SIGN}s goal met" in done.stdout
+    assert "slow, against theirs: 3.00\N{MULTIPLICATION SIGN} missed" in done.stdout
+    assert "late, against theirs: +2.00 \N{MICRO SIGN}s missed" in done.stdout
+    assert "near, against theirs: +2.00 \N{MICRO SIGN}s goal met" in done.stdout
     assert "seed-test: not measured yet" in done.stdout
 
 
-def test_plan_stands_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a database said of how it answered is on the page, line by line."""
+def test_plan_is_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page shows the query plan of the database, line by line."""
     monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
     results, page, measuring = (importlib.import_module(name) for name in ("results", "page", "measuring"))
     before = results.Results.load(PROJECT / "docs" / "benchmarks.json")
@@ -150,14 +163,14 @@ def test_plan_stands_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"The plan of *a question*:\n\n```{{code-block}} text\n{row.plan}\n```\n" in text
 
 
-def test_one_figure_measured_anew_keeps_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page says which figures are older, and those of another machine are refused."""
+def test_one_figure_measured_again_keeps_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page gives the dates of older figures; figures of another machine are rejected."""
     monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
     results, page, measuring = (importlib.import_module(name) for name in ("results", "page", "measuring"))
     before = results.Results.load(PROJECT / "docs" / "benchmarks.json")
     rows = [row for row in before.rows if row.figure == "memory"]
-    anew = replace(before, date="2030-01-01", rows=rows, curves=[], earlier={})
-    after = anew.with_earlier(before)
+    newer = replace(before, date="2030-01-01", rows=rows, curves=[], earlier={})
+    after = newer.with_earlier(before)
     text = page.benchmarks_page(after, [measuring.Figure(name, name, "") for name in ("one-process", "memory")])
 
     assert [row.title for row in after.rows] == [row.title for row in before.rows]
@@ -165,6 +178,6 @@ def test_one_figure_measured_anew_keeps_the_others(monkeypatch: pytest.MonkeyPat
     assert after.earlier["one-process"] == before.earlier.get("one-process", before.date)
     assert "memory" not in after.earlier
 
-    another = replace(anew, machine={**before.machine, "CPU": "another"})
+    another = replace(newer, machine={**before.machine, "CPU": "another"})
     with pytest.raises(ValueError, match="CPU: another now"):
         another.with_earlier(before)

@@ -1,14 +1,16 @@
-"""Every code block of the README and of the pages in docs/ runs, and what they state as facts is true.
+"""Every code block of the README and of the pages in docs/ runs, and the facts that the pages state are true.
 
-A reader follows a page from top to bottom, in one folder; so do these tests, in a folder and a shell of their own.
+A reader follows a page from top to bottom, in one folder. So do these tests, in a new folder and shell per page.
 
-- A block that begins with a comment of nothing but a file name, or follows ``<!-- file: NAME -->``, is that file.
-- In a ``console`` block, lines after ``$`` are commands. Their output must be what stands below them, where
-  ``...`` stands for anything, and a date and time for any other one of the same form.
-- Any other Python block is run at once, in a process of its own, in which a warning is an error.
-- A block after ``<!-- not run: REASON -->`` is not run. `_NOT_RUN` lists all of these.
+- A block is saved as a file if its first line is a comment that contains only a file name, or if it follows
+  ``<!-- file: NAME -->``.
+- In a ``console`` block, lines that start with ``$`` are commands. Their output must match the lines below them, where
+  ``...`` matches any text, and a date and time match any other date and time of the same form.
+- Any other Python block runs immediately, in a separate process, and warnings are errors.
+- A block after ``<!-- not run: REASON -->`` does not run. `_NOT_RUN` lists all of these blocks.
 """
 
+import html
 import importlib.util
 import inspect
 import os
@@ -36,7 +38,7 @@ _PAGES = [_ROOT / "README.md", *sorted(_DOCS.glob("*.md"))]
 
 _IN_THE_PACKAGE = [getattr(concurrent_log, name) for name in concurrent_log.__all__]
 
-# The first line of each block that is not run here.
+# The first line of each block that does not run here.
 _NOT_RUN = {
     ("benchmarks.md", "python tests/benchmarks --write"),
     ("health-endpoints.md", "python -m pip install '.[health]'"),
@@ -61,6 +63,7 @@ _NOT_RUN = {
     ("javascript.md", "python -m concurrent_log demo"),
     ("javascript.md", '<script type="module">'),
     ("javascript.md", "const step = logger.withTrace();"),
+    ("index.md", "python -m pip install ."),
     ("tutorial.md", "python -m pip install ."),
     ("collector-server.md", "python -m pip install '.[server]'"),
     ("collector-server.md", "createdb logs"),
@@ -70,7 +73,7 @@ _NOT_RUN = {
     ("files.md", "install -d -g logwriters -m 2775 /var/log/app"),
 }
 
-# What a page needs besides this package: commands, and modules that can be imported.
+# The commands and importable modules that a page requires in addition to this package.
 _NEEDS = {"celery.md": {"celery"}, "django.md": {"django"}, "gunicorn.md": {"gunicorn", "curl"}}
 _NEEDS["async-log-client.md"] = {"fastapi", "uvicorn", "curl"}
 _NEEDS["collector-page.md"] = {"curl", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn"}
@@ -83,13 +86,33 @@ _NEEDS["javascript.md"] = {*_NEEDS["collector-server.md"], "node", "npm"}
 _NEEDS["health-checks.md"] = {"curl", "urllib3"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 
+# Pages whose first line still states the audience and not the benefit.
+_WITH_AUDIENCE = {
+    "async-log-client.md",
+    "background.md",
+    "changelog.md",
+    "collector-client.md",
+    "collector-page.md",
+    "collector-protocol.md",
+    "collector-reading.md",
+    "collector-server.md",
+    "collector.md",
+    "contributing.md",
+    "health-checks.md",
+    "health-endpoints.md",
+    "health.md",
+    "javascript.md",
+    "loggers.md",
+    "monitor-command.md",
+}
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ _T]\d\d(?:[:-]\d\d){0,2}(?:[.,]\d+)?)?")
 _DONE = "the command is done:"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page, with the comment before it, if there is one."""
+    """A fenced block of a page, with the comment before it, if any."""
 
     page: str
     line: int
@@ -99,7 +122,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """Whether these tests run it, or save it for what they run."""
+        """True if these tests run the block, or save it as a file."""
         return not self.comment.startswith("not run: ")
 
     @property
@@ -126,12 +149,12 @@ def _blocks(page: pathlib.Path) -> list[Block]:
             found.append(Block(page.name, token.map[0] + 1, token.info, token.content, comment))
         comment = token.content.strip().removeprefix("<!--").removesuffix("-->").strip()
         comment = comment if token.type == "html_block" else ""
-    # MyST's own blocks, such as {eval-rst}, are run by the build of the docs.
+    # The build of the docs runs MyST's own blocks, such as {eval-rst}.
     return [block for block in found if not block.language.startswith("{")]
 
 
 class Shell:
-    """One bash, in which the commands of a page run one after the other; it ends all that they leave behind."""
+    """One bash that runs the commands of a page in sequence; on exit it kills all remaining processes."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
@@ -160,7 +183,7 @@ class Shell:
             os.killpg(self._bash.pid, signal.SIGKILL)
 
     def run(self, command: str) -> str:
-        """Run ``command``, which must succeed, and return its output; what it leaves in the background has none."""
+        """Run ``command``, which must succeed, and return its output, without that of background processes."""
         if command.endswith("&"):
             command = f"exec 3>&1 >> background.txt 2>&1\n{command}\nexec >&3 2>&1"
         script = self._folder / ".command"
@@ -174,11 +197,11 @@ class Shell:
             before, done, status = line.partition(_DONE)
             output += before
             if done:
-                assert status.strip() == "0", f"{command}\n{output}{self._of_background()}"
+                assert status.strip() == "0", f"{command}\n{output}{self._background_output()}"
                 return output
         raise AssertionError(f"{command}\nended the shell\n{output}")
 
-    def _of_background(self) -> str:
+    def _background_output(self) -> str:
         found = self._folder / "background.txt"
         return found.read_text(encoding="utf-8") if found.exists() else ""
 
@@ -237,18 +260,18 @@ def test_page_does_what_it_shows(page: pathlib.Path, tmp_path: pathlib.Path) -> 
                     assert _matches(shown, output), f"{block}\n$ {command}\n{output}"
 
 
-def test_no_other_block_is_left_out() -> None:
-    """A block that does not run is one that we know of, and its page tells why."""
-    left_out = [block for page in _PAGES for block in _blocks(page) if not block.is_run]
+def test_every_block_that_does_not_run_is_listed() -> None:
+    """Only the listed blocks do not run, and the page gives the reason for each."""
+    skipped = [block for page in _PAGES for block in _blocks(page) if not block.is_run]
 
-    assert {(block.page, block.first_line) for block in left_out} == _NOT_RUN
-    assert len(left_out) == len(_NOT_RUN)
-    assert all(block.comment.removeprefix("not run: ") for block in left_out)
+    assert {(block.page, block.first_line) for block in skipped} == _NOT_RUN
+    assert len(skipped) == len(_NOT_RUN)
+    assert all(block.comment.removeprefix("not run: ") for block in skipped)
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
 def test_every_file_of_a_page_is_used(page: pathlib.Path) -> None:
-    """A block that is saved under a name is run, imported or read by what follows it."""
+    """A later block runs, imports or reads each block that is saved as a file."""
     blocks = _blocks(page)
     for number, block in enumerate(blocks):
         if block.file_name:
@@ -269,19 +292,19 @@ def test_every_file_of_a_page_is_used(page: pathlib.Path) -> None:
     ],
 )
 def test_output_is_compared(shown: str, output: str, same: bool) -> None:
-    """Only dates, times and what ``...`` stands for may differ from what a page shows."""
+    """Output may differ from the page only in dates, times and the text that ``...`` matches."""
     assert _matches(shown, output) is same
 
 
-def test_shell_notices_a_command_that_fails(tmp_path: pathlib.Path) -> None:
-    """A command of a page that fails, fails the test of the page."""
+def test_failing_command_fails_the_test(tmp_path: pathlib.Path) -> None:
+    """If a command of a page fails, the test of the page fails."""
     with Shell(tmp_path) as shell, pytest.raises(AssertionError):
         shell.run("python -c 'raise SystemExit(3)'")
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: pathlib.Path) -> None:
-    """Every relative link of a page names a file of this project, and a heading of it where it names one."""
+    """Every relative link of a page refers to an existing file, and to an existing heading if it has an anchor."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue
@@ -297,18 +320,68 @@ def _headings(page: pathlib.Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", _PAGES[1:], ids=lambda page: page.name)
-def test_page_says_for_whom_it_is(page: pathlib.Path) -> None:
-    """The first line below the title of every page of docs/ tells who should read it."""
+@pytest.mark.parametrize(
+    "page", [page for page in _PAGES[1:] if page.name not in _WITH_AUDIENCE], ids=lambda page: page.name
+)
+def test_page_opens_with_the_benefit(page: pathlib.Path) -> None:
+    """The first line below the title of every page of docs/ states the benefit and not the audience."""
     title, first = [line for line in page.read_text(encoding="utf-8").splitlines() if line][:2]
 
     assert title.startswith("# ")
-    assert first.startswith("For "), first
+    assert re.match(r"[A-Z`]", first), first
+    assert not re.match(r"(For|If you|Users|People|This (page|guide|chapter)) ", first), first
+
+
+@pytest.mark.parametrize(
+    ("page", "search"),
+    [
+        ("gunicorn.md", "gunicorn log rotation"),
+        ("django.md", "Django runserver log rotation"),
+        ("uvicorn.md", "uvicorn log rotation workers"),
+        ("celery.md", "Celery log rotation"),
+        ("process-pools.md", "multiprocessing logging RotatingFileHandler"),
+        ("symptoms.md", "PermissionError: [WinError 32]"),
+        ("symptoms.md", "log rotation loses lines"),
+        ("symptoms.md", "multiprocessing RotatingFileHandler"),
+        ("symptoms.md", "log lines are lost"),
+    ],
+)
+def test_page_contains_the_words_of_a_search(page: str, search: str) -> None:
+    """The opening of a page contains the words that a reader with this problem searches for."""
+    text = (_DOCS / page).read_text("utf-8")
+    opening = text if page == "symptoms.md" else text.partition("```")[0]
+
+    assert [word for word in search.split() if word.lower() not in opening.lower()] == []
+
+
+def test_picture_of_the_stress_test_is_described() -> None:
+    """The README and the index state the numbers of the picture, and the picture has the rows of the command."""
+    pytest.importorskip("rich")
+    from concurrent_log.stress import table
+
+    rows = {row[0]: row[1:] for row in _rows_of_picture((_DOCS / "images" / "stress.svg").read_text("utf-8")) if row}
+    records, lost, misplaced = rows["records"], rows["lost"], rows["wrong period"]
+
+    assert {name for name, *_ in table._ROWS} <= set(rows), "update the picture: python tests/pictures/stress.py"
+    assert (lost[1:], misplaced[2]) == (["0", "0"], "0")
+    for page in (_ROOT / "README.md", _DOCS / "index.md"):
+        text = " ".join(page.read_text("utf-8").split())
+        assert f"the standard handler lost {lost[0]} of {records[0]} records" in text
+        assert f"concurrent-log-handler lost none and wrote {misplaced[1]} into the wrong period" in text
+
+
+def _rows_of_picture(picture: str) -> Iterator[list[str]]:
+    """Yield the cells of each line of a table in an SVG by rich."""
+    lines: dict[str, str] = {}
+    for line, text in re.findall(r'clip-path="url\(#console-line-(\d+)\)">([^<]*)</text>', picture):
+        lines[line] = lines.get(line, "") + html.unescape(text).replace("\N{NO-BREAK SPACE}", " ")
+    for text in lines.values():
+        yield [cell.strip() for cell in re.findall(r"(?<=\u2502)[^\u2502]+(?=\u2502)", text)]
 
 
 @pytest.mark.parametrize("documented", [*_IN_THE_PACKAGE, ServiceMonitor], ids=lambda documented: documented.__name__)
 def test_table_of_parameters_shows_the_defaults(documented: type) -> None:
-    """The reference's tables name every parameter in order, with the default that the signature has."""
+    """The tables of the reference list every parameter in order, with the default of the signature."""
     text, name = (_DOCS / "reference.md").read_text("utf-8"), documented.__name__
     heads = [f"`{name}`", "Both"] if name.endswith("FileHandler") else [f"`{name}`"]
     tables = [re.search(rf"^\| {head} \| Default(.*?)\n\n", text, re.DOTALL | re.MULTILINE) for head in heads]
@@ -326,14 +399,14 @@ def _as_written(default: object) -> str:
 
 
 def test_changelog_begins_with_this_version() -> None:
-    """The newest version in the changelog is the one that the package says it is."""
+    """The newest version in the changelog is the version of the package."""
     versions = re.findall(r"^## \[?([\d.]+)", (_DOCS / "changelog.md").read_text("utf-8"), re.MULTILINE)
 
     assert versions[0] == concurrent_log.__version__
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:
-    """What the README tells people to run is what CI runs, to the letter."""
+    """CI runs the exact command of the README."""
     command = "python -m pip install '.[test]' && python -m pytest"
 
     assert f'bash -c "{command}"\n' in (_ROOT / ".ci" / "run").read_text("utf-8")
@@ -341,15 +414,17 @@ def test_ci_runs_the_command_of_the_readme() -> None:
 
 
 def test_no_page_installs_from_pypi() -> None:
-    """PyPI has another package of this name, so every install names a folder."""
+    """PyPI has another package of this name, so every install command names a folder."""
     for page in _PAGES:
         for block in _blocks(page):
             for arguments in re.findall(r"pip install (.*)", block.text):
                 assert re.search(r"(^|[\s'\"])\.", arguments), f"{block}: {arguments}"
+        named = re.findall(r"pip install[^`&\n]*concurrent[-_]log(?!-handler)[^`\n]*", page.read_text("utf-8"))
+        assert named == [], page.name
 
 
 def test_reference_lists_every_option_of_the_stress_test() -> None:
-    """What ``--help`` shows and what the page says are the same set of options."""
+    """The reference lists exactly the options that ``--help`` shows."""
     command = [sys.executable, "-m", "concurrent_log", "stress", "--help"]
     shown = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout
     rows = [line for line in (_DOCS / "reference.md").read_text().splitlines() if line.startswith("| `--")]

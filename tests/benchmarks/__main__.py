@@ -1,4 +1,4 @@
-"""Measure what our handlers cost beside others, and write it down: ``python tests/benchmarks --help``.
+"""Measure our handlers beside others, and write the results down: ``python tests/benchmarks --help``.
 
 Nothing here is a test: a figure that misses its bar is printed as missed, and the exit status stays 0. It is 1
 where something could not be measured at all.
@@ -73,7 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a short form that only shows that the benchmarks work")
-    parser.add_argument("--only", metavar="NAME", action="append", help="only this figure; --write keeps the others")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        help="only these figures, separated by commas; --write keeps the others",
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="save the results there")
     parser.add_argument("--directory", metavar="DIR", help="lay the log files here, to measure its file system")
     parser.add_argument("--write", action="store_true", help="write the page, its plots and the table of the README")
@@ -86,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
 def _chosen(names: list[str] | None, quick: bool) -> list[Figure]:
     figures = [figure(quick) for figure in _FIGURES]
     known = [figure.name for figure in figures]
-    if unknown := set(names or ()) - set(known):
+    names = [name for given in names or () for name in given.split(",")]
+    if unknown := set(names) - set(known):
         sys.exit(f"no figure is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return [figure for figure in figures if not names or figure.name in names]
 
@@ -129,7 +135,7 @@ def _write(results: Results, project: Path) -> None:
     from plots import draw  # only here: measuring needs no matplotlib
 
     if results.quick:
-        sys.exit("the quick form measures nothing that is worth writing down")
+        sys.exit("the quick form is too short to be written down; leave out --quick")
     figures = _chosen([], quick=False)
     if not all(results.has(figure.name) for figure in figures):
         try:
@@ -137,7 +143,7 @@ def _write(results: Results, project: Path) -> None:
         except ValueError as error:
             sys.exit(f"measure all figures, without --only: those of {RESULTS} are from another machine ({error})")
     results.save(project / RESULTS)
-    results = Results.load(project / RESULTS)  # so that the page says what anybody makes of the file
+    results = Results.load(project / RESULTS)  # so that the page shows exactly what the file contains
     for path, text in _texts(results, figures, project).items():
         path.write_text(text, encoding="utf-8")
     draw(results, figures, project / "docs" / "images")
@@ -154,7 +160,7 @@ def _check(figures: list[Figure], project: Path) -> int:
 
 
 def _judge(results: Results, figures: list[Figure]) -> None:
-    """Print which bars were met and which missed, and what is yet to be measured."""
+    """Print which bars are met and missed, and which figures are not measured yet."""
     for row in results.rows:
         if row.bar is not None or row.missing:
             print(f"{row.title}, against {row.against}: {_outcome(row)}")
@@ -164,7 +170,7 @@ def _judge(results: Results, figures: list[Figure]) -> None:
 
 
 def _texts(results: Results, figures: list[Figure], project: Path) -> dict[Path, str]:
-    """Return what is generated, by the path of the file that it belongs in."""
+    """Return the generated texts by the path of their file."""
     texts = {project / "docs" / "benchmarks.md": benchmarks_page(results, figures)}
     readme = project / "README.md"
     if readme.exists():

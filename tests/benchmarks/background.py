@@ -1,4 +1,4 @@
-"""Figure: what a logging call costs where something else writes, and how soon everything is in the file."""
+"""Figure: the price of a logging call when a thread or process writes, and the time until everything is in the file."""
 
 from collections.abc import Callable
 from itertools import count
@@ -29,25 +29,26 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="background",
         title="Logging in the background",
-        text="A program with one thread hands its records to a `BackgroundHandler` around our timed handler; the "
-        "others write through the standard timed handler. *Flood*: it logs 20,000 records as fast as it can, twice "
-        "the `capacity` of ours, so that a few calls wait until half of them are written; the standard queues have "
-        "no limit, and grow. *Bursts*: it logs 50 records, computes for 2 ms, and so on, 10,000 records. Each call "
-        "is timed by itself, with the 0.1 µs that it takes to look at the clock. *Slow disk*: every write to the "
-        "file sleeps for 50 ms first. The standard handler makes one write of each record, ours one of a batch; but "
-        "no write is part of a logging call, on either side, and what is compared is whether the program notices. "
-        "Records per second are counted until the last record is in the file: after `flush()` of ours, `stop()` of "
-        "`QueueListener`, `complete()` of loguru; processes have been started before. The last plot shows the "
-        "bursts again: of so many calls, one takes longer.",
+        text="A program with one thread passes its records to a `BackgroundHandler` in front of our timed handler; "
+        "the alternatives write to the standard timed handler. *Flood*: the program logs 20,000 records as "
+        "fast as it can. That is twice the `capacity` of ours, so that a few calls wait until half of the "
+        "queue is written; the standard queues have no limit and grow. *Bursts*: it logs 50 records, computes "
+        "for 2 ms, and repeats this up to 10,000 records. Each call is timed separately, including 0.1 µs for "
+        "reading the clock. *Slow disk*: every write to the file first sleeps for 50 ms. The standard handler "
+        "writes once for each record, ours once for each batch; but on both sides no write is part of a "
+        "logging call, and the comparison shows whether the program notices the slow disk. Records per second "
+        "are counted until the last record is in the file: after `flush()` of ours, `stop()` of "
+        "`QueueListener`, and `complete()` of loguru; processes are started before the measurement. The last "
+        "plot shows the slowest calls of the bursts.",
         duels=[
             _calls(quick, "median", "flood", _STANDARD, bar=0.80, goal=0.60),
-            _calls(quick, "median", "bursts", _STANDARD, bar=0.80, goal=0.60, headline=True),
+            _calls(quick, "median", "bursts", _STANDARD, bar=0.80, goal=0.60),
             _calls(quick, "99.9th percentile", "flood", _QUEUE, bar=1.00, goal=0.30, further=("longest",)),
-            _calls(quick, "99.9th percentile", "bursts", _QUEUE, bar=1.00, goal=0.30, headline=True),
+            _calls(quick, "99.9th percentile", "bursts", _QUEUE, bar=1.00, goal=0.30),
             _calls(quick, "99.9th percentile", "flood", _QUEUE, bar=1.00, goal=0.30, further=("longest",), slow=True),
             _calls(quick, "99.9th percentile", "bursts", _QUEUE, bar=1.00, goal=0.30, slow=True),
             _calls(quick, "median", "bursts", _LOGURU),
-            _speed(quick, _QUEUE, bar=1.8, goal=3, headline=True),
+            _speed(quick, _QUEUE, bar=1.8, goal=3),
             _speed(quick, _STANDARD, bar=0.95, goal=1.2),
             _speed(quick, _QUEUE_TO_PROCESS, ours="ours process", bar=2.0, goal=3),
             _speed(quick, _LOGURU),
@@ -70,7 +71,6 @@ def _calls(
     *,
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
     further: tuple[str, ...] = (),
     slow: bool = False,
 ) -> Duel:
@@ -87,7 +87,6 @@ def _calls(
         rounds=1 if quick else 5,
         bar=bar,
         goal=goal,
-        headline=headline,
         further={each: f"{each} call, {place}" for each in further},
     )
 
@@ -99,7 +98,6 @@ def _speed(
     ours: str = "ours",
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
 ) -> Duel:
     return Duel(
         title="from call to file" + (f", {_PROCESS}" if ours == "ours process" else ""),
@@ -111,7 +109,6 @@ def _speed(
         rounds=1 if quick else 5,
         bar=bar,
         goal=goal,
-        headline=headline,
     )
 
 
@@ -139,7 +136,7 @@ def _course(quick: bool) -> Course:
     }
     return Course(
         quantities={"calls": ("The slowest logging calls of a program that logs in bursts", "µs (less is better)")},
-        x="one call in so many takes longer",
+        x="one call in this many takes longer",
         works={label: _work(quick, way, "bursts", "course") for label, way in ways.items()},
         rounds=1 if quick else 5,
         logarithmic=("x", "calls"),
@@ -193,7 +190,7 @@ def _timed(way: Way, folder: str, records: int, value: str) -> dict[str, Any]:
 
 
 def _time_calls(way: Way, program: str, records: int) -> list[int]:
-    """Return how long each call took, in nanoseconds, shortest first."""
+    """Return the duration of each call in nanoseconds, shortest first."""
     way.begin()
     calls = []
     burst = records if program == "flood" else _BURST
@@ -207,7 +204,7 @@ def _time_calls(way: Way, program: str, records: int) -> list[int]:
 
 
 def _compute(seconds: float) -> None:
-    """Do what keeps the interpreter busy, unlike sleeping."""
+    """Keep the interpreter busy, unlike sleeping."""
     end = perf_counter() + seconds
     for number in count():
         if perf_counter() > end:
@@ -226,7 +223,7 @@ def _named(calls: list[int], value: str) -> dict[str, float]:
 
 
 def _course_of(calls: list[int]) -> list[tuple[int, float]]:
-    """Return how long the slowest calls take: one in 2, in 10, and so on."""
+    """Return the durations of the slowest calls: one in 2, in 10, and so on."""
     points = [one_in for one_in in (2, 10, 100, 1_000, 10_000) if one_in <= len(calls)]
     return [(one_in, calls[-(len(calls) // one_in)] / 1e3) for one_in in points]
 

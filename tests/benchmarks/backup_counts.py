@@ -1,4 +1,4 @@
-"""Figure: what a record, and what a rollover, costs as the backups of a file become more and more."""
+"""Figure: the price of a record and of a rollover, by the number of backups."""
 
 import itertools
 import shutil
@@ -30,11 +30,12 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="backup-counts",
         title="Up to 10,000 backups",
-        text="One process logs into a file that has so many backups already, all of which `backupCount` keeps. By "
-        'time, it rolls over every second (`when="S"`); by size, and by time with `maxBytes`, every 1 MB, which is '
-        "some 11,500 records. The first plot is the price of a record with that share of a rollover in it, the second "
-        "one the logging call that rolls over: the one place where backups cost anything. Each point holds three "
-        "rollovers. By size each backup gets another name, under the lock; by time they are counted, outside it.",
+        text="One process logs to a file that already has up to 10,000 backups; `backupCount` keeps all of them. "
+        'The handlers by time roll over every second (`when="S"`); those by size, and by time with '
+        "`maxBytes`, every 1 MB, which is about 11,500 records. The first plot shows the price of a record "
+        "including its share of a rollover. The second one shows the logging call that rolls over, the only "
+        "place where backups cost anything. Each point contains three rollovers. By size, each backup is "
+        "renamed under the lock; by time, the backups are counted outside the lock.",
         courses=[
             Course(
                 quantities={
@@ -89,14 +90,14 @@ def _prepare(
 
 
 def _leave_backups(log_file: Path, suffix: str, count: int) -> None:
-    """Create empty backups: numbered, or those of that many hours."""
+    """Create empty backups: numbered, or one for each hour."""
     for number in range(count):
         ending = (_FIRST_BACKUP + timedelta(hours=number)).strftime(suffix) if suffix else number + 1
         Path(f"{log_file}.{ending}").touch()
 
 
 def _log(place: Path, handler: str, rollovers: int, **options: object) -> tuple[float, float]:
-    """Log from one rollover to so many later, and return the seconds of a record, and of a call that rolls over."""
+    """Log over ``rollovers`` rollovers; return the seconds of a record, and of a call that rolls over."""
     logger = make_logger(handler, place / "app.log", **options)
     (made,) = logger.handlers
     rolling: Any = getattr(made, "clh", made)  # concurrent-log-handler has the file in a handler inside
@@ -109,7 +110,7 @@ def _log(place: Path, handler: str, rollovers: int, **options: object) -> tuple[
 
 
 def _log_until_rollover(info: Callable[..., None], handler: Any) -> tuple[float, int]:
-    """Log until a call begins another file; return the seconds of that one, and the number of all."""
+    """Log until a call rolls over; return the seconds of that call, and the number of calls."""
     for number in itertools.count(1):
         before = handler.stream
         start = perf_counter()

@@ -13,12 +13,12 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="by-size",
         title="Files that roll over by size",
-        text="In one process, each round logs 11,500 records into files of 1 MB, and so holds one rollover: ten times "
-        "as many as with files of 10 MB. The standard class formats each record twice and asks for the size of the "
-        "file. Eight processes log 16,000 records each into files of 10 MB: a rollover falls into the measurement. "
-        "`backupCount` is 5.",
+        text="In one process, each round logs 11,500 records into files of 1 MB and therefore contains one "
+        "rollover: ten times as many as with files of 10 MB. The standard class formats each record twice and "
+        "queries the size of the file each time. Eight processes log 16,000 records each into files of 10 MB, "
+        "with one rollover during the measurement. `backupCount` is 5.",
         duels=[
-            _one_process(quick, "standard `RotatingFileHandler`", STANDARD_BY_SIZE, pairs=5, bar=0.60, headline=True),
+            _one_process(quick, "standard `RotatingFileHandler`", STANDARD_BY_SIZE, pairs=5, bar=0.60),
             _one_process(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER_BY_SIZE, pairs=2),
             _eight_processes(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER_BY_SIZE, pairs=3, bar=5),
             _eight_processes(quick, "ours by time", OURS, pairs=5),
@@ -26,9 +26,7 @@ def figure(quick: bool) -> Figure:
     )
 
 
-def _one_process(
-    quick: bool, against: str, handler: str, *, pairs: int, bar: float | None = None, headline: bool = False
-) -> Duel:
+def _one_process(quick: bool, against: str, handler: str, *, pairs: int, bar: float | None = None) -> Duel:
     arguments = {
         "work": "orders",
         "style": "typical",
@@ -44,7 +42,6 @@ def _one_process(
         pairs=1 if quick else pairs,
         rounds=1 if quick else 9,
         bar=bar,
-        headline=headline,
     )
 
 
@@ -59,5 +56,4 @@ def _eight_processes(quick: bool, against: str, handler: str, *, pairs: int, bar
         theirs=Work("many_processes.py", {**arguments, "handler": handler, "options": theirs}),
         pairs=1 if quick else pairs,
         bar=bar,
-        headline=bar is not None,
     )

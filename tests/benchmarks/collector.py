@@ -1,4 +1,4 @@
-"""Figure: shipping logs to the collector: what a call costs, and how many records arrive, how soon."""
+"""Figure: logging to the collector: the price of a call, and the number and delay of the records that arrive."""
 
 import asyncio
 import gc
@@ -27,15 +27,15 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="collector",
         title="The collector",
-        text="Client, server and PostgreSQL run on this machine together. *Calls*: `AsyncLogClient.info()` with two "
-        "fields, and `logger.info()` through a `CollectorHandler`, 5,000 of them, while our server takes what "
-        "they ship; each call is timed by itself. *Burst*: 100,000 records are logged as fast as possible, then "
-        "the client is closed; the rows in the database are counted. *From call to COMMIT*: the same burst of "
-        "ours, until `flush()` says that all are committed. *Server alone*: 100 batches of 1,000 records that "
-        "were made before are posted, compressed, each when the one before is answered; the other side copies the "
-        "same rows by asyncpg, 1,000 at a time, into a table with the same columns: with nothing to parse, no "
-        "index, and no partitions; or into ours, with both. *Four at once*: the same over four connections, on "
-        "either side.",
+        text="Client, server and PostgreSQL run together on this machine. *Calls*: 5,000 calls of "
+        "`AsyncLogClient.info()` with two fields, or of `logger.info()` through a `CollectorHandler`, while "
+        "our server receives the records; each call is timed separately. *Burst*: 100,000 records are logged "
+        "as fast as possible, then the client is closed, and the rows in the database are counted. *From call "
+        "to COMMIT*: the same burst, until `flush()` reports that all records are committed. *Server alone*: "
+        "100 prepared, compressed batches of 1,000 records are sent by POST, each after the response to the "
+        "previous one. The other side copies the same rows with asyncpg, 1,000 at a time, into a table with "
+        "the same columns: either a plain table, with nothing to parse, no index and no partitions, or our "
+        "table with both. *Four at once*: the same over four connections, on both sides.",
         duels=[
             _duel(quick, "median of a call, `AsyncLogClient.info()`", _ORIGINAL, "µs", "client", "calls", 1.0, 0.6),
             _duel(quick, "median of a call, `CollectorHandler`", _ORIGINAL, "µs", "handler", "calls"),
@@ -79,7 +79,6 @@ def _claimed(quick: bool) -> Duel:
         rounds=1 if quick else 3,
         bar=1.0,
         goal=2.0,
-        headline=True,
     )
 
 

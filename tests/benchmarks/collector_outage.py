@@ -1,4 +1,4 @@
-"""Figure: what client and server keep in memory while what they depend on is away."""
+"""Figure: the memory of client and server during an outage of the server or the database."""
 
 import gzip
 import json
@@ -27,10 +27,10 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="collector-outage",
         title="An outage of an hour",
-        text="As many records as a program logs in an hour at 1,000 records a second, 3.6 million, are logged as fast "
-        "as possible while no server listens, by an `AsyncLogClient` that keeps 100,000 records in memory (the "
-        "default), and by one that spools up to 64 MiB; and they are posted to a server whose database is away, which "
-        "answers 503.",
+        text="A program that logs 1,000 records a second logs 3.6 million in an hour. Here they are logged as fast "
+        "as possible while no server listens: by an `AsyncLogClient` that keeps 100,000 records in memory "
+        "(the default), and by one that spools up to 64 MiB. They are also sent to a server whose database is "
+        "unavailable, which responds with 503.",
         courses=[
             Course(
                 quantities={"memory": ("Memory of the process during an outage", "resident memory, MiB")},

@@ -1,4 +1,4 @@
-"""Figure: how soon the server answers a question, with five million records in the store."""
+"""Figure: the time of a query, with five million records in the store."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ _ASKED = 20  # times a round
 
 
 def figure(quick: bool) -> Figure:
-    """Return the figure: the server beside what it may take."""
+    """Return the figure: the response time of the server beside its limit."""
     return Figure(
         name="collector-query",
         title="A question to the collector",
-        text=f"Five million records of {_DAYS} days, {_SERVICES} services and four levels, three of a hundred ERROR, "
-        "are in the store. `GET /logs` is asked for the newest 100, and the whole answer is read; the value is the "
-        f"median of {_ASKED} times. A word is looked for in record after record, newest first. The plans "
-        "are those of the first question, as the databases give them, in short.",
+        text=f"The store holds five million records from {_DAYS} days, {_SERVICES} services and four levels; three "
+        "in a hundred have the level ERROR. `GET /logs` requests the newest 100, and the whole response is "
+        f"read; the value is the median of {_ASKED} requests. A word is searched for record by record, newest "
+        "first. The query plans below are those of the first request, shortened.",
         duels=[_duel(quick, store) for store in ("PostgreSQL", "SQLite")],
     )
 
@@ -74,7 +74,7 @@ def _prepare(folder: str, store: str, records: int, way: str) -> Callable[[], di
 
 
 async def _plan(database: str) -> str:
-    """Return how the database answers the first question, in its own words but in short."""
+    """Return the database's plan of the first query, shortened."""
     from concurrent_log.collector.store import store_of
     from concurrent_log.collector.store.query import Filters, Statement
     from concurrent_log.collector.store.reader import reader_of
@@ -102,7 +102,7 @@ _IS_STEP = re.compile(r"\(actual |\(never executed\)|^Execution Time|^(?!.*(Plan
 
 
 def _short(line: str) -> str:
-    line = re.sub(r" on \w+ logs_\d+", "", line)  # the name of an index tells the table
+    line = re.sub(r" on \w+ logs_\d+", "", line)  # the name of the index contains that of the table
     return re.sub(r"\(actual time=\S+?\.\.(\S+) rows=([\d.]+) loops=1\)", r"(\2 rows, \1 ms)", line)
 
 

@@ -1,4 +1,4 @@
-"""A database and a server of our own for the benchmarks of the collector; they are gone when the child ends."""
+"""A private database and server for the benchmarks of the collector; they end with the child process."""
 
 import asyncio
 import atexit
@@ -33,11 +33,11 @@ class Database:
         atexit.register(_run, _ADMIN, f"DROP DATABASE {name} WITH (FORCE)")
 
     def count(self) -> int:
-        """Return how many records are in it."""
+        """Return the number of records in it."""
         return int(_run(self.url, "SELECT count(*) FROM concurrent_log.logs"))
 
     def settled_count(self) -> int:
-        """Return how many there are when no more come."""
+        """Return the number of records when no more arrive."""
         before, found = -1, self.count()
         while found != before:
             time.sleep(3)
@@ -81,7 +81,7 @@ class Server:
 
 
 class Gate:
-    """A way to PostgreSQL that can be shut: as if the database were away.
+    """A relay to PostgreSQL that can be closed, as if the database were unavailable.
 
     Attributes:
         url: The address of the database by this way.
@@ -98,7 +98,7 @@ class Gate:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def shut(self) -> None:
-        """Let nothing through any more."""
+        """Close all connections and refuse new ones."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # else who waits in ``accept`` goes on
         self._listener.close()
@@ -124,7 +124,7 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -24,13 +24,13 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="health",
         title="Watching a thousand services on one event loop",
-        text="A thousand services are checked once a second for ten seconds, by checks that do nothing but let the "
-        "loop go on once. Beside the monitor stands the least that does so at all, a task for each service with "
-        "`asyncio.wait_for` and `asyncio.sleep`: it has no breaker, no status, no log, takes a check for ended that "
-        "is not, and begins all at the same time. What counts is the CPU time of the process for each check. A task "
-        "that sleeps for a millisecond again and again sees how long the loop keeps others from going on: the second "
-        "row has the longest such pause. The other rows are a call that succeeds, through a breaker that is closed: "
-        "`with breaker.calling()` for ours and for pybreaker, a decorated function for circuitbreaker, which lets "
+        text="A thousand services are checked once a second for ten seconds, by checks that only yield to the loop "
+        "once. The monitor is compared with the minimum that does this at all: one task for each service with "
+        "`asyncio.wait_for` and `asyncio.sleep`. That has no breaker, no status and no log, and it starts all "
+        "checks at the same time. The first row is the CPU time of the process for each check. A task that "
+        "repeatedly sleeps for a millisecond measures how long the loop blocks other tasks; the second row is "
+        "the longest such pause. The other rows are a successful call through a closed breaker: `with "
+        "breaker.calling()` for ours and pybreaker, and a decorated function for circuitbreaker, which lets "
         "any number of trials through and takes no lock.",
         duels=[
             Duel(
@@ -73,7 +73,7 @@ def _prepare(folder: str, what: str, **arguments: Any) -> Callable[[], dict[str,
 async def _watched(
     watch: Callable[[list[Check], float], AbstractAsyncContextManager[object]], services: int, interval: float
 ) -> dict[str, float]:
-    """Watch so many services, and return the microseconds of a check, and of the longest pause."""
+    """Watch ``services`` services; return the microseconds of a check, and of the longest pause."""
     counts = [0] * services
     async with watch([_check(counts, number) for number in range(services)], interval):
         await asyncio.sleep(interval / 2)  # All have begun.
@@ -85,7 +85,7 @@ async def _watched(
 
 
 async def _longest_pause(seconds: float) -> float:
-    """Return for how many seconds at most the loop let another task wait."""
+    """Return the longest time in seconds that the loop blocked another task."""
     longest, end = 0.0, time.perf_counter() + seconds
     while (now := time.perf_counter()) < end:
         await asyncio.sleep(_TICK)

@@ -1,4 +1,4 @@
-"""Figure: the JavaScript client in Node.js: what a call costs, and how many records arrive."""
+"""Figure: the JavaScript client in Node.js: the price of a call, and the number of records that arrive."""
 
 import json
 import shutil
@@ -24,13 +24,14 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="javascript",
         title="The JavaScript client in Node.js",
-        text="Each call logs a message with three fields. *Calls*: 5,000 in a row, each timed by itself, while the "
-        "server takes what they ship; pino hands its lines to a worker, which writes them to `/dev/null`. pino does "
-        "not say which function, file and line logged a record; nearly all of our call is for that, and "
-        "`caller: false` does without. *Accepted*: 100,000 records in one go; what the database has in the end is "
-        "counted. *From call to COMMIT*: the same, until `flush()` says that all are committed.",
+        text="Each call logs a message with three fields. *Calls*: 5,000 in a row, each timed separately, while "
+        "the server receives the records; pino passes its lines to a worker, which writes them to "
+        "`/dev/null`. pino does not record the function, file and line of a call; nearly all the time of our "
+        "call is spent on that, and `caller: false` omits it. *Accepted*: 100,000 records at once; the rows "
+        "in the database are counted at the end. *From call to COMMIT*: the same, until `flush()` reports "
+        "that all records are committed.",
         duels=[
-            _duel(quick, "a call in Node.js, median", _PINO, "µs", "client", "pino", "calls", 2.0, 1.0, True),
+            _duel(quick, "a call in Node.js, median", _PINO, "µs", "client", "pino", "calls", 2.0, 1.0),
             _duel(quick, "a call in Node.js, median, `caller: false`", _PINO, "µs", "bare", "pino", "calls", 2.0, 1.0),
             _duel(
                 quick, "a call in Node.js, median", "the 10 µs that the original claims", "µs", "client", "claim",
@@ -57,11 +58,10 @@ def _duel(
     value: str,
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
 ) -> Duel:
     records = 1_000 if quick else {"calls": 5_000}.get(value, 100_000)
     works = (Work("javascript.py", {"way": way, "value": value, "records": records}) for way in (ours, theirs))
-    return Duel(title, against, unit, *works, 1 if quick else 5, 1 if quick else 3, bar, goal, headline)
+    return Duel(title, against, unit, *works, 1 if quick else 5, 1 if quick else 3, bar, goal)
 
 
 # The child.
@@ -86,12 +86,12 @@ def _prepare(folder: str, way: str, value: str, records: int) -> Callable[[], di
 
 
 def _program(way: str, value: str, records: int, url: str) -> Callable[[], float]:
-    """Start the program, and return what lets it work once."""
+    """Start the program, and return a function that runs its work once."""
     if not (_TOOLS / "node_modules").exists():
         raise MeasuringError(f"the tools are not installed: run npm ci in {_TOOLS}")
-    told = {"way": way, "value": value, "records": records, "url": url}
-    told |= {"client": _CLIENT.as_uri(), "tools": str(_TOOLS / "package.json")}
-    command = [shutil.which("node") or "node", str(_HERE / "javascript.mjs"), json.dumps(told)]
+    arguments = {"way": way, "value": value, "records": records, "url": url}
+    arguments |= {"client": _CLIENT.as_uri(), "tools": str(_TOOLS / "package.json")}
+    command = [shutil.which("node") or "node", str(_HERE / "javascript.mjs"), json.dumps(arguments)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout

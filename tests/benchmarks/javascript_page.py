@@ -1,4 +1,4 @@
-"""Figure: the JavaScript client in a page: for how long the page stands still while it logs."""
+"""Figure: the JavaScript client in a page: how long logging blocks the page."""
 
 import shutil
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from measuring import Duel, Figure, MeasuringError, Work, serve
 _FRAME = 16.0  # milliseconds between two pictures of a page
 _PAGE = '<!doctype html><title>shop</title><link rel="icon" href="data:,">'
 
-# A message to itself tells for how long the page does not get to it. A timer does not: browsers let it wait for 4 ms.
+# A message to itself measures how long the page is blocked. A timer does not: browsers let it wait for 4 ms.
 _LOG = """async ([records, atOnce]) => {
   const { createLogClient } = await import("/client.js");
   window.logger ??= createLogClient();
@@ -40,10 +40,11 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="javascript-page",
         title="The JavaScript client in a page",
-        text="Chromium, our server and PostgreSQL run on this machine together. A page logs 50,000 records with three "
-        "fields, 100 or 250 in each of its tasks, and waits until `flush()` says that all are committed. What counts "
-        "is the longest time in which the page did not get to a message to itself: in which it could not draw or "
-        "answer, for whatever reason. The other page does the same with nothing to log: what the machine itself takes.",
+        text="Chromium, our server and PostgreSQL run together on this machine. A page logs 50,000 records with "
+        "three fields, 100 or 250 in each of its tasks, and waits until `flush()` reports that all are "
+        "committed. The figure is the longest time in which the page did not process a message to itself, and "
+        "therefore could not draw or respond. The other page does the same without logging, which shows the "
+        "share of the machine.",
         duels=[
             _duel(quick, 100, "16 ms, a frame", "frame", bar=1.0, goal=0.5),
             _duel(quick, 250, "16 ms, a frame", "frame"),

@@ -1,4 +1,4 @@
-"""Figure: the longest that a logging call takes while a large file rolls over and its backup is compressed."""
+"""Figure: the longest logging call while a large file rolls over and its backup is compressed."""
 
 import logging
 import multiprocessing
@@ -25,12 +25,13 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="longest-call",
         title="A rollover with compression: the longest logging call",
-        text="Four processes log a record every millisecond each, into a file of 500 MB that rolls over after some "
-        "hundred of them. With `use_gzip=True` one of them then compresses the backup in a thread, while all go on "
-        "for eight seconds, or until the compressed file is there. What counts is the longest of all logging calls; "
-        "the second row has the call that is longer than 99.9 per cent of them. The machine interrupts calls, too: "
-        "the run without compression shows for how long. concurrent-log-handler compresses while it holds the lock, "
-        "so that everybody waits, the longer the larger the file: it is given 100 MB, as ours is in that row.",
+        text="Four processes log one record each every millisecond, into a file of 500 MB that rolls over after "
+        "about a hundred of them. With `use_gzip=True` one process then compresses the backup in a thread, "
+        "while all continue for eight seconds, or until the compressed file exists. The first row is the "
+        "longest of all logging calls, the second the call that is longer than 99.9 per cent of them. The "
+        "machine interrupts calls, too; the run without compression shows for how long. "
+        "concurrent-log-handler compresses while it holds the lock, so that every process waits, and waits "
+        "longer the larger the file is. Both packages get 100 MB in that row.",
         duels=[
             Duel(
                 title="longest call, 500 MB, `use_gzip=True`",
@@ -95,7 +96,7 @@ def _prepare(
 
 
 def _fill(path: Path, megabytes: int) -> None:
-    """Write a log file of about that size, and see it to the disk: that is not to happen during the measurement."""
+    """Write a log file of about that size and sync it, so that this does not happen during the measurement."""
     lines = "".join(_LINE % (number % 1000, number, number % 977 / 10) for number in range(12_000)).encode()
     with path.open("wb") as file:
         while file.tell() < megabytes * 1_000_000:
@@ -110,7 +111,7 @@ def _work_along(handler: str, path: str, options: dict[str, Any], barrier: Any, 
         log_orders(logger, _WARM_UP)  # what a process needs once is not counted
         barrier.wait(60)
     except BaseException:
-        barrier.abort()  # so that nobody waits for this one
+        barrier.abort()  # so that no other process waits for this one
         raise
     calls = []
     while not is_over.is_set():
@@ -123,7 +124,7 @@ def _work_along(handler: str, path: str, options: dict[str, Any], barrier: Any, 
 
 
 def _is_rolled_over(path: Path, use_gzip: bool) -> bool:
-    """Return whether the backup stands there, and nothing but the backup."""
+    """Return whether the backup exists, and no other file."""
     names = [each.name for each in path.parent.glob("app.log.*")]
     return names == (["app.log.1.gz"] if use_gzip else ["app.log.1"])
 

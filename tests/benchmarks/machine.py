@@ -1,4 +1,4 @@
-"""Where the measurements take place."""
+"""The machine that the measurements ran on."""
 
 import os
 import platform

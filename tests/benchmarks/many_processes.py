@@ -19,14 +19,15 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="eight-processes",
         title="Eight processes, one file: records per second",
-        text="Eight processes are started, open the file, log 200 records each, and wait for one another; then all of "
-        "them log as fast as they can, and the clock runs until the last one is done. *Unlocked* is our handler "
-        "with the lock and every check removed: it formats, encodes and writes, and would lose records at the first "
-        "rollover. So would the standard class. No rollover falls into the measurement.",
+        text="Eight processes start, open the file, log 200 records each, and wait for one another. Then all of "
+        "them log as fast as they can, and the clock runs until the last one is done. *Unlocked* is our "
+        "handler with the lock and every check removed: it formats, encodes and writes, and would lose "
+        "records at the first rollover. So would the standard class. No rollover happens during the "
+        "measurement.",
         duels=[
-            _duel(quick, "ours without lock and checks", UNLOCKED, pairs=15, bar=0.80, goal=0.95, headline=True),
+            _duel(quick, "ours without lock and checks", UNLOCKED, pairs=15, bar=0.80, goal=0.95),
             _duel(quick, "standard class (loses records at a rollover)", STANDARD, pairs=9),
-            _duel(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER, pairs=7, bar=5, goal=8, headline=True),
+            _duel(quick, "concurrent-log-handler", CONCURRENT_LOG_HANDLER, pairs=7, bar=5, goal=8),
         ],
     )
 
@@ -39,7 +40,6 @@ def _duel(
     pairs: int,
     bar: float | None = None,
     goal: float | None = None,
-    headline: bool = False,
 ) -> Duel:
     arguments = {"processes": 8, "records": 50 if quick else 8000}
     return Duel(
@@ -51,7 +51,6 @@ def _duel(
         pairs=1 if quick else pairs,
         bar=bar,
         goal=goal,
-        headline=headline,
     )
 
 
@@ -62,7 +61,7 @@ def _prepare(
 
 
 def log_together(folder: str, handler: str, processes: int, records: int, options: dict[str, Any]) -> dict[str, float]:
-    """Let processes log that many records each, and return what it cost.
+    """Let processes log ``records`` records each, and return the price.
 
     ``value`` is in records per second, ``cpu`` in microseconds of processor time per record. ``lost`` is right for
     the first call with a folder.
@@ -93,7 +92,7 @@ def _work(handler: str, folder: str, records: int, options: dict[str, Any], barr
         log_orders(logger, _WARM_UP)
         barrier.wait(60)
     except BaseException:
-        barrier.abort()  # so that nobody waits for this one
+        barrier.abort()  # so that no other process waits for this one
         raise
     start, processor = perf_counter(), process_time()
     log_orders(logger, records)

@@ -71,7 +71,6 @@ class Duel:
     rounds: int = 1
     bar: float | None = None
     goal: float | None = None
-    headline: bool = False
     compared: str = "ratio"
     further: dict[str, str] = field(default_factory=dict)
 
@@ -97,7 +96,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Figure:
-    """A question to the machine, and what is measured to answer it.
+    """A question, and the measurements that answer it.
 
     Attributes:
         name: One word or a few with hyphens; also names the plot.
@@ -113,7 +112,7 @@ class Figure:
 
 
 def fight(duel: Duel, figure: str, directory: str | None, advance: Callable[[], None]) -> list[Row]:
-    """Measure both works of ``duel`` and return what came out; what fails is said in the rows."""
+    """Measure both works of ``duel`` and return the rows; a failure is noted in its row."""
     pairs: list[_Pair] = []
     missing = ""
     try:
@@ -130,23 +129,20 @@ def fight(duel: Duel, figure: str, directory: str | None, advance: Callable[[], 
         **_columns(pairs, "value"),
         bar=duel.bar,
         goal=duel.goal,
-        headline=duel.headline,
         lost=(_most_lost(pairs, 0), _most_lost(pairs, 1)),
         missing=missing,
         compared=duel.compared,
         plan=pairs[-1][-1][0].get("plan", "") if pairs else "",
     )
     more = [
-        replace(
-            row, title=title, bar=None, goal=None, headline=False, compared="ratio", plan="", **_columns(pairs, key)
-        )
+        replace(row, title=title, bar=None, goal=None, compared="ratio", plan="", **_columns(pairs, key))
         for key, title in duel.further.items()
     ]
     return [replace(each, ratios=[]) if missing else each for each in (row, *more)]
 
 
 def _columns(pairs: list[_Pair], key: str) -> dict[str, Any]:
-    """Return what a row says of the pairs: for each, the median of the rounds by either, and of their ratios."""
+    """Return, for each pair, the median of the rounds of either side, and of their ratios."""
     columns: dict[str, Any] = {"ours": [], "theirs": [], "ratios": []}
     for pair in pairs:
         values = [(ours[key], theirs[key]) for ours, theirs in pair]
@@ -158,7 +154,7 @@ def _columns(pairs: list[_Pair], key: str) -> dict[str, Any]:
 
 
 def follow(course: Course, figure: str, directory: str | None, advance: Callable[[], None]) -> list[Curve]:
-    """Measure all works of ``course`` in turn and return its curves; what fails is said in them."""
+    """Measure all works of ``course`` in turn and return its curves; a failure is noted in its curve."""
     values: dict[str, list[dict[str, _Points]]] = {label: [] for label in course.works}
     missing: dict[str, str] = {}
     with ExitStack() as stack:
@@ -187,7 +183,7 @@ def follow(course: Course, figure: str, directory: str | None, advance: Callable
 
 
 def _medians(rounds: list[_Points]) -> _Points:
-    """Return the points of one line: its x, and the median of what each round has there."""
+    """Return the points of one line: x, and the median of the rounds at x."""
     return [(points[0][0], median(y for _, y in points)) for points in zip(*rounds, strict=True)]
 
 
@@ -197,7 +193,7 @@ def _measure_pair(duel: Duel, pair: int, directory: str | None) -> _Pair:
         theirs = stack.enter_context(child(duel.theirs, directory))
         answers = []
         for number in range(duel.rounds):
-            # Whoever goes second finds the machine as the first one left it: take turns at that, too.
+            # The first one changes the state of the machine for the second: alternate the order.
             if (pair + number) % 2:
                 second = theirs()
                 answers.append((ours(), second))
@@ -207,13 +203,13 @@ def _measure_pair(duel: Duel, pair: int, directory: str | None) -> _Pair:
 
 
 def _most_lost(pairs: list[_Pair], side: int) -> int:
-    """Return the most records that a pair's rounds lost in the middle; ``side`` is 0 for ours, 1 for theirs."""
+    """Return the largest median of lost records among the pairs; ``side`` is 0 for ours, 1 for theirs."""
     return int(max((median(answers[side].get("lost", 0) for answers in pair) for pair in pairs), default=0))
 
 
 @contextmanager
 def child(work: Work, directory: str | None = None) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Start a child with a fresh folder in ``directory``, and yield the function that lets it work once."""
+    """Start a child with a new folder in ``directory``, and yield a function that runs its work once."""
     with tempfile.TemporaryDirectory(dir=directory, prefix="benchmark-") as folder, tempfile.TemporaryFile() as errors:
         command = [sys.executable, str(HERE / work.script), json.dumps({**work.arguments, "folder": folder})]
         process = subprocess.Popen(
@@ -272,7 +268,7 @@ def _answer(process: "subprocess.Popen[str]", errors: Any) -> str:
 
 
 def serve(prepare: Callable[..., Callable[[], dict[str, Any]]]) -> None:
-    """Be a child: prepare with the arguments from the command line, then work once for each line of input."""
+    """Run as the child: prepare with the arguments of the command line, then work once for each line of input."""
     one_round = prepare(**json.loads(sys.argv[1]))
     print("ready", flush=True)
     for _ in sys.stdin:

@@ -1,4 +1,4 @@
-"""Figure: what a handler keeps: memory, and open descriptors."""
+"""Figure: the memory and the open descriptors of a handler."""
 
 import gc
 import os
@@ -18,9 +18,10 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="memory",
         title="Memory and descriptors",
-        text=f"{_HANDLERS} handlers on a file each have written one record; what that added is divided by "
-        f"{_HANDLERS}. A handler of ours keeps a descriptor of the log file and one of the lock file. Below, "
-        "one handler writes a million records with a rollover every second.",
+        text=f"{_HANDLERS} handlers, each with a file of its own, have written one record; the memory and "
+        f"descriptors that this added are divided by {_HANDLERS}. Each of our handlers keeps one descriptor of "
+        "the log file and one of the lock file. Below, one handler writes a million records with a rollover "
+        "every second.",
         duels=[
             _duel("memory of one handler", "bytes"),
             _duel("open descriptors of one handler", "descriptors"),
@@ -99,7 +100,7 @@ def _descriptors() -> int:
 
 
 def resident_memory(pid: int | str = "self") -> float:
-    """Return the memory that a process occupies, in MiB; the highest so far of this one where only that is known."""
+    """Return the resident memory of a process in MiB, or this process's peak where only that is available."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except OSError:

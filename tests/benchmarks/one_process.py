@@ -12,16 +12,16 @@ from workloads import OURS, STANDARD, log_orders, make_logger
 
 
 def figure(quick: bool) -> Figure:
-    """Return the figure: our handler beside the standard one, in several forms of use."""
+    """Return the figure: our handler beside the standard one, in several configurations."""
     return Figure(
         name="one-process",
         title="One process, one thread: time per record",
-        text="A loop of `logger.info` calls with three arguments, from the call to the bytes in the file: the whole "
-        "price, of which the handler is a part. Both handlers have the same formatter. A round takes milliseconds, "
-        "so that most rounds are interrupted by nobody.",
+        text="A loop of `logger.info` calls with three arguments, timed from the call until the bytes are in the "
+        "file. This is the whole price, of which the handler is a part. Both handlers have the same "
+        "formatter. A round takes milliseconds, so that the machine interrupts few of them.",
         duels=[
-            _duel(quick, "typical format, with asctime", 250, headline=True),
-            _duel(quick, "format `%(message)s` only", 250, style="message", headline=True),
+            _duel(quick, "typical format, with asctime", 250),
+            _duel(quick, "format `%(message)s` only", 250, style="message"),
             _duel(quick, "record with an exception", 20, work="errors"),
             _duel(quick, "`keep_file_open=False`", 50, keep_file_open=False),
         ],
@@ -35,7 +35,6 @@ def _duel(
     *,
     work: str = "orders",
     style: str = "typical",
-    headline: bool = False,
     **options: object,
 ) -> Duel:
     arguments = {"work": work, "style": style, "records": records}
@@ -49,7 +48,6 @@ def _duel(
         rounds=3 if quick else 121,
         bar=None if options else 1.10,
         goal=None if options else 1.00,
-        headline=headline,
     )
 
 

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import median
 
 from measuring import Figure
@@ -10,6 +11,54 @@ from results import Results, Row
 
 _BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
 _TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True)
+class ReadmeRow:
+    """A row of the results that the README shows.
+
+    Attributes:
+        figure: The name of its figure.
+        title: Its title.
+        against: What ours was compared with.
+        text: What was measured, in the words of a user.
+        better: What follows the ratio where ours is better.
+    """
+
+    figure: str
+    title: str
+    against: str
+    text: str
+    better: str = "faster"
+
+
+_STANDARD = "standard `TimedRotatingFileHandler`"
+README_ROWS = (
+    ReadmeRow("eight-processes", "8 processes", "concurrent-log-handler", "eight processes write one file"),
+    ReadmeRow("by-size", "by size, 8 processes", "concurrent-log-handler", "the same, with files limited by size"),
+    ReadmeRow(
+        "longest-call",
+        "longest call, 100 MB, `use_gzip=True`",
+        "concurrent-log-handler with `use_gzip=True`",
+        "longest logging call while a backup of 100 MB is compressed",
+        "shorter",
+    ),
+    ReadmeRow(
+        "by-size", "by size, one process", "standard `RotatingFileHandler`", "one process, a file limited by size"
+    ),
+    ReadmeRow("one-process", "typical format, with asctime", _STANDARD, "one process, a file limited by time"),
+    ReadmeRow("background", "median of a call, bursts", _STANDARD, "a logging call with `BackgroundHandler`"),
+    ReadmeRow(
+        "background", "from call to file", "standard `QueueHandler` + `QueueListener`", "from that call to the file"
+    ),
+    ReadmeRow(
+        "collector",
+        "lost of a burst of 100,000",
+        "log-collector-async 1.1.1, `info()`",
+        "records lost when 100,000 are sent to a collector at once",
+        "none lost",
+    ),
+)
 _HEAD = ("what", "against", "ours", "theirs", "ratio", "lowest to highest", "bar", "goal", "")
 
 
@@ -20,10 +69,11 @@ def benchmarks_page(results: Results, figures: Iterable[Figure]) -> str:
     page = f"""\
 # Benchmarks
 
-For everybody who wants to know what the handlers cost before they use them, and on which machine that was measured.
+See what each part costs before you use it. Every figure names its machine, and the rows in which this project loses
+stay on the page.
 
-This page is generated; nothing on it is written by hand. Measure on your own machine, with the command below, from
-a checkout with `pip install -e '.[benchmarks]'`:
+This page is generated from the results. Measure on your own machine with the command below, in a clone with
+`python -m pip install -e '.[benchmarks]'`:
 
 <!-- not run: it takes minutes, and writes this page -->
 ```console
@@ -36,31 +86,48 @@ $ {results.command}
 |---|---|
 {machine}
 
-Two ways to do the same work are measured in turn: each pair starts two fresh processes and a fresh folder, and lets
-them work alternately, so that what else runs on the machine slows down both. A ratio is ours divided by theirs, the
-median over the pairs; the column after it shows the pair with the lowest and the pair with the highest ratio.
-The *bar* is what this project promises, the *goal* what it aims for. Rows in which we lose stay on the page.
+Each comparison runs two ways to do the same work in pairs. A pair starts two new processes in a new folder, which work
+alternately, so other load on the machine slows down both. A ratio is ours divided by theirs, the median of the pairs;
+the next column shows the lowest and the highest ratio of a pair. The *bar* is the promise of this project, and the
+*goal* is its aim.
 
 {"".join(parts)}"""
     return page.rstrip() + "\n"
 
 
 def readme_with_figures(readme: str, results: Results) -> str:
-    """Return ``readme`` with a fresh table between its two markers, or unchanged where it has none."""
+    """Return ``readme`` with a new table between its two markers, or unchanged if it has no markers."""
     table = readme_table(results)
     return _BLOCK.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", readme)
 
 
 def readme_table(results: Results) -> str:
-    """Return the table of the README: the rows that matter most, ours first or not."""
-    lines = ["| | against | ratio | bar |", "|---|---|--:|--:|"]
-    titles = {"µs": "time per record", "records/s": "records/s", "s": "wall time", "%": "share"}
-    for row in results.rows:
-        if row.headline:
-            what = f"{titles.get(row.unit, row.unit)}, {_place(row)}{row.title}"
-            lines.append(f"| {what} | {row.against} | {comparison(row)} | {_limit(row, row.bar)} |")
+    """Return the table of the README: a few rows in the words of a user, with one in which we lose."""
+    lines = ["| | compared with | theirs | ours | |", "|---|---|--:|--:|---|"]
+    rows = {(row.figure, row.title, row.against): row for row in results.rows}
+    for selected in README_ROWS:
+        row = rows.get((selected.figure, selected.title, selected.against))
+        if row is not None:
+            lines.append(_line((selected.text, row.against, *_values(row), _gain(row, selected.better))))
     machine = f"{results.machine['CPU']}, {results.machine['cores']} cores, {results.machine['Python']}, {results.date}"
-    return "\n".join(lines) + f"\n\n{machine}.\n"
+    return "\n".join(lines) + f"\n\nMeasured on {machine}.\n"
+
+
+def _values(row: Row) -> tuple[str, str]:
+    space = "" if row.unit == "%" else " "
+    theirs, ours = (f"{_value(values)}{space}{row.unit}" if values else "" for values in (row.theirs, row.ours))
+    return theirs, ours
+
+
+def _gain(row: Row, better: str) -> str:
+    if row.ratio is None:
+        return "not measured"
+    if row.ratio == 0:
+        return f"**{better}**"
+    gain = row.ratio if row.higher_is_better else 1 / row.ratio
+    if gain < 1:
+        return f"{1 / gain - 1:.0%} slower"
+    return f"**{gain:.{0 if gain >= 10 else 1}f}{_TIMES} {better}**"
 
 
 def summary(row: Row) -> tuple[str, ...]:
@@ -97,7 +164,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _lost(row: Row) -> str:
     ours, theirs = row.lost
-    return f"Records that the run with the greatest loss lost, {row.title}: ours {ours:,}, {row.against} {theirs:,}.\n"
+    return f"Most records lost in one run, {row.title}: ours {ours:,}, {row.against} {theirs:,}.\n"
 
 
 def _plan(row: Row) -> str:

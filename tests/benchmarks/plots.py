@@ -1,4 +1,4 @@
-"""The results as pictures: two bars for each row of a figure, and its curves."""
+"""Plots of the results: two bars for each row of a figure, and its curves."""
 
 from pathlib import Path
 from statistics import median
@@ -11,7 +11,7 @@ from page import comparison, curve_name
 from results import Curve, Results, Row
 
 _OURS, _THEIRS, _TEXT, _FAINT = "#1f6f8b", "#c9ced4", "#2b2f33", "#8a9096"
-# Colours that are told apart without seeing red or green, and markers for those who see none.
+# Colours that people with colour blindness can distinguish, and markers for printing without colour.
 _OF_OURS = ((_OURS, "o"), ("#2f8fd0", "s"), ("#0b3c5d", "^"))
 _OF_OTHERS = ((_FAINT, "o"), ("#d55e00", "s"), ("#c28800", "^"), ("#b0679b", "D"))
 _LINE_HEIGHT = 13  # points between the labels of two lines
@@ -55,7 +55,7 @@ def _save(plot: Any, path: Path) -> Path:
 
 
 def _bars(figure: Figure, rows: list[Row]) -> Any:
-    """Return panels in which every row has a bar for ours and one for the other."""
+    """Return panels with two bars for each row: ours and theirs."""
     groups = _groups(rows)
     heights = [len(group) for group in groups]
     plot, panels = plt.subplots(
@@ -72,7 +72,7 @@ def _bars(figure: Figure, rows: list[Row]) -> Any:
 
 
 def _groups(rows: list[Row]) -> list[list[Row]]:
-    """Return the rows that share a scale: those of one unit, the much longer bars apart from the others."""
+    """Return groups of rows that share a scale: one unit each, with much longer bars in a group of their own."""
     groups = []
     for unit in dict.fromkeys(row.unit for row in rows):
         left = [row for row in rows if row.unit == unit]
@@ -166,7 +166,7 @@ def _axes(panel: Any, curve: Curve) -> None:
 
 
 def _name_lines(plot: Any, panel: Any, ends: list[tuple[str, float, float, str]]) -> None:
-    """Write its label beside the end of each line, in the order of the ends, none over another one."""
+    """Write the label of each line beside its end, without overlap."""
     plot.canvas.draw()  # only then it is known where a point lies
     lowest = float("-inf")
     for label, x, y, colour in sorted(ends, key=lambda end: end[2]):

@@ -1,4 +1,4 @@
-"""Figure: what a record costs as more and more processes write one file."""
+"""Figure: the price of a record, by the number of processes that write the file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +17,10 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="process-counts",
         title="One file, 1 to 64 processes",
-        text="As above, but with more and more processes, which log 16,000 records altogether, some 1.5 MB. Files of "
-        "1 MB roll over on the way, files of 10 MB do not. The processor time of a record is what all processes spend "
-        "on it, also on looking whether a lock is free. A line that stays level means that another process costs "
-        "nothing. Points are medians of three runs.",
+        text="As above, but with more and more processes, which log 16,000 records in total, about 1.5 MB. Files "
+        "of 1 MB roll over during the measurement, files of 10 MB do not. The processor time of a record is "
+        "the time that all processes spend on it, including attempts to take a lock. A level line means that "
+        "another process costs nothing. Points are medians of three runs.",
         courses=[
             Course(
                 quantities={

@@ -1,4 +1,4 @@
-"""What was measured: the numbers, what they are held against, and their form in a JSON file."""
+"""Results: the measured numbers, their bars, and their form in a JSON file."""
 
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +22,6 @@ class Row:
         ratios: Ours divided by theirs, for each pair.
         bar: The ratio that is promised, or None where a row is only said.
         goal: The ratio that is aimed for.
-        headline: Whether the row stands in the README, too.
         lost: The most records that a run of each lost: ours, theirs.
         missing: Why there are no measurements; empty where there are.
         compared: "ratio", or "difference" where ``bar`` and ``goal`` say how much more ours may be, in the unit.
@@ -38,7 +37,6 @@ class Row:
     ratios: list[float]
     bar: float | None = None
     goal: float | None = None
-    headline: bool = False
     lost: tuple[int, int] = (0, 0)
     missing: str = ""
     compared: str = "ratio"
@@ -46,7 +44,7 @@ class Row:
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether more of the unit is better."""
+        """Whether a higher value is better."""
         return self.unit == "records/s"
 
     @property
@@ -63,12 +61,12 @@ class Row:
 
     @property
     def comparison(self) -> float | None:
-        """What the bar is held against: the ratio, or the difference."""
+        """The value that is compared with the bar: the ratio or the difference."""
         return self.difference if self.compared == "difference" else self.ratio
 
     @property
     def verdict(self) -> str:
-        """What that is worth: "goal met", "bar met", "missed", or nothing where there is no bar."""
+        """The verdict: "goal met", "bar met", "missed", or empty without a bar."""
         if self.comparison is None or self.bar is None:
             return ""
         if self.goal is not None and self._reaches(self.goal):
@@ -82,7 +80,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Curve:
-    """How a quantity goes along another one.
+    """A quantity as a function of another one.
 
     Attributes:
         figure: The name of the figure that the curve belongs to.
@@ -105,7 +103,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Results:
-    """What the benchmarks found on one machine.
+    """The results of the benchmarks on one machine.
 
     Attributes:
         date: When the last of them ran.
@@ -137,7 +135,7 @@ class Results:
         return replace(self, rows=rows, curves=curves + self.curves, earlier=earlier)
 
     def has(self, figure: str) -> bool:
-        """Return whether anything was measured for the figure of that name."""
+        """Return whether there is a result for the figure of that name."""
         return any(part.figure == figure for part in (*self.rows, *self.curves))
 
     def save(self, path: Path) -> None:
@@ -155,7 +153,7 @@ class Results:
 
 
 def _rounded(value: object) -> object:
-    """Return ``value`` with its numbers cut to five digits, which is more than a measurement is worth."""
+    """Return ``value`` with its numbers rounded to five digits, more than any measurement supports."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Figure: the test that the original concurrent-log came with, at its full size."""
+"""Figure: the test of the original package concurrent-log, at its full size."""
 
 import logging
 import multiprocessing
@@ -21,9 +21,10 @@ def figure(quick: bool) -> Figure:
     return Figure(
         name="seed-test",
         title="The original's own test: wall time",
-        text="A `ProcessPoolExecutor` with one process per core is given 100 tasks. Each task opens a pool of 100 "
-        "threads and lets them run 1,000 calls that log five records: 500,000 records in all, with a rollover every "
-        "second. Both packages have the same import name, so that the child process is told which one to import.",
+        text="A `ProcessPoolExecutor` with one process per core runs 100 tasks. Each task opens a pool of 100 "
+        "threads, which make 1,000 calls that log five records each: 500,000 records in total, with a "
+        "rollover every second. Both packages have the same import name, so the child process gets an "
+        "argument that says which one to import.",
         duels=[
             Duel(
                 title="500,000 records",
@@ -34,7 +35,6 @@ def figure(quick: bool) -> Figure:
                 pairs=1 if quick else 3,
                 bar=0.40,
                 goal=0.25,
-                headline=True,
             )
         ],
     )

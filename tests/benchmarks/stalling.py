@@ -1,4 +1,4 @@
-"""The timed handlers, ours and the standard one, on a disk that lets every write wait."""
+"""The timed handlers, ours and the standard one, on a disk where every write is slow."""
 
 import time
 from logging.handlers import TimedRotatingFileHandler

@@ -1,4 +1,4 @@
-"""Ways from a logging call to a line in a file: at once, by way of a thread, or by way of a process."""
+"""Three ways from a logging call to a line in a file: synchronous, through a thread, or through a process."""
 
 import logging
 import multiprocessing
@@ -27,10 +27,10 @@ class Way:
     template = "order %d of customer %s accepted after %.1f ms"
 
     def begin(self) -> None:
-        """Get ready, where that is needed."""
+        """Prepare, if necessary."""
 
     def finish(self) -> None:
-        """Wait until all records are in the file, where that is needed."""
+        """Wait until all records are in the file, if necessary."""
 
     def log(self, number: int) -> None:
         """Log one record."""
@@ -60,7 +60,7 @@ class Background(Way):
 
 
 class Process(Background):
-    """The same with a process of its own."""
+    """The same with a process that writes."""
 
     def __init__(self, path: Path, handler: str = "") -> None:
         super().__init__(path, handler, worker="process")
@@ -81,7 +81,7 @@ class Queued(Way):
         self._listener.start()
 
     def finish(self) -> None:
-        """Stop, after all that was queued."""
+        """Stop after the queue is empty."""
         self._listener.stop()
 
 
@@ -104,7 +104,7 @@ class QueuedToProcess(Way):
         self._is_ready.wait(_START)
 
     def finish(self) -> None:
-        """Let the process stop, after all that was queued."""
+        """Stop the process after the queue is empty."""
         self._queue.close()
         self._queue.join_thread()  # so that the end does not overtake a record
         self._is_over.set()
@@ -137,7 +137,7 @@ class Loguru(Way):
         self._complete = logger.complete
 
     def finish(self) -> None:
-        """Complete what was queued."""
+        """Wait until the queue is empty."""
         self._complete()
 
 
@@ -152,7 +152,7 @@ WAYS: dict[str, Callable[..., Way]] = {
 
 
 def _without_handlers(handler: str, path: Path) -> tuple[logging.Logger, list[logging.Handler]]:
-    """Return a logger, and the handlers that it would have without a way in between."""
+    """Return a logger and the handlers that write its records."""
     logger = make_logger(handler, path)
     handlers, logger.handlers = logger.handlers, []
     return logger, handlers

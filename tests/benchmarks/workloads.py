@@ -1,4 +1,4 @@
-"""The program that logs: what all figures have in common in a child process."""
+"""The workload that all figures run in their child processes."""
 
 import importlib
 import logging
@@ -33,14 +33,14 @@ def make_logger(handler: str, path: str | Path, style: str = "typical", **option
 
 
 def log_orders(logger: logging.Logger, records: int) -> None:
-    """Log that many records, as a program does: with arguments to merge."""
+    """Log ``records`` records with arguments to merge, as a program does."""
     info = logger.info
     for number in range(records):
         info("order %d of customer %s accepted after %.1f ms", number, "Ada Lovelace", 12.5)
 
 
 def count_lines(folder: str | Path) -> int:
-    """Return how many lines stand in the log files below ``folder``, backups included."""
+    """Return the number of lines in the log files below ``folder``, backups included."""
     total = 0
     for path in Path(folder).rglob("*.log*"):
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Draws docs/images/console.svg: what a program shows on a real terminal. ``python tests/pictures/console.py``."""
+"""Draw docs/images/console.svg, the output of a program on a real terminal: ``python tests/pictures/console.py``."""
 
 import io
 import os
@@ -47,7 +47,7 @@ log.critical("the database is gone")
 
 
 def shown() -> str:
-    """Return what the program writes to a terminal."""
+    """Return the output of the program on a terminal."""
     ours, theirs = pty.openpty()
     with tempfile.TemporaryDirectory() as folder, os.fdopen(theirs, "wb") as terminal:
         pathlib.Path(folder, "shop.py").write_text(PROGRAM)
@@ -59,12 +59,12 @@ def shown() -> str:
     return text
 
 
-def draw(text: str, path: pathlib.Path) -> None:
-    """Write the picture of a terminal that shows ``text``."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+def draw(text: str, path: pathlib.Path, title: str = "python shop.py", columns: int = COLUMNS) -> None:
+    """Write an SVG of a terminal with ``title`` that shows ``text``."""
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text.rstrip()))
-    picture = console.export_svg(title="python shop.py", theme=THEME, unique_id="console")
-    without_fonts = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # A page needs no other server.
+    picture = console.export_svg(title=title, theme=THEME, unique_id="console")
+    without_fonts = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # The fonts are on another server.
     path.write_text(re.sub(r"[ \t]+$", "", without_fonts, flags=re.MULTILINE), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Takes docs/images/monitor-terminal.png: what ``concurrent-log monitor`` shows on a real terminal.
+"""Take docs/images/monitor-terminal.png, a screenshot of ``concurrent-log monitor`` on a real terminal.
 
 ``python tests/pictures/monitor.py``
 """
@@ -55,20 +55,20 @@ free_percent = 1
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
-    """Answers, but takes its time."""
+    """Responds slowly."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Respond after 0.35 seconds."""
         time.sleep(0.35)
         self.send_response(204)
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as in the standard library
-        """Say nothing."""
+        """Log nothing."""
 
 
 def shown() -> str:
-    """Return what the command shows of five services, some of which are not well."""
+    """Return the screen of the command with five services, three of which have a problem."""
     slow = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=slow.serve_forever, daemon=True).start()
     with (
@@ -88,15 +88,15 @@ def shown() -> str:
 
 
 def svg_of(text: str) -> str:
-    """Return the picture of a terminal that shows ``text``."""
+    """Return an SVG of a terminal that shows ``text``."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text.rstrip()))
     picture = console.export_svg(title="concurrent-log monitor shop.toml", theme=THEME, unique_id="monitor")
-    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # A picture needs no other server.
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # The fonts are on another server.
 
 
 def main(path: Path) -> None:
-    """Take the picture."""
+    """Take the screenshot."""
     program = shutil.which("chromium")
     if program is None:
         raise SystemExit("chromium is not on the PATH: install it")

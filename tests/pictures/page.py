@@ -1,4 +1,4 @@
-"""Takes the pictures docs/images/page-*.png and demo-*.png: the page with what shops log.
+"""Take docs/images/page-*.png and demo-*.png: screenshots of the page with the records of a shop.
 
 ``python tests/pictures/page.py``
 """
@@ -20,7 +20,7 @@ from support.demo_process import demonstrating, open_shop
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 
 _WIDE = {"width": 1280, "height": 640}
-_SHEET = {"width": 660, "height": 640}
+_PANEL = {"width": 660, "height": 640}
 _GROUPS = {"width": 1000, "height": 800}
 _SERVICES = {"width": 1180, "height": 800}
 _NARROW = {"width": 390, "height": 760}
@@ -28,7 +28,7 @@ _MINUTES = 30
 
 
 def fill(collector: Collector, until: datetime) -> None:
-    """Send half an hour of a shop, with five minutes in which its payments fail, and what a client lost."""
+    """Send the records of half an hour, with five minutes of failing payments, and a report of lost records."""
     records = shop(until, timedelta(minutes=_MINUTES), 2400)
     failing = shop(until - timedelta(minutes=8), timedelta(minutes=5), 4000, seed=8)
     records += [each for each in failing if each["level"] == "ERROR" or "put off" in each["message"]]
@@ -39,7 +39,7 @@ def fill(collector: Collector, until: datetime) -> None:
     collector.post([record("ready", 2, service="shop-web")], common=common, client=client, dropped=drops)
 
 
-# Per service: how many milliseconds it takes, and its outages: how many minutes ago, how long, how bad, and why.
+# Per service: its response time in ms, and its outages: minutes ago, length in minutes, status, error.
 _WATCHED = {
     "database": (4, [(1010, 14, "unhealthy", "connection refused"), (310, 45, "degraded", "slow (more than 1000 ms)")]),
     "redis": (1, []),
@@ -49,7 +49,7 @@ _WATCHED = {
 
 
 def watch(collector: Collector, until: datetime) -> None:
-    """Send what the monitors of three programs log in a day; one is killed, and one stops and is started again."""
+    """Send a day of records from three monitors: one is killed, and one stops and starts again."""
     shop_web = {"service": "shop-web", "host": "web-1", "process_id": 4711, "environment": "production"}
     mailer = {"service": "mailer", "host": "mail-1", "environment": "production"}
     inventory = {"service": "inventory", "host": "stock-1", "process_id": 911, "environment": "production"}
@@ -112,12 +112,12 @@ def take(
     size: "dict[str, int]" = _WIDE,
     do: Callable[[Any], None] = lambda page: None,
 ) -> None:
-    """Write a picture of what the page shows for a query, after something was done on it."""
+    """Write a screenshot of the page for a query, after calling ``do`` on the page."""
     page = browser.new_page(viewport=size, color_scheme="dark" if dark else "light", timezone_id="UTC")
     page.goto(f"{collector.url}/{query}")
     page.wait_for_selector(".scroll .item .row")
     do(page)
-    page.wait_for_timeout(700)  # until what moves has come to rest
+    page.wait_for_timeout(700)  # until animations have ended
     page.screenshot(path=PICTURES / f"page-{name}.png", animations="disabled")
     page.close()
 
@@ -135,32 +135,32 @@ def show_trace(page: Any) -> None:
 
 
 def show_groups(page: Any) -> None:
-    """Show what was said, and how often."""
+    """Show the groups of similar messages."""
     page.keyboard.press("g")
     page.wait_for_selector(".groups li")
 
 
 def show_services(page: Any) -> None:
-    """Show the services that programs watch, and the worst part of the history of one."""
+    """Show the services with their health, and the worst segment of a history."""
     page.keyboard.press("s")
     page.locator(".segment.status-unhealthy").first.hover()
 
 
 def show_health(page: Any) -> None:
-    """Show the health of the pipeline."""
+    """Show the health panel."""
     page.keyboard.press("h")
     page.wait_for_selector(".figures")
 
 
 def take_demo(browser: Any, shop: str) -> None:
-    """Write a picture of the demo's shop after some orders, and one of the trace of the last one."""
+    """Write screenshots of the demo shop after some orders, and of the trace of the last order."""
     page = open_shop(browser, shop, viewport={"width": 760, "height": 520}, color_scheme="light")
     for number, fruit in enumerate(("An apple", "A durian", "A pear"), start=1):
         page.get_by_role("button", name=fruit).click()
         page.locator(".done li").nth(number - 1).wait_for()
     page.mouse.move(0, 0)
     page.screenshot(path=PICTURES / "demo-shop.png", animations="disabled")
-    page.wait_for_timeout(1500)  # until all is sent
+    page.wait_for_timeout(1500)  # until all records are sent
     trace = browser.new_page(viewport={"width": 900, "height": 300}, color_scheme="light", timezone_id="UTC")
     trace.goto(page.locator(".done a").first.get_attribute("href"))
     trace.wait_for_selector(".step")
@@ -169,7 +169,7 @@ def take_demo(browser: Any, shop: str) -> None:
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take all screenshots."""
     path = shutil.which("chromium")
     if path is None:
         raise SystemExit("chromium is not on the PATH: install it")
@@ -182,7 +182,7 @@ def main() -> None:
         take(browser, collector, "trace", "?since=30m&level=ERROR", do=show_trace)
         take(browser, collector, "groups", "?since=30m&level=INFO", do=show_groups, size=_GROUPS)
         take(browser, collector, "services", "?since=30m", do=show_services, size=_SERVICES)
-        take(browser, collector, "health", "?since=30m", do=show_health, size=_SHEET)
+        take(browser, collector, "health", "?since=30m", do=show_health, size=_PANEL)
         take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
         with demonstrating(Path(folder)) as (shop_address, _):
             take_demo(browser, shop_address)
