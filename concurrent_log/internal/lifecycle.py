@@ -11,7 +11,7 @@ import weakref
 from typing import Any, Protocol
 
 _PARK_TIMEOUT = 1.0  # seconds that a fork waits for a worker that is writing
-_EXIT_TIMEOUT = 0.05  # seconds to wait for the operating system's part of a thread that has ended
+_EXIT_TIMEOUT = 1.0  # seconds to wait for the operating system's part of a thread that has ended
 _LAST = -1000  # multiprocessing runs the finalizers of higher priority first
 
 
@@ -80,7 +80,7 @@ def join(thread: threading.Thread, timeout: float) -> None:
         return
     give_up_at = time.monotonic() + _EXIT_TIMEOUT
     while os.path.exists(f"/proc/self/task/{thread.native_id}") and time.monotonic() < give_up_at:
-        time.sleep(0)
+        time.sleep(0.0001)
 
 
 def close_in_background(handler: Lifecycle) -> None:
