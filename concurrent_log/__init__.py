@@ -1,8 +1,7 @@
 """Rotating log files for programs of more than one process.
 
-Importing this package registers its handlers in `logging.handlers`, so that a logging configuration needs no more
-than the class name changed: ``logging.handlers.ConcurrentTimedRotatingFileHandler``, or
-``logging.handlers.ConcurrentRotatingFileHandler``.
+Importing this package registers its handlers in `logging.handlers`. In a logging configuration, only the class name
+changes: ``logging.handlers.ConcurrentTimedRotatingFileHandler`` or ``logging.handlers.ConcurrentRotatingFileHandler``.
 """
 
 import logging.handlers

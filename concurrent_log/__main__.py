@@ -15,12 +15,12 @@ from concurrent_log.stress import command as stress
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say in one line what is wrong, and leave the usage to ``--help``."""
+        """Exit with a message of one line; ``--help`` shows the usage."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that ``arguments`` name, by default those of this process, and return its exit status."""
+    """Run the command in ``arguments``, by default those of this process, and return the exit status."""
     parser = _Parser(prog="concurrent-log", description="Rotating log files for programs of more than one process.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -1,7 +1,6 @@
-"""Log lines in colour on a terminal, and plain everywhere else.
+"""Coloured log lines on a terminal, plain ones everywhere else.
 
-`ColorFormatter` goes with any `logging.StreamHandler`; `has_color` is the one place that decides whether a stream
-gets colour.
+`ColorFormatter` works with any `logging.StreamHandler`. `has_color` decides whether a stream gets colour.
 """
 
 import logging
@@ -12,7 +11,7 @@ from typing import Any, Literal, TextIO
 
 _RESET = "\033[0m"
 
-# From which level on which colour. The levels are those of `logging`, and what lies below DEBUG is TRACE.
+# The colour from each level on. The levels are those of `logging`; every level below DEBUG is TRACE.
 _COLORS = (
     (logging.CRITICAL, "\033[41;97m"),  # white on red
     (logging.ERROR, "\033[91m"),  # red
@@ -24,20 +23,18 @@ _TRACE = "\033[95m"  # magenta
 
 
 class ColorFormatter(logging.Formatter):
-    """A `logging.Formatter` that gives each line the colour of its level, where the stream gets colour.
+    """A `logging.Formatter` that gives each line the colour of its level, if the stream gets colour.
 
-    A traceback stays as it is, below the coloured line. Nothing of the record is changed, so that the same record is
-    plain in a file.
+    A traceback below the line stays plain. The record is not changed, so that the same record is plain in a file.
 
     Args:
-        fmt: As for `logging.Formatter`, like the arguments up to ``validate``.
+        fmt: The format of the line, as for `logging.Formatter`.
         datefmt: The format of the time.
         style: ``%``, ``{`` or ``$``.
         validate: Whether to check ``fmt``.
         defaults: Values for fields that a record may lack.
-        stream: What the handler writes to; None is `sys.stderr`, as for `logging.StreamHandler`. In the
-            configuration of `logging.config.dictConfig`, write ``"stream": "ext://sys.stdout"``. It is looked at
-            once, here.
+        stream: The handler's stream; None means `sys.stderr`, as for `logging.StreamHandler`. In a configuration for
+            `logging.config.dictConfig`, use ``"stream": "ext://sys.stdout"``. It is checked once, in the constructor.
     """
 
     def __init__(
@@ -54,22 +51,22 @@ class ColorFormatter(logging.Formatter):
         self._has_color = has_color(sys.stderr if stream is None else stream)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line of ``record``, without its traceback, in the colour of its level."""
+        """Return the line of ``record`` in the colour of its level; the traceback is added later."""
         text = super().formatMessage(record)
         return f"{color_of(record.levelno)}{text}{_RESET}" if self._has_color else text
 
 
 def color_of(level: int) -> str:
-    """Return the escape sequence that begins the colour of a level; a level in between has that of the next lower."""
+    """Return the escape sequence for the colour of ``level``, or of the next lower level that has a colour."""
     return next((color for lowest, color in _COLORS if level >= lowest), _TRACE)
 
 
 def has_color(stream: Any) -> bool:
-    """Return whether what is written to ``stream`` gets colour.
+    """Return whether output to ``stream`` gets colour.
 
-    ``NO_COLOR`` in the environment says no to all (https://no-color.org), ``FORCE_COLOR`` says yes
-    (https://force-color.org), in this order if both are there; an empty value says nothing. Otherwise a terminal gets
-    colour, but for one that is called ``dumb``.
+    The environment variable ``NO_COLOR`` disables colour (https://no-color.org), ``FORCE_COLOR`` enables it
+    (https://force-color.org). ``NO_COLOR`` takes precedence, and an empty value is ignored. Otherwise a terminal gets
+    colour, unless ``TERM`` is ``dumb``.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -82,7 +79,7 @@ def _is_terminal(stream: Any) -> bool:
     try:
         is_terminal = bool(stream.isatty())
     except (AttributeError, ValueError, OSError):
-        return False  # no stream at all, as in pythonw.exe, or one that was closed
+        return False  # There is no stream, as in pythonw.exe, or it is closed.
     if is_terminal and sys.platform == "win32":
         from colorama import just_fix_windows_console
 

@@ -24,6 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest.register_assert_rewrite("support")
 
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, TOOL_DEADLINE, TOOLS, run, succeed
 from support.writers import Clock, Writers
@@ -156,7 +157,7 @@ def redis_keys(require: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     import redis
 
     url, prefix = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), f"concurrent_log-{uuid.uuid4()}-"
-    with redis.Redis.from_url(url, socket_connect_timeout=5) as server:
+    with redis.Redis.from_url(url, socket_connect_timeout=DEADLINE) as server:
         try:
             server.ping()
         except redis.RedisError:
@@ -203,7 +204,7 @@ def _execute(address: str, sql: str) -> None:
 async def _executed(address: str, sql: str) -> None:
     import asyncpg
 
-    connection = await asyncpg.connect(address, timeout=5)
+    connection = await asyncpg.connect(address, timeout=DEADLINE)
     try:
         await connection.execute(sql)
     finally:

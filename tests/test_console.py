@@ -1,4 +1,4 @@
-"""Colour: who gets it, and what it does to a line; on a real terminal where that matters."""
+"""Colour: the streams that get it, and its effect on a line; on a real terminal where that matters."""
 
 import io
 import logging
@@ -29,7 +29,7 @@ COLORS = {
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         """Return True."""
@@ -38,14 +38,14 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the environment say nothing of colour."""
+    """Remove all variables about colour from the environment."""
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
 
 
 def logged(stream: io.StringIO, level: int, message: str, **options: Any) -> str:
-    """Return what a handler of ``stream`` writes for one record."""
+    """Return the output of a handler of ``stream`` for one record."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(ColorFormatter("%(levelname)s %(message)s", stream=stream))
     logger = logging.Logger("colour")
@@ -56,19 +56,19 @@ def logged(stream: io.StringIO, level: int, message: str, **options: Any) -> str
 
 @pytest.mark.parametrize(("level", "color"), COLORS.items())
 def test_line_has_the_colour_of_its_level(level: LogLevel, color: str) -> None:
-    """The colour begins the line and ends with it, before the newline."""
+    """The colour starts at the beginning of the line and ends before the newline."""
     assert logged(Terminal(), level, "text") == f"{color}{logging.getLevelName(int(level))} text\033[0m\n"
 
 
 def test_level_in_between_has_the_colour_of_the_next_lower() -> None:
-    """A program's own levels are not left out."""
+    """A program's own levels get a colour, too."""
     assert color_of(25) == COLORS[LogLevel.INFO]
     assert color_of(99) == COLORS[LogLevel.FATAL]
     assert color_of(1) == COLORS[LogLevel.TRACE]
 
 
 def test_traceback_stays_plain() -> None:
-    """It is easier to read, and the record's own text of it is the same in a file."""
+    """It is easier to read, and the record's cached text of it is the same in a file."""
     stream = Terminal()
     try:
         raise ValueError("cause")
@@ -114,7 +114,7 @@ def test_other_handlers_of_the_record_see_no_colour() -> None:
 def test_environment_decides(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], of_terminal: bool, of_file: bool
 ) -> None:
-    """NO_COLOR and FORCE_COLOR count with any value but an empty one, as their sites say."""
+    """NO_COLOR and FORCE_COLOR apply with any value except an empty one, as their sites define."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
@@ -134,8 +134,8 @@ def test_stream_that_is_none_gets_no_colour() -> None:
 
 
 @pytest.mark.parametrize(("style", "form"), [("%", "%(message)s"), ("{", "{message}"), ("$", "$message")])
-def test_formatter_takes_what_the_standard_one_takes(style: Any, form: str) -> None:
-    """P6: format, style, date format and defaults mean the same."""
+def test_formatter_has_the_arguments_of_the_standard_one(style: Any, form: str) -> None:
+    """P6: format, style, date format and defaults have the same meaning."""
     formatter = ColorFormatter(form, "%H", style, defaults={"custom": 1}, stream=Terminal())
     record = logging.makeLogRecord({"msg": "text", "levelno": logging.INFO})
 
@@ -146,7 +146,7 @@ def test_formatter_takes_what_the_standard_one_takes(style: Any, form: str) -> N
 
 
 def test_formatter_can_be_pickled() -> None:
-    """The decision travels with it, since the terminal cannot."""
+    """It keeps its decision about colour, because a terminal cannot be pickled."""
     formatter = pickle.loads(pickle.dumps(ColorFormatter("%(message)s", stream=Terminal())))
 
     assert formatter.format(logging.makeLogRecord({"msg": "text", "levelno": logging.ERROR})) == "\033[91mtext\033[0m"
@@ -154,7 +154,7 @@ def test_formatter_can_be_pickled() -> None:
 
 @pytest.mark.parametrize(("stream", "colored"), [("ext://sys.stdout", False), ("ext://sys.stderr", True)])
 def test_configuration_names_the_stream(monkeypatch: pytest.MonkeyPatch, stream: str, colored: bool) -> None:
-    """P6: dictConfig makes the formatter, and tells it the handler's stream."""
+    """P6: dictConfig creates the formatter with the handler's stream."""
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     monkeypatch.setattr(sys, "stderr", Terminal())
     logging.config.dictConfig(
@@ -187,7 +187,7 @@ Logger.close()
 
 
 def on_terminal(code: str, variables: dict[str, str] | None = None) -> str:
-    """Return what a program writes to a terminal, which is its standard error stream."""
+    """Return the output of a program on a terminal, which is its standard error stream."""
     import pty
 
     ours, theirs = pty.openpty()
@@ -200,7 +200,7 @@ def on_terminal(code: str, variables: dict[str, str] | None = None) -> str:
             while chunk := os.read(ours, 4096):
                 written += chunk
         except OSError:
-            pass  # what Linux says at the end of a terminal
+            pass  # Linux raises this at the end of a terminal.
         return written.decode().replace("\r\n", "\n")
     finally:
         os.close(ours)
@@ -221,7 +221,7 @@ def test_terminal_shows_each_level_in_its_colour(variables: dict[str, str]) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pty")
 def test_redirected_program_writes_plain_lines(tmp_path: pathlib.Path) -> None:
-    """What goes into a file or a pipe has no escape sequences."""
+    """Output to a file or a pipe has no escape sequences."""
     run = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert len(run.stderr.splitlines()) == len(COLORS)
@@ -230,8 +230,8 @@ def test_redirected_program_writes_plain_lines(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pty")
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tracebacks point at nothing yet")
-def test_picture_shows_what_the_program_shows(require: Callable[[str], None], tmp_path: pathlib.Path) -> None:
-    """P7: the drawing in the documentation is up to date, but for the time."""
+def test_picture_shows_the_output_of_the_program(require: Callable[[str], None], tmp_path: pathlib.Path) -> None:
+    """P7: the picture in the documentation is up to date, except for the time."""
     require("rich")
     from pictures import console
 

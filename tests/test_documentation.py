@@ -91,13 +91,31 @@ _NEEDS["javascript.md"] = {*_NEEDS["collector-server.md"], "node", "npm"}
 _NEEDS["health-checks.md"] = {"curl", "urllib3"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
 
+# Pages that start servers or whole programs, and take seconds: the quick selection does not run their blocks.
+_SLOW = {
+    "async-log-client.md",
+    "celery.md",
+    "collector-client.md",
+    "collector-page.md",
+    "collector-reading.md",
+    "collector-server.md",
+    "gunicorn.md",
+    "health-checks.md",
+    "health-endpoints.md",
+    "health.md",
+    "javascript.md",
+    "monitor-command.md",
+    "process-pools.md",
+    "tutorial.md",
+    "uvicorn.md",
+}
+
 # Pages whose first line still states the audience and not the benefit.
 _WITH_AUDIENCE = {
     "async-log-client.md",
     "background.md",
     "changelog.md",
     "collector-client.md",
-    "collector-page.md",
     "collector-protocol.md",
     "collector-reading.md",
     "collector-server.md",
@@ -106,7 +124,6 @@ _WITH_AUDIENCE = {
     "health-checks.md",
     "health-endpoints.md",
     "health.md",
-    "javascript.md",
     "loggers.md",
     "monitor-command.md",
 }
@@ -242,7 +259,14 @@ def _require(page: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
-@pytest.mark.parametrize("page", [page for page in _PAGES if _blocks(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name in _SLOW else [], id=page.name)
+        for page in _PAGES
+        if _blocks(page)
+    ],
+)
 def test_page_does_what_it_shows(page: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """P7: a reader who follows a page sees what the page shows."""
     _require(page.name)
@@ -345,6 +369,8 @@ def test_page_opens_with_the_benefit(page: pathlib.Path) -> None:
         ("uvicorn.md", "uvicorn log rotation workers"),
         ("celery.md", "Celery log rotation"),
         ("process-pools.md", "multiprocessing logging RotatingFileHandler"),
+        ("javascript.md", "log from Node.js browser"),
+        ("collector-page.md", "search logs browser trace live"),
         ("symptoms.md", "PermissionError: [WinError 32]"),
         ("symptoms.md", "log rotation loses lines"),
         ("symptoms.md", "multiprocessing RotatingFileHandler"),

@@ -1,4 +1,4 @@
-"""The names that other people's programs build on."""
+"""The public names of the package."""
 
 import logging.handlers
 import pathlib
@@ -11,15 +11,15 @@ import concurrent_log
 
 
 def test_public_names_are_pinned() -> None:
-    """P6: a public name comes or goes only together with this list."""
+    """P6: adding or removing a public name requires a change of this list."""
     names = ["BackgroundHandler", "ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"]
 
     assert concurrent_log.__all__ == names
 
 
 @pytest.mark.parametrize("name", concurrent_log.__all__)
-def test_handler_stands_beside_the_standard_ones(name: str) -> None:
-    """P6: a configuration finds the handlers under ``logging.handlers``, once the package is imported."""
+def test_handler_is_registered_beside_the_standard_ones(name: str) -> None:
+    """P6: a configuration finds the handlers under ``logging.handlers`` after the package is imported."""
     assert getattr(logging.handlers, name) is getattr(concurrent_log, name)
 
 
@@ -38,7 +38,7 @@ def test_import_is_light() -> None:
 
 
 def test_records_and_rollovers_import_nothing(tmp_path: pathlib.Path) -> None:
-    """P1: an import with the lock held would wait for ever where a signal handler's exception left it locked."""
+    """P1: an import under the lock could block forever, after a signal handler raised during an import."""
     program = (
         "import concurrent_log, logging, sys, threading, time\n"
         "options = {'maxBytes': 99, 'use_gzip': True, 'backupCount': 2}\n"

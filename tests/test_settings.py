@@ -12,7 +12,7 @@ from concurrent_log.settings import configuration_file, configure_logging, parse
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no environment say anything."""
+    """Remove the variables from the environment."""
     monkeypatch.delenv("APP_ENV", raising=False)
     monkeypatch.delenv("LOG_LEVEL", raising=False)
 
@@ -29,42 +29,42 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], LogLevel.ALL),
     ],
 )
-def test_level_is_that_of_the_first_argument_that_names_one(args: list[str], level: LogLevel) -> None:
-    """Case and other arguments do not matter, and without one everything is logged."""
+def test_level_is_that_of_the_first_matching_argument(args: list[str], level: LogLevel) -> None:
+    """Case and other arguments do not matter, and by default everything is logged."""
     assert parse_log_level(args) is level
 
 
-def test_level_of_the_environment_holds_where_no_argument_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is typed for one run comes before what holds for all."""
+def test_argument_takes_precedence_over_log_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An argument is for one run, the variable for all."""
     monkeypatch.setenv("LOG_LEVEL", "error")
 
     assert parse_log_level([]) is LogLevel.ERROR
     assert parse_log_level(["logLevel=INFO"]) is LogLevel.INFO
 
 
-def test_arguments_are_those_of_the_process_where_none_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program need not pass them on."""
+def test_arguments_are_those_of_the_process_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program does not have to pass them."""
     monkeypatch.setattr("sys.argv", ["main.py", "logLevel=INFO", "app_env=local"])
 
     assert parse_log_level() is LogLevel.INFO
     assert parse_app_env() == "LOCAL"
 
 
-def test_unknown_level_of_an_argument_is_said() -> None:
-    """A mistyped level is not taken for "everything"."""
+def test_unknown_level_of_an_argument_is_an_error() -> None:
+    """A misspelt level does not mean "everything"."""
     with pytest.raises(ValueError, match=r"^logLevel=DEBG is unknown: use FATAL, ERROR, .*ALL"):
         parse_log_level(["logLevel=DEBG"])
 
 
-def test_unknown_level_of_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names where it stands."""
+def test_unknown_level_of_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable."""
     monkeypatch.setenv("LOG_LEVEL", "loud")
 
     with pytest.raises(ValueError, match=r"^LOG_LEVEL=loud is unknown"):
         parse_log_level([])
 
 
-def test_environment_comes_before_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_app_env_takes_precedence_over_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     """APP_ENV, then app_env=, then RELEASE."""
     assert parse_app_env([]) == "RELEASE"
     assert parse_app_env(["APP_ENV=local"]) == "LOCAL"
@@ -91,8 +91,8 @@ def test_each_environment_has_its_file(tmp_path: pathlib.Path, app_env: str, nam
     assert configuration_file(tmp_path / "base_web_server-config.json", app_env) == tmp_path / name
 
 
-def test_environment_of_blanks_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is set to nothing says nothing."""
+def test_blank_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that contains only blanks counts as unset."""
     monkeypatch.setenv("APP_ENV", "  ")
 
     assert parse_app_env(["app_env=LOCAL"]) == "LOCAL"
@@ -100,22 +100,24 @@ def test_environment_of_blanks_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("app_env", ["../secret", "", "a b", "a/b"])
-def test_environment_that_is_no_word_is_refused(tmp_path: pathlib.Path, app_env: str) -> None:
-    """It is part of the name of a file, and leads to no other folder."""
+def test_environment_that_is_not_a_word_is_rejected(tmp_path: pathlib.Path, app_env: str) -> None:
+    """It is part of a file name, and must not lead to another folder."""
     with pytest.raises(ValueError, match="must be a word, such as LOCAL"):
         configuration_file(tmp_path / "server.json", app_env)
 
 
 def test_missing_file_is_named_with_its_environment(tmp_path: pathlib.Path) -> None:
-    """Who reads the message knows which file to make, or which environment was meant."""
-    with pytest.raises(FileNotFoundError, match=r"server_local\.json is the configuration for app_env=LOCAL"):
+    """The message names the missing file and the environment."""
+    with pytest.raises(
+        FileNotFoundError, match=r"server_local\.json, the configuration for app_env=LOCAL, does not exist: create it$"
+    ):
         configuration_file(tmp_path / "server.json", "LOCAL")
 
 
-def test_logging_is_configured_by_the_section_of_the_file(
+def test_logging_is_configured_from_the_section_of_the_file(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One call chooses the file, configures, and returns the rest of the settings."""
+    """One call selects the file, configures logging, and returns the settings."""
     section = {"version": 1, "disable_existing_loggers": False, "loggers": {"tests.settings": {"level": "ERROR"}}}
     (tmp_path / "server_local.json").write_text(json.dumps({"port": 80, "logging": section}))
 
@@ -140,7 +142,7 @@ def test_logging_is_configured_by_the_section_of_the_file(
     ],
 )
 def test_broken_file_is_named(tmp_path: pathlib.Path, text: str, message: str) -> None:
-    """With the line, where it is not JSON, and with all that `logging.config` knows."""
+    """The message has the line, if the file is not JSON, and the causes that `logging.config` reports."""
     (tmp_path / "server.json").write_text(text)
 
     with pytest.raises(ValueError, match=message):
@@ -148,7 +150,7 @@ def test_broken_file_is_named(tmp_path: pathlib.Path, text: str, message: str) -
 
 
 def test_file_in_another_encoding_is_named(tmp_path: pathlib.Path) -> None:
-    """UTF-8 is what JSON is in."""
+    """JSON is in UTF-8."""
     (tmp_path / "server.json").write_bytes(b'{"name": "caf\xe9"}')
 
     with pytest.raises(ValueError, match=r"server\.json: this is not UTF-8: .*, byte 13"):

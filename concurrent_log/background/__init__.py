@@ -1,8 +1,10 @@
-"""Logging in the background: the program hands a record over, and a thread or a process writes it.
+"""Background logging: a logging call queues the record, and a thread or a separate process writes it.
 
-`BackgroundHandler` wraps the handlers that do the writing. Nothing is started before the first record.
+`BackgroundHandler` wraps the handlers that write. No thread or process starts before the first record.
 """
 
-from concurrent_log.background.handler import BackgroundHandler, Stats
+from concurrent_log.background.handler import BackgroundHandler, BackgroundStats
 
-__all__ = ["BackgroundHandler", "Stats"]
+Stats = BackgroundStats  # the earlier name
+
+__all__ = ["BackgroundHandler", "BackgroundStats", "Stats"]

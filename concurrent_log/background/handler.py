@@ -1,30 +1,30 @@
-"""The handler that hands records over, and its life: from the first record through forks to the exit."""
+"""`BackgroundHandler`: queues records for its worker, from the first record through forks to the exit."""
 
 import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from concurrent_log.background.local_writer import LocalWriter, filters_here
-from concurrent_log.background.snapshot import take
-from concurrent_log.background.targets import Targets
-from concurrent_log.background.worker import Worker, Writer
+from concurrent_log.background.local_writer import LocalWriter, has_separate_filters
+from concurrent_log.background.snapshot import take_snapshot
+from concurrent_log.background.target_handlers import TargetHandlers
+from concurrent_log.background.worker import QueueWorker, Writer
 from concurrent_log.internal import stderr
 from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
 from concurrent_log.internal.validation import check_seconds
 
 _WORKERS = ("thread", "process")
-_LAST_CHANCE = 0.1  # seconds for a worker that did not write in time
-_POLICIES = ("block", "drop_oldest", "drop_newest")
+_WHEN_FULL = ("block", "drop_oldest", "drop_newest")
+_GRACE_PERIOD = 0.1  # seconds for a worker that has already exceeded `stop_timeout`
 
 
-class Stats(NamedTuple):
-    """What became of the records of one `BackgroundHandler`, in this process.
+class BackgroundStats(NamedTuple):
+    """Counts for the records of one `BackgroundHandler` in this process.
 
     Attributes:
-        queued: How many wait now.
-        written: How many are written.
-        dropped: How many were dropped, since too many waited.
-        longest_wait: How many seconds a record waited at most.
+        queued: Number of records in the queue.
+        written: Number of records written.
+        dropped: Number of records dropped because the queue was full.
+        longest_wait: Longest time that a record spent in the queue, in seconds.
     """
 
     queued: int
@@ -34,28 +34,30 @@ class Stats(NamedTuple):
 
 
 class BackgroundHandler(logging.Handler):
-    """Lets a thread, or a process of its own, write the records of a program, through the handlers it is given.
+    """Writes records in a thread or in a separate process, through the given handlers.
 
-    A logging call merges the message, renders the exception and puts the record into a queue. Formatting and writing
-    are done in the background. Levels, filters and formatters belong to the handlers that write; their filters are
-    asked where the record is logged, so that they know the caller's context.
+    A logging call merges the message, formats the exception and puts the record into a queue. The worker formats and
+    writes it. The handlers that write have their own levels, filters and formatters. Their filters run in the logging
+    call, so that they can read the context variables of the caller.
 
-    Nothing is started before the first record, so that a program may configure its logging and then fork. The child
-    after a fork has a worker of its own; what waited in the parent is written by the parent.
+    No thread or process starts before the first record: a program can configure logging and then fork. After a fork,
+    the child has its own worker and an empty queue. The parent writes the records that were in its queue.
 
     Args:
-        handlers: Which handlers write. In a dictionary for `logging.config.dictConfig`, the names of handlers of the
-            same dictionary.
-        worker: ``thread`` writes in a thread of this process; ``process`` in a process of its own, which also writes
-            what it was handed when this process is killed.
-        capacity: How many records may wait; threads that log at the same moment may exceed it by one each.
-        when_full: What a logging call does when so many wait: ``block`` waits until half of them are written;
-            ``drop_oldest`` and ``drop_newest`` drop a record. How many were dropped is logged as soon as there is room.
-        stop_timeout: For how many seconds `close`, and with it the exit of the program, waits for the records to be
-            written. How many were left is then said on stderr.
+        handlers: The handlers that write. In a dictionary for `logging.config.dictConfig`, the names of handlers of
+            the same dictionary.
+        worker: ``thread`` writes in a thread of this process. ``process`` writes in a separate process, which still
+            writes the records that it has received if this process is killed.
+        capacity: Maximum number of records in the queue. Threads that log at the same moment may exceed it by one
+            each.
+        when_full: What a logging call does when the queue is full: ``block`` waits until half of the queue is
+            written; ``drop_oldest`` and ``drop_newest`` drop a record. As soon as the queue has room again, the worker
+            logs how many records were dropped.
+        stop_timeout: Maximum time, in seconds, that `close` and the exit of the program wait until all records are
+            written. After that they print on stderr how many records were not written.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
+        TypeError, ValueError: An argument is invalid; the message names the argument, its value and the remedy.
     """
 
     def __init__(
@@ -68,51 +70,51 @@ class BackgroundHandler(logging.Handler):
         stop_timeout: float = 10.0,
     ) -> None:
         _check_choice("worker", worker, _WORKERS)
-        _check_choice("when_full", when_full, _POLICIES)
+        _check_choice("when_full", when_full, _WHEN_FULL)
         _check_capacity(capacity)
         check_seconds("stop_timeout", stop_timeout)
-        targets = Targets(handlers)
+        target_handlers = TargetHandlers(handlers)
         super().__init__()
         self.worker = worker
         self.capacity = capacity
         self.when_full = when_full
         self.stop_timeout = stop_timeout
-        self._targets: Targets | None = targets
+        self._target_handlers: TargetHandlers | None = target_handlers
         self._handlers: tuple[logging.Handler, ...] = ()
-        self._worker: Worker | None = None
-        self._parked: Worker | None = None
+        self._worker: QueueWorker | None = None
+        self._parked_worker: QueueWorker | None = None
         self._closed = False
-        self._left_before = 0  # by the last `close`
-        if self._find_handlers() and worker == "process":
-            _process_writer(self._handlers)  # Raises where it cannot be.
+        self._reported_unwritten = 0  # records, by the last `close`
+        if self._resolve_handlers() and worker == "process":
+            _create_process_writer(self._handlers)  # Raises here if a handler cannot be sent to a process.
         register(self)
 
-    def _find_handlers(self) -> tuple[logging.Handler, ...]:
-        """Return the handlers that write, as far as they are made yet."""
-        if self._targets is not None and (found := self._targets.find()):
-            self._handlers, self._targets = found, None
-            # The last one to be made is the first one that `logging.shutdown` closes: it must be this one.
+    def _resolve_handlers(self) -> tuple[logging.Handler, ...]:
+        """Return the handlers that write; an empty tuple while `dictConfig` has not created all of them."""
+        if self._target_handlers is not None and (found := self._target_handlers.resolve()):
+            self._handlers, self._target_handlers = found, None
+            # `logging.shutdown` closes handlers in reverse order of their creation: it must close this one first.
             logging._addHandlerRef(self)  # type: ignore[attr-defined]
         return self._handlers
 
     # The logging call.
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Hand ``record`` over if the filters let it pass; no lock is needed for that."""
+        """Queue ``record`` if the filters accept it. This takes no handler lock."""
         passed = self.filter(record)
         if passed is not True and isinstance(passed, logging.LogRecord):
-            record = passed  # Python 3.12: a filter may return another record
+            record = passed  # Since Python 3.12, a filter may return another record.
         if passed:
             self.emit(record)
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand ``record`` over.
+        """Queue ``record``.
 
-        Never raises, but for `RecursionError`: what goes wrong is reported through ``handleError``.
+        Raises nothing but `RecursionError`; reports every other error through ``handleError``.
         """
         try:
-            handlers = self._handlers or self._find_handlers()
+            handlers = self._handlers or self._resolve_handlers()
             is_wanted = False
             for handler in handlers:
                 if handler.filters:
@@ -120,52 +122,61 @@ class BackgroundHandler(logging.Handler):
                     return
                 is_wanted = is_wanted or record.levelno >= handler.level
             if is_wanted:
-                self._hand_over(record, handlers, None)
+                self._enqueue(record, handlers, None)
         except RecursionError:
             raise
         except Exception:
             self.handleError(record)
 
     def _emit_filtered(self, record: logging.LogRecord, handlers: tuple[logging.Handler, ...]) -> None:
-        """Ask the filters of each handler in turn: one of them may change the record for the handlers after it."""
+        """Run the filters of each handler in turn; a filter may change the record for the handlers after it."""
         for number, handler in enumerate(handlers):
             if record.levelno >= handler.level:
-                passed = handler.filter(record) if filters_here(handler) else True
+                passed = handler.filter(record) if has_separate_filters(handler) else True
                 if passed:
-                    found = passed if isinstance(passed, logging.LogRecord) else record
-                    self._hand_over(found, handlers, (number,))
+                    accepted = passed if isinstance(passed, logging.LogRecord) else record
+                    self._enqueue(accepted, handlers, (number,))
 
-    def _hand_over(
-        self, record: logging.LogRecord, handlers: tuple[logging.Handler, ...], chosen: tuple[int, ...] | None
+    def _enqueue(
+        self,
+        record: logging.LogRecord,
+        handlers: tuple[logging.Handler, ...],
+        handler_numbers: tuple[int, ...] | None,
     ) -> None:
-        worker = self._worker or self._begin(handlers)
-        worker.put(take(record, handlers, chosen))
+        worker = self._worker or self._create_worker(handlers)
+        worker.put(take_snapshot(record, handlers, handler_numbers))
 
-    def _begin(self, handlers: tuple[logging.Handler, ...]) -> Worker:
-        """Return the worker of this process."""
-        with self.lock:  # type: ignore[union-attr]  # Unlike ``acquire``, safe against signal handlers that raise.
+    def _create_worker(self, handlers: tuple[logging.Handler, ...]) -> QueueWorker:
+        """Return the worker of this process; create it if there is none."""
+        with self.lock:  # type: ignore[union-attr]  # Unlike `acquire`, safe if a signal handler raises.
             if self._worker is None:
-                worker = Worker(self._writer(handlers), self.capacity, self.when_full, is_stopped=self._closed)
+                worker = QueueWorker(
+                    self._create_writer(handlers), self.capacity, self.when_full, is_stopped=self._closed
+                )
                 hook_exits()
-                # Meanwhile a signal handler may have logged, and begun one.
+                # A signal handler may have logged in the meantime, and created a worker.
                 self._worker = self._worker or worker
             return self._worker
 
-    def _writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
+    def _create_writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
         if self.worker == "process" and not self._closed:
             try:
-                return _process_writer(handlers)
+                return _create_process_writer(handlers)
             except TypeError as error:
-                # Found only now: a configuration made the handlers after this one.
-                stderr.warn(f"{error}; a thread writes")
+                # The constructor could not check this: `dictConfig` created the handlers after this one.
+                stderr.warn(f"{error}; using a thread instead")
         return LocalWriter(handlers)
 
-    # The standard interface, and what one wants to know.
+    # The standard interface, and statistics.
 
-    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # returns more
-        """Wait until all that was logged before is written, for ``stop_timeout`` seconds unless told otherwise.
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # `logging` returns None
+        """Wait until all records logged before this call are written and the handlers are flushed.
 
-        Returns whether it is: the handlers have it, and have been flushed.
+        Args:
+            timeout: Maximum waiting time in seconds. Defaults to ``stop_timeout``.
+
+        Returns:
+            True if everything is written and flushed, False if the time was not enough.
         """
         worker = self._worker
         if worker is None:
@@ -174,88 +185,88 @@ class BackgroundHandler(logging.Handler):
             return not len(worker.queue)
         return worker.flush(self.stop_timeout if timeout is None else timeout)
 
-    def stats(self) -> Stats:
-        """Return what became of the records up to now."""
+    def stats(self) -> BackgroundStats:
+        """Return how many records are queued, written and dropped so far."""
         worker = self._worker
         if worker is None:
-            return Stats(0, 0, 0, 0.0)
-        return Stats(len(worker.queue), worker.written, worker.queue.dropped(), worker.longest_wait)
+            return BackgroundStats(0, 0, 0, 0.0)
+        return BackgroundStats(len(worker.queue), worker.written, worker.queue.dropped(), worker.longest_wait)
 
     def close(self) -> None:
-        """Wait until everything is written, and end the worker; a record that comes later is written at once.
+        """Wait until all records are written, then stop the worker. Records logged later are written at once.
 
         The handlers that write stay open; `logging.shutdown` closes them at the exit of the program.
         """
         worker = self._worker
-        if worker is not None and worker.is_here():
-            return  # by a handler that writes; the exit closes it
-        if worker is not None and (worker.is_running() or worker.left() or not self._closed):
-            self._end(worker, _LAST_CHANCE if self._closed else self.stop_timeout)
+        if worker is not None and worker.is_current_thread():
+            return  # A handler that writes called this. The exit of the program closes this handler.
+        if worker is not None and (worker.is_running() or worker.unwritten() or not self._closed):
+            self._stop_worker(worker, _GRACE_PERIOD if self._closed else self.stop_timeout)
         self._closed = True
         super().close()
 
-    def _end(self, worker: Worker, timeout: float) -> None:
+    def _stop_worker(self, worker: QueueWorker, timeout: float) -> None:
         is_written = worker.flush(timeout)
         self._closed = True
-        left = worker.stop(LocalWriter(self._handlers), timeout if is_written else _LAST_CHANCE)
-        if left not in (0, self._left_before):
-            stderr.warn(f"{left:,} records were not written within {self.stop_timeout} s")
-        self._left_before = left
+        unwritten = worker.stop(LocalWriter(self._handlers), timeout if is_written else _GRACE_PERIOD)
+        if unwritten not in (0, self._reported_unwritten):
+            stderr.warn(f"{unwritten:,} records were not written within {self.stop_timeout} s")
+        self._reported_unwritten = unwritten
         if worker.is_running():
-            self._leave_open()
+            self._exclude_from_shutdown()
 
-    def _leave_open(self) -> None:
-        """Keep `logging.shutdown` from waiting for handlers that do not come to an end."""
+    def _exclude_from_shutdown(self) -> None:
+        """Keep `logging.shutdown` from waiting for the lock of a handler that hangs."""
         for reference in list(logging._handlerList):  # type: ignore[attr-defined]
             if reference() in self._handlers:
                 logging._removeHandlerRef(reference)  # type: ignore[attr-defined]
 
     def __del__(self) -> None:
         worker = vars(self).get("_worker")
-        if worker is not None and not self._closed and (worker.is_running() or worker.left()):
+        if worker is not None and not self._closed and (worker.is_running() or worker.unwritten()):
             close_in_background(self)
 
     # Forks and pickling.
 
     def park(self, timeout: float) -> None:
-        """Let no thread be in the middle of anything, and none begin; this process is about to fork."""
+        """Bring the worker thread to an end before this process forks, and let no new one start."""
         worker = self._worker
         if worker is not None and worker.lock.acquire(timeout=timeout):
-            self._parked = worker
+            self._parked_worker = worker
             worker.park(timeout)
 
     def resume(self) -> None:
-        """Go on after a fork."""
-        worker, self._parked = self._parked, None
+        """Continue in the parent after a fork."""
+        worker, self._parked_worker = self._parked_worker, None
         if worker is not None:
             worker.lock.release()
             if len(worker.queue):
-                worker.need()
+                worker.ensure_running()
 
     def restart_after_fork(self) -> None:
-        """Begin in the child after a fork: what waits is the parent's."""
+        """Start with an empty queue in the child after a fork: the parent writes the queued records."""
         if self._worker is not None:
-            self._worker.writer.forget()
-        self._worker = self._parked = None
+            self._worker.writer.detach_after_fork()
+        self._worker = self._parked_worker = None
         self._closed = False
-        self._left_before = 0
+        self._reported_unwritten = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._find_handlers() == ():
-            raise TypeError(f"{self!r} cannot be pickled before the handlers it names are made")
-        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
+        if self._resolve_handlers() == ():
+            raise TypeError(f"{self!r} cannot be pickled before the handlers that it names are created")
+        return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
-        vars(self).update(state, _worker=None, _parked=None, _closed=False, _left_before=0)
+        vars(self).update(state, _worker=None, _parked_worker=None, _closed=False, _reported_unwritten=0)
         register(self)
 
 
-_OF_ONE_PROCESS = frozenset(("lock", "_worker", "_parked", "_closed", "_left_before"))
+_NOT_PICKLED = frozenset(("lock", "_worker", "_parked_worker", "_closed", "_reported_unwritten"))
 
 
-def _process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:
-    # Here, since most programs do without it: it is slow to import.
+def _create_process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:
+    # Imported here because it is slow to import, and most programs do not need it.
     from concurrent_log.background.process_writer import ProcessWriter
 
     return ProcessWriter(handlers)

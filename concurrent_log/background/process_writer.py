@@ -1,7 +1,7 @@
-"""Writing records in a process of its own: the side of the program.
+"""`ProcessWriter`: sends records to a separate process that writes them.
 
-The process gets the pickled handlers first, and then batches of records, each of which it confirms when it is written.
-A batch that a killed process did not confirm is sent to the next one.
+The process receives the pickled handlers first, and then batches of records. It confirms each batch when it is written.
+If the process is killed, the next one receives the batches that were not confirmed.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from concurrent_log.background.local_writer import LocalWriter
-from concurrent_log.background.packing import pack_handlers, pack_snapshots, plain
+from concurrent_log.background.pickling import pickle_handlers, pickle_snapshots, to_plain
 from concurrent_log.background.snapshot import Snapshot
 from concurrent_log.internal import stderr
 
@@ -27,51 +27,53 @@ if TYPE_CHECKING:
     else:
         from multiprocessing.connection import Connection
 
-_AHEAD = 4  # batches that are sent before the first of them is confirmed
-_END = 1.0  # seconds for a process to end that does not answer
-_MOST_LOSSES = 3  # processes that ended without confirming anything, after which this one writes by itself
-_RETRY = 60.0  # seconds for which it does
+_MAX_UNCONFIRMED = 4  # batches
+_EXIT_TIMEOUT = 1.0  # seconds to wait for the exit of a process that no longer responds
+_MAX_FAILURES = 3  # processes in a row that end without a confirmation; then this process writes
+_RETRY_INTERVAL = 60.0  # seconds after which this process tries again to start one
+
+_CODE = "import sys; sys.path[:] = {!r}; from concurrent_log.background.process_main import main; main({})"
 
 
 class ProcessWriter:
-    """Writes snapshots through copies of ``handlers`` in a process of its own, which begins with the first of them.
+    """Writes snapshots through copies of ``handlers`` in a separate process, which starts with the first snapshot.
 
     Raises:
-        TypeError: One of the handlers cannot be sent to a process.
+        TypeError: A handler cannot be sent to a process.
     """
 
     def __init__(self, handlers: Sequence[logging.Handler]) -> None:
         if getattr(sys, "frozen", False):
             raise TypeError("worker='process' needs an interpreter, and this program is frozen: use worker='thread'")
         self._handlers = handlers
-        self._packed_handlers = pack_handlers(handlers)
+        self._pickled_handlers = pickle_handlers(handlers)
         self._unsent: deque[list[Snapshot]] = deque()
         self._unconfirmed: deque[list[Snapshot]] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._losses = 0
-        self._retry_at = 0.0  # by `time.monotonic`; until then, this process writes by itself
+        self._failures = 0
+        self._retry_at = 0.0  # by `time.monotonic`; this process writes until then
 
     def write(self, snapshots: list[Snapshot]) -> int:
-        """Send the snapshots, and return how many have been confirmed meanwhile."""
+        """Send the snapshots, and return how many were confirmed in the meantime."""
         self._unsent.append(snapshots)
-        return self._work_off(_AHEAD)
+        return self._send_batches(_MAX_UNCONFIRMED)
 
-    def settle(self) -> int:
-        """Wait until all are confirmed, and return how many have been since the last call."""
-        return self._work_off(0)
+    def wait_until_written(self) -> int:
+        """Wait until all snapshots are confirmed, and return how many were since the last call."""
+        return self._send_batches(0)
 
     def pending(self) -> int:
-        """Return how many are not confirmed."""
+        """Return how many snapshots are not confirmed."""
         return sum(map(len, self._unsent)) + sum(map(len, self._unconfirmed))
 
     def flush(self) -> None:
-        """Let the process flush its handlers."""
-        self._unsent.append([])  # which stands for that
-        self._work_off(0)
+        """Let the process flush its handlers, and wait for it."""
+        self._unsent.append([])  # An empty batch is the request to flush.
+        self._send_batches(0)
 
     def close(self, timeout: float) -> None:
-        """Let the process end; it closes its handlers."""
+        """Wait for the process to close its handlers and exit."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -79,102 +81,104 @@ class ProcessWriter:
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
-                stderr.warn(f"the process {self._process.pid} still writes")
+                stderr.warn(f"process {self._process.pid} is still writing records")
 
-    def forget(self) -> None:
-        """Leave the process to the parent, in the child after a fork; else it would not see the parent end."""
+    def detach_after_fork(self) -> None:
+        """Close the child's copy of the connection; with a copy open, the process would not notice the parent's end."""
         if self._connection is not None:
             self._connection.close()
         if self._process is not None:
-            self._process.returncode = 0  # nobody here has to wait for it
+            self._process.returncode = 0  # It is not a child of this process: nothing to wait for.
 
-    def _work_off(self, ahead: int) -> int:
-        """Send all, let no more than ``ahead`` batches be unconfirmed, and return how many records were confirmed."""
+    def _send_batches(self, max_unconfirmed: int) -> int:
+        """Send all batches, and wait until at most ``max_unconfirmed`` of them are not confirmed.
+
+        If no process can be started, this process writes the batches itself. Returns the number of confirmed records.
+        """
         confirmed = 0
-        while self._unsent or len(self._unconfirmed) > ahead:
+        while self._unsent or len(self._unconfirmed) > max_unconfirmed:
             if monotonic() < self._retry_at:
-                confirmed += self._write_here()
+                confirmed += self._write_locally()
                 continue
             try:
-                connection = self._connection or self._start()
-                if self._unsent and len(self._unconfirmed) <= _AHEAD:
-                    connection.send_bytes(pack_snapshots(self._unsent[0]))
+                connection = self._connection or self._start_process()
+                if self._unsent and len(self._unconfirmed) <= _MAX_UNCONFIRMED:
+                    connection.send_bytes(pickle_snapshots(self._unsent[0]))
                     self._unconfirmed.append(self._unsent.popleft())
                 else:
-                    confirmed += self._confirm(connection)
+                    confirmed += self._receive_confirmation(connection)
             except (OSError, EOFError, RuntimeError) as error:
-                confirmed += self._lose(error)
+                confirmed += self._handle_failure(error)
         return confirmed
 
-    def _confirm(self, connection: "Connection") -> int:
-        is_read = connection.recv_bytes() == b"written"
+    def _receive_confirmation(self, connection: "Connection") -> int:
+        is_written = connection.recv_bytes() == b"written"
         batch = self._unconfirmed.popleft()
-        self._losses = 0
-        if is_read:
+        self._failures = 0
+        if is_written:
             return len(batch)
-        # The process passes over what was sent behind it, up to an empty message.
-        self._send_again()
-        self._unsent.appendleft([plain(snapshot) for snapshot in batch])
+        # The process could not unpickle the batch. It skips all later batches, up to an empty message.
+        self._requeue_unconfirmed()
+        self._unsent.appendleft([to_plain(snapshot) for snapshot in batch])
         connection.send_bytes(b"")
         return 0
 
-    def _send_again(self) -> None:
+    def _requeue_unconfirmed(self) -> None:
         self._unsent.extendleft(reversed(self._unconfirmed))
         self._unconfirmed.clear()
 
-    def _lose(self, error: Exception) -> int:
-        """Prepare to send again what a process that is gone has not confirmed; return how many records it had."""
+    def _handle_failure(self, error: Exception) -> int:
+        """Requeue the batches that a lost process did not confirm, and return the number of confirmed records."""
         confirmed = 0
         if self._connection is not None:
-            # What it said before its end is still to be read, also where it was sending that failed.
+            # The process may have sent confirmations before its end, even if our own sending failed.
             with contextlib.suppress(OSError, EOFError):
                 while self._unconfirmed and self._connection.poll():
-                    confirmed += self._confirm(self._connection)
+                    confirmed += self._receive_confirmation(self._connection)
             self._connection.close()
             self._connection = None
-        self._send_again()
-        self._losses += 1
-        is_final = not isinstance(error, (OSError, EOFError))
-        if self._losses >= _MOST_LOSSES or is_final:
-            self._retry_at = float("inf") if is_final else monotonic() + _RETRY
-            if self._losses <= _MOST_LOSSES:
-                stderr.warn(f"no process can write ({error!r}); this one writes by itself")
+        self._requeue_unconfirmed()
+        self._failures += 1
+        is_permanent = not isinstance(error, (OSError, EOFError))
+        if self._failures >= _MAX_FAILURES or is_permanent:
+            self._retry_at = float("inf") if is_permanent else monotonic() + _RETRY_INTERVAL
+            if self._failures <= _MAX_FAILURES:
+                stderr.warn(f"the process that writes cannot run ({error!r}); this process writes the records itself")
         return confirmed
 
-    def _write_here(self) -> int:
-        substitute = LocalWriter(self._handlers)
+    def _write_locally(self) -> int:
+        writer = LocalWriter(self._handlers)
         batch = self._unsent.popleft()
         if batch:
-            return substitute.write(batch)
-        substitute.flush()
+            return writer.write(batch)
+        writer.flush()
         return 0
 
-    def _start(self) -> "Connection":
-        """Start a process and return the connection to it, when it has the handlers.
+    def _start_process(self) -> "Connection":
+        """Start a process, send it the handlers, and return the connection to it.
 
         Raises:
-            RuntimeError: The process cannot make the handlers.
-            OSError, EOFError: No process can be started, or it ended.
+            RuntimeError: The process cannot create the handlers.
+            OSError, EOFError: The process cannot be started, or it ended.
         """
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END)
+                self._process.wait(_EXIT_TIMEOUT)
         connection, theirs = multiprocessing.Pipe()
-        code = "import sys; sys.path[:] = {!r}; from concurrent_log.background import writer_process as w; w.main({})"
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-        command = [spawn.get_executable(), *flags, "-c", code.format(sys.path, theirs.fileno())]
+        command = [spawn.get_executable(), *flags, "-c", _CODE.format(sys.path, theirs.fileno())]
         with theirs:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **_inheriting(theirs.fileno()))
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **_popen_options(theirs.fileno()))
         self._connection = connection
-        connection.send_bytes(self._packed_handlers)
-        refusal = connection.recv_bytes().decode()
-        if refusal:
-            raise RuntimeError(refusal)
+        connection.send_bytes(self._pickled_handlers)
+        error = connection.recv_bytes().decode()
+        if error:
+            raise RuntimeError(error)
         return connection
 
 
-def _inheriting(handle: int) -> dict[str, Any]:
-    """Return the arguments of `subprocess.Popen` for a process that has the handle, and is not met by Ctrl-C."""
+def _popen_options(handle: int) -> dict[str, Any]:
+    """Return arguments of `subprocess.Popen` that pass the handle on, and shield the process from Ctrl-C."""
     if sys.platform == "win32":
         os.set_handle_inheritable(handle, True)
         startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})

@@ -1,7 +1,7 @@
-"""Formatting a record with its time rendered once a second, in place of once a record.
+"""Format records with their time rendered once per second instead of once per record.
 
-`time.strftime` and the calendar under it are a sixth of the price of a record, and their result only changes
-with the second. The text stays the same to the byte, milliseconds included.
+`time.strftime` and the time conversion take a sixth of the time of a record, and their result changes only with the
+second. The text is identical to the byte, including milliseconds.
 """
 
 import logging
@@ -15,12 +15,12 @@ _DEFAULT_FORMATTER = logging.Formatter()
 
 
 class _Second(NamedTuple):
-    """What a standard formatter makes of one second: of the times from ``start`` to before ``end``.
+    """The result of a standard formatter for the times from ``start`` to before ``end``, which is one second.
 
     Attributes:
-        text: The time.
+        text: The rendered time.
         milliseconds: The format that appends milliseconds to it.
-        layout: The format of the line, where nothing stands between it and the record's attributes.
+        layout: The format of the line, if the record's attributes can be inserted directly.
     """
 
     start: float
@@ -34,24 +34,24 @@ class _Second(NamedTuple):
     layout: str | None
 
 
-_NOTHING = _Second(float("nan"), float("nan"), None, None, None, False, "", None, None)
+_NO_SECOND = _Second(float("nan"), float("nan"), None, None, None, False, "", None, None)
 
 
 class AsctimeCache:
-    """Formats records like their formatter does, remembering the last second's ``asctime``.
+    """Formats records as their formatter does, and caches ``asctime`` for the last second.
 
-    A formatter whose ``format``, ``formatTime`` or ``converter`` is not the standard one is left alone, and so
-    are records with an exception or a stack. Safe to use from threads and signal handlers.
+    The formatter itself formats a record with an exception or a stack, and every record if its ``format``,
+    ``formatTime`` or ``converter`` is not the standard one. Safe to use from threads and signal handlers.
     """
 
     def __init__(self) -> None:
-        self._last = _NOTHING
+        self._last = _NO_SECOND
 
     def format(self, formatter: logging.Formatter | None, record: logging.LogRecord) -> str:
-        """Return what ``formatter.format(record)`` returns, None standing for the default formatter."""
+        """Return the same as ``formatter.format(record)``; None means the default formatter."""
         if formatter is None:
             formatter = _DEFAULT_FORMATTER
-        # All at once: a signal handler that logs may remember another second between any two lines.
+        # In one step: a signal handler that logs may replace the cached second between any two lines.
         start, end, known, datefmt, converter, uses_time, text, milliseconds, layout = self._last
         if (
             not start <= record.created < end
@@ -62,7 +62,7 @@ class AsctimeCache:
             or record.exc_text
             or record.stack_info
         ):
-            return self._format_anew(formatter, record)
+            return self._format_uncached(formatter, record)
         record.message = record.getMessage()
         if uses_time:
             record.asctime = text if milliseconds is None else milliseconds % (text, record.msecs)
@@ -71,9 +71,9 @@ class AsctimeCache:
         try:
             return layout % record.__dict__
         except KeyError:
-            return formatter.formatMessage(record)  # which says what is missing
+            return formatter.formatMessage(record)  # Its error names the missing field.
 
-    def _format_anew(self, formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    def _format_uncached(self, formatter: logging.Formatter, record: logging.LogRecord) -> str:
         if not (record.exc_info or record.exc_text or record.stack_info) and _is_standard(formatter):
             self._last = _render(formatter, record.created)
         return formatter.format(record)
@@ -91,7 +91,7 @@ def _render(formatter: logging.Formatter, created: float) -> _Second:
 
 
 def _layout(formatter: logging.Formatter) -> str | None:
-    """Return the format of the line where the standard ``formatMessage`` only fills it in."""
+    """Return the format of the line if the standard ``formatMessage`` only inserts attributes into it."""
     style = formatter._style
     is_plain = type(style) is logging.PercentStyle and not style._defaults  # type: ignore[attr-defined]
     return style._fmt if is_plain and getattr(formatter.formatMessage, "__func__", None) is _FORMAT_MESSAGE else None
@@ -100,7 +100,7 @@ def _layout(formatter: logging.Formatter) -> str | None:
 def _is_standard(formatter: logging.Formatter) -> bool:
     kind = type(formatter)
     if not issubclass(kind, logging.Formatter):
-        return False  # such as a proxy, or a test's double, with a format method of its own
+        return False  # for example a proxy or a mock with its own format method
     own = vars(formatter)
     return (
         kind.format is _FORMAT

@@ -1,11 +1,12 @@
-"""Compressing backups: after the rollover, without the lock, by one process, in a thread that keeps nobody waiting.
+"""Compression of backups: after a rollover, one process compresses them in a daemon thread, without the lock.
 
-A backup is compressed into a temporary file. Only the last step takes the exclusive lock: it adds what came late,
-gives the temporary file its name and takes the plain one away. Who is killed leaves a plain backup, which the next
-rollover finds. Killed within the last step, he leaves it both plain and compressed; that, too, is put in order then.
+A backup is compressed into a temporary file. Only the last step takes the exclusive lock: it adds late records, renames
+the temporary file and removes the plain backup. A process that is killed leaves a plain backup, which the next rollover
+finds. A process that is killed during the last step leaves the backup both plain and compressed; the next rollover
+fixes this, too.
 
 Before a fork the thread ends, and another thread continues after it, from the position that was reached: a child that
-is forked beside a thread may deadlock, and Python 3.12 and later warn of that.
+is forked beside a thread may deadlock, and Python 3.12 and later warn of such a fork.
 """
 
 import contextlib
@@ -19,16 +20,17 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from concurrent_log.files.backups.timed import is_compressed
-from concurrent_log.files.lock_file import LockFile, State
-from concurrent_log.files.permissions import create, of_status
+from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.rename import move
+from concurrent_log.files.shared_state import State
 from concurrent_log.internal.lifecycle import join, register
 
 _CHUNK = 1 << 20
-_LEVEL = 6  # that of gzip(1); 9 takes three times as long for one per cent less
-_PATIENCE = 60.0  # seconds to wait for the lock of the last step, while nobody waits for us
-_NAP = 0.02  # seconds between two looks for a fork
-_SETTLE = 1.1  # seconds after which nobody writes any more who has not noticed that the lock file was removed
+_LEVEL = 6  # the default of gzip(1); 9 takes three times as long and saves one per cent
+_LOCK_TIMEOUT = 60.0  # seconds to wait for the lock of the last step; no other thread waits for this one
+_NAP = 0.02  # seconds between two checks for a fork
+_NOTICE_SECONDS = 1.1  # until each writer has noticed that the lock file was removed
 
 Report = Callable[[list[Exception]], None]
 
@@ -37,16 +39,16 @@ class Compressor:
     """Compresses the backups of one log file.
 
     Args:
-        lock_path: The lock file of the log file.
-        create: Creates a lock file.
+        lock_path: Path of the log file's lock file.
+        create: Function that creates a lock file.
     """
 
     def __init__(self, lock_path: str, create: Callable[[str], None]) -> None:
-        # Not the lock file that the handlers have in common: a daemon thread may end in the middle, with the mutex.
+        # Not the lock file that the handlers share: a daemon thread may end while it holds the mutex.
         self._lock_file = LockFile(lock_path)
         self._name = f"{os.path.basename(lock_path).removesuffix('.lock')}.gz"
-        self._turn = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
-        self._lock_file.create = self._turn.create = create
+        self._compression_lock = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
+        self._lock_file.create = self._compression_lock.create = create
         # Each of the following is changed in one atomic step, since a signal handler may fork at any time.
         self._threads: set[threading.Thread] = set()
         self._paused: list[_Job] = []
@@ -55,9 +57,9 @@ class Compressor:
         self._is_registered = False
 
     def start(self, backups: Callable[[], list[str]], report: Report) -> None:
-        """Compress all plain ones of the paths that ``backups`` returns, in a daemon thread.
+        """Compress all plain backups among the paths that ``backups`` returns, in a daemon thread.
 
-        In the end the thread calls ``report`` with all that went wrong.
+        At its end the thread calls ``report`` with the errors.
         """
         if not self._is_registered:
             self._is_registered = True
@@ -80,7 +82,7 @@ class Compressor:
             try:
                 thread.start()
             except RuntimeError:
-                # No thread can be started while the interpreter exits: the next rollover finds what is left.
+                # No thread can be started while the interpreter exits: the next rollover finds the remaining backups.
                 self._threads.discard(thread)
 
     def _work(self, job: "_Job") -> None:
@@ -91,7 +93,7 @@ class Compressor:
             self._paused.append(job)
             self._start_paused()  # The fork may be over.
             return
-        except Exception as error:  # such as a namer that fails, or a lock file that is not ours to use
+        except Exception as error:  # for example from a namer, or for a lock file that this user may not open
             job.problems[""] = error
         if is_done or job.problems:
             job.report(list(job.problems.values()))
@@ -120,84 +122,84 @@ class Compressor:
         return True
 
     def close(self) -> None:
-        """Do nothing at the exit: the next rollover compresses what is left."""
+        """Do nothing at the exit: the next rollover compresses the remaining backups."""
 
     def _compress_all(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> bool:
-        """Compress what waits, and return whether that was left to nobody else; note in ``problems`` what failed."""
-        # Once more after each turn: who rolled over meanwhile saw that somebody is at work, and left it at that.
-        while waiting := self._waiting(backups, problems):
-            with self._take_turn() as is_ours:
+        """Compress all plain backups, and return False if another process does it; add errors to ``problems``."""
+        # Check again after each round: a process that rolled over in the meantime left its backup to this one.
+        while pending := self._pending_backups(backups, problems):
+            with self._hold_compression_lock() as is_ours:
                 if not is_ours:
                     return False
-                settled = time.monotonic() + _SETTLE
-                for path in waiting:
+                not_before = time.monotonic() + _NOTICE_SECONDS
+                for path in pending:
                     try:
-                        self._compress(path, backups, settled)
+                        self._compress(path, backups, not_before)
                     except _Paused:
                         raise
                     except FileNotFoundError:
-                        pass  # outlived retention meanwhile, or was given another number: look again
+                        pass  # It was deleted or got another number in the meantime.
                     except Exception as error:
                         problems[path] = error
         return True
 
-    def _waiting(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> list[str]:
-        """Return the backups that are to be compressed, oldest first, without those for which that failed."""
+    def _pending_backups(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> list[str]:
+        """Return the plain backups that have not failed, oldest first."""
         paths = (path for path in backups() if not is_compressed(path) and path not in problems)
         return [path for path in paths if os.path.isfile(path)]
 
     @contextlib.contextmanager
-    def _take_turn(self) -> Iterator[bool]:
-        """Keep other threads and processes from compressing; yield False where one of them is at work.
+    def _hold_compression_lock(self) -> Iterator[bool]:
+        """Exclude other threads and processes from compressing; yield False if one of them is compressing.
 
         Raises:
             Exception: The lock file cannot be used.
         """
-        if not self._turn.mutex.acquire(blocking=False):
+        if not self._compression_lock.mutex.acquire(blocking=False):
             yield False
             return
         try:
-            with self._turn.hold(exclusive=True, timeout=0) as problem:
+            with self._compression_lock.hold(exclusive=True, timeout=0) as problem:
                 if problem is not None and not isinstance(problem, TimeoutError):
                     raise problem
                 yield problem is None
         finally:
-            self._turn.close()
+            self._compression_lock.close()
             self._lock_file.close()
-            self._turn.mutex.release()
+            self._compression_lock.mutex.release()
 
-    def _compress(self, path: str, backups: Callable[[], list[str]], settled: float) -> None:
-        """Compress the backup ``path``, and let that take its place, not before the moment ``settled``."""
+    def _compress(self, path: str, backups: Callable[[], list[str]], not_before: float) -> None:
+        """Replace the backup ``path`` with a compressed one, at ``not_before`` at the earliest."""
         temporary = self._temporary(os.path.dirname(path))
         discarded = f"{temporary}.old"
         progress, self._progress = self._progress, None
         if progress is not None and progress.is_of(path, temporary):
-            settled = progress.settled
+            not_before = progress.not_before
         else:
             progress = None
-            _remove(temporary, discarded)  # left by a process that was killed
+            _remove(temporary, discarded)  # A killed process may have left them.
         try:
             with open(path, "rb") as plain:
-                twin = None
+                copy = None
                 if progress is not None:
                     plain.seek(progress.position)
                 else:
-                    twin = _packed_already(path, plain)
-                is_whole = twin is not None or self._pack(plain, temporary, is_new=progress is None)
-                if not is_whole or not self._wait_until(settled):
-                    if twin is None:
+                    copy = _find_compressed_copy(path, plain)
+                is_whole = copy is not None or self._write_compressed(plain, temporary, is_new=progress is None)
+                if not is_whole or not self._wait_until(not_before):
+                    if copy is None:
                         reached = _stamp(os.fstat(plain.fileno())), _stamp(os.stat(temporary))
-                        self._progress = _Progress(plain.tell(), settled, *reached)
+                        self._progress = _Progress(plain.tell(), not_before, *reached)
                     raise _Paused
-                with self._lock_file.hold(exclusive=True, timeout=_PATIENCE) as problem:
+                with self._lock_file.hold(exclusive=True, timeout=_LOCK_TIMEOUT) as problem:
                     if problem is not None:
                         raise problem
-                    path = _path_now(plain, path, backups)
-                    self._finish(plain, path, temporary, twin)
+                    path = _current_path(plain, path, backups)
+                    self._replace(plain, path, temporary, copy)
                     os.rename(path, discarded)
         finally:
             if self._progress is None:
-                _remove(temporary, discarded)  # without the lock, since it takes its time for a large file
+                _remove(temporary, discarded)  # without the lock, because removing a large file takes long
 
     def _wait_until(self, moment: float) -> bool:
         """Wait until ``moment``, and return True; return False before a fork."""
@@ -213,50 +215,55 @@ class Compressor:
         own = os.path.realpath(os.path.dirname(self._lock_file.path))
         if os.path.realpath(folder) == own:
             return os.path.join(folder, self._name)
-        # A namer put them there, and perhaps those of another log file of this name, too.
+        # A namer chose this folder, perhaps also for another log file of the same name.
         distinct = zlib.crc32(os.fsencode(own))
         return os.path.join(folder, f"{self._name.removesuffix('.gz')}.{distinct:08x}.gz")
 
-    def _pack(self, plain: BinaryIO, temporary: str, *, is_new: bool) -> bool:
+    def _write_compressed(self, plain: BinaryIO, temporary: str, *, is_new: bool) -> bool:
         """Compress the rest of ``plain`` into the file ``temporary``, which gets its mode, owner and times.
 
-        Returns False where it stopped before a fork, with a gzip member that is whole.
+        Returns False if it stopped before a fork, after a complete gzip member.
         """
         found = os.fstat(plain.fileno())
         if is_new:
-            create(temporary, of_status(found))
-        with open(temporary, "r+b", opener=_opened_itself) as file:
+            create(temporary, ownership_of(found))
+        with open(temporary, "r+b", opener=_open_no_follow) as file:
             if is_new and os.fstat(file.fileno()).st_size:
-                raise FileExistsError(f"{temporary} is somebody else's; remove it")
+                raise FileExistsError(f"{temporary} is not a temporary file of this handler; remove it")
             file.seek(0, os.SEEK_END)
             pausable = _Pausable(plain, self)
-            _add(pausable, file, found.st_mtime)
+            _append_as_member(pausable, file, found.st_mtime)
             file.flush()
             if not pausable.is_cut:
-                os.fsync(file.fileno())  # What has been on the disk for long must not be lost now by a power failure.
+                os.fsync(file.fileno())  # A power failure must not lose records that were already on the disk.
             return not pausable.is_cut
 
-    def _finish(self, plain: BinaryIO, path: str, temporary: str, twin: os.stat_result | None) -> None:
-        """Add what came late, and let ``temporary`` be the backup; the exclusive lock is held."""
+    def _replace(self, plain: BinaryIO, path: str, temporary: str, copy: os.stat_result | None) -> None:
+        """Add late records and rename ``temporary`` to the backup; the exclusive lock is held."""
         found = os.fstat(plain.fileno())
-        if twin is not None:
-            if plain.tell() < found.st_size or not os.path.samestat(os.stat(f"{path}.gz"), twin):
-                raise FileNotFoundError(f"{path} is not what it was; it is looked at once more")
-            self._tell_others()
+        if copy is not None:
+            if plain.tell() < found.st_size or not os.path.samestat(os.stat(f"{path}.gz"), copy):
+                raise FileNotFoundError(f"{path} has changed; it is checked again")
+            self._invalidate_snapshots()
             return
         if plain.tell() < found.st_size:
-            with open(temporary, "r+b", opener=_opened_itself) as file:
+            with open(temporary, "r+b", opener=_open_no_follow) as file:
                 file.seek(0, os.SEEK_END)
-                _add(plain, file, found.st_mtime)
-        self._tell_others()
+                _append_as_member(plain, file, found.st_mtime)
+        self._invalidate_snapshots()
         os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
         move(temporary, f"{path}.gz")
 
-    def _tell_others(self) -> None:
-        """Change the state, so that nobody relies on the plain backup that he saw."""
-        state = State.from_bytes(self._lock_file.read())
+    def _invalidate_snapshots(self) -> None:
+        """Change the state, so that no writer relies on a check that found the plain backup."""
+        state = State.from_bytes(self._lock_file.read_state())
         if state is not None:
-            self._lock_file.write(state._replace(generation=(state.generation + 1) % 2**64), 0)
+            self._lock_file.write_state(state._replace(generation=(state.generation + 1) % 2**64), 0)
+
+
+def _open_no_follow(path: str, flags: int) -> int:
+    """Open ``path``, but not the target of a link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 class _Job(NamedTuple):
@@ -269,7 +276,7 @@ class _Progress(NamedTuple):
     """A compression that a fork interrupted: what was compressed up to where, and until when to wait."""
 
     position: int
-    settled: float
+    not_before: float
     plain: tuple[int, ...]
     temporary: tuple[int, ...]
 
@@ -305,53 +312,48 @@ def _stamp(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _opened_itself(path: str, flags: int) -> int:
-    """Open ``path``, but no file that somebody's link there leads to."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
-
-
 def _remove(*paths: str) -> None:
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
 
 
-def _add(plain: "BinaryIO | _Pausable", file: BinaryIO, moment: float) -> None:
+def _append_as_member(plain: "BinaryIO | _Pausable", file: BinaryIO, moment: float) -> None:
     """Append the rest of ``plain`` to ``file``, as one member."""
     with gzip.GzipFile("", "wb", _LEVEL, file, moment) as packed:
         shutil.copyfileobj(plain, packed, _CHUNK)
 
 
-def _path_now(plain: BinaryIO, path: str, backups: Callable[[], list[str]]) -> str:
-    """Return where the open backup stands by now: a rollover by size gives it another number."""
+def _current_path(plain: BinaryIO, path: str, backups: Callable[[], list[str]]) -> str:
+    """Return the current path of the open backup: a rollover by size gives it another number."""
     found = os.fstat(plain.fileno())
-    for candidate in _lazily(path, backups):
+    for candidate in _candidate_paths(path, backups):
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(candidate), found):
                 return candidate
     raise FileNotFoundError(path)
 
 
-def _lazily(path: str, backups: Callable[[], list[str]]) -> Iterator[str]:
+def _candidate_paths(path: str, backups: Callable[[], list[str]]) -> Iterator[str]:
     yield path
     yield from backups()
 
 
-def _packed_already(path: str, plain: BinaryIO) -> os.stat_result | None:
-    """Return the status of a compressed backup that holds all of ``plain``, which is read up to there, or None.
+def _find_compressed_copy(path: str, plain: BinaryIO) -> os.stat_result | None:
+    """Return the status of a compressed backup with the same content as ``plain``, which is read; None without one.
 
     Raises:
-        FileExistsError: There is a compressed backup of this name, with something else in it.
-        FileNotFoundError: The backup was given another number meanwhile.
+        FileExistsError: There is a compressed backup of this name with different content.
+        FileNotFoundError: The backup got another number in the meantime.
     """
     if not os.path.lexists(f"{path}.gz"):
         return None
     if not os.path.exists(f"{path}.gz"):
-        raise FileExistsError(f"{path}.gz is a link that leads nowhere; remove it")
+        raise FileExistsError(f"{path}.gz is a link to a missing file; remove it")
     with open(f"{path}.gz", "rb") as file, gzip.open(file) as packed:
         while chunk := plain.read(_CHUNK):
             if packed.read(len(chunk)) != chunk:
                 if not os.path.samestat(os.stat(path), os.fstat(plain.fileno())):
                     raise FileNotFoundError(path)
-                raise FileExistsError(f"{path}.gz exists, and is not {path}; remove or rename one of them")
+                raise FileExistsError(f"{path}.gz exists and is not a copy of {path}; remove or rename one of them")
         return os.fstat(file.fileno())

@@ -1,26 +1,26 @@
-"""Appending to a compressed file: a gzip file may have several members, one after the other (RFC 1952, section 2.2)."""
+"""Append to a gzip file: it may consist of several members (RFC 1952, section 2.2)."""
 
 import errno
 import gzip
 import os
 import zlib
 
-from concurrent_log.files.torn_records import PAGE
+from concurrent_log.files.torn_records import PAGE_SIZE
 
 _CHUNK = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 def append_member(path: str, data: bytes) -> None:
-    """Append ``data`` to the gzip file ``path`` as one more member; nobody else may append meanwhile.
+    """Append ``data`` to the gzip file ``path`` as another member; the caller holds the exclusive lock.
 
     Raises:
-        OSError: The disk is full, and the file is as it was.
+        OSError: The disk is full; the file is unchanged.
     """
     with open(path, "r+b", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
-        if end % PAGE == 0:
-            # Here a process may have been killed while it wrote; what follows half a member cannot be read.
+        if end % PAGE_SIZE == 0:
+            # A process may have been killed while it wrote up to here; nothing after half a member can be read.
             end = end_of_last_member(path)
             file.truncate(end)
             file.seek(end)
@@ -31,7 +31,7 @@ def append_member(path: str, data: bytes) -> None:
 
 
 def end_of_last_member(path: str) -> int:
-    """Return how many bytes of the gzip file ``path`` are whole members; it is read from beginning to end."""
+    """Return the number of bytes of the whole members of the gzip file ``path``; it reads the whole file."""
     end = position = 0
     with open(path, "rb") as file:
         unpacker = zlib.decompressobj(_GZIP)
@@ -45,5 +45,5 @@ def end_of_last_member(path: str) -> int:
                         end = position - len(chunk)
                         unpacker = zlib.decompressobj(_GZIP)
             except zlib.error:
-                break  # something else than a member
+                break  # not a member
     return end

@@ -1,28 +1,26 @@
-"""The lock file beside a log file: who may write, and the few bytes that all writers share.
+"""The lock file beside a log file: it serializes the writers and contains their shared state.
 
-A `LockFile` is opened once per process and shared by all handlers of one log file in that process. A *shared*
-lock lets any number of processes append; an *exclusive* lock is held alone, to roll the file over. The first
-bytes of the lock file hold a `State`, by which a writer sees in one read that another process rolled over. After
-them stands up to which size the log file has been granted to writers, where it has a largest size.
+A `LockFile` is opened once per process and shared by all handlers of one log file in that process. Any number of
+processes can hold the *shared* lock, to append. One process at a time can hold the *exclusive* lock, to roll the file
+over. The lock file starts with a `State`: with one read, a writer notices that another process has rolled over. The
+`Grants` of a file with a size limit follow.
 
-The lock file is never removed: a process that still held a removed one would exclude nobody.
+The lock file is never removed: a lock on a removed file would exclude no other process.
 """
 
 import functools
 import os
-import struct
 import sys
 import threading
 import time
 import weakref
-import zlib
 from collections.abc import Callable, Generator
-from typing import NamedTuple
 
 import portalocker
 from portalocker.exceptions import LockException
 
 from concurrent_log.files.permissions import Ownership, create
+from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
 
 if sys.platform == "win32":
 
@@ -32,7 +30,7 @@ if sys.platform == "win32":
     def _read(fd: int, size: int, offset: int = 0) -> bytes:
         os.lseek(fd, offset, os.SEEK_SET)
         content = os.read(fd, size)
-        os.lseek(fd, 0, os.SEEK_SET)  # where portalocker locks and unlocks
+        os.lseek(fd, 0, os.SEEK_SET)  # portalocker locks and unlocks at the current position.
         return content
 
     def _write(fd: int, content: bytes, offset: int = 0) -> None:
@@ -43,37 +41,37 @@ if sys.platform == "win32":
     def _may_write(fd: int) -> bool:
         return True
 
-    def _is_busy(error: LockException) -> bool:
+    def _is_held_elsewhere(error: LockException) -> bool:
         return True
 
-    # Every record takes the exclusive lock there: nobody calls these.
-    SHARED_AT_ONCE = EXCLUSIVE_AT_ONCE = UNLOCK = 0
+    # On Windows every record takes the exclusive lock: these are never called.
+    LOCK_SHARED = LOCK_EXCLUSIVE = UNLOCK = 0
 
     def flock(fd: int, operation: int) -> None:
-        """Stand for what does not exist here."""
+        """Raise: the function does not exist on Windows."""
         raise NotImplementedError
 
     def pread(fd: int, size: int, offset: int) -> bytes:
-        """Stand for what does not exist here."""
+        """Raise: the function does not exist on Windows."""
         raise NotImplementedError
 
 else:
     import fcntl
 
-    # portalocker's own primitive, for where its wrapper, which costs eight times as much, would be felt.
+    # portalocker's own primitive: the wrapper takes eight times as long, which matters for each record.
     flock, pread = fcntl.flock, os.pread
-    SHARED_AT_ONCE = fcntl.LOCK_SH | fcntl.LOCK_NB
-    EXCLUSIVE_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
+    LOCK_SHARED = fcntl.LOCK_SH | fcntl.LOCK_NB
+    LOCK_EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
     UNLOCK = fcntl.LOCK_UN
 
     def _open(path: str) -> int:
-        # Through no link that somebody put there: the state would overwrite what it leads to. A pipe keeps nobody
-        # waiting.
+        # O_NOFOLLOW: another user's link must not make the state overwrite its target. O_NONBLOCK: opening a pipe must
+        # not block.
         flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return os.open(path, os.O_RDWR | flags)
         except PermissionError:
-            # A worker that gave up its privileges may still read the lock file, and flock needs no more.
+            # A worker that dropped its privileges may still read the lock file, which is enough for flock.
             return os.open(path, os.O_RDONLY | flags)
 
     def _read(fd: int, size: int, offset: int = 0) -> bytes:
@@ -85,72 +83,27 @@ else:
     def _may_write(fd: int) -> bool:
         return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_RDWR)
 
-    def _is_busy(error: LockException) -> bool:
+    def _is_held_elsewhere(error: LockException) -> bool:
         return isinstance(error.__context__, BlockingIOError)
 
 
 _SHARED = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
 _EXCLUSIVE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.001  # seconds between two tries for a lock somebody else holds
-
-_STATE = struct.Struct(">4sQqQ")
-_MAGIC = b"CLF1"
-_CHECKSUM = struct.Struct(">I")
-STATE_SIZE = _STATE.size + _CHECKSUM.size
-_GRANTS = struct.Struct(">QI")
-
-
-class State(NamedTuple):
-    """What the writers of one log file tell each other.
-
-    Attributes:
-        generation: Changes with every rollover.
-        start: Where the period of the current log file begins, in seconds since the epoch.
-        inode: Which file that is; another one at the log file's path makes the state worthless.
-    """
-
-    generation: int
-    start: int
-    inode: int
-
-    def to_bytes(self) -> bytes:
-        """Return the `STATE_SIZE` bytes that stand first in the lock file."""
-        packed = _STATE.pack(_MAGIC, self.generation, self.start, self.inode)
-        return packed + _CHECKSUM.pack(zlib.crc32(packed))
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "State | None":
-        """Return the state that ``content`` begins with, or None where it is lost, torn or somebody else's."""
-        packed, checksum = content[: _STATE.size], content[_STATE.size : STATE_SIZE]
-        if checksum != _CHECKSUM.pack(zlib.crc32(packed)) or packed[:4] != _MAGIC:
-            return None
-        return cls(*_STATE.unpack(packed)[1:])
-
-
-class Grants(NamedTuple):
-    """What writers were granted of a log file that has a largest size.
-
-    Attributes:
-        granted: Up to which size of the file.
-        asked: How often anybody has asked, which tells a writer how many others there are.
-    """
-
-    granted: int
-    asked: int
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.001  # seconds between two attempts to acquire a lock
 
 
 class LockFile:
-    """One lock file, as this process holds it. Get it with `LockFile.at`.
+    """The lock file of one log file in this process. Get it with `LockFile.at`.
 
-    Safe to use from any thread, and in the child after a fork. Locks are re-entrant: where the calling thread
-    holds the lock already, `hold` neither waits nor releases anything.
+    Safe to use from any thread, and in the child after a fork. Locks are re-entrant: if the calling thread already
+    holds the lock, `hold` neither waits nor releases it.
 
     Attributes:
-        create: Creates the file at a path where there is none.
-        mutex: Keeps the threads of this process apart; the handlers of one log file use it as their lock.
-        fd: The descriptor, or -1 while the file is not open.
-        held: Whether this process is inside a locked section.
+        create: Function that creates the file at a path where there is none.
+        mutex: Serializes the threads of this process; the handlers of one log file use it as their lock.
+        fd: The descriptor; -1 while the file is not open.
+        held: Whether this process holds the lock.
     """
 
     def __init__(self, path: str) -> None:
@@ -160,7 +113,7 @@ class LockFile:
         self.fd = -1
         self.held = False
         self._exclusive = False
-        self._stuck = False
+        self._has_timed_out = False
         self._is_read_only = False
         self._identity: tuple[int, int] | None = None
         self._pid = 0
@@ -169,7 +122,7 @@ class LockFile:
     @classmethod
     def at(cls, path: str) -> "LockFile":
         """Return this process's one lock file at ``path``, which need not exist yet."""
-        # One for all links to the folder; but opened by the given path, so that a link may be exchanged.
+        # One object for all links to the folder. It is opened by the given path, so that a link may be changed.
         resolved = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         with _registry_lock:
             lock_file = _registry.get(resolved)
@@ -177,16 +130,16 @@ class LockFile:
                 lock_file = _registry[resolved] = cls(path)
             return lock_file
 
-    def hold(self, *, exclusive: bool, timeout: float) -> "Section":
-        """Hold the lock for the body of a ``with`` statement, and yield what went wrong.
+    def hold(self, *, exclusive: bool, timeout: float) -> "HeldLock":
+        """Hold the lock for the body of a ``with`` statement, and yield None or the error.
 
-        Never raises for a lock that cannot be had: it yields None where the lock is held, else a
-        `TimeoutError` after ``timeout`` seconds, or the `OSError` that the lock file caused. After a timeout
-        nobody waits again until the lock could be taken once, so that many threads do not wait in turn.
+        A lock that cannot be acquired raises nothing: the error is a `TimeoutError` after ``timeout`` seconds, or the
+        `OSError` of the lock file. After a timeout no thread waits until the lock was acquired once: otherwise many
+        threads would wait one after the other.
         """
-        return Section(self._held(exclusive, timeout))
+        return HeldLock(self._hold_steps(exclusive, timeout))
 
-    def _held(self, exclusive: bool, timeout: float) -> Generator[Exception | None, None, None]:
+    def _hold_steps(self, exclusive: bool, timeout: float) -> Generator[Exception | None, None, None]:
         with self.mutex:
             if self.held:
                 yield None if self._exclusive or not exclusive else TimeoutError(f"{self.path} is in use here")
@@ -196,50 +149,47 @@ class LockFile:
                 self._exclusive = exclusive
                 yield self._acquire(exclusive, timeout)
             finally:
-                # One more signal may interrupt this; the second try leaves no lock behind.
+                # Another signal may interrupt this; the second attempt releases the lock.
                 try:
-                    self.let_go()
+                    self.release()
                 except BaseException:
-                    self.let_go()
+                    self.release()
                     raise
 
-    def read(self) -> bytes:
-        """Return the bytes of the state, fewer where there are none; call it while holding the lock."""
-        return _read(self._opened(), STATE_SIZE)
+    def read_state(self) -> bytes:
+        """Return the bytes of the state, fewer if the file is shorter; call it while holding the lock."""
+        return _read(self._open_fd(), STATE_SIZE)
 
-    def write(self, state: State, size: int) -> bytes:
-        """Publish ``state`` to all writers and return its bytes; call it while holding the exclusive lock.
+    def write_state(self, state: State, size: int) -> bytes:
+        """Write ``state`` for all writers and return its bytes; call it while holding the exclusive lock.
 
-        What writers were granted of the file up to now is void; of what they are granted next, ``size`` bytes are
-        in the file already.
+        All previous grants are revoked. The next grants start at ``size``, the size of the log file.
         """
-        content, grants = state.to_bytes(), self.grants()
-        _write(self._opened(), content + _GRANTS.pack(size, grants.asked if grants else 0))
+        content, grants = state.to_bytes(), self.read_grants()
+        _write(self._open_fd(), content + Grants(size, grants.requests if grants else 0).to_bytes())
         return content
 
-    def grants(self) -> Grants | None:
-        """Return what writers were granted of the log file; None where nothing says so."""
-        content = _read(self._opened(), _GRANTS.size, STATE_SIZE)
-        return Grants(*_GRANTS.unpack(content)) if len(content) == _GRANTS.size else None
+    def read_grants(self) -> Grants | None:
+        """Return the grants of the log file; None if there are none."""
+        return Grants.from_bytes(_read(self._open_fd(), GRANTS_SIZE, STATE_SIZE))
 
-    def grant(self, granted: int, asked: int) -> None:
-        """Grant the log file up to a size to who was the ``asked``-th to ask.
+    def write_grants(self, size: int, requests: int) -> None:
+        """Write the grants after a request: bytes are granted up to ``size``, after this number of ``requests``.
 
-        Call it where nobody else asks: while holding the exclusive lock, or the shared one and what keeps apart
-        those who do.
+        Call it while holding the exclusive lock, or the shared lock and the one that serializes requests.
         """
-        _write(self._opened(), _GRANTS.pack(granted, asked % 2**32), STATE_SIZE)
+        _write(self._open_fd(), Grants(size, requests % 2**32).to_bytes(), STATE_SIZE)
 
     def is_writable(self) -> bool:
-        """Return whether `write` can be expected to work; whoever may only read the file can still lock it.
+        """Return whether this process may write the file; to lock it, read permission is enough.
 
-        Where it cannot, the file is opened anew for the next lock: this process may be given the right to write.
+        If it may not, the file is re-opened for the next lock: the permission may have been granted by then.
         """
-        self._is_read_only = not _may_write(self._opened())
+        self._is_read_only = not _may_write(self._open_fd())
         return not self._is_read_only
 
-    def is_appending(self) -> bool:
-        """Return whether this process is inside a section that holds the lock with others."""
+    def is_held_shared(self) -> bool:
+        """Return whether this process holds the shared lock."""
         return self.held and not self._exclusive
 
     def is_in_place(self) -> bool:
@@ -254,37 +204,37 @@ class LockFile:
         """Close the descriptor, without unlocking what a parent process holds; the next use opens it again."""
         with self.mutex:
             fd, self.fd = self.fd, -1
-            # A program that closed all descriptors (a daemon does) may have opened another file by this number.
+            # A program that closed all descriptors, such as a daemon, may use this number for another file.
             if fd >= 0 and _identity(fd) == self._identity:
                 os.close(fd)
 
     def _acquire(self, exclusive: bool, timeout: float) -> Exception | None:
         flags = _EXCLUSIVE if exclusive else _SHARED
-        give_up_at = time.monotonic() + (0 if self._stuck else timeout)
+        give_up_at = time.monotonic() + (0 if self._has_timed_out else timeout)
         pause = _FIRST_PAUSE
         if self.fd >= 0 and _identity(self.fd) != self._identity:
-            self.close()  # Else the lock, and the state, would go to a file of the program's own.
+            self.close()  # Otherwise the lock and the state would go to another file of the program.
         while True:
             try:
-                portalocker.lock(_Descriptor(self._opened()), flags)
-                # The lock file may have been removed, and made anew by another process, while we waited.
+                portalocker.lock(_Descriptor(self._open_fd()), flags)
+                # Another process may have removed and re-created the lock file while we waited.
                 if self.is_in_place():
-                    self._stuck = False
+                    self._has_timed_out = False
                     return None
                 self.close()
             except OSError as error:
                 return error
             except LockException as error:
-                if not _is_busy(error):
+                if not _is_held_elsewhere(error):
                     return error
             if time.monotonic() >= give_up_at:
-                self._stuck = True
+                self._has_timed_out = True
                 return TimeoutError(f"{self.path} has been locked by another process for {timeout} seconds")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def let_go(self) -> None:
-        """Unlock, whatever is held, by whichever call."""
+    def release(self) -> None:
+        """Release the lock, shared or exclusive."""
         self.held = self._exclusive = False
         if self.fd >= 0:
             try:
@@ -295,7 +245,7 @@ class LockFile:
                 self._is_read_only = False
                 self.close()
 
-    def _opened(self) -> int:
+    def _open_fd(self) -> int:
         if self._pid != os.getpid():
             # A fork inside C code runs no hook. The inherited descriptor shares its lock with the parent.
             self.close()
@@ -307,17 +257,18 @@ class LockFile:
                 os.makedirs(os.path.dirname(self.path), exist_ok=True)
                 self.create(self.path)
                 fd = _open(self.path)
-            # In this order: an interrupt in between must not leave a descriptor that `close` takes for another's.
+            # In this order: after an interrupt in between, `close` must not mistake the descriptor for another file's.
             self._identity = _identity(fd)
             self.fd = fd
         return self.fd
 
 
-class Section:
-    """A ``with`` statement from the first step of a generator to its end.
+class HeldLock:
+    """The context manager that `LockFile.hold` returns: from the first step of a generator to its end.
 
-    Other than with `contextlib.contextmanager`, the generator ends at once where a signal handler raises right after
-    that step, and not when somebody, perhaps another thread, clears away the exception and what it refers to.
+    If a signal handler raises right after the first step, the generator ends at once. With
+    `contextlib.contextmanager` it would end only when the exception and its frames are freed, perhaps by another
+    thread.
     """
 
     def __init__(self, steps: Generator[Exception | None, None, None]) -> None:
@@ -335,7 +286,7 @@ class Section:
 
 
 class _Descriptor:
-    """A descriptor in the form that every portalocker since 2.7 takes."""
+    """A descriptor in the form that every portalocker since 2.7 accepts."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -357,8 +308,8 @@ _registry: "weakref.WeakValueDictionary[str, LockFile]" = weakref.WeakValueDicti
 _registry_lock = threading.Lock()
 
 
-def _let_go_in_child() -> None:
-    """Give up what the parent holds: a flock belongs to the descriptor that both share after a fork."""
+def _release_in_child() -> None:
+    """Close the lock files that the parent holds: after a fork, parent and child share the descriptor and its lock."""
     global _registry_lock
     _registry_lock = threading.Lock()
     for lock_file in list(_all):
@@ -368,4 +319,4 @@ def _let_go_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
+    os.register_at_fork(after_in_child=_release_in_child)

@@ -1,19 +1,18 @@
-"""The arguments of the handlers: what each may be, and one clear line for what it may not."""
+"""The options of a file handler: each is checked, and an invalid one raises an error of one clear line."""
 
 import codecs
 import errno
 import locale
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timezone as fixed_timezone
 from datetime import tzinfo
 from os import PathLike
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from concurrent_log.files.permissions import Ownership, ownership
+from concurrent_log.files.permissions import Ownership, parse_ownership
 from concurrent_log.files.streams import is_special
 from concurrent_log.internal.validation import check_choice, check_seconds
 
@@ -21,11 +20,11 @@ _NEWLINES = {None: os.linesep, "": "\n", "\n": "\n", "\r": "\r", "\r\n": "\r\n"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileArguments:
-    """What both handlers are told of their file beyond the standard arguments.
+class FileOptions:
+    """The options of a handler's file, checked.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind.
+        TypeError, ValueError: An argument is invalid.
         IsADirectoryError: ``filename`` is a folder.
     """
 
@@ -42,7 +41,9 @@ class FileArguments:
     lock_file_directory: "str | PathLike[str] | None" = None
     lock_timeout: float
     keep_file_open: bool | None
-    migrating: Mapping[str, Any] = field(default_factory=dict)
+    unicode_error_policy: str | None = None
+    debug: bool = False
+    mode: str = "a"
     path: str = field(init=False)
     lock_path: str = field(init=False)
     codec: str = field(init=False)
@@ -56,24 +57,27 @@ class FileArguments:
         check_choice("use_gzip", self.use_gzip, (True, False))
         check_choice("keep_file_open", self.keep_file_open, (True, False, None))
         check_seconds("lock_timeout", self.lock_timeout)
-        errors = _translated(self.migrating, self.errors)
-        found = {
+        if self.debug:
+            raise ValueError("debug=True is not supported: errors are reported through handleError; omit debug")
+        check_mode(self.mode, 0)
+        errors = _error_handler(self.unicode_error_policy, self.errors)
+        derived = {
             "errors": errors,
             "codec": _codec(self.encoding, errors),
             "line_end": _line_end(self.newline),
-            "ownership": ownership(self.owner, self.chmod, self.umask),
+            "ownership": parse_ownership(self.owner, self.chmod, self.umask),
             "path": _log_path(self.filename),
         }
-        found["lock_path"] = _lock_path(str(found["path"]), self.lock_file_directory)
-        vars(self).update(found)  # frozen from here on
+        derived["lock_path"] = _lock_path(str(derived["path"]), self.lock_file_directory)
+        vars(self).update(derived)  # The class is frozen, so that assignments raise.
 
 
-def zone(timezone: str | tzinfo | None, utc: bool) -> tzinfo | None:
-    """Return the zone whose clock says when a period ends; None is that of the machine."""
+def parse_timezone(timezone: str | tzinfo | None, utc: bool) -> tzinfo | None:
+    """Return the zone whose clock decides when a period ends; None means the zone of this machine."""
     if timezone is None:
         return fixed_timezone.utc if utc else None
     if utc:
-        raise ValueError(f"utc=True and timezone={timezone!r} are two zones: leave one of them out")
+        raise ValueError(f"utc=True and timezone={timezone!r} are two zones: omit one of them")
     if isinstance(timezone, tzinfo):
         return timezone
     if not isinstance(timezone, str):
@@ -83,41 +87,34 @@ def zone(timezone: str | tzinfo | None, utc: bool) -> tzinfo | None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(
             f"timezone={timezone!r} is unknown: use an IANA name such as 'Asia/Seoul'; "
-            "if that is unknown, too, this machine has no zones: python -m pip install tzdata"
+            "if that is also unknown, this machine has no time zones: python -m pip install tzdata"
         ) from None
 
 
 def check_mode(mode: str, maxBytes: int) -> None:
-    """Refuse a ``mode`` that would empty a file which other processes write."""
-    # With a largest size, the standard class takes "a" for every mode, too.
+    """Raise if ``mode`` would empty a file that other processes write."""
+    # With maxBytes, the standard class also treats every mode as "a".
     if mode not in ("a", "at") and not (maxBytes and isinstance(mode, str)):
-        raise ValueError(f"mode={mode!r} would not append to what other processes write: use 'a'")
+        raise ValueError(f"mode={mode!r} would empty a file that other processes write: use 'a'")
 
 
-def _translated(migrating: Mapping[str, Any], errors: str | None) -> str | None:
-    """Return ``errors``, as the further arguments say that only concurrent-log-handler has."""
-    policy = migrating.get("unicode_error_policy")
-    for name in migrating:
-        if name not in ("unicode_error_policy", "debug", "mode"):
-            raise TypeError(f"unexpected keyword argument {name!r}")
-    if migrating.get("debug"):
-        raise ValueError("debug=True is not known here: what goes wrong is reported through handleError; leave it out")
-    check_mode(migrating.get("mode", "a"), 0)
+def _error_handler(policy: str | None, errors: str | None) -> str | None:
+    """Return ``errors``, or concurrent-log-handler's ``unicode_error_policy``, whichever is given."""
     if policy is None:
         return errors
     if policy not in ("ignore", "replace", "strict"):
         raise ValueError(f"unicode_error_policy={policy!r} must be 'ignore', 'replace' or 'strict'; or use errors")
     if errors not in (None, policy):
-        raise ValueError(f"unicode_error_policy={policy!r} and errors={errors!r} contradict: leave one of them out")
+        raise ValueError(f"unicode_error_policy={policy!r} and errors={errors!r} contradict each other: omit one")
     return str(policy)
 
 
 def _log_path(filename: "str | PathLike[str]") -> str:
-    """Return the absolute path of the log file itself, so that all names of it share one lock file."""
+    """Return the absolute path of the log file with links resolved, so that all its names share one lock file."""
     path = _absolute("filename", filename)
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
-    # Also where that does not exist yet, since the second process will find it.
+    # Also if the target does not exist yet: it exists for the second process.
     if os.path.islink(path) and not is_special(path):
         return os.path.realpath(path)
     return path
@@ -129,13 +126,13 @@ def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:
     name = f".__{name.removesuffix('.log')}"
     if directory is None:
         return os.path.join(folder, f"{name}.lock")
-    # Log files of one name from several folders may have their lock files in one place.
+    # Log files with the same name, from several folders, may have their lock files in one folder.
     distinct = zlib.crc32(os.fsencode(os.path.realpath(folder)))
     return os.path.join(_absolute("lock_file_directory", directory), f"{name}.{distinct:08x}.lock")
 
 
 def _codec(encoding: str | None, errors: str | None) -> str:
-    """Return the name of the codec that ``open`` would use."""
+    """Return the name of the codec that `open` would use."""
     name = locale.getpreferredencoding(False) if encoding in (None, "locale") else encoding
     try:
         "".encode(name)
@@ -153,7 +150,7 @@ def _codec(encoding: str | None, errors: str | None) -> str:
 
 
 def _line_end(newline: str | None) -> str:
-    """Return what a newline in a record becomes in the file, by the rules of `open`."""
+    """Return the characters that replace a newline in a record, by the rules of `open`."""
     if not isinstance(newline, (str, type(None))) or newline not in _NEWLINES:
         raise ValueError(f"newline={newline!r} must be None, '', '\\n', '\\r' or '\\r\\n', as for open()")
     return _NEWLINES[newline]
@@ -165,5 +162,5 @@ def _absolute(name: str, path: "str | PathLike[str]") -> str:
     except TypeError:
         raise TypeError(f"{name} must be a path, not {path!r}") from None
     if "\0" in found:
-        raise ValueError(f"{name}={path!r} has a null character, which no path may have")
+        raise ValueError(f"{name}={path!r} contains a null character; remove it")
     return found

@@ -1,12 +1,12 @@
-"""Periods: which stretch of time a log file covers, from the wall clock alone.
+"""Periods: the span of time that a log file covers, computed from the wall clock.
 
-Every process computes the same periods without talking to another one, because their boundaries
-stand on the clock of the zone (the full hour, midnight, Monday noon) and not at the moment at which a
-process happened to start. Nothing here reads the current time.
+Every process computes the same periods without communication, because their boundaries are aligned to the clock of the
+zone (the full hour, midnight, Monday noon) and do not depend on the start of a process. This module does not read the
+current time.
 
-Where clocks go back, the wall shows an hour twice. The second showing belongs to the period before the
-change, so that periods never repeat: ``when="H"`` has one period of two hours that night.
-Where clocks go forward and skip a boundary, the period begins at the change.
+When clocks go back, the wall clock shows an hour twice. The repeated hour belongs to the period before the change, so
+that no period repeats: with ``when="H"`` one period of that night lasts two hours. When clocks go forward and skip a
+boundary, the period starts at the change.
 """
 
 import calendar
@@ -19,7 +19,7 @@ from typing import NamedTuple
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400}
 _DAY = 86400
 _WEEK = 7 * _DAY
-_REMEMBERED = 4  # periods: the one of now, the one of the file, those of late records
+_CACHED = 4  # periods: the current one, that of the file, and those of late records
 _THURSDAY = 3  # the weekday of 1970-01-01
 
 
@@ -36,15 +36,15 @@ class Schedule:
     Args:
         when: ``S``, ``M``, ``H``, ``D``, ``midnight`` or ``W0`` (Monday) to ``W6``, in any case, with the
             meaning of `logging.handlers.TimedRotatingFileHandler`.
-        interval: How many seconds, minutes, hours, days or weeks a period lasts. Longer periods are
-            counted from the first period of 1970, so that all processes agree on them.
+        interval: Length of a period in seconds, minutes, hours, days or weeks, as ``when`` says. Periods are counted
+            from the first one of 1970, so that all processes agree on them.
         at_time: The time of day at which ``midnight`` and ``W0`` to ``W6`` begin a period; the others
-            ignore it, as the standard class does. Without it, ``W0`` ends with Monday.
-        zone: The zone of the wall clock; None is the zone of this machine.
+            ignore it, as the standard class does. Without it, ``W0`` ends at the end of Monday.
+        zone: The zone of the wall clock; None means the zone of this machine.
 
     Raises:
-        ValueError: ``when`` or ``interval`` is none of the above.
-        TypeError: ``interval`` is no integer, or ``at_time`` no `datetime.time`.
+        ValueError: ``when`` or ``interval`` is invalid.
+        TypeError: ``interval`` is not an integer, or ``at_time`` is not a `datetime.time`.
     """
 
     def __init__(self, when: str, interval: int = 1, at_time: time | None = None, zone: tzinfo | None = None) -> None:
@@ -63,7 +63,7 @@ class Schedule:
         self.zone = zone
         self._recent: tuple[Period, ...] = ()
         self._length = interval * (_WEEK if weekly else _SECONDS[kind])
-        self._first = 0  # the boundary, in wall seconds since 1970-01-01 00:00, that others are counted from
+        self._first = 0  # the first boundary, in seconds of the wall clock since 1970-01-01 00:00
         if weekly:
             boundary = int(kind[1]) + (at_time is None)
             self._first = _seconds(at_time) - (_THURSDAY - boundary) % 7 * _DAY
@@ -71,20 +71,20 @@ class Schedule:
             self._first = _seconds(at_time)
 
     def period(self, timestamp: float) -> Period:
-        """Return the one period that ``timestamp`` (seconds since the epoch) lies in.
+        """Return the period that contains ``timestamp``, in seconds since the epoch.
 
         Raises:
-            ValueError, OverflowError, OSError: The platform has no calendar date for that time.
+            ValueError, OverflowError, OSError: The platform cannot convert that time to a date.
         """
         for known in self._recent:
             if known.start <= timestamp < known.end:
                 return known
         found = self._find(floor(timestamp))
-        self._recent = (found, *self._recent[: _REMEMBERED - 1])
+        self._recent = (found, *self._recent[: _CACHED - 1])
         return found
 
     def name(self, start: int, suffix: str) -> str:
-        """Return how ``suffix``, a `time.strftime` format, reads for the period that begins at ``start``."""
+        """Return the time of the period that begins at ``start``, formatted by ``suffix`` (see `time.strftime`)."""
         return self._moment(start).strftime(suffix)
 
     def _find(self, at: int) -> Period:
@@ -104,7 +104,7 @@ class Schedule:
         return (self._clock(timestamp) - self._first) // self._length
 
     def _clock(self, timestamp: int) -> int:
-        """Return the latest wall time shown up to ``timestamp``; it never runs backwards."""
+        """Return the latest time that the wall clock has shown up to ``timestamp``; it never goes back."""
         moment = self._moment(timestamp)
         if not moment.fold:
             return self._wall(timestamp)
@@ -121,7 +121,7 @@ class Schedule:
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
-    """Return the first second from ``low`` to ``high`` at which ``holds`` turns true, and stays so."""
+    """Return the first second from ``low`` to ``high`` from which on ``holds`` is true."""
     return low + bisect_left(range(high - low), True, key=lambda n: holds(low + n))
 
 

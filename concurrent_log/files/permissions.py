@@ -1,6 +1,6 @@
-"""Who may read and write the files: the mode and owner that a new file has from its first moment on.
+"""Mode and owner of files, which a new file has from the moment it is visible.
 
-The umask of the process is never changed, since that would change it for all its threads.
+The process's umask is never changed, because the change would affect all threads.
 """
 
 import contextlib
@@ -10,40 +10,40 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from concurrent_log.files.torn_records import FLAGS
+from concurrent_log.files.torn_records import APPEND_FLAGS
 
-_LARGEST_NUMBER = 2**32 - 2  # of a user or a group; the next one is what -1 means to the system
+_MAX_ID = 2**32 - 2  # of a user or a group; to the system, the next one means -1
 
 
 class Ownership(NamedTuple):
-    """The mode and owner of a file; None and -1 leave to the system what it is."""
+    """The mode and owner of a file; None and -1 mean the system's default."""
 
     mode: int | None = None
     user: int = -1
     group: int = -1
 
-    def instead_of(self, other: "Ownership") -> "Ownership":
-        """Return this mode and owner, with those of ``other`` where this says nothing."""
+    def with_defaults(self, other: "Ownership") -> "Ownership":
+        """Return this mode and owner, with those of ``other`` in place of None and -1."""
         return Ownership(
             other.mode if self.mode is None else self.mode,
             other.user if self.user == -1 else self.user,
             other.group if self.group == -1 else self.group,
         )
 
-    def missing(self, found: os.stat_result) -> bool:
-        """Return whether a file of the status ``found`` has another mode or owner."""
+    def differs_from(self, status: os.stat_result) -> bool:
+        """Return whether a file with this ``status`` has a different mode or owner."""
         return (
-            self.mode not in (None, stat.S_IMODE(found.st_mode))
-            or self.user not in (-1, found.st_uid)
-            or self.group not in (-1, found.st_gid)
+            self.mode not in (None, stat.S_IMODE(status.st_mode))
+            or self.user not in (-1, status.st_uid)
+            or self.group not in (-1, status.st_gid)
         )
 
-    def claim(self, fd: int) -> list[OSError]:
-        """Give the open file ``fd`` this mode and owner, as far as this process may, and return what failed."""
+    def apply_to(self, fd: int) -> list[OSError]:
+        """Apply this mode and owner to the open file ``fd`` as far as permitted, and return the errors."""
         problems: list[OSError] = []
         if sys.platform != "win32":
-            # One by one: who may not give a file away may still share it with a group. The mode comes last, since
-            # a change of owner takes the set-id bits away.
+            # One by one: without the right to change the owner, a process may still change the group. The mode comes
+            # last, because a change of owner clears the set-id bits.
             for user, group in ((-1, self.group), (self.user, -1)):
                 if (user, group) != (-1, -1):
                     try:
@@ -58,18 +58,18 @@ class Ownership(NamedTuple):
         return problems
 
 
-def ownership(owner: Sequence[str | int | None] | None, chmod: int | None, umask: int | None) -> Ownership:
-    """Return what the handlers' arguments of these names ask for.
+def parse_ownership(owner: Sequence[str | int | None] | None, chmod: int | None, umask: int | None) -> Ownership:
+    """Return the mode and owner that the handler's arguments of these names configure.
 
     Raises:
-        TypeError, ValueError: One of them is not of its kind, or names nobody on this machine.
+        TypeError, ValueError: An argument is invalid, or names no user or group of this machine.
     """
     _check_mode("chmod", chmod, 0o7777, "a mode such as 0o640")
     _check_mode("umask", umask, 0o777, "a mask such as 0o027")
     mode = 0o666 & ~umask if chmod is None and umask is not None else chmod
     if mode is not None and mode & 0o600 != 0o600:
         name, value = ("umask", umask) if chmod is None else ("chmod", chmod)
-        raise ValueError(f"{name}={value:#o} takes from the owner what he needs to write the file")
+        raise ValueError(f"{name}={value:#o} must let the owner read and write: use chmod=0o600 or umask=0o077")
     if owner is None:
         return Ownership(mode)
     if isinstance(owner, (str, bytes)) or not isinstance(owner, Sequence) or len(owner) != 2:
@@ -79,47 +79,47 @@ def ownership(owner: Sequence[str | int | None] | None, chmod: int | None, umask
 
 
 def create(path: str, wanted: Ownership, mode: int = 0o666) -> None:
-    """Create an empty file that has its mode and owner before others can see it; one that exists stays as it is.
+    """Create an empty file that has its mode and owner before it is visible; an existing file is not changed.
 
-    Where ``wanted`` says nothing of the mode, it is ``mode`` less the umask.
+    If ``wanted`` has no mode, the file gets ``mode`` without the bits of the umask.
     """
-    if wanted != Ownership() and _create_unseen(path, wanted, mode):
+    if wanted != Ownership() and _create_linked(path, wanted, mode):
         return
     with contextlib.suppress(FileExistsError):
-        fd = os.open(path, FLAGS | os.O_CREAT | os.O_EXCL, mode if wanted.mode is None else wanted.mode)
+        fd = os.open(path, APPEND_FLAGS | os.O_CREAT | os.O_EXCL, mode if wanted.mode is None else wanted.mode)
         try:
-            wanted.claim(fd)
+            wanted.apply_to(fd)
         finally:
             os.close(fd)
 
 
 def create_lock_file(log_file: str, wanted: Ownership, path: str) -> None:
-    """Create the lock file ``path``, which those may use who may write ``log_file``."""
+    """Create the lock file ``path``; every user who may write ``log_file`` may use it."""
     with contextlib.suppress(OSError):
-        wanted = wanted.instead_of(of_status(os.stat(log_file)))
+        wanted = wanted.with_defaults(ownership_of(os.stat(log_file)))
     if wanted.mode is not None:
         create(path, wanted._replace(mode=_of_writers(wanted.mode)))
         return
-    create(path, wanted, 0o660)  # less the umask, which the log file will have, too
+    create(path, wanted, 0o660)  # without the bits of the umask, as for the log file
     with contextlib.suppress(OSError):
         os.chmod(path, _of_writers(os.stat(path, follow_symlinks=False).st_mode))
 
 
 def _of_writers(mode: int) -> int:
-    """Return the mode of a file that those may read and write who may write one of ``mode``."""
+    """Return the mode of a file which every user with write permission under ``mode`` may read and write."""
     writers = mode & 0o222
     return writers | writers << 1
 
 
-def of_status(found: os.stat_result) -> Ownership:
+def ownership_of(status: os.stat_result) -> Ownership:
     """Return the mode and owner of an existing file."""
-    return Ownership(stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+    return Ownership(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
 
 
-def _create_unseen(path: str, wanted: Ownership, mode: int) -> bool:
-    """Create the file without a name and link it when it is ready; return whether that worked, or it exists.
+def _create_linked(path: str, wanted: Ownership, mode: int) -> bool:
+    """Create the file without a name and link it when it is ready; return whether it exists now.
 
-    See open(2) on O_TMPFILE, which some file systems lack.
+    See O_TMPFILE in open(2). Some file systems do not support it.
     """
     if sys.platform != "linux":
         return False
@@ -130,8 +130,8 @@ def _create_unseen(path: str, wanted: Ownership, mode: int) -> bool:
     except OSError:
         return False
     try:
-        wanted.claim(fd)
-        # A folder's descriptor makes Python call linkat(2), which follows the link in /proc; it is not used.
+        wanted.apply_to(fd)
+        # With src_dir_fd, which is not used, Python calls linkat(2), which follows the link in /proc.
         os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
     except FileExistsError:
         pass
@@ -152,23 +152,23 @@ def _check_mode(name: str, value: int | None, largest: int, kind: str) -> None:
 
 
 def _number_of(kind: str, name: str | int | None) -> int:
-    """Return the number of a user or a group; None leaves it as it is."""
+    """Return the number of a user or a group; -1 for None."""
     if name is None:
         return -1
     if isinstance(name, int) and not isinstance(name, bool):
         if name < 0:
-            raise ValueError(f"owner: the {kind} must not be negative, as {name} is; None leaves it")
-        if name > _LARGEST_NUMBER:
-            raise ValueError(f"owner: the {kind} must not be above {_LARGEST_NUMBER}, as {name} is")
+            raise ValueError(f"owner: {kind} {name} must not be negative; None leaves the {kind} unchanged")
+        if name > _MAX_ID:
+            raise ValueError(f"owner: {kind} {name} must not be above {_MAX_ID}")
         return name
     if not isinstance(name, str):
         raise TypeError(f"owner: the {kind} must be a name or a number, not {name!r}")
     if sys.platform == "win32":
-        raise ValueError("owner: files have no such owner on Windows; leave it out")
+        raise ValueError("owner: files have no owner of this kind on Windows; omit owner")
     import grp
     import pwd
 
     try:
         return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
     except KeyError:
-        raise ValueError(f"owner: this machine knows no {kind} {name!r}") from None
+        raise ValueError(f"owner: {kind} {name!r} is unknown here; use an existing name or a number") from None

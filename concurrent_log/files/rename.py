@@ -1,4 +1,4 @@
-"""Renaming a file to a name that must be free."""
+"""Rename a file without replacing another one."""
 
 import errno
 import os
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 
 try:
-    # Here, and not when the first file is moved: an exception of a signal handler that comes in the middle of an
-    # import leaves the import locked, and a rollover would wait for it for ever, with the lock of all writers.
+    # At the top, not at the first rename: if a signal handler raises in the middle of an import, the import lock stays
+    # held, and a rollover would wait for it indefinitely while it holds the lock of all writers.
     import ctypes
 except ImportError:  # Some Pythons are built without it.
     ctypes = None  # type: ignore[assignment]
@@ -17,14 +17,14 @@ _RENAME_NOREPLACE = 1
 
 
 def move(source: str, destination: str) -> None:
-    """Rename ``source`` to ``destination``, which must be free.
+    """Rename ``source`` to ``destination``, which must not exist.
 
     Raises:
-        FileExistsError: ``destination`` is taken: by a process that has another lock file, since somebody removed
-            the one we hold. Where the platform has no rename that refuses to replace, this is only looked up.
+        FileExistsError: ``destination`` exists. A process with another lock file may have created it, if the lock file
+            was removed. On a platform without an atomic rename that replaces nothing, this is checked beforehand.
     """
     code = errno.ENOSYS if _renameat2 is None else _renameat2(source, destination)
-    if code in (errno.ENOSYS, errno.EINVAL):  # unknown to the kernel, or to this file system
+    if code in (errno.ENOSYS, errno.EINVAL):  # The kernel or the file system does not support it.
         code = errno.EEXIST if os.path.lexists(destination) else 0
         if code == 0:
             os.rename(source, destination)
@@ -33,7 +33,7 @@ def move(source: str, destination: str) -> None:
 
 
 def _load_renameat2() -> Callable[[str, str], int] | None:
-    """Return renameat2(2), which refuses to replace, as a function that returns an error number."""
+    """Return renameat2(2), which can rename without replacing, as a function that returns an error number."""
     if not sys.platform.startswith("linux") or ctypes is None:
         return None
     try:

@@ -1,111 +1,109 @@
-"""A file of limited size, to which many processes append: who may append how much.
+"""Size grants: how many processes keep one file below ``maxBytes`` without checking its size for each record.
 
-Each handler is granted a part of what the file has left, and appends that without asking how large the file has
-become, since the sum of what all were granted stays below the limit. What was granted stands in the lock file, behind
-the state.
+Each handler requests a grant, a number of bytes that it may append. The grants of all handlers together stay below
+the limit. They are stored in the lock file, after the shared state.
 """
 
 import os
 import time
 
-from concurrent_log.files.lock_file import EXCLUSIVE_AT_ONCE, UNLOCK, LockFile, State, flock
+from concurrent_log.files.lock_file import LOCK_EXCLUSIVE, UNLOCK, flock
 from concurrent_log.files.open_file import OpenFileHandler
+from concurrent_log.files.shared_state import State
 from concurrent_log.files.streams import raw_file
 
-_WRITERS = 4  # how many handlers are taken to write the file, by one that asks for the first time
-_MOST_WRITERS = 1000
-_PAUSES = (0.0, 0.000_05, 0.000_2, 0.001)  # seconds before each try to be the one who is granted something
+_WRITERS = 4  # the estimated number of handlers that write the file, at a handler's first request
+_MAX_WRITERS = 1000
+_PAUSES = (0.0, 0.000_05, 0.000_2, 0.001)  # seconds before each attempt to lock the log file for a request
 _UNLIMITED = float("inf")
 
 
 class LimitedFileHandler(OpenFileHandler):
-    """What a handler was granted of its file; not of use on its own."""
+    """Base class: requests and uses the handler's grant."""
 
-    _lock_file: LockFile
+    def _reset_grants(self) -> None:
+        """Start without a grant."""
+        self._granted_bytes: float = _UNLIMITED
+        self._grant_key: tuple[bytes, int, int] | None = None
+        self._last_request = 0
 
-    def _forget_grants(self) -> None:
-        """Begin without a grant."""
-        self._room: float = _UNLIMITED
-        self._grant: tuple[bytes, int, int] | None = None
-        self._asked = 0
-
-    def _largest_size(self) -> int:
-        """Return how many bytes no file may reach, but by a single record; 0 where there is no limit."""
+    def _max_file_size(self) -> int:
+        """Return the size in bytes that a file reaches only with a single record; 0 for no limit."""
         raise NotImplementedError
 
-    def _is_full(self, found: os.stat_result, size: int) -> bool:
-        """Return whether ``size`` more bytes are too many; a record that is too large alone has a file of its own."""
-        return found.st_size > 0 and 0 < self._largest_size() <= found.st_size + size
+    def _is_full(self, status: os.stat_result, size: int) -> bool:
+        """Return whether ``size`` more bytes exceed the limit; an empty file accepts a record of any size."""
+        return status.st_size > 0 and 0 < self._max_file_size() <= status.st_size + size
 
-    def _publish(self, start: int, found: os.stat_result) -> tuple[State, bytes]:
-        before = State.from_bytes(self._lock_file.read())
+    def _write_state(self, start: int, status: os.stat_result) -> tuple[State, bytes]:
+        """Write the next state for the file with this ``status``, and return it with its bytes."""
+        before = State.from_bytes(self._lock_file.read_state())
         generation = before.generation + 1 if before else time.time_ns()
-        state = State(generation % 2**64, start, found.st_ino)
-        return state, self._lock_file.write(state, found.st_size)
+        state = State(generation % 2**64, start, status.st_ino)
+        return state, self._lock_file.write_state(state, status.st_size)
 
-    def _spend(self, size: int) -> bool:
-        """Use ``size`` bytes of what this handler was granted, and return whether it was granted so much."""
-        room = self._room - size
-        if room < 0:
+    def _use_grant(self, size: int) -> bool:
+        """Use ``size`` bytes of the grant, and return whether it is large enough."""
+        remaining = self._granted_bytes - size
+        if remaining < 0:
             return False
-        self._room = room
+        self._granted_bytes = remaining
         return True
 
-    def _has_room(self, content: bytes, size: int) -> bool:
-        """Return whether this handler was granted ``size`` more bytes of the file that ``content`` is the state of."""
-        limit = self._largest_size()
-        return not limit or (self._grant == (content, self._pid, limit) and self._room >= size)
+    def _has_grant(self, content: bytes, size: int) -> bool:
+        """Return whether the grant, for the file whose state is ``content``, has ``size`` more bytes."""
+        limit = self._max_file_size()
+        return not limit or (self._grant_key == (content, self._pid, limit) and self._granted_bytes >= size)
 
-    def _reserve(self, state: State, content: bytes, found: os.stat_result, size: int) -> bytes:
-        """Have ``size`` bytes granted, and some for records to come, and return the bytes of the state.
+    def _ensure_grant(self, state: State, content: bytes, status: os.stat_result, size: int) -> bytes:
+        """Get a grant of at least ``size`` bytes under the exclusive lock, and return the bytes of the state.
 
-        When the sum of what was granted reaches the limit, what others have not used is taken back, with a new state
-        that makes them ask again.
+        When the grants reach the limit, a new state revokes the unused ones, and the other handlers request new ones.
         """
-        if not self._largest_size() or self._is_full(found, size):
-            # In the second case a rollover failed: everybody goes on in this file, and tries again in a second.
-            self._grant, self._room = None, _UNLIMITED
-        elif not self._ask(content, found, size):
-            _, content = self._publish(state.start, found)
-            self._ask(content, found, size, anyway=True)
+        if not self._max_file_size() or self._is_full(status, size):
+            # In the second case a rollover failed: all handlers continue in this file and retry after a second.
+            self._grant_key, self._granted_bytes = None, _UNLIMITED
+        elif not self._request_grant(content, status, size):
+            _, content = self._write_state(state.start, status)
+            self._request_grant(content, status, size, forced=True)
         return content
 
-    def _reserve_beside_others(self, content: bytes, found: os.stat_result, size: int) -> bool:
-        """Have room granted under the shared lock; return False where only the exclusive lock will do.
+    def _request_grant_shared(self, content: bytes, status: os.stat_result, size: int) -> bool:
+        """Request a grant under the shared lock; return False if the exclusive lock is needed.
 
-        Those who ask at the same time are kept apart by a lock on the log file itself, which nobody holds for long.
+        A lock on the log file itself, held only for a moment, serializes the requests of several handlers.
         """
         raw = raw_file(self.stream)
-        if raw is None or self._is_inherited:
+        if raw is None or self._stream_is_inherited:
             return False
         for pause in _PAUSES:
             time.sleep(pause)
             try:
-                flock(raw.fileno(), EXCLUSIVE_AT_ONCE)
-                return self._lock_file.is_writable() and self._ask(content, found, size)
+                flock(raw.fileno(), LOCK_EXCLUSIVE)
+                return self._lock_file.is_writable() and self._request_grant(content, status, size)
             except BlockingIOError:
                 continue
             finally:
                 flock(raw.fileno(), UNLOCK)
         return False
 
-    def _ask(self, content: bytes, found: os.stat_result, size: int, *, anyway: bool = False) -> bool:
-        """Have room granted, and return whether there was enough; ``anyway`` for a record larger than the file."""
-        limit = self._largest_size()
-        left = int(self._room) if self._has_room(content, 0) else 0
-        granted, asked = self._lock_file.grants() or (limit, 0)
-        if granted + size - left >= limit and not anyway:
+    def _request_grant(self, content: bytes, status: os.stat_result, size: int, *, forced: bool = False) -> bool:
+        """Request a grant, and return whether the file has room; ``forced`` for a record larger than the limit."""
+        limit = self._max_file_size()
+        left = int(self._granted_bytes) if self._has_grant(content, 0) else 0
+        granted, requests = self._lock_file.read_grants() or (limit, 0)
+        if granted + size - left >= limit and not forced:
             return False
-        granted = max(granted, found.st_size + left)
-        # If all writers ask, they are granted half of what is left.
-        share = (limit - 1 - granted) // (2 * self._writers(asked)) if self._may_share() else 0
+        granted = max(granted, status.st_size + left)
+        # If all writers request a grant, together they get half of the rest.
+        share = (limit - 1 - granted) // (2 * self._estimate_writers(requests)) if self._can_share_lock() else 0
         share = max(share, size - left)
-        self._lock_file.grant(granted + share, asked + 1)
-        self._asked = asked + 1
-        self._grant, self._room = (content, self._pid, limit), left + share
+        self._lock_file.write_grants(granted + share, requests + 1)
+        self._last_request = requests + 1
+        self._grant_key, self._granted_bytes = (content, self._pid, limit), left + share
         return True
 
-    def _writers(self, asked: int) -> int:
-        """Estimate how many handlers write the file: who writes as much as we do asks as often."""
-        others = asked - self._asked if self._asked else _WRITERS - 1
-        return others + 1 if 0 <= others < _MOST_WRITERS else _WRITERS
+    def _estimate_writers(self, requests: int) -> int:
+        """Estimate how many handlers write the file: one that writes as much as this one requests as often."""
+        others = requests - self._last_request if self._last_request else _WRITERS - 1
+        return others + 1 if 0 <= others < _MAX_WRITERS else _WRITERS

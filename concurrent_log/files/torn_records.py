@@ -1,73 +1,45 @@
-"""Appending one record whole: where one write is atomic, and how half a record is made harmless.
+"""Torn records: the part of a record that a full disk or a killed process leaves, and how to make it harmless.
 
-On a local POSIX file system one ``write`` to a file opened for appending is one piece: the kernel keeps others
-out until it is done. It can end early in two cases. The disk is full, and the writer is told; or the writer is
-killed, and nobody is told. A killed write ends where a page of the file ends, since only there the kernel looks
-whether the process still lives (``generic_perform_write`` in Linux), so that a file whose size is no multiple
-of the page size ends with a whole record.
+On a local POSIX file system, one ``write`` to a file opened for appending is atomic: the kernel keeps other writers
+out until it is done. It can end early in two cases. If the disk is full, the writer gets an error. If the writer is
+killed, no process is notified. A killed write ends at a page boundary of the file, because only there does the kernel
+check whether the process is still alive (``generic_perform_write`` in Linux). A file whose size is not a multiple of
+the page size therefore ends with a whole record.
 """
 
-import codecs
-import functools
 import os
-import sys
+from typing import NamedTuple
 
-FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-PAGE = 4096  # the smallest page; larger ones are multiples of it
-
-# Kernel file systems that hold the inode's lock for the whole of an appending write.
-_ATOMIC = frozenset(
-    """ext2 ext3 ext4 xfs btrfs f2fs bcachefs zfs jfs reiserfs tmpfs ramfs overlay vfat exfat ntfs3""".split()  # noqa: SIM905
-)
+APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+PAGE_SIZE = 4096  # the smallest page size; larger ones are multiples of it
 
 
-@functools.lru_cache(maxsize=1024)
-def is_atomic(path: str) -> bool:
-    """Return whether appends to the file or folder at ``path`` are atomic; what is unknown is not.
+class TornRecord(NamedTuple):
+    """The bytes of a torn record in a file: from ``start`` to before ``end``."""
 
-    Looked up once per path and process, in /proc/self/mountinfo.
-    """
-    if sys.platform == "win32":
-        return False
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            return _file_system(os.path.realpath(path), mounts.read()) in _ATOMIC
-    except OSError:
-        return False
+    start: int
+    end: int
 
 
-def _file_system(path: str, mountinfo: str) -> str:
-    """Return the type of the file system that ``path`` lies on, by proc_pid_mountinfo(5)."""
-    found, longest = "", -1
-    for line in mountinfo.splitlines():
-        fields, _, source = line.partition(" - ")
-        point, _ = codecs.unicode_escape_decode(fields.split(" ")[4].encode("latin-1", "surrogateescape"))
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        # Of two mounts on one point, the later one hides the earlier.
-        if inside and len(point) >= longest:
-            found, longest = source.split(" ")[0], len(point)
-    return found
+def remove_torn_record(fd: int, path: str, start: int, end: int, terminator: bytes) -> None:
+    """Remove the torn record from ``start`` to ``end`` of the file at ``path``, which is open as ``fd``.
 
-
-def cut(fd: int, path: str, start: int, end: int, terminator: bytes) -> None:
-    """Remove the half record from ``start`` to ``end`` of the open file ``fd``, which stands at ``path``.
-
-    Where another record follows it already, it is closed with ``terminator`` instead, to keep the two apart.
+    If another record already follows it, end it with ``terminator`` instead, to keep the two apart.
     """
     status = os.fstat(fd)
     if status.st_size == end:
         os.ftruncate(fd, start)
-    elif status.st_size > end:  # Else somebody emptied the file.
+    elif status.st_size > end:  # Otherwise another program has emptied the file.
         close_torn_record(path, status.st_ino, end, terminator)
 
 
 def close_torn_record(path: str, inode: int, end: int, terminator: bytes, following: bytes = b"") -> None:
-    """Put ``terminator`` over the last bytes before ``end``, where a killed writer left half a record.
+    """Overwrite the last bytes before ``end``, where a killed writer left a torn record, with ``terminator``.
 
-    Leaves the file alone where the bytes there are a terminator already, where ``path`` is not the file
-    ``inode``, or where it does not go on with ``following``. A record that ends there with another
-    terminator is taken for a half one: all handlers of a file must have the same. A piece that is shorter than the
-    terminator becomes its last bytes.
+    Leaves the file unchanged if these bytes already are a terminator, if the file at ``path`` has another ``inode``,
+    or if ``following`` does not come next. A record that ends there with a different terminator counts as torn: all
+    handlers of a file must use the same terminator. A torn record that is shorter than the terminator is overwritten
+    with the terminator's last bytes.
     """
     if end < len(terminator) or not terminator:
         return
@@ -77,18 +49,18 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
         start = max(0, end - 2 * len(terminator))
         file.seek(start)
         before = file.read(end - start)
-        if len(before) == end - start and file.read(len(following[:PAGE])) == following[:PAGE]:
-            room = _torn(before, terminator)
-            file.seek(end - room)
-            file.write(terminator[len(terminator) - room :])
+        if len(before) == end - start and file.read(len(following[:PAGE_SIZE])) == following[:PAGE_SIZE]:
+            length = _overwritable(before, terminator)
+            file.seek(end - length)
+            file.write(terminator[len(terminator) - length :])
 
 
-def _torn(before: bytes, terminator: bytes) -> int:
-    """Return over how many of the last bytes ``before`` a terminator may be put; 0 where one is there already.
+def _overwritable(before: bytes, terminator: bytes) -> int:
+    """Return how many of the last bytes of ``before`` to overwrite with a terminator; 0 if it ends with one.
 
-    Of a half record that is shorter than the terminator, only so many: else that of the record before would go.
+    Fewer than the terminator has if the torn record is shorter, to keep the terminator of the record before it.
     """
-    for room in range(len(terminator)):
-        if before[: len(before) - room].endswith(terminator):
-            return room
+    for length in range(len(terminator)):
+        if before[: len(before) - length].endswith(terminator):
+            return length
     return len(terminator)

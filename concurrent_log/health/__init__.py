@@ -1,6 +1,6 @@
-"""Whether the services that a program depends on work: a monitor, circuit breakers, ready-made checks.
+"""Service monitor, circuit breakers and ready-made health checks.
 
-What is here is imported when it is asked for, so that the command line begins without it.
+The names are imported on first use, so that the command line starts without them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ __all__ = [
     "ServiceStatus",
 ]
 
-_PLACES = {
+_MODULES = {
     "BreakerState": "breaker",
     "CheckFailed": "status",
     "CircuitBreaker": "breaker",
@@ -34,8 +34,8 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

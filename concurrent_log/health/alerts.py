@@ -1,4 +1,4 @@
-"""What the log is told of the services: each change once, as a record with fields."""
+"""Log records for the events of services: one record for each change, with fields."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from concurrent_log.health.breaker import BreakerState
-from concurrent_log.health.flapping import CHANGES, WITHIN
-from concurrent_log.health.service import BreakerChanged, Event, FlappingChanged, StatusChanged
+from concurrent_log.health.flapping import MAX_CHANGES, WINDOW
+from concurrent_log.health.service import BreakerChanged, FlappingChanged, ServiceEvent, StatusChanged
 from concurrent_log.health.status import ServiceHealth, ServiceStatus
 from concurrent_log.internal import stderr
 
@@ -22,71 +22,72 @@ _LEVELS = {
 }
 
 
-class Alerts:
-    """Logs what happens to services to the logger ``concurrent_log.health``.
+class AlertLogger:
+    """Logs the events of services to the logger ``concurrent_log.health``.
 
-    Each record has one extra, the dictionary ``health``. Its ``event`` is ``status``, ``breaker``, ``flapping``,
-    ``settled``, ``started``, ``report`` or ``stopped``; the other fields are those of `described`.
+    Each record has one extra attribute, the dictionary ``health``. Its ``event`` is ``status``, ``breaker``,
+    ``flapping``, ``settled``, ``started``, ``report`` or ``stopped``. `health_fields` returns the other fields.
     """
 
     def __init__(self) -> None:
         self._logger = logging.getLogger(LOGGER)
 
-    def log(self, event: Event) -> None:
+    def log(self, event: ServiceEvent) -> None:
         """Log one event."""
         if isinstance(event, StatusChanged):
-            self._tell_status(event)
+            self._log_status(event)
         elif isinstance(event, BreakerChanged):
-            self._tell_breaker(event)
+            self._log_breaker(event)
         else:
-            self._tell_flapping(event)
+            self._log_flapping(event)
 
-    def summarise(self, event: str, services: Sequence[ServiceHealth]) -> None:
-        """Log how some services are, at the level INFO, for the event ``started``, ``report`` or ``stopped``."""
-        what = "services" if event == "report" else f"monitoring has {event}"
-        fields = {"event": event, "services": [described(each) for each in services]}
-        self._log(logging.INFO, f"{what}: {', '.join(_summary(services)) or 'none'}", fields)
+    def log_summary(self, event: str, services: Sequence[ServiceHealth]) -> None:
+        """Log the health of several services at level INFO, for the event ``started``, ``report`` or ``stopped``."""
+        title = "services" if event == "report" else f"monitoring has {event}"
+        fields = {"event": event, "services": [health_fields(health) for health in services]}
+        self._log(logging.INFO, f"{title}: {', '.join(_summaries(services)) or 'none'}", fields)
 
-    def _tell_status(self, event: StatusChanged) -> None:
+    def _log_status(self, event: StatusChanged) -> None:
         new = event.new
         level = logging.DEBUG if event.is_flapping else _level(new)
-        fields = {"event": "status", **described(new), "previous": event.old.status.value}
-        self._log(level, _sentence(event.old, new), fields)
+        fields = {"event": "status", **health_fields(new), "previous": event.old.status.value}
+        self._log(level, _status_sentence(event.old, new), fields)
 
-    def _tell_breaker(self, event: BreakerChanged) -> None:
+    def _log_breaker(self, event: BreakerChanged) -> None:
         name, (old, new, _) = event.health.name, event.transition
-        fields = {"event": "breaker", **described(event.health), "breaker": new.value, "previous": old.value}
+        fields = {"event": "breaker", **health_fields(event.health), "breaker": new.value, "previous": old.value}
         if new is _OPEN:
             fields["retry_after"] = event.recovery_timeout
-            text = f"the circuit of {name} is open: it is left alone for {event.recovery_timeout:g} s"
+            text = f"the circuit breaker of {name} is open: next attempt in {event.recovery_timeout:g} s"
         elif new is _HALF_OPEN:
-            text = f"the circuit of {name} is half-open: it is tried"
+            text = f"the circuit breaker of {name} is half-open: it allows one attempt"
         else:
-            text = f"the circuit of {name} is closed again"
+            text = f"the circuit breaker of {name} is closed again"
         level = logging.WARNING if new is _OPEN else logging.INFO
-        # A trial, and its failure, are only what has been said before.
+        # An attempt that fails repeats what has been logged before.
         if event.is_flapping or new is _HALF_OPEN or (old is _HALF_OPEN and new is _OPEN):
             level = logging.DEBUG
         self._log(level, text, fields)
 
-    def _tell_flapping(self, event: FlappingChanged) -> None:
+    def _log_flapping(self, event: FlappingChanged) -> None:
         health = event.health
-        if event.began:
-            text = f"{health.name} comes and goes: {CHANGES} changes within {WITHIN} checks; more are logged as DEBUG"
-            self._log(logging.WARNING, text, {"event": "flapping", **described(health)})
+        if event.has_started:
+            changes = f"{MAX_CHANGES} status changes within {WINDOW} checks"
+            text = f"{health.name} is flapping: {changes}; further changes are logged as DEBUG"
+            self._log(logging.WARNING, text, {"event": "flapping", **health_fields(health)})
         else:
-            text = f"{health.name} has settled: {_state(health)}"
-            self._log(_level(health), text, {"event": "settled", **described(health)})
+            text = f"{health.name} has stopped flapping: {_state_words(health)}"
+            self._log(_level(health), text, {"event": "settled", **health_fields(health)})
 
     def _log(self, level: int, message: str, fields: dict[str, Any]) -> None:
         try:
             self._logger.log(level, message, extra={"health": fields})
-        except Exception as error:  # Of a filter, for example; the monitor has to go on.
-            stderr.warn(f"{message} [this could not be logged: {type(error).__name__}]")
+        except Exception as error:  # For example, of a filter. Monitoring must continue.
+            stderr.warn(f"{message} [logging this failed: {type(error).__name__}]")
 
 
-def described(health: ServiceHealth) -> dict[str, Any]:
-    """Return the fields of a record, all of them JSON; times are in ISO 8601, in UTC."""
+def health_fields(health: ServiceHealth) -> dict[str, Any]:
+    """Return the fields of a record. All are valid JSON; times are in ISO 8601, in UTC."""
     return {
         "service": health.name,
         "status": health.status.value,
@@ -106,26 +107,26 @@ def _level(health: ServiceHealth) -> int:
     return level if health.critical else min(level, logging.WARNING)
 
 
-def _sentence(old: ServiceHealth, new: ServiceHealth) -> str:
-    is_back = new.status is ServiceStatus.HEALTHY and old.status is not ServiceStatus.UNKNOWN
-    failures = f", after {_failures(old.consecutive_failures)}" if is_back and old.consecutive_failures else ""
-    return f"{new.name} is {_state(new, 'healthy again' if is_back else '')}{failures}"
+def _status_sentence(old: ServiceHealth, new: ServiceHealth) -> str:
+    has_recovered = new.status is ServiceStatus.HEALTHY and old.status is not ServiceStatus.UNKNOWN
+    failures = f", after {_failures(old.consecutive_failures)}" if has_recovered and old.consecutive_failures else ""
+    return f"{new.name} is {_state_words(new, 'healthy again' if has_recovered else '')}{failures}"
 
 
-def _state(health: ServiceHealth, word: str = "") -> str:
-    word, reason = word or health.status.value, health.error_message
+def _state_words(health: ServiceHealth, status: str = "") -> str:
+    status, reason = status or health.status.value, health.error_message
     if health.consecutive_failures:
-        return f"{word}: {reason} ({_failures(health.consecutive_failures)})"
+        return f"{status}: {reason} ({_failures(health.consecutive_failures)})"
     duration = "" if health.response_time_ms is None else f"{health.response_time_ms:.0f} ms"
-    return f"{word}: {', '.join(filter(None, (reason, duration)))}".removesuffix(": ")
+    return f"{status}: {', '.join(filter(None, (reason, duration)))}".removesuffix(": ")
 
 
-def _summary(services: Sequence[ServiceHealth]) -> Iterator[str]:
-    """Yield what is said of each service that is not healthy, and how many are."""
-    others = [each for each in services if each.status is not ServiceStatus.HEALTHY]
-    for each in others:
-        failures = each.consecutive_failures
-        yield f"{each.name} {each.status.value}" + (f" ({_failures(failures)})" if failures else "")
+def _summaries(services: Sequence[ServiceHealth]) -> Iterator[str]:
+    """Yield a few words for each service that is not healthy, then the number of healthy services."""
+    others = [health for health in services if health.status is not ServiceStatus.HEALTHY]
+    for health in others:
+        failures = health.consecutive_failures
+        yield f"{health.name} {health.status.value}" + (f" ({_failures(failures)})" if failures else "")
     if len(services) > len(others):
         yield f"{len(services) - len(others)} healthy"
 

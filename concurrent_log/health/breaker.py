@@ -1,4 +1,4 @@
-"""A circuit breaker: what fails again and again is left alone for a while, and then tried with care."""
+"""Circuit breaker: stop calling a service that keeps failing, and try again after a while."""
 
 import functools
 import inspect
@@ -10,17 +10,17 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
-from concurrent_log.health.in_order import News, OwnLock
-from concurrent_log.health.policy import check_positive, check_threshold
+from concurrent_log.health.check_policy import check_positive, check_threshold
+from concurrent_log.health.event_queue import EventQueue
+from concurrent_log.internal.fork_safe_lock import ForkSafeLock
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-_ENDED = -1  # is no generation, so that an outcome for it is discarded
+_ENDED = -1  # matches no generation, so that an outcome for it is discarded
 
 
 class BreakerState(Enum):
-    """Whether calls go through: all of them, none, or one at a time to try."""
+    """Closed: all calls are allowed. Open: none is. Half-open: one call at a time is allowed, as a trial."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -28,11 +28,11 @@ class BreakerState(Enum):
 
 
 class CircuitOpenError(Exception):
-    """Raised in place of a call that was not made.
+    """Raised instead of making a call, because the circuit breaker is open.
 
     Attributes:
-        name: The name of the breaker.
-        retry_after: In how many seconds a call may go through; 0 while another one is being tried.
+        name: Name of the breaker.
+        retry_after: Seconds until a call is allowed; 0 while a trial is in progress.
     """
 
     def __init__(self, name: str, retry_after: float) -> None:
@@ -40,12 +40,12 @@ class CircuitOpenError(Exception):
         self.name, self.retry_after = name, retry_after
 
     def __str__(self) -> str:
-        when = f"in {math.ceil(self.retry_after)} s" if self.retry_after else "when the one that is under way has ended"
-        return f"{self.name or 'the circuit'} has failed too often: the next call is tried {when}"
+        when = f"in {math.ceil(self.retry_after)} s" if self.retry_after else "when the current trial has ended"
+        return f"{self.name or 'the service'} has failed too often: the next call is allowed {when}"
 
 
 class Transition(NamedTuple):
-    """A change of a breaker's state; ``error`` is what opened it, if it is known."""
+    """A change of a breaker's state; ``error`` is the exception that opened it, if known."""
 
     old: BreakerState
     new: BreakerState
@@ -53,23 +53,23 @@ class Transition(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """Replaced as a whole, so that nobody sees half a change."""
+class _Snapshot:
+    """The state of a breaker. It is replaced as a whole, so that no thread sees half a change."""
 
-    generation: int = 0  # of outcomes that count; a transition begins another one
-    state: BreakerState = BreakerState.CLOSED  # as it was at the last transition
+    generation: int = 0  # only outcomes of this generation count; a transition starts a new one
+    state: BreakerState = BreakerState.CLOSED  # at the last transition
     failures: int = 0  # in a row
     opened_at: float = 0.0
-    trial_ends: float | None = None  # when the trial that is under way is given up
+    trial_ends: float | None = None  # time at which the current trial is abandoned
 
 
 class CircuitBreaker:
-    """Let calls through while they succeed; after failures in a row none, and after a while one to try.
+    """Allow calls while they succeed; after several failures in a row, reject them for a while.
 
-    Closed: all calls go through. ``failure_threshold`` failures in a row open it: calls raise `CircuitOpenError` at
-    once, for ``recovery_timeout`` seconds. Then it is half-open: one call at a time goes through; if it succeeds, the
-    breaker closes, and if it fails, it is open again. The outcome of a call that began before the last change of state
-    is discarded. There is no timer: the state is computed from ``clock`` when it is asked for.
+    Closed: all calls are allowed. ``failure_threshold`` failures in a row open the breaker: calls raise
+    `CircuitOpenError` at once, for ``recovery_timeout`` seconds. Then it is half-open: one call at a time is allowed.
+    If that trial succeeds, the breaker closes; if it fails, the breaker opens again. The outcome of a call that began
+    before the last change of state is discarded. There is no timer: the state is computed from ``clock`` on access.
 
     Use it as a decorator of a function, plain or async, or for a block::
 
@@ -81,19 +81,19 @@ class CircuitBreaker:
         with breaker.calling():
             ...
 
-    Safe for threads, tasks, signal handlers and forks; a child has a copy of its own. It is not shared by processes.
+    Safe for threads, tasks, signal handlers and forks. A forked child has its own copy; processes share no state.
 
     Args:
-        name: What it guards, for messages.
-        failure_threshold: How many failures in a row open it.
-        recovery_timeout: Seconds until a call is tried again. A trial that takes longer than that is given up.
-        exclude: Exceptions that are no failure of the service, such as ``KeyError``: with them, the call succeeded.
-            Whatever is no `Exception`, such as a cancellation, is neither success nor failure.
-        on_change: Is told each `Transition`, in order. It must not raise.
+        name: Name of the service, for messages.
+        failure_threshold: Failures in a row that open the breaker.
+        recovery_timeout: Seconds until a trial is allowed. A trial that takes longer than this is abandoned.
+        exclude: Exceptions that are not failures of the service, such as ``KeyError``: they count as success.
+            A `BaseException` that is not an `Exception`, such as a cancellation, is neither success nor failure.
+        on_change: Called with each `Transition`, in order. It must not raise.
         clock: Returns the time in seconds; it must not run backwards.
 
     Raises:
-        ValueError, TypeError: An argument is not of its kind.
+        ValueError, TypeError: An argument has the wrong value or type.
     """
 
     def __init__(
@@ -109,15 +109,15 @@ class CircuitBreaker:
         self.name = name
         self.failure_threshold = failure_threshold
         self.recovery_timeout = recovery_timeout
-        self._exclude = _exceptions(exclude)
+        self._exclude = _exception_classes(exclude)
         self._clock = clock
-        self._facts = _Facts()
-        self._lock = OwnLock()
-        self._news = News(on_change or _ignore)
+        self._current = _Snapshot()
+        self._lock = ForkSafeLock()
+        self._transitions = EventQueue(on_change or _ignore)
 
     @property
     def failure_threshold(self) -> int:
-        """How many failures in a row open it; another value holds from the next failure on."""
+        """Failures in a row that open the breaker. A new value takes effect at the next failure."""
         return self._failure_threshold
 
     @failure_threshold.setter
@@ -126,7 +126,7 @@ class CircuitBreaker:
 
     @property
     def recovery_timeout(self) -> float:
-        """Seconds from opening to the first trial; another value holds at once."""
+        """Seconds from opening to the first trial. A new value takes effect at once."""
         return self._recovery_timeout
 
     @recovery_timeout.setter
@@ -135,34 +135,34 @@ class CircuitBreaker:
 
     @property
     def state(self) -> BreakerState:
-        """The state now."""
-        with self._lock.mine():
-            self._settle(self._clock())
-            state = self._facts.state
-        self._news.tell()
+        """The current state."""
+        with self._lock.for_this_process():
+            self._apply_time(self._clock())
+            state = self._current.state
+        self._transitions.dispatch()
         return state
 
     @property
     def failures(self) -> int:
-        """How many calls have failed in a row."""
-        return self._facts.failures
+        """Number of calls that have failed in a row."""
+        return self._current.failures
 
     @property
     def retry_after(self) -> float:
-        """In how many seconds a call may go through; 0 where one may now, or is being tried."""
-        facts = self._facts
-        if facts.state is not BreakerState.OPEN:
+        """Seconds until a call is allowed; 0 if one is allowed now, or a trial is in progress."""
+        current = self._current
+        if current.state is not BreakerState.OPEN:
             return 0.0
-        return max(0.0, facts.opened_at + self.recovery_timeout - self._clock())
+        return max(0.0, current.opened_at + self.recovery_timeout - self._clock())
 
     def calling(self) -> "Call":
-        """Return a context manager, plain and async, for one call; entering it raises `CircuitOpenError`."""
+        """Return a context manager for one call, plain or async. Entering it may raise `CircuitOpenError`."""
         return Call(self)
 
     def __call__(self, function: F) -> F:
-        """Return ``function``, plain or async, behind this breaker."""
+        """Decorate ``function``, plain or async, with this breaker."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"{function!r} is a generator, which fails while it is read: use calling() around that")
+            raise TypeError(f"{function!r} is a generator, which fails while it is read: use calling() around the loop")
         if is_async(function):
 
             @functools.wraps(function)
@@ -192,80 +192,80 @@ class CircuitBreaker:
         return cast(F, guarded)
 
     def reset(self) -> None:
-        """Close it, and forget all failures."""
-        with self._lock.mine():
-            if self._facts.state is BreakerState.CLOSED:
-                self._facts = _Facts(self._facts.generation + 1)
+        """Close the breaker, and reset the count of failures."""
+        with self._lock.for_this_process():
+            if self._current.state is BreakerState.CLOSED:
+                self._current = _Snapshot(self._current.generation + 1)
             else:
                 self._change(BreakerState.CLOSED, self._clock(), 0)
-        self._news.tell()
+        self._transitions.dispatch()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"the breaker {self.name!r} cannot be copied or pickled: each process makes one of its own")
+        raise TypeError(f"the breaker {self.name!r} cannot be copied or pickled: create one in each process")
 
     def _begin(self) -> int:
-        """Let a call through, and return the generation that its outcome is for."""
-        facts = self._facts
-        if facts.state is BreakerState.CLOSED:  # No time changes that, so nothing has to be locked.
-            return facts.generation
-        with self._lock.mine():
+        """Allow a call, and return the generation of its outcome; raise `CircuitOpenError` if no call is allowed."""
+        current = self._current
+        if current.state is BreakerState.CLOSED:  # Time does not change this state, so no lock is needed.
+            return current.generation
+        with self._lock.for_this_process():
             now = self._clock()
-            self._settle(now)
-            facts = self._facts
-            refused = facts.state is BreakerState.OPEN or facts.trial_ends is not None
-            if not refused and facts.state is BreakerState.HALF_OPEN:
-                # In a generation of its own: the outcome of a trial that was given up is not the one of this.
+            self._apply_time(now)
+            current = self._current
+            is_rejected = current.state is BreakerState.OPEN or current.trial_ends is not None
+            if not is_rejected and current.state is BreakerState.HALF_OPEN:
+                # A new generation, so that the outcome of an abandoned trial does not count for this one.
                 trial_ends = now + self.recovery_timeout
-                self._facts = facts = replace(facts, generation=facts.generation + 1, trial_ends=trial_ends)
-        self._news.tell()
-        if refused:
+                self._current = current = replace(current, generation=current.generation + 1, trial_ends=trial_ends)
+        self._transitions.dispatch()
+        if is_rejected:
             raise CircuitOpenError(self.name, self.retry_after)
-        return facts.generation
+        return current.generation
 
     def _end(self, generation: int, error: BaseException | None) -> None:
-        """Take the outcome of a call."""
-        facts = self._facts
-        if error is None and facts.state is BreakerState.CLOSED and not facts.failures:
+        """Record the outcome of a call."""
+        current = self._current
+        if error is None and current.state is BreakerState.CLOSED and not current.failures:
             return
-        with self._lock.mine():
-            if generation == self._facts.generation:
+        with self._lock.for_this_process():
+            if generation == self._current.generation:
                 if error is None or isinstance(error, self._exclude):
                     self._succeed()
                 elif isinstance(error, Exception):
                     self._fail(error)
                 else:
-                    self._facts = replace(self._facts, trial_ends=None)
-        self._news.tell()
+                    self._current = replace(self._current, trial_ends=None)
+        self._transitions.dispatch()
 
     def _succeed(self) -> None:
-        if self._facts.state is BreakerState.HALF_OPEN:
+        if self._current.state is BreakerState.HALF_OPEN:
             self._change(BreakerState.CLOSED, self._clock(), 0)
-        elif self._facts.failures:
-            self._facts = replace(self._facts, failures=0)
+        elif self._current.failures:
+            self._current = replace(self._current, failures=0)
 
     def _fail(self, error: Exception) -> None:
-        failures = self._facts.failures + 1
-        if self._facts.state is BreakerState.HALF_OPEN or failures >= self.failure_threshold:
+        failures = self._current.failures + 1
+        if self._current.state is BreakerState.HALF_OPEN or failures >= self.failure_threshold:
             self._change(BreakerState.OPEN, self._clock(), failures, error)
         else:
-            self._facts = replace(self._facts, failures=failures)
+            self._current = replace(self._current, failures=failures)
 
-    def _settle(self, now: float) -> None:
-        """Make what the time alone has changed."""
-        facts = self._facts
-        if facts.state is BreakerState.OPEN and now >= facts.opened_at + self.recovery_timeout:
-            self._change(BreakerState.HALF_OPEN, now, facts.failures)
-        elif facts.trial_ends is not None and now >= facts.trial_ends:
-            self._facts = replace(facts, trial_ends=None)
+    def _apply_time(self, now: float) -> None:
+        """Make the transitions that are due at the time ``now``."""
+        current = self._current
+        if current.state is BreakerState.OPEN and now >= current.opened_at + self.recovery_timeout:
+            self._change(BreakerState.HALF_OPEN, now, current.failures)
+        elif current.trial_ends is not None and now >= current.trial_ends:
+            self._current = replace(current, trial_ends=None)
 
     def _change(self, new: BreakerState, now: float, failures: int, error: BaseException | None = None) -> None:
-        old = self._facts.state
-        self._facts = _Facts(self._facts.generation + 1, new, failures, now)
-        self._news.add(Transition(old, new, error))
+        old = self._current.state
+        self._current = _Snapshot(self._current.generation + 1, new, failures, now)
+        self._transitions.add(Transition(old, new, error))
 
 
 class Call:
-    """One call through a breaker: ``with breaker.calling():``, or ``async with``, or `begin` and `end`."""
+    """One call through a circuit breaker: ``with breaker.calling():``, or ``async with``, or `begin` and `end`."""
 
     __slots__ = ("_breaker", "_generation")
 
@@ -274,15 +274,20 @@ class Call:
         self._generation: int | None = None
 
     def begin(self) -> None:
-        """Begin the call; raise `CircuitOpenError` where none may be made, RuntimeError where it has begun already."""
+        """Begin the call.
+
+        Raises:
+            CircuitOpenError: No call is allowed now.
+            RuntimeError: The call has already begun.
+        """
         if self._generation is not None:
-            raise RuntimeError("this call has begun already: use calling() for each one")
+            raise RuntimeError("this call has already begun: use calling() for each call")
         self._generation = self._breaker._begin()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say how the call ended: well, or with ``error``; what is no `Exception` is neither success nor failure.
+        """Record the outcome of the call: success, or ``error``. Further outcomes of the same call are ignored.
 
-        Only what is said first counts.
+        A `BaseException` that is not an `Exception` is neither success nor failure.
         """
         if self._generation is None:
             raise RuntimeError("this call has not begun")
@@ -306,15 +311,15 @@ class Call:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Return whether calling ``function`` makes a coroutine."""
+    """Return whether calling ``function`` returns a coroutine."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-def _exceptions(exclude: Sequence[type[Exception]]) -> tuple[type[Exception], ...]:
+def _exception_classes(exclude: Sequence[type[Exception]]) -> tuple[type[Exception], ...]:
     found = tuple(exclude) if isinstance(exclude, Sequence) else (exclude,)
     for each in found:
         if not (isinstance(each, type) and issubclass(each, Exception)):
-            raise TypeError(f"exclude must be types of exceptions, such as [KeyError], not {exclude!r}")
+            raise TypeError(f"exclude must be exception classes, such as [KeyError], not {exclude!r}")
     return found
 
 

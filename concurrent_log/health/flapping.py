@@ -1,35 +1,35 @@
-"""Whether a service comes and goes: many changes of its status within few checks."""
+"""Flapping: a service whose status changes many times within a few checks."""
 
 from collections import deque
 from enum import Enum
 
-CHANGES, WITHIN = 6, 20  # so many changes within so many checks are flapping
-QUIET = 10  # checks without a change, after which it has settled
+MAX_CHANGES, WINDOW = 6, 20  # this many changes within this many checks are flapping
+STABLE_CHECKS = 10  # checks without a change that end it
 
 
-class Turn(Enum):
-    """What a check has changed about the flapping of a service."""
+class FlappingTransition(Enum):
+    """The effect of one check on the flapping of a service."""
 
-    NOTHING = "nothing"
-    BEGAN = "began"
+    NONE = "none"
+    STARTED = "started"
     ENDED = "ended"
 
 
-class Flapping:
-    """Counts changes over the last checks, made or left out; there is no clock in it."""
+class FlappingDetector:
+    """Counts status changes over the last checks, including skipped checks. It uses no clock."""
 
     def __init__(self) -> None:
-        self.is_on = False
-        self._changes: deque[bool] = deque(maxlen=WITHIN)
+        self.is_flapping = False
+        self._changes: deque[bool] = deque(maxlen=WINDOW)
 
-    def add(self, changed: bool) -> Turn:
-        """Take one more check, which ``changed`` the status or not."""
-        self._changes.append(changed)
-        if not self.is_on and sum(self._changes) >= CHANGES:
-            self.is_on = True
-            return Turn.BEGAN
-        if self.is_on and not any(list(self._changes)[-QUIET:]):
-            self.is_on = False
+    def add(self, has_changed: bool) -> FlappingTransition:
+        """Count one more check; ``has_changed`` says whether it changed the status."""
+        self._changes.append(has_changed)
+        if not self.is_flapping and sum(self._changes) >= MAX_CHANGES:
+            self.is_flapping = True
+            return FlappingTransition.STARTED
+        if self.is_flapping and not any(list(self._changes)[-STABLE_CHECKS:]):
+            self.is_flapping = False
             self._changes.clear()
-            return Turn.ENDED
-        return Turn.NOTHING
+            return FlappingTransition.ENDED
+        return FlappingTransition.NONE

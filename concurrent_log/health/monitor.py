@@ -1,57 +1,56 @@
-"""The monitor: checks all services again and again, in an event loop or in a thread of its own."""
+"""The service monitor: checks all services repeatedly, in an event loop or in a thread."""
 
 import asyncio
 import atexit
-import functools
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, TypeVar
 
-from concurrent_log.health.alerts import Alerts
+from concurrent_log.health.alerts import AlertLogger
 from concurrent_log.health.breaker import CircuitBreaker
-from concurrent_log.health.check_runner import Check, Outcome
-from concurrent_log.health.in_order import OwnLock
-from concurrent_log.health.policy import Policy, check_positive
+from concurrent_log.health.check_loop import CheckLoop
+from concurrent_log.health.check_policy import CheckPolicy, check_positive
+from concurrent_log.health.check_runner import Check
+from concurrent_log.health.core_service_compatibility import CoreServiceCompatibility
 from concurrent_log.health.service import Service
-from concurrent_log.health.status import CheckFailed, ServiceHealth, ServiceStatus, overall
-from concurrent_log.health.watch import Watch
-from concurrent_log.health.wording import masked
+from concurrent_log.health.status import ServiceHealth, ServiceStatus, overall_status
+from concurrent_log.internal.fork_safe_lock import ForkSafeLock
 
 F = TypeVar("F", bound=Check)
 
-_LAST = 5.0  # seconds that the thread has to end when the program does
+_EXIT_TIMEOUT = 5.0  # seconds to wait for the thread at the exit of the program
 
 
-class ServiceMonitor:
-    """Checks services again and again, logs what changes, and leaves alone what is down.
+class ServiceMonitor(CoreServiceCompatibility):
+    """Checks services repeatedly, and logs each change of their status once.
 
-    In an asyncio program, `start_monitoring` and `stop_monitoring`; in any other one, `start` and `stop`, which check
-    in a thread. Checks run at the same time, each with its own timeout, and never two of one service; one that hangs or
-    fails concerns no other. After ``failure_threshold`` failures in a row, a service is unhealthy, and its circuit
-    breaker keeps checks away for ``recovery_timeout`` seconds.
+    In an asyncio program, use `start_monitoring` and `stop_monitoring`. In any other program, use `start` and `stop`,
+    which run the checks in a thread. Checks of different services run at the same time, each with its own timeout. One
+    service is never checked twice at the same time, and a check that hangs or fails does not affect the others. After
+    ``failure_threshold`` failures in a row, a service is unhealthy, and its circuit breaker prevents further checks for
+    ``recovery_timeout`` seconds.
 
-    What changes is logged to ``concurrent_log.health``, once; see `concurrent_log.health.alerts.Alerts`.
+    The logger is ``concurrent_log.health``; see `concurrent_log.health.alerts.AlertLogger` for the records.
 
-    Services are added with `add` or `check`. In a subclass, each method ``async def _check_NAME(self, service_name)``
-    is the check of a service NAME, too. Everything may be called from any thread. A child process, after a fork, has to
-    start monitoring anew.
+    Add services with `add` or `check`. In a subclass, each method ``async def _check_NAME(self, service_name)`` is
+    also the check of a service NAME. All methods are thread-safe. After a fork, the child process must start
+    monitoring again.
 
     Args:
         interval: Seconds from one check of a service to the next.
-        timeout: Seconds after which a check has failed.
-        slow: A check that takes more seconds makes the service degraded.
+        timeout: Seconds after which a check counts as failed.
+        slow: A check that takes more seconds than this makes the service degraded.
         failure_threshold: Failures in a row that make a service unhealthy.
-        recovery_timeout: Seconds for which an unhealthy service is left alone.
-        jitter: Up to this share, each interval is longer or shorter, so that checks do not come all at once.
-        report_interval: Seconds from one summary of all services in the log to the next; None for none.
+        recovery_timeout: Seconds for which an unhealthy service is not checked.
+        jitter: Each interval is longer or shorter by up to this fraction, so that the checks are spread out.
+        report_interval: Seconds between two summaries of all services in the log; None for none.
         clock: Returns the time in seconds; it must not run backwards.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind.
+        TypeError, ValueError: An argument has the wrong type or value.
     """
 
     def __init__(
@@ -66,15 +65,15 @@ class ServiceMonitor:
         report_interval: float | None = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.policy = Policy(interval, timeout, slow, failure_threshold, recovery_timeout)
-        self.jitter = _share("jitter", jitter)
+        self.policy = CheckPolicy(interval, timeout, slow, failure_threshold, recovery_timeout)
+        self.jitter = _check_fraction("jitter", jitter)
         self.report_interval = None if report_interval is None else check_positive("report_interval", report_interval)
         self._clock = clock
-        self._alerts = Alerts()
+        self._alerts = AlertLogger()
         self._services: dict[str, Service] = {}
-        self._watch: Watch | None = None
-        self._starting = OwnLock()
-        self._add_methods()
+        self._check_loop: CheckLoop | None = None
+        self._start_lock = ForkSafeLock()
+        self._add_check_methods()
 
     def add(
         self,
@@ -88,21 +87,23 @@ class ServiceMonitor:
         failure_threshold: int | None = None,
         recovery_timeout: float | None = None,
     ) -> None:
-        """Watch a service, from now on if monitoring has started.
+        """Add a service. If monitoring has started, its checks start now.
+
+        The numbers default to those of the monitor.
 
         Args:
-            name: What it is called; no other service may have that name.
-            check: What is called to check it, plain or async, or the text of a ready-made check, such as
-                ``redis://127.0.0.1/0``. It raises where the service does not work, or returns False.
-            critical: Whether the program cannot do without it; others never make `status` unhealthy.
-            interval: As of the monitor, for this service; the same holds for the others.
-            timeout: Seconds after which its check has failed.
-            slow: Seconds after which its check is slow.
+            name: Unique name of the service.
+            check: A function, plain or async, or the URL of a ready-made check, such as ``redis://127.0.0.1/0``. A
+                function raises, or returns False, if the service does not work.
+            critical: Whether the program depends on it. Other services never make `status` unhealthy.
+            interval: Seconds from one check to the next.
+            timeout: Seconds after which its check counts as failed.
+            slow: A check that takes more seconds than this makes it degraded.
             failure_threshold: Failures in a row that make it unhealthy.
-            recovery_timeout: Seconds for which it is left alone then.
+            recovery_timeout: Seconds for which it is not checked when it is unhealthy.
 
         Raises:
-            TypeError, ValueError: An argument is not of its kind, or there is a service of that name.
+            TypeError, ValueError: An argument has the wrong type or value, or a service of that name exists.
         """
         numbers: dict[str, Any] = {
             "interval": interval,
@@ -111,94 +112,94 @@ class ServiceMonitor:
             "failure_threshold": failure_threshold,
             "recovery_timeout": recovery_timeout,
         }
-        own = {key: value for key, value in numbers.items() if value is not None}
+        overrides = {key: value for key, value in numbers.items() if value is not None}
         service = Service(
-            _service_name(name),
-            _callable(name, check),
+            _checked_name(name),
+            _check_function(name, check),
             policy=lambda: self.policy,
-            own=own,
+            overrides=overrides,
             critical=bool(critical),
-            tell=self._alerts.log,
+            on_event=self._alerts.log,
             clock=self._clock,
             now=_now,
         )
         if self._services.setdefault(name, service) is not service:
-            raise ValueError(f"there is a service {name!r} already: remove it before, or choose another name")
-        if self._watch is not None:
-            self._watch.follow()
+            raise ValueError(f"a service {name!r} already exists: remove it first, or choose another name")
+        if self._check_loop is not None:
+            self._check_loop.update()
 
     def check(self, name: str, **options: Any) -> Callable[[F], F]:
-        """Return a decorator that adds the function below it as the check of a service, with the options of `add`."""
+        """Return a decorator that adds a function as the check of a service, with the options of `add`."""
 
-        def added(function: F) -> F:
+        def add_check(function: F) -> F:
             self.add(name, function, **options)
             return function
 
-        return added
+        return add_check
 
     def remove(self, name: str) -> None:
-        """Watch a service no longer; raise KeyError where there is none of that name."""
+        """Remove a service, and stop its checks; raise KeyError if no service has that name."""
         if self._services.pop(name, None) is None:
             raise self._unknown(name)
-        if self._watch is not None:
-            self._watch.follow()
+        if self._check_loop is not None:
+            self._check_loop.update()
 
     def snapshot(self) -> dict[str, ServiceHealth]:
-        """Return what is known of each service now, by its name."""
+        """Return the current health of each service, by name."""
         return {name: service.snapshot() for name, service in self.services.items()}
 
     @property
     def services(self) -> dict[str, Service]:
-        """The services that are watched now, by name, for what shows more of them than `snapshot`; a copy."""
+        """A copy of the dictionary of services, by name."""
         return self._services.copy()
 
     @property
     def status(self) -> ServiceStatus:
-        """How the services are as a whole: as bad as the worst one; one that is not critical only degrades it."""
-        return overall(self.snapshot().values())
+        """The worst status of all services; a service that is not critical counts as degraded at worst."""
+        return overall_status(self.snapshot().values())
 
     @property
     def is_running(self) -> bool:
-        """Whether monitoring has started in this process, and has not stopped."""
-        return self._watch is not None and self._watch.is_running
+        """Whether monitoring runs in this process."""
+        return self._check_loop is not None and self._check_loop.is_running
 
     def breaker(self, name: str) -> CircuitBreaker:
-        """Return the breaker of a service, for calls of the program: what they meet counts as what a check meets."""
+        """Return the circuit breaker of a service. Calls of the program through it count like checks."""
         return self._service(name).breaker
 
     async def check_all(self) -> dict[str, ServiceHealth]:
-        """Check all services once, at the same time, and return what is known of them."""
+        """Check all services once, concurrently, and return their health."""
         await asyncio.gather(*(service.check() for service in self.services.values()))
         return self.snapshot()
 
     async def start_monitoring(self) -> None:
-        """Start in this event loop, unless monitoring has started already; the checks go on in the background."""
-        with self._starting.mine():
+        """Start monitoring in the background of this event loop, unless it is running."""
+        with self._start_lock.for_this_process():
             if not self.is_running:
-                self._watch = self._new_watch()
-                self._watch.begin()
+                self._check_loop = self._new_check_loop()
+                self._check_loop.start()
 
     async def stop_monitoring(self) -> None:
-        """Stop, and return when the checks that were running have ended."""
-        if self._watch is not None:
-            await self._watch.end()
+        """Stop monitoring, and wait a limited time for the running checks to end."""
+        if self._check_loop is not None:
+            await self._check_loop.stop()
 
     def start(self) -> None:
-        """Start in a thread, unless monitoring has started already; it keeps no program from ending."""
-        with self._starting.mine():
+        """Start monitoring in a daemon thread, unless it is running."""
+        with self._start_lock.for_this_process():
             if not self.is_running:
-                self._watch = self._new_watch()
-                self._watch.begin_in_thread()
-                # While logging still works, and also where the program is left without stopping.
-                atexit.register(_stop, weakref.ref(self._watch))
+                self._check_loop = self._new_check_loop()
+                self._check_loop.start_thread()
+                # Stops programs that do not call stop(), while logging still works.
+                atexit.register(_stop, weakref.ref(self._check_loop))
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop, and wait for the end of the thread, at most ``timeout`` seconds; not to be called in an event loop.
+        """Stop monitoring, and wait up to ``timeout`` seconds for the end of the thread. Not for use in an event loop.
 
-        What was started in an event loop is stopped as well, soon, but not waited for.
+        Monitoring that was started in an event loop also stops, but this method does not wait for it.
         """
-        if self._watch is not None:
-            self._watch.end_thread(timeout)
+        if self._check_loop is not None:
+            self._check_loop.stop_thread(timeout)
 
     def __enter__(self) -> "ServiceMonitor":
         self.start()
@@ -225,84 +226,31 @@ class ServiceMonitor:
         return service
 
     def _unknown(self, name: str) -> KeyError:
-        return KeyError(f"there is no service {name!r}; there are {', '.join(self.services) or 'none'}")
+        return KeyError(f"no service is named {name!r}; the services are: {', '.join(self.services) or 'none'}")
 
-    def _new_watch(self) -> Watch:
-        return Watch(self._services, self._alerts, self.jitter, self.report_interval)
-
-    # What subclasses know from the monitor that this one follows.
-
-    def _add_methods(self) -> None:
-        """Add each method ``_check_NAME`` of a subclass as the check of a service NAME."""
-        for attribute in dir(type(self)):
-            if attribute.startswith("_check_") and not hasattr(ServiceMonitor, attribute):
-                name, method = attribute.removeprefix("_check_"), getattr(self, attribute)
-                if callable(method):
-                    self.add(name, functools.partial(method, name))
-
-    def _record_success(self, service_name: str, response_time: float) -> None:
-        """Say, in a check, that it went well, and took so many milliseconds."""
-        self._service(service_name).report(Outcome(response_time / 1000))
-
-    def _record_failure(self, service_name: str, error: str, response_time: float) -> None:
-        """Say, in a check, why it failed, and that it took so many milliseconds."""
-        self._service(service_name).report(Outcome(response_time / 1000, CheckFailed(masked(str(error)))))
-
-    async def _check_all_services(self) -> None:
-        await self.check_all()
-
-    @property
-    def _service_health(self) -> dict[str, ServiceHealth]:
-        return self.snapshot()
-
-    @property
-    def _monitoring_active(self) -> bool:
-        return self.is_running
-
-    @property
-    def _check_interval(self) -> float:
-        return self.policy.interval
-
-    @_check_interval.setter
-    def _check_interval(self, value: float) -> None:
-        self.policy = replace(self.policy, interval=value)
-
-    @property
-    def _failure_threshold(self) -> int:
-        return self.policy.failure_threshold
-
-    @_failure_threshold.setter
-    def _failure_threshold(self, value: int) -> None:
-        self.policy = replace(self.policy, failure_threshold=value)
-
-    @property
-    def _recovery_timeout(self) -> float:
-        return self.policy.recovery_timeout
-
-    @_recovery_timeout.setter
-    def _recovery_timeout(self, value: float) -> None:
-        self.policy = replace(self.policy, recovery_timeout=value)
+    def _new_check_loop(self) -> CheckLoop:
+        return CheckLoop(self._services, self._alerts, self.jitter, self.report_interval)
 
 
-def _service_name(name: str) -> str:
+def _checked_name(name: str) -> str:
     if not isinstance(name, str):
-        raise TypeError(f"the name of a service must be a text, not {name!r}")
+        raise TypeError(f"the name of a service must be a string, not {name!r}")
     if not name or not name.isprintable():
         raise ValueError(f"the name of a service must be printable, and not empty: {name!r}")
     return name
 
 
-def _callable(name: str, check: "Check | str") -> Check:
+def _check_function(name: str, check: "Check | str") -> Check:
     if isinstance(check, str):
         from concurrent_log.health.checks import from_url
 
         return from_url(check)
     if not callable(check):
-        raise TypeError(f"the check of {name!r} must be a function, or a text such as 'tcp://HOST:PORT', not {check!r}")
+        raise TypeError(f"the check of {name!r} must be a function, or a URL such as 'tcp://HOST:PORT', not {check!r}")
     return check
 
 
-def _share(name: str, value: float) -> float:
+def _check_fraction(name: str, value: float) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number from 0 to 1, not {value!r}")
     if not 0 <= value <= 1:
@@ -314,6 +262,6 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _stop(watch: "weakref.ref[Watch]") -> None:
-    if (found := watch()) is not None:
-        found.end_thread(_LAST)
+def _stop(reference: "weakref.ref[CheckLoop]") -> None:
+    if (check_loop := reference()) is not None:
+        check_loop.stop_thread(_EXIT_TIMEOUT)

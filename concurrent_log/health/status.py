@@ -1,4 +1,4 @@
-"""How a service is: what a check says, and what the monitor remembers of it."""
+"""Status and health of a service, and the exceptions that a check raises."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from concurrent_log.health.breaker import BreakerState
 
 
 class ServiceStatus(Enum):
-    """How a service is.
+    """The status of a service.
 
-    ``HEALTHY``: its last check went well. ``DEGRADED``: it answers, but slowly or with a warning, or it has just begun
-    to fail. ``UNHEALTHY``: it failed as often in a row as the threshold says. ``UNKNOWN``: it was not checked yet.
+    ``HEALTHY``: the last check succeeded. ``DEGRADED``: the service is slow, its check raised a warning, or it has just
+    started to fail. ``UNHEALTHY``: as many checks in a row failed as the threshold says. ``UNKNOWN``: not checked yet.
     """
 
     HEALTHY = "healthy"
@@ -23,19 +23,19 @@ class ServiceStatus(Enum):
 
 @dataclass(frozen=True)
 class ServiceHealth:
-    """What is known of a service at one moment; all times are in UTC.
+    """The health of a service at one moment. All times are in UTC.
 
     Attributes:
         name: The name of the service.
-        status: How it is.
-        last_check: When its last check ended; None before the first one.
-        response_time_ms: How long that check took, in milliseconds.
-        error_message: What was wrong, in one line, without addresses and passwords; None where nothing was.
-        consecutive_failures: How many checks have failed since one went well.
-        last_success: When a check went well for the last time.
-        since: When the status became what it is.
-        breaker: The state of its circuit breaker.
-        critical: Whether the program cannot do without it.
+        status: Its status.
+        last_check: Time at which the last check ended; None before the first check.
+        response_time_ms: Duration of the last check in milliseconds.
+        error_message: The error in one line, without addresses and passwords; None if there is none.
+        consecutive_failures: Number of failed checks since the last successful one.
+        last_success: Time of the last successful check.
+        since: Time at which the status last changed.
+        breaker: State of the circuit breaker.
+        critical: Whether the program depends on the service.
     """
 
     name: str
@@ -50,27 +50,27 @@ class ServiceHealth:
     critical: bool = True
 
 
-_WORST = (ServiceStatus.UNHEALTHY, ServiceStatus.UNKNOWN, ServiceStatus.DEGRADED)
+_WORST_FIRST = (ServiceStatus.UNHEALTHY, ServiceStatus.UNKNOWN, ServiceStatus.DEGRADED)
 
 
-def overall(services: Iterable[ServiceHealth]) -> ServiceStatus:
-    """Return how services are as a whole: as bad as the worst one; one that is not critical only degrades it."""
-    found = {_counted(health) for health in services}
-    return next((status for status in _WORST if status in found), ServiceStatus.HEALTHY)
+def overall_status(services: Iterable[ServiceHealth]) -> ServiceStatus:
+    """Return the worst status of all services. A service that is not critical counts as degraded at worst."""
+    found = {_effective_status(health) for health in services}
+    return next((status for status in _WORST_FIRST if status in found), ServiceStatus.HEALTHY)
 
 
-def _counted(health: ServiceHealth) -> ServiceStatus:
+def _effective_status(health: ServiceHealth) -> ServiceStatus:
     if health.critical or health.status is not ServiceStatus.UNHEALTHY:
         return health.status
     return ServiceStatus.DEGRADED
 
 
-class Degraded(Exception):  # noqa: N818 - what a check says, not an error of it
-    """Raised by a check: the service answers, but something about it needs attention, such as a full disk soon."""
+class Degraded(Exception):  # noqa: N818 - the result of a check, not an error in it
+    """Raised by a check: the service works but needs attention, for example because its disk is nearly full."""
 
 
-class CheckFailed(Exception):  # noqa: N818 - what a check says, not an error of it
-    """Raised by a check: the service does not work. The message is shown and logged, so it must keep secrets.
+class CheckFailed(Exception):  # noqa: N818 - the result of a check, not an error in it
+    """Raised by a check: the service does not work. The message is shown and logged, so it must contain no secrets.
 
     Any other exception fails a check as well.
     """

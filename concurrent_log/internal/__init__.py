@@ -1,1 +1,1 @@
-"""Helpers that several parts of the package share. Internal."""
+"""Code that several parts of the package share. Internal."""

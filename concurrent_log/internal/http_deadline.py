@@ -1,4 +1,4 @@
-"""Connections of urllib3 whose answers must be there in time: its own timeout begins anew with every byte."""
+"""urllib3 connections with a deadline for the whole response: urllib3's own timeout restarts with every byte."""
 
 import http.client
 import io
@@ -10,8 +10,8 @@ from typing import Any
 import urllib3
 
 
-class _Reading(io.RawIOBase):
-    """Reads what a server answers, until a deadline: one byte at a time is no way to keep us."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until a deadline, so that a server cannot prolong a response by sending single bytes."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -23,11 +23,11 @@ class _Reading(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        if left != math.inf:
-            self._sock.settimeout(left)
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("the response took too long")
+        if remaining != math.inf:
+            self._sock.settimeout(remaining)
         return self._source.readinto(buffer)
 
     def close(self) -> None:
@@ -35,28 +35,28 @@ class _Reading(io.RawIOBase):
         super().close()
 
 
-class _Socket:
-    """A socket of which an answer is read until a deadline."""
+class _DeadlineSocket:
+    """The part of a socket that `http.client.HTTPResponse` uses, with a deadline for reading."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     def makefile(self, mode: str, *_: Any) -> io.BufferedReader:
-        return io.BufferedReader(_Reading(self._sock))
+        return io.BufferedReader(_DeadlineReader(self._sock))
 
 
-class _Response(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(_Socket(sock), *arguments, **options)  # type: ignore[arg-type]  # all that is used of it
+        super().__init__(_DeadlineSocket(sock), *arguments, **options)  # type: ignore[arg-type]  # only makefile is used
 
 
 class HTTPConnection(urllib3.connection.HTTPConnection):
-    """One over plain HTTP."""
+    """A connection without TLS."""
 
-    response_class = _Response
+    response_class = _DeadlineResponse
 
 
 class HTTPSConnection(urllib3.connection.HTTPSConnection):
-    """One over TLS."""
+    """A connection with TLS."""
 
-    response_class = _Response
+    response_class = _DeadlineResponse

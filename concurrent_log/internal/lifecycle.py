@@ -84,7 +84,7 @@ def join(thread: threading.Thread, timeout: float) -> None:
 
 
 def close_in_background(handler: Lifecycle) -> None:
-    """Close ``handler``, which the program dropped without closing it, in a thread; a finalizer must not wait."""
+    """Close ``handler``, which the program dropped without closing it, in a thread: a finalizer must not block."""
     register(handler)  # The garbage collector has already cleared the earlier weak reference.
     try:
         _thread.start_new_thread(_close_in_thread, (handler,))
@@ -107,7 +107,7 @@ def _close_all(**_: object) -> None:
 
 
 def _park_all() -> None:
-    # One fork at a time. `logging` takes this lock only after us: its holder may be waiting for one of our workers.
+    # One fork at a time. `logging` acquires this lock only after this hook: its holder may be waiting for a worker.
     _logging_lock.acquire()
     for handler in _registered():
         handler.park(_PARK_TIMEOUT)
@@ -129,7 +129,7 @@ def _restart_all() -> None:
 
 _logging_lock: threading.RLock = logging._lock  # type: ignore[attr-defined]
 
-# Registered after logging's own exit hook, and so called before it: that hook closes the handlers that we write to.
+# Registered after logging's own exit hook, and therefore called before it: that hook closes the target handlers.
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_park_all, after_in_parent=_resume_all, after_in_child=_restart_all)

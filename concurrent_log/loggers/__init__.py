@@ -1,13 +1,13 @@
-"""Ready-made loggers, which write in the background: to a console in colour, and to files that processes share.
+"""Ready-made loggers that write in the background: to a coloured console and to files that processes can share.
 
-`get_logger` returns a standard logger with two files of a limited size. `Logger` and `FileLogger` are for an
-application that has one logger, with a file for each day.
+`get_logger` returns a standard logger with two files of limited size. `Logger` and `FileLogger` are for an application
+with a single logger and one log file per day.
 """
 
 from concurrent_log.background import BackgroundHandler as AsyncQueueHandler
 from concurrent_log.loggers.application import ConsoleLogger, FileLogger, Logger, LoggerInterface
 from concurrent_log.loggers.levels import LogLevel
-from concurrent_log.loggers.managed import (
+from concurrent_log.loggers.manager import (
     AsyncLoggerCore,
     LoggerManager,
     LoggerStats,

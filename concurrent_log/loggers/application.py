@@ -1,8 +1,7 @@
-"""One logger for a whole application: `Logger`, and what can stand behind it, a `FileLogger` or a `ConsoleLogger`."""
+"""`Logger`: one logger for a whole application, which delegates to a `FileLogger` or a `ConsoleLogger`."""
 
 import itertools
 import logging
-import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,59 +10,60 @@ from typing import ClassVar
 
 from concurrent_log.dated import DatedFileHandler, zone_of
 from concurrent_log.internal.validation import check_count
+from concurrent_log.loggers.core_service_compatibility import CoreServiceFileLoggerNames
 from concurrent_log.loggers.levels import LogLevel, level_number
-from concurrent_log.loggers.outputs import Outputs, making, to_console, to_file
+from concurrent_log.loggers.outputs import LoggerOutputs, console_handler, registry_lock, set_file_format
 
 _KB = 1024
 
 
 class LoggerInterface(ABC):
-    """What can stand behind `Logger`; a program may write one of its own."""
+    """The interface of the loggers that `Logger` accepts. A program may implement its own."""
 
     @abstractmethod
     def set_level(self, level: int | str) -> None:
-        """Show records from ``level`` on."""
+        """Set the lowest level that is logged."""
 
     @abstractmethod
     def info(self, text: str) -> None:
-        """Log ``text``, as it is, with the level that the method is called after."""
+        """Log ``text`` unchanged, at the level INFO."""
 
     @abstractmethod
     def error(self, text: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level ERROR."""
 
     @abstractmethod
     def warn(self, text: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level WARN."""
 
     @abstractmethod
     def debug(self, text: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level DEBUG."""
 
     @abstractmethod
     def trace(self, text: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level TRACE, below DEBUG."""
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is waiting, and log no more."""
+        """Write all queued records, and stop logging."""
 
     def warning(self, text: str) -> None:
-        """Do what `warn` does."""
+        """Log ``text`` with `warn`."""
         self.warn(text)
 
     def fatal(self, text: str) -> None:
-        """Log ``text`` as an error; override it where there is a level for it."""
+        """Log ``text`` with `error`. Override this in a logger that has a level for it."""
         self.error(text)
 
 
 class _StandardLogger(LoggerInterface):
-    """Logs through a standard logger, which is its attribute ``logger``."""
+    """A logger on top of a standard one, its attribute ``logger``."""
 
     def __init__(self, name: str, level: int | str, handlers: Sequence[logging.Handler]) -> None:
-        with making:
+        with registry_lock:
             self.logger = _unused_logger(name)
-            self._outputs = Outputs(self.logger, handlers, "thread")
+            self._outputs = LoggerOutputs(self.logger, handlers, "thread")
         self.set_level(level)
 
     def set_level(self, level: int | str) -> None:
@@ -92,41 +92,43 @@ class _StandardLogger(LoggerInterface):
 
     def _log(self, level: int, text: str) -> None:
         if self.logger.isEnabledFor(level):
-            self.logger.log(int(level), text, stacklevel=_calls_in_this_file() + 1)
+            self.logger.log(int(level), text, stacklevel=_frames_in_this_file() + 1)
 
 
 class ConsoleLogger(_StandardLogger):
-    """Logs to the standard error stream, in colour where that is a terminal.
+    """Logs to standard error, in colour if that is a terminal.
 
     Args:
-        log_level: The lowest level that is shown: a `LogLevel`, a number of `logging`, or a name.
+        log_level: The lowest level that is logged: a `LogLevel`, a number of `logging`, or a name.
 
     Raises:
-        TypeError, ValueError: There is no such level.
+        TypeError, ValueError: The level does not exist.
     """
 
     def __init__(self, log_level: int | str = LogLevel.INFO) -> None:
         level = level_number(log_level)
-        super().__init__("console", level, [to_console()])
+        super().__init__("console", level, [console_handler()])
 
 
-class FileLogger(_StandardLogger):
-    """Logs to a file for each day, such as ``App_2025-01-20_001_KST.log``, which any number of processes may share.
+class FileLogger(CoreServiceFileLoggerNames, _StandardLogger):
+    """Logs to one file per day, such as ``App_2025-01-20_001_KST.log``. Any number of processes may share the files.
 
-    The number rises when a file would reach its size. After a restart the newest file of the day goes on.
+    When a file has reached its maximum size, the next number begins. After a restart, the logger appends to the newest
+    file of the day.
 
     Args:
-        log_level: The lowest level that is written: a `LogLevel`, a number of `logging`, or a name.
-        use_console: Log to the console, too.
-        prefix: What the names of the files begin with.
-        folder: Where they stand; it is created if it is missing.
-        timezone: ``"UTC"``, ``"KST"``, or an IANA name such as ``"Europe/Berlin"``: when a day ends, and what the
-            times in the file are.
-        max_file_size_kb: Which size, in units of 1024 bytes, no file reaches, but by a single record; 0 is no limit.
-        backup_count: How many days to keep besides the current one; 0 keeps all.
+        log_level: The lowest level that is logged: a `LogLevel`, a number of `logging`, or a name.
+        use_console: Also log to the console.
+        prefix: The beginning of the file names.
+        folder: The folder of the files. It is created if it is missing.
+        timezone: ``"UTC"``, ``"KST"``, or an IANA name such as ``"Europe/Berlin"``. It decides when a day ends, and
+            the times in the file are in this zone.
+        max_file_size_kb: Maximum size of a file, in units of 1024 bytes; 0 means no limit. A file stays below this
+            size, unless a single record is larger.
+        backup_count: Number of days to keep besides the current one; 0 keeps all.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
+        TypeError, ValueError: An argument is invalid; the message names the argument, its value and the remedy.
         OSError: The file cannot be written.
     """
 
@@ -145,113 +147,96 @@ class FileLogger(_StandardLogger):
         check_count("max_file_size_kb", max_file_size_kb, "is no limit")
         check_count("backup_count", backup_count, "keeps everything")
         self._file = DatedFileHandler(folder, prefix, timezone, max_file_size_kb * _KB, backup_count)
-        console = [to_console(zone)] if use_console else []
-        super().__init__(prefix, level, [*console, to_file(self._file, zone)])
-
-    # What programs read of a logger of this name that they had before.
-
-    @property
-    def _log_file_path(self) -> str:
-        return self._file.baseFilename
-
-    @property
-    def _folder(self) -> str:
-        return os.path.dirname(self._file.baseFilename)
-
-    @property
-    def _max_file_size_bytes(self) -> int:
-        return self._file.maxBytes
-
-    def _make_log_file_path(self) -> str:
-        return self._file.next_path()
-
-    def _check_and_rotate_file(self) -> None:
-        if self._file.shouldRollover(None):
-            self._file.doRollover()
+        console = [console_handler(zone)] if use_console else []
+        set_file_format(self._file, zone)
+        super().__init__(prefix, level, [*console, self._file])
 
 
 class Logger:
-    """The one logger of an application. Until `init` is called, nothing is logged."""
+    """The single logger of an application. Before `init`, all its methods do nothing."""
 
     _logger: ClassVar[LoggerInterface | None] = None
 
     @classmethod
     def init(cls, logger: LoggerInterface) -> None:
-        """Log through ``logger`` from now on. The one before stays open, for who made it."""
+        """Log through ``logger`` from now on. The previous logger stays open: its creator closes it."""
         if not isinstance(logger, LoggerInterface):
-            raise TypeError(f"a LoggerInterface such as FileLogger() is needed, not {logger!r}")
+            raise TypeError(f"logger must be a LoggerInterface, such as FileLogger(), not {logger!r}")
         cls._logger = logger
 
     @classmethod
     def is_active(cls) -> bool:
-        """Return whether `init` was called, and `close` was not."""
+        """Return whether `init` was called, and `close` was not called after it."""
         return cls._logger is not None
 
     @classmethod
     def set_level(cls, level: int | str) -> None:
-        """Show records from ``level`` on: a `LogLevel`, a number of `logging`, or a name."""
+        """Set the lowest level that is logged: a `LogLevel`, a number of `logging`, or a name."""
         if cls._logger:
             cls._logger.set_level(level)
 
     @classmethod
     def info(cls, log: str) -> None:
-        """Log a text, as it is, with the level that the method is called after."""
+        """Log a text unchanged, at the level INFO."""
         if cls._logger:
             cls._logger.info(log)
 
     @classmethod
     def warn(cls, log: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level WARN."""
         if cls._logger:
             cls._logger.warn(log)
 
     @classmethod
     def warning(cls, log: str) -> None:
-        """Do what `warn` does."""
+        """Like `warn`."""
         if cls._logger:
             cls._logger.warning(log)
 
     @classmethod
     def error(cls, log: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level ERROR."""
         if cls._logger:
             cls._logger.error(log)
 
     @classmethod
     def debug(cls, log: str) -> None:
-        """Like `info`."""
+        """Like `info`, at the level DEBUG."""
         if cls._logger:
             cls._logger.debug(log)
 
     @classmethod
     def trace(cls, log: str) -> None:
-        """Like `info`, with a level below DEBUG."""
+        """Like `info`, at the level TRACE, below DEBUG."""
         if cls._logger:
             cls._logger.trace(log)
 
     @classmethod
     def fatal(cls, log: str) -> None:
-        """Like `info`, with the level that `logging` calls CRITICAL."""
+        """Like `info`, at the level FATAL, which `logging` calls CRITICAL."""
         if cls._logger:
             cls._logger.fatal(log)
 
     @classmethod
     def close(cls) -> None:
-        """Close the logger, which writes what is waiting, and log nothing any more."""
+        """Write all queued records, close the logger, and stop logging."""
         logger, cls._logger = cls._logger, None
         if logger:
             logger.close()
 
 
 def _unused_logger(name: str) -> logging.Logger:
-    """Return a standard logger of about this name that nobody uses, and that is no child of another one."""
+    """Return a standard logger without handlers, named ``name`` or ``name-2``, ``name-3`` and so on.
+
+    Dots are replaced, because they would make it the child of another logger.
+    """
     name = name.replace(".", "_")
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(logger for logger in map(logging.getLogger, names) if not logger.handlers)
 
 
-def _calls_in_this_file() -> int:
-    """Return how many calls, one within another, are under way in this file: all between the caller and logging."""
+def _frames_in_this_file() -> int:
+    """Return the number of stack frames of this file: those between the caller and `logging`."""
     frame, count = sys._getframe(1), 0
     while frame is not None and frame.f_code.co_filename == __file__:
         frame, count = frame.f_back, count + 1  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""The levels of the ready-made loggers: those of `logging`, and ``TRACE`` below ``DEBUG``."""
+"""The levels of the ready-made loggers: those of `logging`, plus ``TRACE`` below ``DEBUG``."""
 
 import logging
 from enum import IntEnum
@@ -9,9 +9,9 @@ logging.addLevelName(TRACE, "TRACE")
 
 
 class LogLevel(IntEnum):
-    """A level, from the most to the least severe; each is the number that `logging` knows it by.
+    """The levels, from the most to the least severe. Each one equals its number in `logging`.
 
-    A logger of the level ``WARN`` shows ``WARN``, ``ERROR`` and ``FATAL``. ``ALL`` shows everything.
+    A logger with the level ``WARN`` logs ``WARN``, ``ERROR`` and ``FATAL``. With ``ALL`` it logs everything.
     """
 
     FATAL = logging.CRITICAL
@@ -20,7 +20,7 @@ class LogLevel(IntEnum):
     INFO = logging.INFO
     DEBUG = logging.DEBUG
     TRACE = TRACE
-    ALL = 1  # not 0, which to `logging` means to ask the parent logger
+    ALL = 1  # not 0, which in `logging` means the level of the parent logger
 
     CRITICAL = FATAL
     WARNING = WARN
@@ -30,25 +30,25 @@ class LogLevel(IntEnum):
         return self.name
 
     def __format__(self, spec: str) -> str:
-        """Format the name, or the number where ``spec`` asks for one."""
+        """Format the name, or with a ``spec`` such as ``d`` the number."""
         return int.__format__(self, spec) if spec.endswith("d") else format(self.name, spec)
 
 
 def level_number(level: int | str) -> int:
-    """Return the number of a level, which is a `LogLevel`, a number of `logging`, or a name in any case.
+    """Return the number of a level: a `LogLevel`, a number of `logging`, or a name in upper or lower case.
 
     Raises:
-        ValueError: There is no level of that name, or it is not above 0.
-        TypeError: ``level`` is something else.
+        ValueError: The name is unknown, or the number is not above 0.
+        TypeError: ``level`` is neither a number nor a name.
     """
     if isinstance(level, str):
         try:
             return int(LogLevel[level.upper()])
         except KeyError:
-            known = _own_level(level)
-            if known is None:
+            number = _registered_level(level)
+            if number is None:
                 raise ValueError(f"log_level={level!r} is unknown: use {', '.join(LogLevel.__members__)}") from None
-            return known
+            return number
     if not isinstance(level, int) or isinstance(level, bool):
         raise TypeError(f"log_level must be a level such as logging.INFO or 'INFO', not {level!r}")
     if level <= 0:
@@ -56,7 +56,7 @@ def level_number(level: int | str) -> int:
     return int(level)
 
 
-def _own_level(name: str) -> int | None:
-    """Return the number of a level that the program has added to `logging`."""
+def _registered_level(name: str) -> int | None:
+    """Return the number of a level that the program has added with `logging.addLevelName`."""
     number = logging.getLevelName(name)
     return number if isinstance(number, int) and number > 0 else None

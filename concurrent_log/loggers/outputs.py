@@ -1,4 +1,4 @@
-"""Where ready-made loggers write: the console and files, in one format each, behind one worker."""
+"""The outputs of the ready-made loggers: console and files, with their formats, behind one background worker."""
 
 import functools
 import logging
@@ -16,29 +16,28 @@ FILE_FORMAT = "%(asctime)s [%(levelname)-8s] %(name)s - [%(pathname)s:%(lineno)d
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
-def to_console(zone: tzinfo | None = None) -> logging.Handler:
-    """Return a handler of the standard error stream, in colour on a terminal; times are those of ``zone``."""
+def console_handler(zone: tzinfo | None = None) -> logging.Handler:
+    """Return a handler that writes to standard error, in colour on a terminal, with times in ``zone``."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_with_clock(ColorFormatter(CONSOLE_FORMAT, DATE_FORMAT, stream=handler.stream), zone))
+    handler.setFormatter(_with_zone(ColorFormatter(CONSOLE_FORMAT, DATE_FORMAT, stream=handler.stream), zone))
     return handler
 
 
-def to_file(handler: logging.Handler, zone: tzinfo | None = None) -> logging.Handler:
-    """Return the handler of a file, with the format of files; times are those of ``zone``."""
-    handler.setFormatter(_with_clock(logging.Formatter(FILE_FORMAT, DATE_FORMAT), zone))
-    return handler
+def set_file_format(handler: logging.Handler, zone: tzinfo | None = None) -> None:
+    """Give a file handler the format for files, with times in ``zone``."""
+    handler.setFormatter(_with_zone(logging.Formatter(FILE_FORMAT, DATE_FORMAT), zone))
 
 
-class Outputs:
-    """What a logger writes to: some handlers, which a worker in the background calls.
+class LoggerOutputs:
+    """The handlers that one logger writes to, behind one `BackgroundHandler`.
 
-    A record goes to the outputs of its logger, or of the nearest logger above that has some, but not to those of
-    loggers further above. The other handlers of these, such as those of the root logger, get it as usual.
+    A record goes to the outputs of its own logger, or else to those of the nearest ancestor that has outputs, but not
+    to those of further ancestors. Other handlers of the ancestors, such as those of the root logger, receive it as
+    usual.
 
     Args:
-        logger: Gets one handler, the attribute ``background``, which hands records over to the worker. Outputs that
-            it has already are closed.
-        handlers: Belong to these outputs from now on, and are closed with them.
+        logger: The logger. It gets one handler, the attribute ``background``. Its previous outputs are closed.
+        handlers: The handlers that write. They are closed with these outputs.
         worker: ``"thread"`` or ``"process"``, as for `concurrent_log.background.BackgroundHandler`.
     """
 
@@ -50,19 +49,19 @@ class Outputs:
         except Exception:
             self._close_handlers()
             raise
-        self.background.addFilter(self._is_nearest)
-        with making:
-            previous = _outputs.get(logger.name)
+        self.background.addFilter(self._accepts)
+        with registry_lock:
+            previous = _outputs_by_logger.get(logger.name)
             if previous is not None:
                 previous.close()
-            _outputs[logger.name] = self
+            _outputs_by_logger[logger.name] = self
             logger.addHandler(self.background)
 
     def close(self) -> None:
-        """Write what is waiting, close all handlers, and leave the logger without them."""
-        with making:
-            if _outputs.get(self._logger.name) is self:
-                del _outputs[self._logger.name]
+        """Write all queued records, close all handlers, and remove them from the logger."""
+        with registry_lock:
+            if _outputs_by_logger.get(self._logger.name) is self:
+                del _outputs_by_logger[self._logger.name]
             self._logger.removeHandler(self.background)
         self.background.close()
         self._close_handlers()
@@ -71,30 +70,30 @@ class Outputs:
         for handler in self._handlers:
             handler.close()
 
-    def _is_nearest(self, record: logging.LogRecord) -> bool:
+    def _accepts(self, record: logging.LogRecord) -> bool:
         name = record.name or ""
-        while name and name not in _outputs:
+        while name and name not in _outputs_by_logger:
             name = name.rpartition(".")[0]
         return not name or name == self._logger.name
 
 
-_outputs: dict[str, Outputs] = {}  # by the name of the logger
-making = threading.RLock()  # held while loggers are made, looked up and closed
+_outputs_by_logger: dict[str, LoggerOutputs] = {}
+registry_lock = threading.RLock()  # held while loggers are created, looked up and closed
 
 
-def _renew_lock() -> None:
-    making._at_fork_reinit()  # type: ignore[attr-defined]  # Another thread may have held it in the parent.
+def _reset_lock_in_child() -> None:
+    registry_lock._at_fork_reinit()  # type: ignore[attr-defined]  # Another thread may have held it in the parent.
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_reset_lock_in_child)
 
 
-def _with_clock(formatter: logging.Formatter, zone: tzinfo | None) -> logging.Formatter:
+def _with_zone(formatter: logging.Formatter, zone: tzinfo | None) -> logging.Formatter:
     if zone is not None:
-        formatter.converter = functools.partial(_wall_clock, zone)
+        formatter.converter = functools.partial(_time_in_zone, zone)
     return formatter
 
 
-def _wall_clock(zone: tzinfo, seconds: float | None) -> time.struct_time:
+def _time_in_zone(zone: tzinfo, seconds: float | None) -> time.struct_time:
     return datetime.fromtimestamp(time.time() if seconds is None else seconds, zone).timetuple()

@@ -1,1 +1,1 @@
-"""The stress test that anybody can run where their log files lie: ``python -m concurrent_log stress``."""
+"""The stress test, which users run on their own file system: ``python -m concurrent_log stress``."""

@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from concurrent_log.stress.crew import Plan, Result, run
+from concurrent_log.stress.runner import Plan, Result, run
 
 OURS = "logging.handlers.ConcurrentTimedRotatingFileHandler"
-_OURS_BY_ITSELF = "concurrent_log.ConcurrentTimedRotatingFileHandler"
+_OURS_BY_MODULE = "concurrent_log.ConcurrentTimedRotatingFileHandler"
 STANDARD = "logging.handlers.TimedRotatingFileHandler"
 PEERS = ("concurrent_log_handler.ConcurrentTimedRotatingFileHandler",)
 
@@ -51,15 +51,15 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--directory",
         metavar="PATH",
-        help="write in a new folder there, and leave it; by default in a temporary folder",
+        help="create the files in a new folder there, and keep it; by default in a temporary folder",
     )
     parser.add_argument(
         "--start-method",
         choices=multiprocessing.get_all_start_methods(),
         default=multiprocessing.get_start_method(),
-        help="how processes begin (default: %(default)s)",
+        help="how processes are started (default: %(default)s)",
     )
-    parser.add_argument("--kill", type=_count, default=0, metavar="N", help="kill N workers on the way")
+    parser.add_argument("--kill", type=_count, default=0, metavar="N", help="kill N workers during the test")
     parser.add_argument("--handler", default=OURS, metavar="NAME", help="the handler class (default: %(default)s)")
     parser.add_argument(
         "--option",
@@ -67,19 +67,19 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         default=[],
         type=_option,
         metavar="NAME=VALUE",
-        help="one more argument for the handler; may be repeated",
+        help="an additional argument for the handler; may be repeated",
     )
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="run the standard class and the installed peers, too; the exit status is that of --handler",
+        help="also run the standard class and installed peers; the exit status is that of --handler",
     )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
 _DESCRIPTION = """Log numbered records from many processes and threads while the file rolls over, read all files back,
-and count what is lost, duplicated, torn or misplaced. The exit status is 0 where nothing is wrong, 1 where something
-is, 2 where the test could not be run."""
+and count lost, duplicated, torn and misplaced records. The exit status is 0 if there are none, 1 if there are some,
+2 if the test could not be run."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -109,12 +109,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _handlers(options: argparse.Namespace) -> list[str]:
-    """Return the classes to run; the last one is what the test is about."""
+    """Return the handler classes to run; the last one is the one under test."""
     if not options.compare:
         return [options.handler]
     # concurrent-log-handler registers its class under the same name in logging.handlers.
-    main_one = _OURS_BY_ITSELF if options.handler == OURS else options.handler
-    return [name for name in (STANDARD, *filter(_is_installed, PEERS)) if name != main_one] + [main_one]
+    tested = _OURS_BY_MODULE if options.handler == OURS else options.handler
+    return [name for name in (STANDARD, *filter(_is_installed, PEERS)) if name != tested] + [tested]
 
 
 def _is_installed(class_name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Log lines that can be checked: each says which thread wrote it, its number there, its length and its time.
+"""Log lines that can be checked: each contains its thread, its number in the thread, its length and its time.
 
-`message` is what a writer logs, with a formatter made of `FORMAT` and `DATE_FORMAT`; `parse` recognises the line
-that must have come out, and nothing else. A line that lacks a byte or has one too many is no such line.
+A writer logs the result of `message`, with a formatter of `FORMAT` and `DATE_FORMAT`. `parse` accepts exactly the lines
+that result from it: a line with a byte too few or too many is rejected.
 """
 
 import functools
@@ -25,14 +25,14 @@ _LINE = re.compile(
 
 
 class Source(NamedTuple):
-    """Where a record came from: the number of the writer (one task of one process) and of the thread in it."""
+    """The source of a record: the number of the writer (one task of one process) and of the thread in it."""
 
     writer: int
     thread: int
 
 
 class Entry(NamedTuple):
-    """What a whole line says: its source, its number there (counted from 0), its creation in seconds."""
+    """The content of a line: its source, its number there (counted from 0), and its creation time in seconds."""
 
     source: Source
     number: int
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 
 
 def level(number: int) -> int:
-    """Return the level at which to log the record ``number`` of a thread: all five in turn."""
+    """Return the level of the record ``number`` of a thread: all five levels in turn."""
     return int(logging.getLevelName(_LEVELS[number % 5][0]))
 
 
@@ -51,20 +51,20 @@ def message(source: Source, number: int) -> str:
 
 
 def parse(line: bytes) -> Entry | None:
-    """Return what ``line``, without its terminator, says; None where it is not exactly one whole record."""
+    """Return the content of ``line`` without its terminator; None if it is not exactly one whole record."""
     match = _LINE.fullmatch(line.decode("utf-8", "replace"))
     if match is None:
         return None
     number, created = int(match["number"]), float(match["created"])
-    said = match["level"], match["clock"], match["length"], match["payload"]
+    fields = match["level"], match["clock"], match["length"], match["payload"]
     payload = _payload(number)
-    if said != (_LEVELS[number % 5][0], _clock(floor(created)), str(len(payload)), payload):
+    if fields != (_LEVELS[number % 5][0], _clock(floor(created)), str(len(payload)), payload):
         return None
     return Entry(Source(int(match["writer"]), int(match["thread"])), number, created)
 
 
 def _payload(number: int) -> str:
-    """Return text whose length, in characters and in bytes, changes from record to record."""
+    """Return a text whose length in characters and in bytes changes from record to record."""
     return f"{_LEVELS[number % 5][1]}-{number}" + "." * (number * 37 % 101)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of a stress test: a bar while it runs, a table when it is done."""
+"""The output of a stress test on a terminal: a progress bar while it runs, then a table."""
 
 import contextlib
 import re
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from concurrent_log.stress.crew import Result
+from concurrent_log.stress.runner import Result
 
 _ROWS: tuple[tuple[str, Callable[[Result], int], bool], ...] = (
     ("records", lambda result: result.tally.expected, False),
@@ -22,18 +22,18 @@ _ROWS: tuple[tuple[str, Callable[[Result], int], bool], ...] = (
     ("never logged", lambda result: result.tally.unknown, True),
     ("errors reported", lambda result: result.errors.total(), True),
     ("workers killed", lambda result: result.killed, False),
-    ("their last words", lambda result: result.tally.unacknowledged, False),
+    ("unacknowledged", lambda result: result.tally.unacknowledged, False),
     ("files", lambda result: result.tally.files, False),
     ("rollovers", lambda result: result.tally.rollovers, False),
-    ("records a second", lambda result: round(result.records_per_second), False),
+    ("records per second", lambda result: round(result.records_per_second), False),
 )
 
 
 @contextlib.contextmanager
 def progress_bar(title: str, records: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar for the body of a ``with`` statement, and yield what moves it to so many records done."""
+    """Show a bar for the body of a ``with`` statement, and yield a function that sets the number of written records."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    # Refreshed by hand: a thread that does it would make every fork of ours unsafe.
+    # Refreshed explicitly: a refreshing thread would make every fork of this process unsafe.
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, auto_refresh=False, transient=True, disable=not console.is_terminal
@@ -47,7 +47,7 @@ def progress_bar(title: str, records: int) -> Iterator[Callable[[int], None]]:
 
 
 def show(results: Sequence[Result], title: str) -> None:
-    """Print one column for each result, with all that is wrong in red, and a verdict under it."""
+    """Print one column for each result, with wrong numbers in red and a verdict at the bottom."""
     console = Console()
     table = Table(show_footer=True)
     table.add_column("", footer="verdict")
@@ -63,7 +63,7 @@ def show(results: Sequence[Result], title: str) -> None:
 
 
 def _heading(handler: str) -> str:
-    """Return the package and the name of the class, in short lines."""
+    """Return the package and the class name, in short lines."""
     package, _, _ = handler.partition(".")
     name = handler.rpartition(".")[2]
     return f"{package}\n" + re.sub(r"(?<!^)(?=TimedRotating|(?<!Timed)Rotating|FileHandler)", "\n", name)

@@ -1,4 +1,4 @@
-"""Reading log files back: is every record that was logged there, once, whole, in its place and in order?"""
+"""The tally of log files: reads them back and counts lost, duplicated, torn, misplaced and unordered records."""
 
 import contextlib
 import functools
@@ -16,20 +16,20 @@ from concurrent_log.stress.sequence import Entry, Source
 
 @dataclass(frozen=True)
 class Tally:
-    """What stands in the log files, against what should.
+    """The content of the log files, compared with the expected records.
 
     Attributes:
         expected: Records whose logging call returned.
-        found: How many of those are there.
-        duplicated: Records that are there once more.
+        found: Number of expected records in the files.
+        duplicated: Records that are in the files more than once.
         torn: Lines that are not exactly one whole record.
-        misplaced: Records in the file of another period than the one they were created in.
-        out_of_order: Records that stand after a later one of the same thread.
-        unknown: Whole records that nobody logged.
-        unacknowledged: Records of killed writers whose logging call had not returned yet; no failure.
-        interrupted: Writers that were killed. Each may leave one torn line, which is no failure.
-        files: Log files, with the current one.
-        periods: Periods that the records were created in; 0 where the handler knows none.
+        misplaced: Records in the file of a period in which they were not created.
+        out_of_order: Records after a later record of the same thread.
+        unknown: Whole records that were never logged.
+        unacknowledged: Records of killed writers whose logging call had not returned yet; not a failure.
+        interrupted: Writers that were killed. Each may leave one torn line, which is not a failure.
+        files: Log files, including the current one.
+        periods: Periods in which the records were created; 0 if the handler has no periods.
     """
 
     expected: int
@@ -46,12 +46,12 @@ class Tally:
 
     @property
     def lost(self) -> int:
-        """Records whose logging call returned, and that are not there."""
+        """Number of expected records that are not in the files."""
         return self.expected - self.found
 
     @property
     def rollovers(self) -> int:
-        """How often a new file was begun."""
+        """Number of rollovers."""
         return max(0, self.files - 1)
 
     @property
@@ -73,18 +73,18 @@ def tally(
 
     Args:
         log_file: The path of the current file.
-        expected: How many records each thread logged; it numbered them from 0.
-        interrupted: The numbers of the writers that were killed. Each of their threads may have written one
-            record more than is expected of it.
-        period_name: Returns the time in the name of the backup that a record belongs to, from its creation. Such
-            texts must sort in the order of time. None where the periods are not to be judged.
-        files: The paths to read, where they are not those whose names begin with that of the log file.
+        expected: Number of records that each thread logged, numbered from 0.
+        interrupted: The numbers of the writers that were killed. Each of their threads may have written one record
+            more than expected.
+        period_name: Function that returns the time in the name of a record's backup, from its creation time. These
+            texts must sort in the order of time. None means that periods are not checked.
+        files: The paths to read; by default the log file and the files whose names begin with its name.
     """
     paths = log_files(log_file) if files is None else list(files)
     count = _Count(period_name)
     moment: Callable[[float], str | float] = period_name or float
-    # Not by the first record alone: a thread that waited may begin the first of two backups of one period.
-    for path in sorted(paths, key=lambda path: (path == log_file, moment(_begins(path)), path)):
+    # Sorted by period first: a delayed thread may have written the first record of the second backup of a period.
+    for path in sorted(paths, key=lambda path: (path == log_file, moment(_first_creation(path)), path)):
         count.read(path, is_current=path == log_file)
     return count.result(expected, frozenset(interrupted), len(paths))
 
@@ -96,13 +96,13 @@ def log_files(log_file: str) -> list[str]:
 
 
 def period_names(schedule: Schedule, suffix: str) -> Callable[[float], str]:
-    """Return a function that turns a moment, in seconds, into the time in the name of that moment's backup."""
+    """Return a function that returns the time in a backup's name for a creation time in seconds."""
     name = functools.cache(lambda start: schedule.name(start, suffix))
     return lambda created: name(schedule.period(created).start)
 
 
 class _Count:
-    """Goes through the files, oldest first."""
+    """Counts the records of the files, oldest file first."""
 
     def __init__(self, period_name: Callable[[float], str] | None) -> None:
         self._period_name = period_name
@@ -120,7 +120,7 @@ class _Count:
                     self._torn += 1
                 else:
                     self._add(entry)
-                    self._place(entry, path, is_current)
+                    self._check_period(entry, path, is_current)
 
     def _add(self, entry: Entry) -> None:
         numbers = self._seen[entry.source]
@@ -132,7 +132,7 @@ class _Count:
         self._out_of_order += entry.number < last
         self._last[entry.source] = max(last, entry.number)
 
-    def _place(self, entry: Entry, path: str, is_current: bool) -> None:
+    def _check_period(self, entry: Entry, path: str, is_current: bool) -> None:
         if self._period_name is None:
             return
         period = self._period_name(entry.created)
@@ -165,9 +165,9 @@ class _Count:
         for source, numbers in self._seen.items():
             limit = expected.get(source, 0)
             surplus = {number for number in numbers if number >= limit}
-            is_last_word = source.writer in interrupted and surplus == {limit}
-            unacknowledged += is_last_word
-            unknown += 0 if is_last_word else len(surplus)
+            is_unacknowledged = source.writer in interrupted and surplus == {limit}
+            unacknowledged += is_unacknowledged
+            unknown += 0 if is_unacknowledged else len(surplus)
         return unknown, unacknowledged
 
 
@@ -177,8 +177,8 @@ def _parse(line: bytes) -> Entry | None:
     return sequence.parse(line[:-1].removesuffix(b"\r"))
 
 
-def _begins(path: str) -> float:
-    """Return when the first whole record of the file was created, to put files in order whatever their names."""
+def _first_creation(path: str) -> float:
+    """Return the creation time of the first whole record in the file; 0 if there is none."""
     with _opened(path) as file:
         return next((entry.created for entry in map(_parse, file) if entry), 0)
 

@@ -1,6 +1,6 @@
-"""What the processes of a stress test do: log numbered records from many threads, and keep count.
+"""The work of a stress test's processes: log numbered records from many threads, and count them.
 
-The count is kept outside the process, in a `Ledger`, so that it is known also of a process that was killed.
+The count is stored outside the process, in a `Ledger`, so that it survives a process that is killed.
 """
 
 import functools
@@ -24,10 +24,10 @@ _CELL = 8  # bytes
 
 
 class Ledger:
-    """How many logging calls of each thread have returned, in a file that all processes map into memory.
+    """The number of returned logging calls of each thread, in a file that all processes map into memory.
 
-    What a process counted stays when it is killed: the file belongs to the kernel. One row is one writer; its first
-    cell is the writer's process id, 0 until it began, and the others are its threads' counts.
+    The counts of a killed process remain, because the kernel owns the memory. One row is one writer: its first cell is
+    the writer's process id, 0 before it starts, and the others are the counts of its threads.
     """
 
     def __init__(self, path: str, rows: int, threads: int) -> None:
@@ -39,15 +39,15 @@ class Ledger:
         self._cells = memoryview(self._map).cast("Q")
 
     def begin(self, row: int) -> None:
-        """Say that this process writes ``row``."""
+        """Record that this process writes ``row``."""
         self._cells[row * self._width] = os.getpid()
 
     def acknowledge(self, row: int, thread: int, count: int) -> None:
-        """Say that ``count`` logging calls of that thread have returned."""
+        """Record that ``count`` logging calls of the thread have returned."""
         self._cells[row * self._width + 1 + thread] = count
 
     def pid(self, row: int) -> int:
-        """Return the id of the process that writes ``row``, 0 where none began to."""
+        """Return the id of the process that writes ``row``; 0 if none has started."""
         return self._cells[row * self._width]
 
     def counts(self, row: int) -> list[int]:
@@ -55,7 +55,7 @@ class Ledger:
         return self._cells[row * self._width + 1 : (row + 1) * self._width].tolist()
 
     def total(self) -> int:
-        """Return how many logging calls have returned in all."""
+        """Return the total number of returned logging calls."""
         return sum(sum(self.counts(row)) for row in range(self.rows))
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Ledger:
 
 
 class Task(NamedTuple):
-    """One writer's work: as many threads as there are ``counts``, each logging so many records."""
+    """The work of one writer: one thread for each of ``counts``, which logs that number of records."""
 
     writer: int
     counts: tuple[int, ...]
@@ -75,7 +75,7 @@ class Task(NamedTuple):
 
 
 def run(task: Task) -> None:
-    """Do ``task`` in this process, through the logger `LOGGER`."""
+    """Run ``task`` in this process, through the logger `LOGGER`."""
     ledger = Ledger(task.ledger, task.rows, len(task.counts))
     ledger.begin(task.row)
     threads = [
@@ -97,29 +97,29 @@ def _log(source: Source, count: int, ledger: Ledger, row: int) -> None:
         try:
             logger.log(sequence.level(number), sequence.message(source, number))
         except Exception as error:
-            # A program that logs is not to see this; the record counts as logged.
+            # A handler must not raise into the program that logs. The record counts as logged.
             logger.handlers[0].handleError(logging.makeLogRecord({"msg": error}))
         ledger.acknowledge(row, source.thread, number + 1)
 
 
 def arguments(class_name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the arguments ``wanted`` that the handler class takes.
+    """Return those of the arguments ``wanted`` that the handler class accepts.
 
     Raises:
         ImportError, AttributeError, ValueError: There is no such class.
     """
     parameters = inspect.signature(pkgutil.resolve_name(class_name)).parameters
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    return {name: value for name, value in wanted.items() if takes_all or name in parameters}
+    accepts_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return {name: value for name, value in wanted.items() if accepts_all or name in parameters}
 
 
 def configure(class_name: str, options: Mapping[str, Any], errors: str) -> logging.Handler:
-    """Give this process the handler, by `logging.config.dictConfig`, and return it.
+    """Configure the handler in this process with `logging.config.dictConfig`, and return it.
 
-    What it reports through ``handleError`` becomes one line each in the file ``errors``.
+    Each error that it reports through ``handleError`` becomes one line in the file ``errors``.
 
     Raises:
-        ValueError: The handler cannot be made; the cause says why.
+        ValueError: The handler cannot be created; see the cause.
     """
     logging.config.dictConfig(
         {
@@ -131,18 +131,18 @@ def configure(class_name: str, options: Mapping[str, Any], errors: str) -> loggi
         }
     )
     handler = logging.getLogger(LOGGER).handlers[0]
-    setattr(handler, "handleError", functools.partial(_note_error, errors))  # noqa: B010 - mypy forbids the plain form
+    setattr(handler, "handleError", functools.partial(_write_error, errors))  # noqa: B010 - mypy forbids the plain form
     return handler
 
 
 def start_worker(class_name: str, options: Mapping[str, Any], errors: str) -> None:
-    """Prepare a worker process: Ctrl-C is for the parent, and a handler made before the fork is used."""
+    """Prepare a worker process: the parent handles Ctrl-C, and a handler created before the fork is used."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not logging.getLogger(LOGGER).handlers:
         configure(class_name, options, errors)
 
 
-def _note_error(errors: str, record: logging.LogRecord) -> None:
+def _write_error(errors: str, record: logging.LogRecord) -> None:
     error = sys.exc_info()[1]
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     with open(errors, "a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The text of a record is the same as without the cache of its time."""
+"""The text of a record is the same with and without the cache of its time."""
 
 import logging
 import os
@@ -14,27 +14,27 @@ from concurrent_log.files.asctime_cache import AsctimeCache
 
 
 class Shouting(logging.Formatter):
-    """Overrides what the cached way still has to call."""
+    """Overrides methods that the cache must still call."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line in capitals."""
         return super().formatMessage(record).upper()
 
     def formatException(self, ei: object) -> str:
-        """Return something else than a traceback."""
+        """Return a text other than a traceback."""
         return "failed"
 
 
 class Timeless(logging.Formatter):
-    """Never renders the time by itself."""
+    """Never renders the time."""
 
     def usesTime(self) -> bool:
-        """Return that it does not."""
+        """Return that it does not use the time."""
         return False
 
 
 class OwnTime(logging.Formatter):
-    """Renders the time in its own way."""
+    """Renders the time in a different way."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """Return the bare number."""
@@ -62,7 +62,7 @@ CHANGES = st.sampled_from(
 
 @pytest.fixture(scope="module", autouse=True)
 def berlin() -> Iterator[None]:
-    """Let local time be another one than UTC."""
+    """Use a local time other than UTC."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = "Europe/Berlin"
     time.tzset()
@@ -72,7 +72,7 @@ def berlin() -> Iterator[None]:
 
 
 def made(created: float, trouble: str) -> logging.LogRecord:
-    """Return a record of that time, with an exception or what else there may be."""
+    """Return a record with this creation time, and with an exception or other attributes."""
     record = logging.LogRecord("test", logging.INFO, __file__, 1, "hello %s", ("you",), None)
     record.created, record.msecs, record.extra = created, created % 1 * 1000, "extra"
     if trouble == "exception":
@@ -100,13 +100,13 @@ def made(created: float, trouble: str) -> logging.LogRecord:
         max_size=12,
     ),
 )
-def test_text_is_what_the_formatter_makes_of_it(
+def test_text_is_that_of_the_formatter(
     kind: type[logging.Formatter],
     layout: tuple[str, str],
     milliseconds: str | None,
     steps: list[tuple[float, str, tuple[str, object] | None]],
 ) -> None:
-    """P6: to the byte, around full seconds, and where the formatter is changed between two records."""
+    """P6: identical to the byte, around full seconds, and when the formatter changes between two records."""
     style, text = layout
     formatter = kind(text, style=style, defaults={"extra": "default", "asctime": "default"})  # type: ignore[arg-type]
     formatter.default_msec_format = milliseconds
@@ -121,22 +121,22 @@ def test_text_is_what_the_formatter_makes_of_it(
         assert getattr(record, "asctime", None) == getattr(expected, "asctime", None)
 
 
-def test_formatter_of_another_kind_is_only_asked_to_format() -> None:
-    """P6: as with the standard class, a formatter is whatever has a format method, such as a proxy or a double."""
+def test_object_with_only_a_format_method_works_as_formatter() -> None:
+    """P6: as with the standard class, a formatter can be any object with a format method, such as a proxy or a mock."""
     formatter = types.SimpleNamespace(format=lambda record: "formatted")
 
     assert AsctimeCache().format(formatter, made(1.0, "")) == "formatted"  # type: ignore[arg-type]
 
 
-def test_signal_handler_that_logs_in_between_leaves_the_right_time() -> None:
-    """P6: two records of different seconds, the second logged in the middle of the first."""
+def test_signal_handler_that_logs_does_not_change_the_time() -> None:
+    """P6: of two records of different seconds, the second is logged while the first is formatted."""
     formatter, cache = logging.Formatter("%(asctime)s"), AsctimeCache()
 
     class Interrupted(str):
         def __bool__(self) -> bool:
             looks.append(self)
             if len(looks) == 2:
-                cache.format(formatter, made(2.0, ""))  # in the middle of rendering the first second
+                cache.format(formatter, made(2.0, ""))  # while the first second is rendered
             return False
 
     looks: list[str] = []

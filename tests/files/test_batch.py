@@ -1,4 +1,4 @@
-"""Batches: `emit_batch` appends many records under one lock, and keeps each promise that `emit` keeps for one."""
+"""Batches: `emit_batch` appends many records under one lock, with the same guarantees as `emit`."""
 
 import collections
 import logging
@@ -15,32 +15,34 @@ from typing import Any
 import pytest
 
 from concurrent_log.files.lock_file import LockFile
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, files, lines, record, write
+from support.selection import SHARED_FIRST, first_quick
 from support.writers import ARMS, ROLLING, STEADY, Account, Writers, account_for, contents_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
-_BATCH = 60  # records at most
+_BATCH = 60  # maximum number of records
 _BY_SIZE = {"class_name": "ConcurrentRotatingFileHandler", "maxBytes": 50_000, "backupCount": 2000}
 _ROLLING = [
     *ROLLING,
     pytest.param({**STEADY[0].values[0], "maxBytes": 9_000}, id="timed-and-by-size"),
     pytest.param(_BY_SIZE, id="by-size"),
 ]
-# A file that begins with a byte-order mark takes the exclusive lock on any arm.
+# With a byte-order mark, each record takes the exclusive lock on both arms.
 _EACH_WAY = pytest.mark.parametrize(
     ("keep_file_open", "encoding"),
-    [(None, "utf-8"), (False, "utf-8"), (None, "utf-16")],
+    first_quick([(None, "utf-8"), (False, "utf-8"), (None, "utf-16")]),
     ids=["shared", "exclusive", "utf-16"],
 )
 
 
 class TestManyProcesses:
-    """Processes that hand over batches, and others that log one by one, write one file."""
+    """Some processes log batches, others log one record at a time, all to one file."""
 
     @_EACH_WAY
     @pytest.mark.parametrize("options", _ROLLING)
-    def test_rollovers_amid_batches_lose_nothing(
+    def test_rollovers_during_batches_lose_nothing(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -48,7 +50,7 @@ class TestManyProcesses:
         writers: Callable[..., Writers],
         tmp_path: pathlib.Path,
     ) -> None:
-        """P1, P2, P3: each record once, in order, in the file of its second, and no file as large as maxBytes."""
+        """P1, P2, P3: each record is found once, in order, in the file of its second, and no file reaches maxBytes."""
         folder = tmp_path / "logs"
         folder.mkdir()
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open, encoding=encoding)
@@ -72,7 +74,7 @@ class TestManyProcesses:
     def test_late_batches_lose_nothing(
         self, keep_file_open: bool | None, encoding: str, writers: Callable[..., Writers], tmp_path: pathlib.Path
     ) -> None:
-        """P1, P2: every other batch is two seconds late, while others append and roll over."""
+        """P1, P2: every other batch is two seconds late, while other processes append and roll over."""
         folder = tmp_path / "logs"
         folder.mkdir()
         team = writers(folder / "app.log", **ROLLING[0].values[0], keep_file_open=keep_file_open, encoding=encoding)
@@ -88,11 +90,11 @@ class TestManyProcesses:
         _assert_in_their_seconds(found)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a process is stopped by a signal")
-    @ARMS
-    def test_process_stopped_with_the_lock_silences_no_batch(
+    @SHARED_FIRST
+    def test_process_stopped_with_the_lock_blocks_no_batch(
         self, keep_file_open: bool | None, writers: Callable[..., Writers], tmp_path: pathlib.Path
     ) -> None:
-        """P1, P4: past lock_timeout batches are written without the lock, and everybody waits for it only once."""
+        """P1, P4: after lock_timeout, batches are written without the lock, and each process waits for it only once."""
         folder = tmp_path / "logs"
         folder.mkdir()
         team = writers(folder / "app.log", **ROLLING[0].values[0], keep_file_open=keep_file_open, lock_timeout=1.0)
@@ -117,17 +119,17 @@ class TestManyProcesses:
 
         assert found.is_perfect(), str(found)
         assert 0 < len(found.reported) <= 2 * len(team.processes)
-        assert took < 10
+        assert took < DEADLINE
 
     @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
-    @ARMS
+    @SHARED_FIRST
     @pytest.mark.parametrize(
         "rounds", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])], ids=["few", "many"]
     )
-    def test_killed_processes_take_nothing_with_them(
+    def test_killed_processes_lose_nothing(
         self, rounds: int, keep_file_open: bool | None, writers: Callable[..., Writers], tmp_path: pathlib.Path
     ) -> None:
-        """P1: some of a killed writer's last batch may be there, in order, and half a record on a line of its own."""
+        """P1: part of a killed writer's last batch may be there, in order, with a torn record on its own line."""
         for turn in range(rounds):
             folder = tmp_path / f"logs-{turn}"
             folder.mkdir()
@@ -149,10 +151,10 @@ class TestManyProcesses:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mounts a disk")
-@ARMS
-@pytest.mark.parametrize("options", STEADY + ROLLING)
-@pytest.mark.parametrize("late", [0.0, 2.0], ids=["current", "late"])
-def test_full_disk_costs_only_the_records_that_are_reported(
+@SHARED_FIRST
+@pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+@pytest.mark.parametrize("late", first_quick([0.0, 2.0]), ids=["current", "late"])
+def test_full_disk_loses_only_reported_records(
     late: float,
     options: dict[str, Any],
     keep_file_open: bool | None,
@@ -160,7 +162,7 @@ def test_full_disk_costs_only_the_records_that_are_reported(
     mount: Callable[..., None],
     tmp_path: pathlib.Path,
 ) -> None:
-    """P1, P4: several processes, three times full, three times freed; what was not reported is there once, whole."""
+    """P1, P4: the disk is full three times and freed three times; every unreported record is there once, whole."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount(folder, "-t", "tmpfs", "-o", "size=3m", "tmpfs")
@@ -182,12 +184,12 @@ def test_full_disk_costs_only_the_records_that_are_reported(
 
 
 class TestShortWrites:
-    """A full disk takes only the beginning of a batch; then there is room again."""
+    """A full disk accepts only the beginning of a batch; then there is space again."""
 
     @ARMS
     @pytest.mark.parametrize("is_followed", [False, True], ids=["last", "followed"])
     @pytest.mark.parametrize("room", [1, 25, 40])
-    def test_late_batch_is_there_once(
+    def test_late_batch_is_written_once(
         self,
         tmp_path: pathlib.Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -195,7 +197,7 @@ class TestShortWrites:
         is_followed: bool,
         room: int,
     ) -> None:
-        """P1: what stands in the backup already, before what another process appended, is not written again."""
+        """P1: records already in the backup, before what another process appended, are not written again."""
         handler = Watched(tmp_path / "app.log", when="H", utc=True, keep_file_open=keep_file_open)
         write(handler, "ten", TEN)
         write(handler, "eleven", TEN + HOUR)
@@ -215,10 +217,10 @@ class TestShortWrites:
         assert len(found) <= 1 + len(late) + is_followed + 1
         assert files(tmp_path)["app.log"] == ["eleven"]
 
-    def test_late_record_that_did_not_fit_takes_no_other_with_it(
+    def test_late_record_that_does_not_fit_removes_no_other(
         self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """P1: another process appends to the backup between the look at its size and the cut."""
+        """P1: another process appends to the backup between the check of its size and the truncation."""
         handler = Watched(tmp_path / "app.log", when="H", utc=True)
         write(handler, "ten", TEN)
         write(handler, "eleven", TEN + HOUR)
@@ -242,11 +244,11 @@ class TestShortWrites:
 
 
 class TestFaults:
-    """What goes wrong with one record of a batch costs no other."""
+    """An error with one record of a batch does not affect the others."""
 
     @ARMS
-    def test_record_without_a_time_costs_no_other(self, tmp_path: pathlib.Path, keep_file_open: bool | None) -> None:
-        """P4: a filter, or a record that came from elsewhere, has put text where the time should be."""
+    def test_record_without_a_time_affects_no_other(self, tmp_path: pathlib.Path, keep_file_open: bool | None) -> None:
+        """P4: a filter, or a record from another source, has put text in place of the time."""
 
         class Plain(Watched):
             def format(self, record: logging.LogRecord) -> str:
@@ -263,7 +265,7 @@ class TestFaults:
 
 
 def _short_once(path: pathlib.Path, room: int, is_followed: bool) -> Callable[[int, bytes], int]:
-    """Return a function like `os.write` whose first write is short, and followed by what another process appends."""
+    """Return a function like `os.write` whose first write is short, and is followed by another process's data."""
     write_whole, is_done = os.write, False
 
     def write_less(fd: int, data: bytes) -> int:
@@ -285,7 +287,7 @@ def _append(path: pathlib.Path, data: bytes) -> None:
 
 
 def _assert_in_order(found: Account) -> None:
-    """Check that the records of each writer stand in each file in the order of their logging."""
+    """Check that the records of each writer are in the order of logging, in each file."""
     for name, calls in found.held.items():
         newest: dict[int, int] = {}
         for call in calls:
@@ -294,7 +296,7 @@ def _assert_in_order(found: Account) -> None:
 
 
 def _assert_in_their_seconds(found: Account) -> None:
-    """Check that each backup holds the records of the second that it is named after."""
+    """Check that each backup contains the records of the second in its name."""
     for name, calls in found.held.items():
         own = name.partition(".log.")[2][: len("2024-05-17_10-00-00")]
         seconds = {time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(int(call.created))) for call in calls}
@@ -303,7 +305,7 @@ def _assert_in_their_seconds(found: Account) -> None:
 
 
 def _hold_and_stop(path: str, pipe: Connection) -> None:
-    with LockFile.at(path).hold(exclusive=True, timeout=10):
+    with LockFile.at(path).hold(exclusive=True, timeout=DEADLINE):
         pipe.send("held")
         os.kill(os.getpid(), signal.SIGSTOP)
     pipe.send("released")

@@ -1,4 +1,4 @@
-"""Compressed backups: nothing lost, nothing left behind, nobody kept waiting."""
+"""Compressed backups: no record is lost, no file is left behind, no process is blocked."""
 
 import contextlib
 import gzip
@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from concurrent_log.files import compression
-from concurrent_log.files import writer as shared_file
 from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.snapshot import NO_SNAPSHOT
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 Make = Callable[..., Watched]
@@ -29,7 +30,7 @@ _TEN, _ELEVEN, _TWELVE = (f"app.log.2024-05-17_{hour}" for hour in (10, 11, 12))
 
 @pytest.fixture(params=["shared", "exclusive"])
 def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Make]:
-    """Make a handler of ``app.log`` that compresses its backups, once for each arm of the protocol."""
+    """Create a handler of ``app.log`` that compresses its backups, once for each arm of the protocol."""
     made: list[Watched] = []
 
     def handler(**kwargs: Any) -> Watched:
@@ -44,9 +45,9 @@ def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Mak
 
 
 @pytest.fixture(autouse=True)
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait until all writers have noticed that a lock file was removed: none is, but where a test says so."""
-    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+def no_notice_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait until all writers have noticed that a lock file was removed: only two tests remove it."""
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 0.0)
 
 
 def _is_quiet() -> bool:
@@ -66,11 +67,11 @@ def unpacked(folder: pathlib.Path) -> dict[str, list[str]]:
     return found
 
 
-# What becomes of a backup
+# The compressed backup
 
 
 def test_backup_is_compressed(make: Make, tmp_path: pathlib.Path) -> None:
-    """A backup becomes NAME.gz, and nothing else is left."""
+    """A backup becomes NAME.gz, and no other file is left."""
     handler = make()
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -81,12 +82,12 @@ def test_backup_is_compressed(make: Make, tmp_path: pathlib.Path) -> None:
 
 
 def test_backups_by_size_are_compressed_under_their_new_numbers(tmp_path: pathlib.Path) -> None:
-    """A backup that is renumbered while it is compressed keeps its records and its place."""
+    """A backup that gets another number while it is compressed keeps its records and its place."""
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=200, backupCount=500, use_gzip=True)
     for number in range(2000):
         write(handler, f"number {number}")
     wait_until(_is_quiet)
-    write(handler, "x" * 300)  # one more rollover
+    write(handler, "x" * 300)  # another rollover
     found = unpacked(tmp_path)
     handler.close()
 
@@ -97,7 +98,7 @@ def test_backups_by_size_are_compressed_under_their_new_numbers(tmp_path: pathli
 
 
 def test_compressed_backup_keeps_mode_and_time(make: Make, tmp_path: pathlib.Path) -> None:
-    """What others see of the backup does not change with its form (HAZARDS 1.15)."""
+    """The compressed backup has the mode and the modification time of the plain one."""
     handler = make()
     write(handler, "ten", TEN)
     (tmp_path / "app.log").chmod(0o604)
@@ -124,7 +125,7 @@ def test_retention_counts_compressed_backups(make: Make, tmp_path: pathlib.Path)
 
 
 def test_files_of_one_period_are_compressed_in_order(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: several files a period keep their numbers."""
+    """P3: several files of one period keep their numbers."""
     handler = make(maxBytes=30)
     for number in range(9):
         write(handler, f"number {number}", TEN + number)
@@ -136,8 +137,8 @@ def test_files_of_one_period_are_compressed_in_order(make: Make, tmp_path: pathl
     assert found[f"{_TEN}.0002.gz"] == ["number 6", "number 7", "number 8"]
 
 
-def test_names_of_ones_own_are_compressed(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: app.DATE.log becomes app.DATE.log.gz, and retention finds it (HAZARDS 1.13)."""
+def test_backups_named_by_a_namer_are_compressed(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: app.DATE.log becomes app.DATE.log.gz, and retention finds it."""
     handler = make(backupCount=1)
     handler.namer = lambda name: name.replace("app.log.", "app.") + ".log"
     for hour in range(4):
@@ -147,8 +148,8 @@ def test_names_of_ones_own_are_compressed(make: Make, tmp_path: pathlib.Path) ->
     assert unpacked(tmp_path) == {"app.log": ["3"], "app.2024-05-17_12.log.gz": ["2"]}
 
 
-def test_rotator_of_ones_own_compresses_alone(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: the Cookbook's pair works, and its files are not compressed once more."""
+def test_backups_of_a_compressing_rotator_are_not_compressed_again(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: the Cookbook's gzip rotator and namer work, and their files are not compressed again."""
     handler = make(backupCount=2)
     handler.namer = lambda name: name + ".gz"
     handler.rotator = _pack
@@ -171,8 +172,8 @@ def _pack(source: str, destination: str) -> None:
 # Late records
 
 
-def test_late_record_joins_the_compressed_backup(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2: it becomes one more member of the gzip file."""
+def test_late_record_is_appended_to_the_compressed_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2: it becomes another member of the gzip file."""
     handler = make()
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -185,7 +186,7 @@ def test_late_record_joins_the_compressed_backup(make: Make, tmp_path: pathlib.P
 
 
 def test_late_record_has_no_second_byte_order_mark(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: a compressed file in UTF-16 reads back whole."""
+    """P1: a compressed file in UTF-16 is read back whole."""
     handler = make()
     handler.close()
     handler = Watched(tmp_path / "app.log", utc=True, use_gzip=True, encoding="utf-16")
@@ -202,7 +203,7 @@ def test_late_record_has_no_second_byte_order_mark(make: Make, tmp_path: pathlib
 def test_late_record_during_compression_is_not_lost(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """P1: what is appended after the compressor read the file, and before it took the lock, is added at the end."""
+    """P1: a record appended after the compressor read the file, and before it took the lock, is added at the end."""
     step = {"copied": "copyfileobj", "packed": "fsync"}[moment]
     module: Any = {"copied": compression.shutil, "packed": compression.os}[moment]
     original, calls = getattr(module, step), []
@@ -223,7 +224,7 @@ def test_late_record_during_compression_is_not_lost(
 
 
 def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: what a process knows of a backup is void once that was compressed."""
+    """P1: a process no longer relies on its check of a backup once the backup is compressed."""
     handler, other = make(), make()
     for each in (handler, other):
         write(each, "ten", TEN)
@@ -233,7 +234,7 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
         write(other, "late", TEN + 1)
         wait_until(_is_quiet)
     held.close()
-    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing, print)
+    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing_backups, print)
     wait_until(_is_quiet)
     write(other, "later", TEN + 2)
 
@@ -241,8 +242,8 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
 
 
 def test_late_record_of_a_period_compressed_by_others_is_not_lost(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2: beside a backup in another form it gets a file of its own."""
-    (tmp_path / f"{_TEN}.xz").write_bytes(b"compressed by somebody else")
+    """P2: it gets a file of its own beside a backup in another compression format."""
+    (tmp_path / f"{_TEN}.xz").write_bytes(b"compressed by another program")
     handler = make()
     write(handler, "eleven", TEN + HOUR)
     write(handler, "late", TEN)
@@ -251,7 +252,7 @@ def test_late_record_of_a_period_compressed_by_others_is_not_lost(make: Make, tm
 
 
 def test_half_a_member_of_a_killed_process_hides_nothing(tmp_path: pathlib.Path) -> None:
-    """P1: what a killed write left at the end of a page is cut off before the next member (RFC 1952)."""
+    """P1: half a member, left by a killed writer at a page boundary, is removed before the next member (RFC 1952)."""
     path = tmp_path / "backup.gz"
     noise = os.urandom(6000)
     path.write_bytes(gzip.compress(b"first\n"))
@@ -264,8 +265,8 @@ def test_half_a_member_of_a_killed_process_hides_nothing(tmp_path: pathlib.Path)
     assert gzip.decompress(path.read_bytes()) == b"first\nsecond\n"
 
 
-def test_member_that_ends_at_a_page_is_left_alone(tmp_path: pathlib.Path) -> None:
-    """P1: a file that is a multiple of a page long, and whole, loses nothing."""
+def test_member_that_ends_at_a_page_is_kept(tmp_path: pathlib.Path) -> None:
+    """P1: a whole file whose size is a multiple of the page size loses nothing."""
     path = tmp_path / "backup.gz"
     length = next(n for n in range(4000, 4096) if len(gzip.compress(os.urandom(n))) == 4096)
     noise = os.urandom(length)
@@ -278,10 +279,10 @@ def test_member_that_ends_at_a_page_is_left_alone(tmp_path: pathlib.Path) -> Non
 
 
 @pytest.mark.parametrize("fits", [0, 10])
-def test_member_that_does_not_fit_is_cut_off_again(
+def test_member_that_does_not_fit_is_removed(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, fits: int
 ) -> None:
-    """P1, P4: a full disk leaves the backup as it was."""
+    """P1, P4: a full disk leaves the backup unchanged."""
     import resource
 
     path = tmp_path / "backup.gz"
@@ -300,7 +301,7 @@ def test_member_that_does_not_fit_is_cut_off_again(
     assert path.read_bytes() == before
 
 
-# Who is killed, and what fails
+# Killed processes and failures
 
 
 def _roll_over_and_die(folder: str, module: str, step: str, call: int, after: bool) -> None:
@@ -339,10 +340,10 @@ def _roll_over_and_die(folder: str, module: str, step: str, call: int, after: bo
         ("os", "remove", 4),
     ],
 )
-def test_what_a_killed_compressor_left_is_finished(
+def test_compression_of_a_killed_process_is_finished(
     make: Make, tmp_path: pathlib.Path, module: str, step: str, call: int, after: bool
 ) -> None:
-    """P1: wherever a process dies, the next rollover finds the backup and finishes it, and nothing stands twice."""
+    """P1: wherever a process is killed, the next rollover finishes the compression, and no record is duplicated."""
     handler = make()
     write(handler, "ten", TEN)
     victim = multiprocessing.get_context("fork").Process(
@@ -362,7 +363,7 @@ def test_what_a_killed_compressor_left_is_finished(
 def test_failing_compression_is_reported_once_and_keeps_the_backup(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: the plain backup stays, and is compressed as soon as that is possible (HAZARDS 1.17)."""
+    """P4: the plain backup stays, and is compressed as soon as that is possible."""
     handler = make()
     write(handler, "10", TEN)
     with monkeypatch.context() as patch:
@@ -375,7 +376,7 @@ def test_failing_compression_is_reported_once_and_keeps_the_backup(
     packed = unpacked(tmp_path)
 
     assert plain == {"app.log": ["13"], _TEN: ["10"], _ELEVEN: ["11"], _TWELVE: ["12"]}
-    assert hidden == [tmp_path / ".__app.gz.lock", tmp_path / ".__app.lock"]  # half a file takes no room on a full disk
+    assert hidden == [tmp_path / ".__app.gz.lock", tmp_path / ".__app.lock"]  # no unfinished file on a full disk
     assert sorted(packed) == ["app.log", *(f"app.log.2024-05-17_{hour}.gz" for hour in (10, 11, 12, 13))]
     assert [type(problem) for problem in handler.problems] == [OSError]
 
@@ -385,7 +386,7 @@ def _refuse(*args: Any) -> None:
 
 
 def test_lock_file_that_cannot_be_used_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: who may not take a turn, such as a worker that gave up its privileges, says so, and loses nothing."""
+    """P4: a worker that dropped its privileges and cannot lock reports it, and loses nothing."""
     (tmp_path / ".__app.gz.lock").mkdir()
     handler = make()
     write(handler, "ten", TEN)
@@ -396,7 +397,7 @@ def test_lock_file_that_cannot_be_used_is_reported(make: Make, tmp_path: pathlib
 
 
 def test_namer_that_fails_in_the_thread_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: whatever goes wrong goes to handleError, and nothing to standard error."""
+    """P4: every error goes to handleError, and none to standard error."""
 
     def namer(name: str) -> str:
         if threading.current_thread().name == "concurrent-log-gzip":
@@ -413,7 +414,7 @@ def test_namer_that_fails_in_the_thread_is_reported(make: Make, tmp_path: pathli
 
 
 def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: a compressed file that somebody restored is not overwritten, and not taken for the backup's twin."""
+    """P3: a restored compressed file is neither overwritten nor mistaken for the backup's copy."""
     handler = make()
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -425,12 +426,12 @@ def test_two_different_files_of_one_name_are_both_kept(make: Make, tmp_path: pat
     assert (found[_TEN], found[f"{_TEN}.gz"]) == (["restored, and not the same"], ["ten"])
     assert f"{_ELEVEN}.gz" in found
     assert [str(problem) for problem in handler.problems] == [
-        f"{tmp_path / _TEN}.gz exists, and is not {tmp_path / _TEN}; remove or rename one of them"
+        f"{tmp_path / _TEN}.gz exists and is not a copy of {tmp_path / _TEN}; remove or rename one of them"
     ]
 
 
-def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: the thread does not try for ever where a compressed backup was moved to a place that is gone."""
+def test_link_to_a_missing_file_is_reported(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: the thread does not retry endlessly if a compressed backup was moved to a folder that no longer exists."""
     (tmp_path / _TEN).write_text("restored\n")
     (tmp_path / f"{_TEN}.gz").symlink_to(tmp_path / "gone" / "app.log.gz")
     handler = make()
@@ -441,12 +442,12 @@ def test_link_that_leads_nowhere_is_reported(make: Make, tmp_path: pathlib.Path)
     assert lines(tmp_path / _TEN) == ["restored"]
     assert (tmp_path / f"{_ELEVEN}.gz").exists()
     assert [str(problem) for problem in handler.problems] == [
-        f"{tmp_path / _TEN}.gz is a link that leads nowhere; remove it"
+        f"{tmp_path / _TEN}.gz is a link to a missing file; remove it"
     ]
 
 
 def test_two_logs_of_one_name_share_a_folder_of_backups(tmp_path: pathlib.Path) -> None:
-    """P1: each has a temporary file of its own there, or one would compress into that of the other."""
+    """P1: each has a temporary file of its own in the folder, so that neither overwrites that of the other."""
     for folder in ("one", "two"):
         handler = Watched(tmp_path / folder / "app.log", utc=True, use_gzip=True)
         handler.namer = lambda name, folder=folder: str(tmp_path / "old" / f"{folder}-{os.path.basename(name)}")
@@ -469,7 +470,7 @@ def test_two_logs_of_one_name_share_a_folder_of_backups(tmp_path: pathlib.Path) 
 def test_link_in_place_of_the_temporary_file_is_not_written_to(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    """Another user with write access to the folder cannot make the handler overwrite a file of ours."""
     victim = tmp_path / ".victim"
     victim.write_text("precious")
     monkeypatch.setattr(compression, "create", lambda path, wanted: getattr(os, kind)(victim, path))
@@ -483,7 +484,7 @@ def test_link_in_place_of_the_temporary_file_is_not_written_to(
 
 
 def test_one_process_compresses_at_a_time(make: Make, tmp_path: pathlib.Path) -> None:
-    """Who finds another one at work leaves the backups to it."""
+    """A process that finds another one compressing leaves the backups to it."""
     handler = make()
     write(handler, "ten", TEN)
     held = LockFile(os.fspath(tmp_path / ".__app.gz.lock"))
@@ -499,7 +500,7 @@ def test_one_process_compresses_at_a_time(make: Make, tmp_path: pathlib.Path) ->
 
 
 def test_interpreter_does_not_wait_for_compression(tmp_path: pathlib.Path) -> None:
-    """A program may end while a backup is compressed; the next one finishes that."""
+    """A program may end while a backup is compressed; the next one finishes it."""
     program = (
         "import sys, concurrent_log.files.compression as c, threading, concurrent_log, logging\n"
         "c.shutil.copyfileobj = lambda *args: threading.Event().wait()\n"
@@ -507,7 +508,7 @@ def test_interpreter_does_not_wait_for_compression(tmp_path: pathlib.Path) -> No
         "for n in range(3): h.handle(logging.makeLogRecord({'msg': f'number {n}'}))\n"
         "assert any(t.name == 'concurrent-log-gzip' for t in threading.enumerate())\n"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=DEADLINE)
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=10, backupCount=5, use_gzip=True)
     write(handler, "number 3")
     found = unpacked(tmp_path)
@@ -553,7 +554,7 @@ def test_records_do_not_wait_for_compression(
 def test_child_forked_during_compression_writes_and_compresses(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: a fork in the middle leaves the child no lock that is not its own (HAZARDS 1.22)."""
+    """P1: a child forked during a compression inherits no lock."""
     handler = make()
     write(handler, "ten", TEN)
     goes_on, original = threading.Event(), compression.shutil.copyfileobj
@@ -654,7 +655,7 @@ def test_many_forks_do_not_keep_a_backup_from_being_compressed(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P8: the wait for writers that saw no rollover does not begin again with each fork."""
-    monkeypatch.setattr(compression, "_SETTLE", 0.5)
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 0.5)
     monkeypatch.setattr(compression, "_CHUNK", 100)
     handler = make()
     write(handler, "ten" * 1000, TEN)
@@ -692,10 +693,10 @@ def test_rollover_during_a_fork_is_compressed_after_it(make: Make, tmp_path: pat
 
 
 @pytest.mark.parametrize("same", [False, True])
-def test_backup_renumbered_beside_another_is_not_taken_for_its_twin(
+def test_renumbered_backup_is_not_mistaken_for_its_copy(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, same: bool
 ) -> None:
-    """P1, P3: while it is opened, a rollover gives another backup, perhaps with the same content, its number."""
+    """P1, P3: while a backup is opened, a rollover gives its number to another one, perhaps with the same content."""
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=15, backupCount=9, use_gzip=True)
     (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(b"the same\n" if same else b"other\n"))
     (tmp_path / "app.log.2").write_text("the same\n")
@@ -711,7 +712,7 @@ def test_backup_renumbered_beside_another_is_not_taken_for_its_twin(
         return file
 
     monkeypatch.setattr(compression, "open", renumber, raising=False)
-    handler._tidy(print)
+    handler._clean_up_backups(print)
     found = unpacked(tmp_path)
     handler.close()
 
@@ -723,10 +724,10 @@ def test_backup_renumbered_beside_another_is_not_taken_for_its_twin(
     }
 
 
-def test_record_written_without_the_lock_is_not_lost_with_its_file(
+def test_record_written_without_the_lock_is_not_lost(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: who gave up waiting, and wrote into a file that was compressed and deleted meanwhile, writes once more."""
+    """P1: after a lock timeout, a record goes to a file that is compressed and deleted; it is written again."""
     other = make()
     write(other, "ten", TEN)
     handler = make(lock_timeout=0.01)
@@ -745,7 +746,7 @@ def test_record_written_without_the_lock_is_not_lost_with_its_file(
     monkeypatch.setattr(handler, "_write_to", too_late)
     with contextlib.ExitStack() as held:
         held.enter_context(holder.hold(exclusive=True, timeout=1))
-        handler._view = shared_file._NO_VIEW
+        handler._snapshot = NO_SNAPSHOT
         handler._lock_file = LockFile(handler._lock_path)  # as in another process
         write(handler, "without the lock", TEN)
     holder.close()
@@ -754,24 +755,53 @@ def test_record_written_without_the_lock_is_not_lost_with_its_file(
     assert [type(problem) for problem in handler.problems] == [TimeoutError]
 
 
-def test_record_of_who_has_not_noticed_a_removed_lock_file_is_compressed_with_the_others(
+class FakeTime:
+    """The monotonic clock and the sleep of the module ``time``; the clock stands still until the test advances it."""
+
+    def __init__(self) -> None:
+        self.is_awaited = False
+        self._now = 0.0
+        self._advanced = threading.Condition()
+
+    def monotonic(self) -> float:
+        """Return the time of the clock."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the test has advanced the clock by ``seconds``."""
+        with self._advanced:
+            until = self._now + seconds
+            self.is_awaited = True
+            self._advanced.wait_for(lambda: self._now >= until, DEADLINE)
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock."""
+        with self._advanced:
+            self._now += seconds
+            self._advanced.notify_all()
+
+
+def test_record_written_with_a_removed_lock_file_is_compressed_too(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: for a second, a process with the removed lock file may write the backup that another one compresses."""
-    monkeypatch.setattr(compression, "_SETTLE", 1.1)
+    """P1: for a second, a process with the removed lock file may write to the backup that another one compresses."""
+    clock = FakeTime()
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 1.1)
+    monkeypatch.setattr(compression, "time", clock)
     unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
     unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
     for each in (unaware, other):
         write(each, "ten", TEN)
-    os.utime(tmp_path / "app.log", (TEN, TEN))  # tells the period, where no lock file does
+    os.utime(tmp_path / "app.log", (TEN, TEN))  # Without a lock file, it determines the period.
     (tmp_path / ".__app.lock").unlink()
-    other._view = shared_file._NO_VIEW  # as if its second had passed
+    other._snapshot = NO_SNAPSHOT  # as if its snapshot had expired
     write(other, "eleven", TEN + HOUR)
-    with contextlib.suppress(AssertionError):
-        wait_until(_is_quiet, 0.5)  # it is not, unless it waited for nobody
+    wait_until(lambda: clock.is_awaited or _is_quiet())  # It is quiet if the compression did not wait for the writer.
+    clock.advance(1.0)
     write(unaware, "ten, too", TEN)
 
     assert (tmp_path / _TEN).read_text() == "ten\nten\nten, too\n"
+    clock.advance(0.2)
     assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten", "ten", "ten, too"]}
     for each in (unaware, other):
         each.close()

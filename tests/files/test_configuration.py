@@ -1,4 +1,4 @@
-"""Programs that configure logging the standard ways: dictConfig and fileConfig, once and again."""
+"""Programs that configure logging in the standard ways: dictConfig and fileConfig, once and repeatedly."""
 
 import os
 from pathlib import Path
@@ -59,7 +59,7 @@ def _check_past_seconds(folder: Path) -> None:
 
 @pytest.mark.parametrize(("first", "handler"), [("", _IN_FULL), ("import concurrent_log\n", _REGISTERED)])
 def test_dict_config_finds_the_class(tmp_path: Path, first: str, handler: str) -> None:
-    """P6: a dictConfig names the class in full, with no import at all, or beside the standard classes, after one."""
+    """P6: a dictConfig uses the full name without an import, or the name in logging.handlers after an import."""
     run(tmp_path, "-c", first + _DICT_CONFIG, handler)
 
     _check_past_seconds(tmp_path)
@@ -70,7 +70,7 @@ def test_dict_config_finds_the_class(tmp_path: Path, first: str, handler: str) -
     [("", _IN_FULL), ("import concurrent_log\n", _REGISTERED), ("import concurrent_log\n", _SHORT)],
 )
 def test_file_config_finds_the_class(tmp_path: Path, first: str, handler: str) -> None:
-    """P6: an ini file names the class in full, and after an import by the names that standard classes have there."""
+    """P6: an ini file uses the full name, or after an import the names of standard classes."""
     (tmp_path / "logging.ini").write_text(_INI.format(handler=handler, format=FORMAT), encoding="utf-8")
 
     run(tmp_path, "-c", first + _FILE_CONFIG)
@@ -79,7 +79,7 @@ def test_file_config_finds_the_class(tmp_path: Path, first: str, handler: str) -
 
 
 def test_dict_config_sets_attributes_before_the_first_rollover(tmp_path: Path) -> None:
-    """P6: a suffix from the configuration names every backup, that of a file from an earlier run included."""
+    """P6: a suffix from the configuration applies to every backup, including that of a file from an earlier run."""
     run(tmp_path, "-c", "import writing; writing.configure(); writing.log_past_seconds('a')")
     program = """
 import concurrent_log, logging.config, writing
@@ -96,7 +96,7 @@ logging.getLogger("app").info("record b-0  0")
 
 
 def test_second_dict_config_closes_the_handlers_of_the_first(tmp_path: Path) -> None:
-    """P6: configuring again closes the old handler, and the new one goes on in the same file."""
+    """P6: a second configuration closes the old handler, and the new one continues in the same file."""
     program = """
 import logging, writing
 logger = logging.getLogger("app")
@@ -115,8 +115,8 @@ logger.info("record a-1  0")
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="this platform does not list open descriptors")
-def test_configuring_again_and_again_leaves_no_descriptor_open(tmp_path: Path) -> None:
-    """P6: a program that reloads its configuration a hundred times holds as many descriptors as after the first."""
+def test_repeated_configuration_leaks_no_descriptor(tmp_path: Path) -> None:
+    """P6: a program that reloads its configuration a hundred times has as many descriptors as after the first time."""
     program = """
 import logging, os, writing
 held = []
@@ -132,7 +132,7 @@ assert held[0] == held[-1], held
 
 
 def test_handler_that_outlives_its_configuration_still_writes(tmp_path: Path) -> None:
-    """P1: a handler that a second dictConfig closed, and that somebody kept, opens the file again."""
+    """P1: a handler that a second dictConfig closed, and that the program still uses, opens the file again."""
     program = """
 import logging, writing
 logger = logging.getLogger("app")
@@ -155,7 +155,7 @@ logger.info("record a-2  0")
 
 @pytest.mark.parametrize(("disable", "expected"), [(True, {"a-0"}), (False, {"a-0", "a-1"})])
 def test_loggers_are_disabled_as_the_configuration_says(tmp_path: Path, disable: bool, expected: set[str]) -> None:
-    """P6: disable_existing_loggers silences a logger that is left out, or leaves it the handler, which opens again."""
+    """P6: disable_existing_loggers silences an omitted logger, or it keeps the handler, which re-opens the file."""
     program = f"""
 import logging.config, writing
 writing.configure()

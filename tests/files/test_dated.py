@@ -1,4 +1,4 @@
-"""Dated files: which file a record stands in, by its day and by size, whoever writes and whatever happens to them."""
+"""Dated files: the file of a record, by day and size, across processes, restarts and failures."""
 
 import calendar
 import copy
@@ -26,33 +26,33 @@ MIDNIGHT = NOON + 12 * HOUR
 Make = Callable[..., WatchedByDay]
 
 
-class Hand:
-    """The hand of a clock that stands still until a test moves it."""
+class FixedClock:
+    """A clock that stands still until a test sets it."""
 
     def __init__(self, moment: float) -> None:
         self.moment = moment
 
     def time(self) -> float:
-        """Return what the clock says."""
+        """Return the time of the clock."""
         return self.moment
 
     def time_ns(self) -> int:
-        """Return that in nanoseconds."""
+        """Return the time in nanoseconds."""
         return int(self.moment * 1e9)
 
 
 @pytest.fixture
-def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
-    """Return the clock of this process, which says noon."""
-    hand = Hand(NOON)
-    monkeypatch.setattr(time, "time", hand.time)
-    monkeypatch.setattr(time, "time_ns", hand.time_ns)
-    return hand
+def clock(monkeypatch: pytest.MonkeyPatch) -> FixedClock:
+    """Return the clock of this process; it shows noon."""
+    clock = FixedClock(NOON)
+    monkeypatch.setattr(time, "time", clock.time)
+    monkeypatch.setattr(time, "time_ns", clock.time_ns)
+    return clock
 
 
 @pytest.fixture(params=["shared", "exclusive"])
-def make(request: pytest.FixtureRequest, hand: Hand, tmp_path: pathlib.Path) -> Iterator[Make]:
-    """Make a handler of ``App_…_KST.log``, once for each arm of the protocol."""
+def make(request: pytest.FixtureRequest, clock: FixedClock, tmp_path: pathlib.Path) -> Iterator[Make]:
+    """Create a handler of ``App_…_KST.log``, once for each arm of the protocol."""
     made = []
     arm = {} if request.param == "shared" else {"keep_file_open": False}
 
@@ -73,15 +73,15 @@ def name(day: int, number: int) -> str:
 # Days
 
 
-def test_record_stands_in_the_file_of_its_day(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2: the day is that of the zone, and the name says it from the first record on."""
+def test_record_is_in_the_file_of_its_day(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2: the day is that of the zone, and it is in the file's name from the first record on."""
     handler = make()
     write(handler, "noon")
-    hand.moment = MIDNIGHT - 0.001
+    clock.moment = MIDNIGHT - 0.001
     write(handler, "last moment")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "midnight")
-    hand.moment = MIDNIGHT + 3 * DAY
+    clock.moment = MIDNIGHT + 3 * DAY
     write(handler, "three days later")
 
     assert files(tmp_path) == {
@@ -92,31 +92,31 @@ def test_record_stands_in_the_file_of_its_day(make: Make, hand: Hand, tmp_path: 
     assert handler.problems == []
 
 
-def test_no_file_is_made_before_the_first_record(make: Make, tmp_path: pathlib.Path) -> None:
-    """A program that logs nothing leaves no empty files."""
+def test_no_file_is_created_before_the_first_record(make: Make, tmp_path: pathlib.Path) -> None:
+    """A program that logs nothing creates no empty file."""
     handler = make()
 
     assert files(tmp_path) == {}
     assert handler.baseFilename == str(tmp_path / name(20, 1))
 
 
-def test_second_handler_goes_along(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P3: who begins the day does so for all."""
+def test_second_handler_follows_to_the_new_file(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P3: the handler that starts the day's file does so for all."""
     first, second = make(), make()
     write(first, "a")
     write(second, "b")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(first, "c")
     write(second, "d")
 
     assert files(tmp_path) == {name(20, 1): ["a", "b"], name(21, 1): ["c", "d"]}
 
 
-def test_late_record_joins_the_file_of_its_own_day(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2: also if that file is one from before the program began, or does not exist yet."""
+def test_late_record_goes_to_the_file_of_its_own_day(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2: also if that file is from before the program started, or does not exist yet."""
     handler = make()
     write(handler, "noon")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "midnight")
     write(handler, "late", MIDNIGHT - 1)
     write(handler, "very late", MIDNIGHT - DAY - 1)
@@ -129,18 +129,18 @@ def test_late_record_joins_the_file_of_its_own_day(make: Make, hand: Hand, tmp_p
     }
 
 
-def test_first_record_may_be_late(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2: what waited in a queue over midnight stands in the file of the day before."""
+def test_first_record_may_be_late(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2: a record that was queued over midnight is in the file of the day before."""
     handler = make()
-    hand.moment = MIDNIGHT + 1
+    clock.moment = MIDNIGHT + 1
     write(handler, "waited", MIDNIGHT - 1)
     write(handler, "today")
 
     assert files(tmp_path) == {name(20, 1): ["waited"], name(21, 1): ["today"]}
 
 
-def test_record_from_the_future_begins_no_day(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: the clock must agree that the day is over."""
+def test_record_from_the_future_starts_no_day(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: a day ends only when the clock says so, too."""
     handler = make()
     write(handler, "tomorrow", MIDNIGHT + 1)
     write(handler, "today")
@@ -148,28 +148,28 @@ def test_record_from_the_future_begins_no_day(make: Make, tmp_path: pathlib.Path
     assert files(tmp_path) == {name(20, 1): ["tomorrow", "today"]}
 
 
-def test_clock_that_steps_back_over_midnight(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2: the new day goes on, and what is created in the old one again stands in its file."""
+def test_clock_that_steps_back_over_midnight(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2: the new day continues, and a record created in the old day goes to that day's file."""
     handler = make()
-    hand.moment = MIDNIGHT + 1
+    clock.moment = MIDNIGHT + 1
     write(handler, "new")
-    hand.moment = MIDNIGHT - 2
+    clock.moment = MIDNIGHT - 2
     write(handler, "old")
-    hand.moment = MIDNIGHT + 2
+    clock.moment = MIDNIGHT + 2
     write(handler, "new again")
 
     assert files(tmp_path) == {name(20, 1): ["old"], name(21, 1): ["new", "new again"]}
 
 
-def test_file_of_a_clock_that_was_wrong_is_left_alone(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P3: a clock that was set a year back does not keep the handler in a file of the future."""
+def test_file_from_a_wrong_clock_is_ignored(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P3: after a clock was a year ahead, the handler does not stay in a file of the future."""
     handler = make()
-    hand.moment = MIDNIGHT + 10 * DAY
+    clock.moment = MIDNIGHT + 10 * DAY
     write(handler, "wrong clock")
-    hand.moment = NOON
+    clock.moment = NOON
     for number in range(3):
         write(handler, f"number {number}")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "next day")
 
     assert files(tmp_path) == {
@@ -189,11 +189,11 @@ def test_file_of_a_clock_that_was_wrong_is_left_alone(make: Make, hand: Hand, tm
         ("Etc/GMT+9", "Etc-GMT+9", "2025-01-20"),
     ],
 )
-def test_zone_says_which_day_it_is(
-    make: Make, hand: Hand, tmp_path: pathlib.Path, zone: str, label: str, day: str
+def test_day_is_that_of_the_zone(
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path, zone: str, label: str, day: str
 ) -> None:
     """P3: names spell the zone without a slash, which would be a folder."""
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(make(timezone=zone), "now")
     write(make(timezone=zone), "found again")
 
@@ -209,16 +209,16 @@ def test_zone_says_which_day_it_is(
 )
 def test_day_of_a_zone_with_summer_time_may_have_25_hours(
     make: Make,
-    hand: Hand,
+    clock: FixedClock,
     tmp_path: pathlib.Path,
     before: tuple[int, ...],
     after: tuple[int, ...],
     days: tuple[str, str],
 ) -> None:
-    """P3: a day ends when the clock on the wall says so."""
+    """P3: a day ends at midnight on the wall clock."""
     handler = make(timezone="America/New_York")
     for moment in (before, after):
-        hand.moment = calendar.timegm(moment)
+        clock.moment = calendar.timegm(moment)
         write(handler, "record")
 
     assert list(files(tmp_path)) == [f"App_{day}_001_America-New_York.log" for day in days]
@@ -227,12 +227,12 @@ def test_day_of_a_zone_with_summer_time_may_have_25_hours(
 # Sizes
 
 
-def test_number_rises_with_each_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P3: a file ends before the record that would be too much, and each day counts from one."""
+def test_number_rises_with_each_file(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P3: a file ends before the record that would exceed the limit, and each day starts with number one."""
     handler = make(maxBytes=20)
     for number in range(5):
         write(handler, f"number {number}")  # 9 bytes each
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "midnight")
 
     assert files(tmp_path) == {
@@ -243,8 +243,8 @@ def test_number_rises_with_each_file(make: Make, hand: Hand, tmp_path: pathlib.P
     }
 
 
-def test_record_that_is_larger_alone_has_a_file_of_its_own(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: what never fits is not lost, and takes nothing else along."""
+def test_record_above_the_limit_has_a_file_of_its_own(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: it is not lost, and is alone in its file."""
     handler = make(maxBytes=20)
     for text in ("before", "x" * 100, "y" * 100, "after"):
         write(handler, text)
@@ -252,11 +252,11 @@ def test_record_that_is_larger_alone_has_a_file_of_its_own(make: Make, tmp_path:
     assert list(files(tmp_path).values()) == [["before"], ["x" * 100], ["y" * 100], ["after"]]
 
 
-def test_late_record_keeps_to_the_size(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2, P3: where the last file of its day is full, it begins one more."""
+def test_late_record_respects_the_size_limit(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2, P3: if the last file of its day is full, the record starts another one."""
     handler, other = make(maxBytes=20), make(maxBytes=20)
     write(handler, "number 0")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "midnight")
     for number in range(1, 6):
         write((handler, other)[number % 2], f"number {number}", MIDNIGHT - 1)
@@ -270,7 +270,7 @@ def test_late_record_keeps_to_the_size(make: Make, hand: Hand, tmp_path: pathlib
 
 
 def test_handlers_share_one_limit(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: what others appended counts, whatever the lengths."""
+    """P3: bytes of other handlers count, for records of any length."""
     handlers = [make(maxBytes=1000) for _ in range(3)]
     chance = random.Random(5)
     logged = []
@@ -285,8 +285,8 @@ def test_handlers_share_one_limit(make: Make, tmp_path: pathlib.Path) -> None:
     assert sum(sum(map(len, held)) + len(held) > 880 for held in found.values()) >= len(found) - 1
 
 
-def test_numbers_beyond_999_go_on(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: the thousandth file is the newest, though its name sorts as text before the second."""
+def test_numbers_continue_beyond_999(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: the thousandth file is the newest, although its name sorts as text before the second."""
     for number in (2, 998, 999):
         (tmp_path / name(20, number)).write_text("earlier\n")
     handler = make(maxBytes=8)
@@ -299,10 +299,10 @@ def test_numbers_beyond_999_go_on(make: Make, tmp_path: pathlib.Path) -> None:
     assert len(files(tmp_path)) == 5
 
 
-def test_batch_is_written_like_single_records(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2, P3: what a worker in the background hands over at once is divided among days and sizes all the same."""
+def test_batch_is_written_like_single_records(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2, P3: the records of one batch are divided among days and sizes as single records are."""
     handler, other = make(maxBytes=50), make(maxBytes=50)
-    hand.moment = MIDNIGHT + 5
+    clock.moment = MIDNIGHT + 5
     batch = [record(f"number {number}", MIDNIGHT - 10 + number) for number in range(10, 90)]
     handler.emit_batch([record(f"number {number}", MIDNIGHT - 100 + number) for number in range(10, 30)])
     for number in range(0, 80, 20):
@@ -320,11 +320,11 @@ def test_batch_is_written_like_single_records(make: Make, hand: Hand, tmp_path: 
     assert handler.problems == other.problems == []
 
 
-# Restarts, and what others leave in the folder
+# Restarts, and other files in the folder
 
 
-def test_restarted_program_goes_on_in_the_newest_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: as long as it has room."""
+def test_restarted_program_continues_in_the_newest_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: as long as the file has room."""
     for number, text in ((1, "x" * 18), (2, "earlier")):
         (tmp_path / name(20, number)).write_text(f"{text}\n")
     handler = make(maxBytes=20)
@@ -339,24 +339,24 @@ def test_restarted_program_goes_on_in_the_newest_file(make: Make, tmp_path: path
     }
 
 
-def test_program_that_was_restarted_the_next_day_begins_a_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2: the file of yesterday is not touched."""
+def test_program_restarted_on_the_next_day_starts_a_file(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2: the file of the day before is not changed."""
     write(make(), "yesterday")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(make(), "today")
 
     assert files(tmp_path) == {name(20, 1): ["yesterday"], name(21, 1): ["today"]}
 
 
 @pytest.mark.parametrize("day", [20, 21])
-def test_file_that_a_killed_process_had_just_begun_is_used(
-    make: Make, hand: Hand, tmp_path: pathlib.Path, day: int
+def test_empty_file_of_a_killed_process_is_used(
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path, day: int
 ) -> None:
-    """P3: killed between the file and the note in the lock file, it leaves an empty one, but no gap."""
+    """P3: killed between creating the file and writing the lock file, a process leaves an empty file, but no gap."""
     handler = make(maxBytes=20)
     write(handler, "number 0")
     (tmp_path / name(day, 2 if day == 20 else 1)).touch()
-    hand.moment = NOON if day == 20 else MIDNIGHT
+    clock.moment = NOON if day == 20 else MIDNIGHT
     write(handler, "number 1, which is too much")
     write(make(maxBytes=20), "two")
 
@@ -364,11 +364,11 @@ def test_file_that_a_killed_process_had_just_begun_is_used(
     assert all(files(tmp_path).values())
 
 
-def test_empty_file_of_yesterday_takes_no_record_of_today(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P2: an empty file is no better than its name."""
+def test_empty_file_of_yesterday_gets_no_record_of_today(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P2: an empty file belongs to the day in its name."""
     (tmp_path / name(20, 1)).touch()
     handler = make()
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "today")
     handler.doRollover()
     handler.doRollover()
@@ -376,13 +376,13 @@ def test_empty_file_of_yesterday_takes_no_record_of_today(make: Make, hand: Hand
     assert {path: held for path, held in files(tmp_path).items() if held} == {name(21, 1): ["today"]}
 
 
-def test_removed_file_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
+def test_removed_file_is_created_again(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
     """P4: noticed within a second, under the same name."""
     first, second = make(), make()
     write(first, "lost with the file")
     write(second, "lost with the file")
     (tmp_path / name(20, 1)).unlink()
-    hand.moment += 1.5
+    clock.moment += 1.5
     write(first, "first")
     write(second, "second")
     write(make(), "third")
@@ -391,8 +391,8 @@ def test_removed_file_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.Pa
     assert first.problems == second.problems == []
 
 
-def test_removed_folder_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P4: with a lock file, in which two handlers meet again."""
+def test_removed_folder_is_created_again(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P4: with a lock file that two handlers share again."""
     folder = tmp_path / "log"
     handlers = [make(folder=folder) for _ in range(2)]
     for handler in handlers:
@@ -400,7 +400,7 @@ def test_removed_folder_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     for handler in handlers:
         write(handler, "new day")
 
@@ -408,8 +408,8 @@ def test_removed_folder_is_made_again(make: Make, hand: Hand, tmp_path: pathlib.
 
 
 @pytest.mark.parametrize("damage", ["remove", "empty", "garbage"])
-def test_lock_file_that_was_lost_is_rebuilt_from_the_names(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
-    """P3: what the lock file says is only a note."""
+def test_lost_lock_file_is_rebuilt_from_the_names(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
+    """P3: the content of the lock file is only a cache."""
     lock_file = tmp_path / ".__App_YYYY-MM-DD_NNN_KST.lock"
     handlers = make(maxBytes=100), make(maxBytes=100)
     for number in range(60):
@@ -421,30 +421,30 @@ def test_lock_file_that_was_lost_is_rebuilt_from_the_names(make: Make, tmp_path:
                 lock_file.write_bytes(b"" if damage == "empty" else b"\xff" * 60)
 
     assert sorted(all_lines(tmp_path)) == sorted(f"number {number}" for number in range(60))
-    # Two writers of two lock files may have each been granted something for a second.
+    # For a second, two writers with two lock files may each have a grant.
     assert max(path.stat().st_size for path in tmp_path.glob("App*")) < (150 if damage == "remove" else 100)
 
 
-def test_newer_file_that_others_made_is_joined(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: all go where a restarted program goes."""
+def test_newer_file_of_another_program_is_used(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: all handlers use the file that a restarted program would use."""
     first = make()
     write(first, "a")
-    (tmp_path / name(20, 7)).write_text("by hand\n")
+    (tmp_path / name(20, 7)).write_text("by clock\n")
     second = make()
     write(second, "b")
     write(first, "c")
 
-    assert files(tmp_path) == {name(20, 1): ["a"], name(20, 7): ["by hand", "b", "c"]}
+    assert files(tmp_path) == {name(20, 1): ["a"], name(20, 7): ["by clock", "b", "c"]}
 
 
 @pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
-def test_number_of_a_compressed_file_is_not_given_again(
-    make: Make, hand: Hand, tmp_path: pathlib.Path, ending: str
+def test_number_of_a_compressed_file_is_not_reused(
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path, ending: str
 ) -> None:
-    """P3: who unpacks what a nightly job has compressed finds the name free."""
+    """P3: a file compressed by a nightly job can be unpacked under its old name."""
     (tmp_path / (name(20, 1) + ending)).write_bytes(b"compressed")
     handler = make()
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "today")
     write(handler, "late", MIDNIGHT - 1)
 
@@ -452,8 +452,8 @@ def test_number_of_a_compressed_file_is_not_given_again(
     assert not (tmp_path / name(20, 1)).exists()
 
 
-def test_folder_of_the_name_is_passed_over(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: what cannot be written does not cost the record."""
+def test_folder_with_the_name_of_a_file_is_skipped(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: a path that cannot be written does not cost the record."""
     (tmp_path / name(20, 2)).mkdir()
     handler = make(maxBytes=8)
     for text in "abcde":
@@ -462,12 +462,12 @@ def test_folder_of_the_name_is_passed_over(make: Make, tmp_path: pathlib.Path) -
     assert files(tmp_path) == {name(20, 1): ["a", "b", "c"], name(20, 3): ["d", "e"]}
 
 
-def test_prefixes_do_not_disturb_each_other(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P3: one that begins like another, one that looks like a whole name, one of special characters."""
+def test_prefixes_do_not_disturb_each_other(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P3: a prefix that starts like another, one that looks like a whole name, and one with special characters."""
     prefixes = ["App", "App_2", "App_2025-01-20_001_KST.log", "a.c", "abc", "(x+)*[$^", "서버", "%Y"]
     handlers = [make(prefix, maxBytes=50) for prefix in prefixes]
     for number in range(9):
-        hand.moment = NOON + number * 4 * HOUR
+        clock.moment = NOON + number * 4 * HOUR
         for prefix, handler in zip(prefixes, handlers, strict=True):
             write(handler, f"{prefix} {number} xxxxxxxxxx")
 
@@ -493,30 +493,30 @@ def test_prefixes_do_not_disturb_each_other(make: Make, hand: Hand, tmp_path: pa
         "App_2025-01-20_001_KST_log",
     ],
 )
-def test_files_of_others_are_left_alone(make: Make, tmp_path: pathlib.Path, stranger: str) -> None:
-    """P3: what is called almost like one of ours is none of ours."""
-    (tmp_path / stranger).write_text("somebody else's\n")
+def test_other_files_are_ignored(make: Make, tmp_path: pathlib.Path, stranger: str) -> None:
+    """P3: a file with a similar name is not a file of the handler."""
+    (tmp_path / stranger).write_text("another program's\n")
     handler = make(backupCount=1)
     write(handler, "mine")
 
-    assert files(tmp_path) == {stranger: ["somebody else's"], name(20, 1): ["mine"]}
+    assert files(tmp_path) == {stranger: ["another program's"], name(20, 1): ["mine"]}
 
 
 # Failures
 
 
-def test_file_that_cannot_be_begun_costs_no_record(
-    make: Make, hand: Hand, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+def test_file_that_cannot_be_created_costs_no_record(
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: records go on in the file there is, the cause is reported once, and it is tried again."""
+    """P4: records continue in the current file, the cause is reported once, and the handler tries again."""
     handler = make()
     write(handler, "before")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     with monkeypatch.context() as patch:
         patch.setattr(dated.DatedFileHandler, "_create_like", _refuse)
         write(handler, "midnight")
         write(handler, "still")
-    hand.moment += 2
+    clock.moment += 2
     write(handler, "after")
 
     assert files(tmp_path) == {name(20, 1): ["before", "midnight", "still"], name(21, 1): ["after"]}
@@ -528,9 +528,9 @@ def _refuse(self: DatedFileHandler, previous: os.stat_result) -> None:
 
 
 def test_folder_that_cannot_be_listed_costs_no_record(
-    make: Make, hand: Hand, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: looking for the next name may fail, too."""
+    """P4: the search for the next name may fail, too."""
     handler = make(maxBytes=20)
     write(handler, "number 0")
     with monkeypatch.context() as patch:
@@ -546,8 +546,8 @@ def _fail(path: str) -> None:
     raise OSError(24, "too many open files", path)
 
 
-def test_record_logged_inside_the_handler_is_there_once(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P1: a filter's or a signal handler's own record, in the middle of beginning a file."""
+def test_re_entrant_record_is_written_once(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P1: a filter or a signal handler logs while a file is created."""
     handler = make(maxBytes=20)
     create = handler._create_like
 
@@ -564,10 +564,10 @@ def test_record_logged_inside_the_handler_is_there_once(make: Make, hand: Hand, 
     assert handler.problems == []
 
 
-def test_interrupt_while_a_file_is_begun_leaves_the_handler_usable(
+def test_interrupt_while_a_file_is_created_leaves_the_handler_usable(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: a signal handler's exception costs at most the record that it came in."""
+    """P1: an exception of a signal handler costs at most the record that it interrupted."""
     handler = make(maxBytes=20)
     write(handler, "number 0")
     write(handler, "number 1")
@@ -587,11 +587,11 @@ def _interrupt(self: DatedFileHandler, previous: os.stat_result) -> None:
 # Retention
 
 
-def test_days_beyond_the_count_are_deleted(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P3: what is kept are the newest whole days before the current one."""
+def test_days_beyond_the_count_are_deleted(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P3: the newest whole days before the current one are kept."""
     handler = make(maxBytes=20, backupCount=2)
     for day in range(5):
-        hand.moment = NOON + day * DAY
+        clock.moment = NOON + day * DAY
         for number in range(3):
             write(handler, f"day {day} {number}")
 
@@ -602,13 +602,13 @@ def test_days_beyond_the_count_are_deleted(make: Make, hand: Hand, tmp_path: pat
     }
 
 
-def test_record_of_a_day_that_is_not_kept_joins_the_current_file(
-    make: Make, hand: Hand, tmp_path: pathlib.Path
+def test_record_of_a_deleted_day_goes_to_the_current_file(
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path
 ) -> None:
     """P1: it is not lost, and not deleted at once."""
     handler = make(backupCount=1)
     for day in range(3):
-        hand.moment = NOON + day * DAY
+        clock.moment = NOON + day * DAY
         write(handler, f"day {day}")
     write(handler, "late for yesterday", NOON + DAY)
     write(handler, "much too late", NOON)
@@ -619,27 +619,27 @@ def test_record_of_a_day_that_is_not_kept_joins_the_current_file(
 # The standard interface
 
 
-def test_do_rollover_begins_the_next_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """P6: a program may ask for a new file; an empty one is as good."""
+def test_do_rollover_starts_the_next_file(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """P6: a program may request a new file; an empty one stays."""
     handler, other = make(), make()
     write(handler, "before")
     handler.doRollover()
     handler.doRollover()
     write(other, "after")
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     other.doRollover()
     write(handler, "midnight")
 
     assert files(tmp_path) == {name(20, 1): ["before"], name(20, 2): ["after"], name(21, 1): ["midnight"]}
 
 
-def test_next_path_is_the_name_of_the_next_file(make: Make, hand: Hand, tmp_path: pathlib.Path) -> None:
-    """Asked for at any time; nothing is created."""
+def test_next_path_is_the_name_of_the_next_file(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
+    """It can be called at any time, and creates nothing."""
     handler = make()
     write(handler, "record")
 
     assert handler.next_path() == str(tmp_path / name(20, 2))
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     assert handler.next_path() == str(tmp_path / name(21, 1))
     assert list(files(tmp_path)) == [name(20, 1)]
 
@@ -656,13 +656,13 @@ def test_closed_handler_opens_the_file_again(make: Make, tmp_path: pathlib.Path)
 
 @pytest.mark.parametrize("copied", [copy.copy, lambda handler: pickle.loads(pickle.dumps(handler))])
 def test_handler_can_be_pickled(
-    make: Make, hand: Hand, tmp_path: pathlib.Path, copied: Callable[[WatchedByDay], WatchedByDay]
+    make: Make, clock: FixedClock, tmp_path: pathlib.Path, copied: Callable[[WatchedByDay], WatchedByDay]
 ) -> None:
-    """P6: also one that is a day old."""
+    """P6: also after a day."""
     handler = make()
     write(handler, "original")
     content = pickle.dumps(handler)
-    hand.moment = MIDNIGHT
+    clock.moment = MIDNIGHT
     write(handler, "midnight")
     for text, each in (("copy", pickle.loads(content)), ("another copy", copied(handler))):
         write(each, text)
@@ -689,7 +689,7 @@ def test_handler_can_be_pickled(
         ({"encoding": "utf-9"}, ValueError, "encoding='utf-9' is unknown"),
     ],
 )
-def test_what_is_no_argument_is_refused(
+def test_invalid_argument_is_rejected(
     tmp_path: pathlib.Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     """The message names the argument, the value and the remedy."""
@@ -699,15 +699,15 @@ def test_what_is_no_argument_is_refused(
     assert files(tmp_path) == {}
 
 
-def test_folder_that_is_a_file_is_refused(tmp_path: pathlib.Path) -> None:
-    """The message names the path that cannot be had."""
+def test_folder_that_is_a_file_is_rejected(tmp_path: pathlib.Path) -> None:
+    """The message names the path."""
     (tmp_path / "log").touch()
 
     with pytest.raises(OSError, match=r"cannot write the log file .*App_.*_001_UTC\.log"):
         DatedFileHandler(tmp_path / "log")
 
 
-def test_configuration_makes_the_handler(tmp_path: pathlib.Path) -> None:
+def test_configuration_creates_the_handler(tmp_path: pathlib.Path) -> None:
     """P6: `logging.config.dictConfig` finds it by its name."""
     file = {"class": "concurrent_log.dated.DatedFileHandler", "folder": str(tmp_path), "timezone": "KST"}
     logger = {"handlers": ["file"], "propagate": False}

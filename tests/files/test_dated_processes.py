@@ -1,6 +1,6 @@
-"""Dated files of many processes: every record is counted, whoever is forked, killed or in the way.
+"""Dated files of many processes: every record is counted, with forks, killed processes and outside changes.
 
-Time flies here, over midnight in Korea. The clock is the same in all processes.
+A fast clock, the same one in all processes, passes midnight in Korea.
 """
 
 import calendar
@@ -31,17 +31,17 @@ from concurrent_log.dated import DatedFileHandler, zone_of
 from concurrent_log.stress.workload import Ledger
 from support.fault_injection import Calls, watched_calls
 from support.records import DAY, WatchedByDay, all_lines, files, wait_until, write
+from support.selection import SHARED_FIRST, first_quick
 
 pytestmark = [
-    # A fork with live threads is a case to prove, and pytest-xdist has a thread of its own.
+    # A fork with live threads is one of the cases under test, and pytest-xdist has a thread of its own.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     pytest.mark.skipif(sys.platform == "win32", reason="sends signals and forks"),
 ]
 
-FAST = 600  # times the speed of time: ten minutes a second
+FAST = 600  # speed of the clock: ten minutes per second
 MIDNIGHT = calendar.timegm((2025, 1, 20, 15, 0, 0))  # in Korea, the beginning of 2025-01-21
 LIMIT = 5000
-ARMS = pytest.mark.parametrize("keep_file_open", [None, False], ids=["shared", "exclusive"])
 
 _KST = zone_of("KST")
 _NAME = re.compile(r"(.+)_(\d{4}-\d\d-\d\d)_(\d{3,})_KST\.log")
@@ -49,26 +49,26 @@ _LINE = re.compile(r"(\d+\.\d+) (\S+) (\d+) (x*)")
 _real_time = time.time
 
 
-class FlyingClock(NamedTuple):
-    """A clock that says ``begin`` at the real moment ``real``, and then flies."""
+class FastClock(NamedTuple):
+    """A clock that shows ``begin`` at the real time ``real``, and then runs fast."""
 
     begin: float
     real: float
 
     def time(self) -> float:
-        """Return what the clock says."""
+        """Return the time of the clock."""
         return self.begin + (_real_time() - self.real) * FAST
 
     def set(self) -> None:
-        """Let it be the clock of this process."""
+        """Use it as the clock of this process."""
         time.time = self.time
         time.time_ns = lambda: int(self.time() * 1e9)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FlyingClock:
-    """Return a clock that says five minutes before midnight, which is in half a second; this process has it, too."""
-    clock = FlyingClock(MIDNIGHT - 300, _real_time())
+def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
+    """Return a clock that shows five minutes before midnight, half a second away; this process uses it, too."""
+    clock = FastClock(MIDNIGHT - 300, _real_time())
     monkeypatch.setattr(time, "time", clock.time)
     monkeypatch.setattr(time, "time_ns", time.time_ns)
     clock.set()
@@ -76,7 +76,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FlyingClock:
 
 
 class Entry(NamedTuple):
-    """One record, and the file in which it stands."""
+    """One record and its file."""
 
     created: float
     source: str
@@ -85,9 +85,9 @@ class Entry(NamedTuple):
 
 
 def read_back(folder: pathlib.Path, torn: int = 0) -> list[Entry]:
-    """Return the records in the order of the files; fail where one is in the file of another day.
+    """Return the records in the order of the files; fail if one is in the file of another day.
 
-    So many lines may be ``torn``: what a killed process left of a record.
+    Up to ``torn`` lines may be part of a record, which a killed process left.
     """
     found, pieces = [], []
     for path in sorted(folder.glob("*_KST.log"), key=_order):
@@ -121,7 +121,7 @@ def assert_sizes(folder: pathlib.Path, limit: int = LIMIT) -> None:
 
 
 def assert_exactly_once(found: list[Entry], counts: dict[str, int], interrupted: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-    """Check that each source's records are there once; one that was ``interrupted`` may have written one more."""
+    """Check that each source's records are there once; an ``interrupted`` one may have written one more."""
     seen = Counter((entry.source, entry.number) for entry in found)
     expected = {(source, number) for source, count in counts.items() for number in range(count)}
     possible = expected | {(source, counts[source]) for source in interrupted}
@@ -138,7 +138,7 @@ def _handler(folder: str, prefix: str = "App", limit: int = LIMIT, **options: An
 
 
 def _log(handler: logging.Handler, source: str, number: int, late: float = 0) -> None:
-    """Log a record that was created so many seconds ago."""
+    """Log a record that was created this many seconds ago."""
     text = f"{source} {number} " + "x" * (number % 90)
     record = logging.LogRecord("test", logging.INFO, __file__, 1, text, None, None)
     record.created -= late
@@ -148,8 +148,8 @@ def _log(handler: logging.Handler, source: str, number: int, late: float = 0) ->
 # Pools and threads
 
 
-def _work(folder: str, clock: FlyingClock, prefix: str, options: dict[str, Any], task: int) -> None:
-    """Log 400 records in each of two threads; the clock begins to fly when the first process has come so far."""
+def _work(folder: str, clock: FastClock, prefix: str, options: dict[str, Any], task: int) -> None:
+    """Log 400 records in each of two threads; the fast clock starts when the first process is ready."""
     begun = pathlib.Path(folder, ".begun")
     with contextlib.suppress(FileExistsError):
         begun.touch(exist_ok=False)
@@ -166,15 +166,15 @@ def _work(folder: str, clock: FlyingClock, prefix: str, options: dict[str, Any],
 def _log_many(handler: logging.Handler, source: str, count: int) -> None:
     for number in range(count):
         _log(handler, source, number)
-        time.sleep(0.0005)  # so that they last over midnight
+        time.sleep(0.0005)  # so that they continue past midnight
 
 
-@ARMS
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@SHARED_FIRST
+@pytest.mark.parametrize("method", first_quick(multiprocessing.get_all_start_methods()))
 def test_pool_of_processes_shares_the_files(
-    clock: FlyingClock, tmp_path: pathlib.Path, method: str, keep_file_open: bool | None
+    clock: FastClock, tmp_path: pathlib.Path, method: str, keep_file_open: bool | None
 ) -> None:
-    """P1, P2, P3: each record is there once, in a file of its day, and no file reaches the size."""
+    """P1, P2, P3: each record is there once, in a file of its day, and no file reaches the limit."""
     work = functools.partial(_work, str(tmp_path), clock, "App", {"keep_file_open": keep_file_open})
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context(method)) as pool:
         list(pool.map(work, range(12)))
@@ -185,8 +185,8 @@ def test_pool_of_processes_shares_the_files(
     assert len({_order(entry.file)[1] for entry in found}) >= 2
 
 
-def test_two_programs_share_a_folder(clock: FlyingClock, tmp_path: pathlib.Path) -> None:
-    """P3: the files of each prefix are complete, also where one prefix is the beginning of the other."""
+def test_two_programs_share_a_folder(clock: FastClock, tmp_path: pathlib.Path) -> None:
+    """P3: the files of each prefix are complete, also if one prefix is the beginning of the other."""
     context = multiprocessing.get_context("fork")
     programs = [
         context.Process(target=_work, args=(str(tmp_path), clock, prefix, {}, task))
@@ -204,8 +204,8 @@ def test_two_programs_share_a_folder(clock: FlyingClock, tmp_path: pathlib.Path)
         assert _order(entry.file)[0] == ["App", "App_2"][int(entry.source[0]) % 2]
 
 
-def test_children_of_a_process_with_threads_go_on_in_the_files(clock: FlyingClock, tmp_path: pathlib.Path) -> None:
-    """P1: a fork in the middle of another thread's record inherits no lock and no room in the file."""
+def test_children_of_a_process_with_threads_continue_in_the_files(clock: FastClock, tmp_path: pathlib.Path) -> None:
+    """P1: a fork during another thread's record inherits neither a lock nor a grant."""
     handler = _handler(str(tmp_path))
     threads = [threading.Thread(target=_log_many, args=(handler, f"thread-{n}", 800)) for n in range(3)]
     for thread in threads:
@@ -235,7 +235,7 @@ def test_children_of_a_process_with_threads_go_on_in_the_files(clock: FlyingCloc
 
 
 def _log_for_ever(
-    folder: str, row: int, ledger: tuple[str, int, int], clock: FlyingClock, options: dict[str, Any]
+    folder: str, row: int, ledger: tuple[str, int, int], clock: FastClock, options: dict[str, Any]
 ) -> None:
     clock.set()
     handler = _handler(folder, **options)
@@ -256,11 +256,12 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     ledger.close()
 
 
-@ARMS
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_file_open", [None, False], ids=["shared", "exclusive"])
 def test_killed_processes_lose_nothing(
-    clock: FlyingClock, tmp_path: pathlib.Path, ledger: Ledger, keep_file_open: bool | None
+    clock: FastClock, tmp_path: pathlib.Path, ledger: Ledger, keep_file_open: bool | None
 ) -> None:
-    """P1, P2, P3: with a writer killed every few milliseconds, and another one started in its place."""
+    """P1, P2, P3: a writer is killed every few milliseconds, and another one is started in its place."""
     context = multiprocessing.get_context("fork")
     chance = random.Random(1)
     writers: list[BaseProcess] = []
@@ -295,8 +296,8 @@ def test_killed_processes_lose_nothing(
     assert len({_order(entry.file)[1] for entry in found}) == 2
 
 
-def test_stopped_process_silences_nobody(clock: FlyingClock, tmp_path: pathlib.Path, ledger: Ledger) -> None:
-    """P4: others wait for one that was stopped with the lock no longer than they were told to."""
+def test_stopped_process_blocks_no_other(clock: FastClock, tmp_path: pathlib.Path, ledger: Ledger) -> None:
+    """P4: other processes wait at most lock_timeout for a process that was stopped with the lock."""
     context = multiprocessing.get_context("fork")
     arguments = (ledger.path, ledger.rows, ledger.threads), clock, {"lock_timeout": 0.05}
     writers = [
@@ -327,13 +328,13 @@ def _records_anywhere(folder: pathlib.Path) -> list[Entry]:
     ]
 
 
-# From outside
+# Changes by other programs
 
 
-def test_file_that_is_moved_away_costs_nothing(
-    clock: FlyingClock, tmp_path: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, ledger: Ledger
+def test_file_that_is_moved_away_loses_nothing(
+    clock: FastClock, tmp_path: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, ledger: Ledger
 ) -> None:
-    """P1: what others still wrote into it is there, and the name is used again."""
+    """P1: records that were still written to it are there, and its name is used again."""
     away = tmp_path_factory.mktemp("away")
     context = multiprocessing.get_context("fork")
     arguments = (ledger.path, ledger.rows, ledger.threads), clock, {}
@@ -362,11 +363,11 @@ def test_file_that_is_moved_away_costs_nothing(
 # Each step
 
 
-@pytest.fixture(params=["shared", "exclusive"])
+@pytest.fixture(params=first_quick(["shared", "exclusive"]))
 def prepare(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> Callable[[], WatchedByDay]:
-    """Return what makes a handler at a quarter to midnight; the next record but one begins a file."""
+    """Return a function that creates a handler at a quarter to midnight; its second record starts a file."""
     moment = MIDNIGHT - 900
     monkeypatch.setattr(time, "time", lambda: moment)
     keep_file_open = None if request.param == "shared" else False
@@ -380,42 +381,42 @@ def prepare(
 _RECORDS = ["before 0", "before 1", "before 2"]  # nine bytes each
 
 
-@pytest.mark.parametrize("begins", ["size", "day", "late", "late by days"])
-@pytest.mark.parametrize("fault", ["error", "killed before", "killed after"])
+@pytest.mark.parametrize("begins", first_quick(["size", "late", "day", "late by days"], 2))
+@pytest.mark.parametrize("fault", first_quick(["error", "killed after", "killed before"], 2))
 @pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_each_step_of_beginning_a_file_may_be_the_last(
+def test_any_step_of_creating_a_file_may_fail(
     prepare: Callable[[], WatchedByDay],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: pathlib.Path,
     fault: str,
     begins: str,
 ) -> None:
-    """P1, P3, P4: a system call fails, or the process is killed before or after it, until there is none left."""
+    """P1, P3, P4: each system call fails in turn, or the process is killed before or after it."""
     step, is_over = 0, False
     while not is_over:
         for path in tmp_path.iterdir():
             path.unlink()
         with monkeypatch.context() as patch:
-            is_over = _break_off(prepare, patch, step, fault, begins)
+            is_over = _interrupt_step(prepare, patch, step, fault, begins)
         count = Counter(all_lines(tmp_path))
         text = f"step {step}"
         assert [record for record in [*_RECORDS, "peer", "late"] if count[record] != 1] == [], (text, files(tmp_path))
         assert count["broken off"] <= 1, (text, files(tmp_path))
         assert count["broken off"] == 1 or fault != "error", (text, files(tmp_path))
         assert set(count) <= {*_RECORDS, "peer", "late", "midnight", "broken off"}, (text, files(tmp_path))
-        # A late record's own file may be left empty, for the next one that is as late.
+        # A late record's file may remain empty, for the next late record of that day.
         assert begins.startswith("late") or all(files(tmp_path).values()), (text, files(tmp_path))
         assert_sizes(tmp_path, 36 if fault != "error" else 80)
         step += 1
-    gc.collect()  # of streams that could not be closed, while that is no error
+    gc.collect()  # for streams that could not be closed, if that is not an error
 
     assert step > 20
 
 
-def _break_off(
+def _interrupt_step(
     prepare: Callable[[], WatchedByDay], patch: pytest.MonkeyPatch, step: int, fault: str, begins: str
 ) -> bool:
-    """Let one step fail, or be the last of a process, then go on; return whether there was no such step."""
+    """Let one step fail or kill the process, then continue; return whether there was no such step."""
     peer = prepare()
     for record in _RECORDS:
         write(peer, record)
@@ -427,7 +428,7 @@ def _break_off(
     if begins.startswith("late"):
         write(peer, "midnight")
     is_over = _run(handler, Calls(step, fault), created, fault == "error")
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
     write(peer, "peer")
     last = prepare()
     write(last, "late")
@@ -447,12 +448,12 @@ def _run(handler: WatchedByDay, calls: Calls, created: int, is_here: bool) -> bo
             with watched_calls(calls, handler):
                 write(handler, "broken off", created)
         finally:
-            os._exit(len(calls.names) > calls._at)  # as where the call was reached, but raised
+            os._exit(len(calls.names) > calls._at)  # as if the call had been reached, but had raised
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_program_of_another_user_shares_the_files(root: None, tmp_path: pathlib.Path) -> None:
-    """P1: a worker that gave up its privileges writes what a group may write."""
+    """P1: a worker that dropped its privileges writes what its group may write."""
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents[:3]:
         parent.chmod(parent.stat().st_mode | 0o011)

@@ -1,6 +1,6 @@
-"""Somebody else moves, truncates or deletes the log file of running writers, or takes the right to its folder away.
+"""Another program moves, truncates or deletes the log file of running writers, or makes its folder read-only.
 
-What each of them costs is counted, and may only be what docs/guarantees.md says, under "External tools".
+The losses are counted, and may only be those in docs/guarantees.md, under "External tools".
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.records import TEN, Watched, all_lines, wait_until, write
+from support.selection import SHARED_FIRST, first_quick
 from support.writers import (
     ARMS,
     NOTICED,
@@ -33,7 +34,7 @@ from support.writers import (
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.skipif(sys.platform == "win32", reason="nobody can move an open file there"),
+    pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be moved there"),
 ]
 
 NOBODY = 65534
@@ -41,7 +42,7 @@ RUNS = 10
 
 
 class Run(NamedTuple):
-    """One run of logrotate: when it began and ended, and what it complained about."""
+    """One run of logrotate: its start, its end and its error output."""
 
     began: float
     ended: float
@@ -49,7 +50,7 @@ class Run(NamedTuple):
 
 
 class Logrotate:
-    """The real logrotate, on ``folder/app.log``; what it makes of it goes to the folder ``folder/old``."""
+    """The real logrotate for ``folder/app.log``; rotated files go to the folder ``folder/old``."""
 
     def __init__(self, program: str, folder: pathlib.Path, clock: Clock, *directives: str) -> None:
         self._old = folder / "old"
@@ -66,8 +67,8 @@ class Logrotate:
         began = self._clock.time()
         run = subprocess.run(self._command, capture_output=True, text=True)
         ended = self._clock.time()
-        # Where a writer was quicker to make the new file, logrotate moves it out of its way under this name, and
-        # would overwrite it the next time.
+        # If a writer created the new file first, logrotate moves that file to this name, and would
+        # overwrite it at the next run.
         for path in self._log_file.parent.glob("app.log-*.backup"):
             path.rename(self._old / f"in-the-way-{began}")
         return Run(began, ended, run.stderr)
@@ -83,13 +84,13 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def logrotate(program: Callable[[str], str], folder: pathlib.Path, clock: Clock) -> Callable[..., Logrotate]:
-    """Return a function that makes a logrotate with the directives it is given."""
+    """Return a function that creates a logrotate with the given directives."""
     path = program("logrotate")
     return lambda *directives: Logrotate(path, folder, clock, *directives)
 
 
 def _rotated(team: Writers, logrotate: Logrotate, folder: pathlib.Path) -> tuple[Account, list[Run]]:
-    """Let logrotate work while writers write, and account for all records."""
+    """Run logrotate while writers write, and account for all records."""
     team.start()
     runs = []
     for _ in range(RUNS):
@@ -101,11 +102,11 @@ def _rotated(team: Writers, logrotate: Logrotate, folder: pathlib.Path) -> tuple
 
 
 class TestLogrotate:
-    """The real one, run by force while three processes write."""
+    """The real logrotate, forced to run while three processes write."""
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
-    def test_nocreate_costs_nothing(
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+    def test_nocreate_loses_nothing(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -113,7 +114,7 @@ class TestLogrotate:
         logrotate: Callable[..., Logrotate],
         folder: pathlib.Path,
     ) -> None:
-        """P1, P4: logrotate moves the file away, the next record makes a new one, and each record is in one of them."""
+        """P1, P4: logrotate moves the file away, the next record creates a new one, and each is in one of them."""
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         found, _ = _rotated(team, logrotate("nocreate"), folder)
 
@@ -121,9 +122,9 @@ class TestLogrotate:
         assert found.reported == []
         assert any(name.startswith(str(folder / "old")) for name in found.held)
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
-    def test_create_costs_nothing_but_what_logrotate_itself_replaces(
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+    def test_create_loses_only_what_logrotate_replaces(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -131,7 +132,7 @@ class TestLogrotate:
         logrotate: Callable[..., Logrotate],
         folder: pathlib.Path,
     ) -> None:
-        """P1, P4: logrotate moves the file away and makes a new one; it may replace a file that was made meanwhile."""
+        """P1, P4: logrotate moves the file away and creates a new one; it may replace one that a writer created."""
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         found, runs = _rotated(team, logrotate("create"), folder)
         replacing = [run for run in runs if run.said.count("renaming to") > 1]
@@ -140,7 +141,7 @@ class TestLogrotate:
         assert found._replace(lost=[]).is_perfect(), str(found)
         assert found.reported == []
 
-    @ARMS
+    @SHARED_FIRST
     @pytest.mark.parametrize("options", STEADY)
     def test_moved_file_gets_no_record_after_a_second(
         self,
@@ -150,7 +151,7 @@ class TestLogrotate:
         logrotate: Callable[..., Logrotate],
         folder: pathlib.Path,
     ) -> None:
-        """P4: whoever compresses the moved file a second later loses nothing; at once where each record opens it."""
+        """P4: compressing the moved file a second later loses nothing; at once if each record opens the file."""
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         team.start()
         team.wait_for_records(50)
@@ -163,9 +164,9 @@ class TestLogrotate:
         assert found.is_perfect(), str(found)
         assert max(call.created for call in moved) < run.ended + window + ROUNDING
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
-    def test_copytruncate_loses_only_what_is_written_meanwhile(
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+    def test_copytruncate_loses_only_records_of_its_run(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -173,7 +174,7 @@ class TestLogrotate:
         logrotate: Callable[..., Logrotate],
         folder: pathlib.Path,
     ) -> None:
-        """P1: what is lost was logged while logrotate ran; at most the end of a copy is half a record."""
+        """P1: lost records were logged while logrotate ran; at most the end of a copy is half a record."""
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         found, runs = _rotated(team, logrotate("copytruncate"), folder)
 
@@ -188,12 +189,12 @@ def _during(call: Logged, runs: list[Run]) -> bool:
     return any(call.created <= run.ended + ROUNDING and call.returned >= run.began - ROUNDING for run in runs)
 
 
-class TestCleaner:
-    """Somebody deletes the log file."""
+class TestDeletion:
+    """Another program deletes the log file."""
 
-    @ARMS
-    @pytest.mark.parametrize("options", STEADY + ROLLING)
-    def test_deleted_log_file_takes_a_second_of_records_with_it(
+    @SHARED_FIRST
+    @pytest.mark.parametrize("options", first_quick(ROLLING + STEADY))
+    def test_deleted_log_file_loses_at_most_a_second(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -201,7 +202,7 @@ class TestCleaner:
         clock: Clock,
         folder: pathlib.Path,
     ) -> None:
-        """P1, P4: gone is what was in it, and what was logged before its deletion was noticed (HAZARDS 1.25)."""
+        """P1, P4: its content is lost, and records logged before the deletion was noticed."""
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         window = NOTICED if keep_file_open is None else 0.0
         team.start()
@@ -210,7 +211,7 @@ class TestCleaner:
             for _ in range(RUNS):
                 team.wait_for_records(50)
                 with contextlib.suppress(FileNotFoundError):
-                    # Moved first, since between opening and deleting the file may roll over.
+                    # Moved first, because the file may roll over between opening and deleting.
                     os.rename(folder / "app.log", folder / "doomed")
                     file = files.enter_context(open(folder / "doomed", "rb"))
                     os.unlink(folder / "doomed")
@@ -229,7 +230,7 @@ class TestCleaner:
 
     @ARMS
     @pytest.mark.parametrize("options", STEADY + ROLLING)
-    def test_deleted_folder_is_made_again(
+    def test_deleted_folder_is_created_again(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -237,7 +238,7 @@ class TestCleaner:
         clock: Clock,
         folder: pathlib.Path,
     ) -> None:
-        """P1, P4: also where the lock file goes with it; what is logged more than a second later is all there."""
+        """P1, P4: also if the lock file is deleted with it; records logged more than a second later are complete."""
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
         team.start()
         os.rename(folder, folder.with_name("deleted"))
@@ -254,7 +255,7 @@ class TestCleaner:
 
 @pytest.fixture
 def open_folder() -> Iterator[pathlib.Path]:
-    """Return a folder that every user can reach, as those of pytest are not."""
+    """Return a folder that every user can reach, unlike those of pytest."""
     path = pathlib.Path(tempfile.mkdtemp())
     path.chmod(0o777)
     yield path
@@ -263,18 +264,18 @@ def open_folder() -> Iterator[pathlib.Path]:
 
 @pytest.mark.usefixtures("root")
 class TestReadOnlyFolder:
-    """An ordinary user may not write the folder any more, and then may again."""
+    """An ordinary user loses the permission to write the folder, and then gets it back."""
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
-    def test_nothing_is_lost_and_the_file_rolls_over_when_it_may(
+    def test_nothing_is_lost_and_the_file_rolls_over_later(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
         writers: Callable[..., Writers],
         open_folder: pathlib.Path,
     ) -> None:
-        """P1, P4: records go on in the current file, each process complains once, and then the file rolls over."""
+        """P1, P4: records continue in the current file, each process reports it once, and then the file rolls over."""
         team = writers(open_folder / "app.log", **options, keep_file_open=keep_file_open)
         _make_shared(open_folder)
         team.start(user=NOBODY)
@@ -296,14 +297,14 @@ class TestReadOnlyFolder:
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
-    def test_process_that_starts_meanwhile_writes_as_well(
+    def test_process_started_in_between_writes_too(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
         writers: Callable[..., Writers],
         open_folder: pathlib.Path,
     ) -> None:
-        """P1, P4: a worker that is started while the folder is read-only logs into the file that is there."""
+        """P1, P4: a worker started while the folder is read-only logs into the existing file."""
         team = writers(open_folder / "app.log", **options, keep_file_open=keep_file_open)
         _make_shared(open_folder)
         team.start(user=NOBODY, count=2)
@@ -316,8 +317,8 @@ class TestReadOnlyFolder:
 
         assert found.is_perfect(), str(found)
 
-    def test_every_record_that_a_deleted_file_swallows_is_reported(self, open_folder: pathlib.Path) -> None:
-        """P4: where no new file can be made in place of a deleted one, each record that is lost is reported."""
+    def test_every_record_lost_with_a_deleted_file_is_reported(self, open_folder: pathlib.Path) -> None:
+        """P4: if no new file can be created in place of a deleted one, each lost record is reported."""
         handler = Watched(open_folder / "app.log", when="H", utc=True)
         try:
             write(handler, "before", TEN)
@@ -335,14 +336,14 @@ class TestReadOnlyFolder:
 
 
 def _make_shared(folder: pathlib.Path) -> None:
-    """Make the log file and the lock file that every user may write."""
+    """Create a log file and a lock file that every user may write."""
     for name in ("app.log", ".__app.lock"):
         (folder / name).touch()
         (folder / name).chmod(0o666)
 
 
 def _make_read_only(folder: pathlib.Path) -> None:
-    """Take the right to the folder away while nobody is in the middle of a rollover."""
+    """Remove the permission to write the folder while no process is in a rollover."""
     with open(folder / ".__app.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         folder.chmod(0o555)

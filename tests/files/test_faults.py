@@ -40,8 +40,8 @@ def _count(folder: pathlib.Path) -> dict[str, int]:
     return {line: found.count(line) for line in found}
 
 
-def test_a_rollover_is_made_of_many_steps() -> None:
-    """The tests below stop at steps that exist: renaming, creating, publishing, deleting."""
+def test_a_rollover_has_many_steps() -> None:
+    """The tests below stop at steps that exist: renaming, creating, writing the state, deleting."""
     names = " ".join(str(step.id) for step in STEPS)
 
     by_size = [str(step.id) for step in STEPS_BY_SIZE]
@@ -54,14 +54,14 @@ def test_a_rollover_is_made_of_many_steps() -> None:
 
 
 @pytest.mark.parametrize(("arm", "step"), STEPS)
-def test_failing_call_loses_nothing_and_the_next_record_rolls_on(arm: str, step: int, tmp_path: pathlib.Path) -> None:
+def test_failing_call_loses_nothing_and_is_retried(arm: str, step: int, tmp_path: pathlib.Path) -> None:
     """P4: whichever call fails, each record is in exactly one file, and the next period has a file of its own."""
     handler, peer = prepare(tmp_path, arm), make_handler(tmp_path, arm)
     write(peer, "peer ten", TEN)
     with watched_calls(Calls(step, "error"), handler):
         write(handler, "eleven", TEN + HOUR)
     for path in tmp_path.glob("app.log"):
-        os.utime(path, (TEN + HOUR, TEN + HOUR))  # as if it had been eleven o'clock
+        os.utime(path, (TEN + HOUR, TEN + HOUR))  # as if it were eleven o'clock
     write(handler, "more", TEN + HOUR + 2)
     write(peer, "peer eleven", TEN + HOUR + 3)
     write(handler, "twelve", TEN + 2 * HOUR)
@@ -78,10 +78,10 @@ def test_failing_call_loses_nothing_and_the_next_record_rolls_on(arm: str, step:
 
 @pytest.mark.parametrize("fault", ["killed before", "killed after"])
 @pytest.mark.parametrize(("arm", "step"), STEPS)
-def test_killed_process_loses_nothing_and_the_others_roll_on(
+def test_killed_process_loses_nothing_and_others_roll_over(
     arm: str, step: int, fault: str, tmp_path: pathlib.Path
 ) -> None:
-    """P1, P3: wherever a process dies in a rollover, what was acknowledged stands once, and others go on."""
+    """P1, P3: wherever a process is killed in a rollover, acknowledged records are there once, and others continue."""
     peer = make_handler(tmp_path, arm)
     write(peer, "peer ten", TEN)
     acknowledged, acknowledge = os.pipe()
@@ -121,11 +121,11 @@ def test_failing_call_loses_nothing_by_size(arm: str, step: int, tmp_path: pathl
     write(peer, "peer ten", TEN)
     with watched_calls(Calls(step, "error"), handler):
         write(handler, "eleven", TEN + HOUR)
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
     for writer, text in ((handler, "more"), (peer, "peer eleven"), (handler, "twelve"), (peer, "peer twelve")):
         write(writer, text)
     before, count = files(tmp_path), _count(tmp_path)
-    write(peer, "x" * LIMIT)  # rolls over once more, and deletes what could not be deleted
+    write(peer, "x" * LIMIT)  # rolls over again, and deletes what could not be deleted
     handler.close()
     peer.close()
 
@@ -140,7 +140,7 @@ def test_failing_call_loses_nothing_by_size(arm: str, step: int, tmp_path: pathl
 @pytest.mark.parametrize("fault", ["killed before", "killed after"])
 @pytest.mark.parametrize(("arm", "step"), STEPS_BY_SIZE)
 def test_killed_process_loses_nothing_by_size(arm: str, step: int, fault: str, tmp_path: pathlib.Path) -> None:
-    """P1, P3: wherever a process dies while it renumbers, what was acknowledged stands once, and others go on."""
+    """P1, P3: wherever a process is killed in renumbering, acknowledged records are there once, and others continue."""
     peer = make_handler(tmp_path, arm)
     write(peer, "peer ten", TEN)
     acknowledged, acknowledge = os.pipe()

@@ -1,8 +1,7 @@
-"""The disk is full, also in the middle of a rollover, and then there is room again.
+"""The disk is full, also in the middle of a rollover, and then there is space again.
 
-Every record that the handler did not report stands in one file, whole; those it reported are missing, or whole all the
-same. What a full disk let through of a record is gone, or stands on a line of its own (docs/guarantees.md, "A full
-disk").
+Every record that the handler did not report is in one file, whole. A reported record is missing, or nevertheless whole.
+The part that a full disk accepted is removed, or is on a line of its own (docs/guarantees.md, "A full disk").
 """
 
 import contextlib
@@ -30,7 +29,7 @@ Disk = Callable[..., pathlib.Path]
 
 @pytest.fixture
 def disk(mount: Callable[..., None], tmp_path: pathlib.Path) -> Disk:
-    """Return a function that makes a small disk, with the options that tmpfs(5) takes, and returns its folder."""
+    """Return a function that mounts a small disk with options of tmpfs(5), and returns its folder."""
 
     def make(options: str) -> pathlib.Path:
         folder = tmp_path / "disk"
@@ -42,14 +41,14 @@ def disk(mount: Callable[..., None], tmp_path: pathlib.Path) -> Disk:
 
 
 def _ballast(folder: pathlib.Path, number: int, size: int) -> pathlib.Path:
-    """Take up room."""
+    """Use up space."""
     path = folder / f".ballast-{number}"
     path.write_bytes(b"\0" * size)
     return path
 
 
 def _use_up_inodes(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Make empty files until there is no room for another one."""
+    """Create empty files until there is no space for another one."""
     made: list[pathlib.Path] = []
     with contextlib.suppress(OSError):
         while True:
@@ -59,20 +58,20 @@ def _use_up_inodes(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _assert_nothing_glued(found: Account) -> None:
-    """Check that records that were not reported are there, whole, and that what is torn is a piece of one record."""
+    """Check that unreported records are there, whole, and that each torn line is a part of one record."""
     assert found._replace(torn={}).is_perfect(), str(found)
     assert found.unexplained() == [], str(found)
 
 
-class TestNoRoom:
+class TestNoSpace:
     """No block is left for a record."""
 
     @ARMS
     @pytest.mark.parametrize("options", STEADY + ROLLING)
-    def test_full_disk_costs_only_the_records_that_are_reported(
+    def test_full_disk_loses_only_reported_records(
         self, options: dict[str, Any], keep_file_open: bool | None, writers: Callable[..., Writers], disk: Disk
     ) -> None:
-        """P1, P4: three times full, three times freed; nothing raised, nothing glued, and every loss is reported."""
+        """P1, P4: the disk is full three times and freed three times; nothing is raised, and every loss is reported."""
         folder = disk("size=2m")
         ballast = [_ballast(folder, number, 500_000) for number in range(3)]
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
@@ -88,10 +87,10 @@ class TestNoRoom:
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
-    def test_disk_that_is_full_at_a_rollover_costs_only_the_records_that_are_reported(
+    def test_full_disk_at_a_rollover_loses_only_reported_records(
         self, options: dict[str, Any], keep_file_open: bool | None, writers: Callable[..., Writers], disk: Disk
     ) -> None:
-        """P1, P3, P4: a new file that has no room for its first record takes the next ones when there is room."""
+        """P1, P3, P4: a new file without space for its first record gets the next ones when there is space."""
         folder = disk("size=1m")
         ballast = _ballast(folder, 0, 500_000)
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
@@ -109,10 +108,10 @@ class TestNoRoom:
 
     @ARMS
     @pytest.mark.parametrize("is_there", [True, False])
-    def test_lock_file_without_room_for_its_state_costs_no_record(
+    def test_lock_file_without_space_for_its_state_costs_no_record(
         self, keep_file_open: bool | None, is_there: bool, disk: Disk
     ) -> None:
-        """P4: what fits into the log file is written, the cause is reported once, and later the file rolls over."""
+        """P4: records that fit are written, the cause is reported once, and later the file rolls over."""
         folder = disk("size=64k")
         (folder / "app.log").write_text("before\n")
         os.utime(folder / "app.log", (TEN, TEN))
@@ -136,8 +135,8 @@ class TestNoRoom:
         }
 
     @ARMS
-    def test_rollover_makes_room_by_retention(self, keep_file_open: bool | None, disk: Disk) -> None:
-        """P4: the record that rolls a full disk over is reported; the backups that go then are room for the next."""
+    def test_retention_frees_space_at_a_rollover(self, keep_file_open: bool | None, disk: Disk) -> None:
+        """P4: the record that rolls over on a full disk is reported; deleted backups make space for the next."""
         folder = disk("size=64k")
         (folder / "app.log.2024-05-17_09").write_text("nine\n")
         handler = Watched(folder / "app.log", when="H", utc=True, backupCount=1, keep_file_open=keep_file_open)
@@ -152,8 +151,10 @@ class TestNoRoom:
         assert files(folder) == {"app.log": ["still eleven"], "app.log.2024-05-17_10": ["ten"]}
 
     @ARMS
-    def test_late_record_that_does_not_fit_makes_no_empty_backup(self, keep_file_open: bool | None, disk: Disk) -> None:
-        """P3: an hour without records pushes no backup out of retention, on a full disk either."""
+    def test_late_record_that_does_not_fit_leaves_no_empty_backup(
+        self, keep_file_open: bool | None, disk: Disk
+    ) -> None:
+        """P3: an hour without records removes no backup from retention, not even on a full disk."""
         folder = disk("size=64k")
         handler = Watched(folder / "app.log", when="H", utc=True, backupCount=2, keep_file_open=keep_file_open)
         write(handler, "nine", TEN - HOUR)
@@ -175,10 +176,10 @@ class TestNoRoom:
         }
 
     @ARMS
-    def test_file_truncated_before_half_a_record_is_removed_gets_no_hole(
+    def test_file_truncated_before_a_torn_record_is_removed_gets_no_hole(
         self, keep_file_open: bool | None, disk: Disk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """P1: somebody makes room with ``: > app.log`` just when a handler removes what did not fit."""
+        """P1: a user runs ``: > app.log`` at the moment when a handler removes a torn record."""
         folder = disk("size=64k")
         handler = Watched(folder / "app.log", when="H", utc=True, keep_file_open=keep_file_open)
         write(handler, "before", TEN)
@@ -187,9 +188,9 @@ class TestNoRoom:
 
         def too_late(*arguments: Any) -> None:
             os.truncate(folder / "app.log", 0)
-            appending.cut(*arguments)
+            appending.remove_torn_record(*arguments)
 
-        monkeypatch.setattr(open_file, "cut", too_late)
+        monkeypatch.setattr(open_file, "remove_torn_record", too_late)
         write(handler, "x" * 5000, TEN + 1)
         handler.close()
 
@@ -197,16 +198,16 @@ class TestNoRoom:
 
 
 class TestNoFile:
-    """No new file can be made, and the rollover has moved the old one aside already."""
+    """No new file can be created, and the rollover has already moved the old one."""
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
-    def test_rollover_without_a_new_file_costs_only_the_records_that_are_reported(
+    def test_rollover_without_a_new_file_loses_only_reported_records(
         self, options: dict[str, Any], keep_file_open: bool | None, writers: Callable[..., Writers], disk: Disk
     ) -> None:
-        """P1, P4: records go on in the file that was moved aside; where each record opens the file, they are reported.
+        """P1, P4: records continue in the moved file; if each record opens the file, they are reported.
 
-        Later there is room for files, and the file rolls over again.
+        Later new files are possible, and the file rolls over again.
         """
         folder = disk("size=64m,nr_inodes=1000")
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)

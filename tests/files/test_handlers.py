@@ -1,4 +1,4 @@
-"""What one handler promises: periods, late records, overrides, errors, on both arms of the protocol."""
+"""The behaviour of one handler: periods, late records, overrides and errors, on both arms of the protocol."""
 
 import configparser
 import contextlib
@@ -37,8 +37,9 @@ from concurrent_log.files import open_file
 from concurrent_log.files import rename as moving
 from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
-from concurrent_log.files.lock_file import LockFile, Section
-from concurrent_log.files.writer import _NO_VIEW
+from concurrent_log.files.lock_file import HeldLock, LockFile
+from concurrent_log.files.snapshot import NO_SNAPSHOT
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 
@@ -53,7 +54,7 @@ _LEAVES_STREAMS = pytest.mark.filterwarnings(
 
 @pytest.fixture(params=["shared", "exclusive"])
 def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Make:
-    """Make a handler of ``app.log`` in UTC, once for each arm of the protocol."""
+    """Create a handler of ``app.log`` in UTC, once for each arm of the protocol."""
     made = []
 
     def handler(*args: Any, **kwargs: Any) -> Watched:
@@ -75,8 +76,8 @@ def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Make:
 # Periods and rollover
 
 
-def test_record_stands_in_the_file_of_its_period(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2: a record rolls the file over by the time it was created at, and the backup is named after its period."""
+def test_record_is_in_the_file_of_its_period(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2: the creation time of a record decides on the rollover, and the backup is named after its period."""
     handler = make()
     write(handler, "ten", TEN + 1)
     write(handler, "still ten", TEN + HOUR - 0.001)
@@ -92,7 +93,7 @@ def test_record_stands_in_the_file_of_its_period(make: Make, tmp_path: pathlib.P
 
 
 def test_second_handler_does_not_roll_over_again(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: what one handler rolled over, the others notice; no record goes to the old file (HAZARDS 1.1, 1.2)."""
+    """P3: after one handler's rollover, the others notice it, and no record goes to the old file."""
     first, second = make(), make()
     write(first, "a", TEN)
     write(second, "b", TEN)
@@ -103,7 +104,7 @@ def test_second_handler_does_not_roll_over_again(make: Make, tmp_path: pathlib.P
 
 
 def test_idle_handler_neither_renames_nor_deletes_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: a process that slept through two periods goes on in today's file (HAZARDS 3.O2)."""
+    """P3: a process that was idle for two periods continues in today's file."""
     busy, idle = make(backupCount=1), make(backupCount=1)
     write(idle, "idle 10", TEN)
     write(busy, "busy 11", TEN + HOUR)
@@ -113,8 +114,8 @@ def test_idle_handler_neither_renames_nor_deletes_the_current_file(make: Make, t
     assert files(tmp_path) == {"app.log": ["busy 12", "idle 12"], "app.log.2024-05-17_11": ["busy 11"]}
 
 
-def test_two_log_files_do_not_disturb_each_other(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: one handler's rollover says nothing about another file (HAZARDS 3.O1)."""
+def test_two_log_files_are_independent(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: a handler's rollover does not affect another file."""
     quick, slow = make(tmp_path / "a.log", when="S"), make(tmp_path / "b.log", when="D")
     for second in range(3):
         write(quick, f"quick {second}", TEN + second)
@@ -125,7 +126,7 @@ def test_two_log_files_do_not_disturb_each_other(make: Make, tmp_path: pathlib.P
 
 
 def test_late_record_goes_to_the_backup_of_its_own_period(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2: also when it waited while the file rolled over, and for periods that had no file yet (HAZARDS 3.C6, 3.O3)."""
+    """P2: also if it waited during a rollover, and for periods that had no file yet."""
     handler = make()
     write(handler, "ten", TEN)
     write(handler, "twelve", TEN + 2 * HOUR)
@@ -140,8 +141,8 @@ def test_late_record_goes_to_the_backup_of_its_own_period(make: Make, tmp_path: 
     }
 
 
-def test_late_record_opens_no_earlier_period_again(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2, P3: also as the first record after the log file is gone, by a process killed in a rollover."""
+def test_late_record_reopens_no_earlier_period(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2, P3: also as the first record after a process killed in a rollover has left no log file."""
     handler = make()
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -157,7 +158,7 @@ def test_late_record_opens_no_earlier_period_again(make: Make, tmp_path: pathlib
 
 
 def test_late_record_of_a_period_not_kept_goes_to_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2: where retention no longer keeps its period, the record is still not lost."""
+    """P2: if retention has deleted its period, the record is nevertheless not lost."""
     handler = make(backupCount=1)
     for hour in range(3):
         write(handler, str(hour), TEN + hour * HOUR)
@@ -166,8 +167,8 @@ def test_late_record_of_a_period_not_kept_goes_to_the_current_file(make: Make, t
     assert files(tmp_path) == {"app.log": ["2", "late"], "app.log.2024-05-17_11": ["1"]}
 
 
-def test_record_from_the_future_does_not_roll_the_file_over(make: Make, tmp_path: pathlib.Path) -> None:
-    """P2: the clock must agree that a period is over."""
+def test_record_from_the_future_causes_no_rollover(make: Make, tmp_path: pathlib.Path) -> None:
+    """P2: a period ends only when the clock says so, too."""
     handler = make()
     write(handler, "now")
     write(handler, "tomorrow", handler.rolloverAt + DAY)
@@ -176,8 +177,8 @@ def test_record_from_the_future_does_not_roll_the_file_over(make: Make, tmp_path
 
 
 @pytest.mark.parametrize("created", [-1.0, float("nan"), float("-inf"), float("inf"), 1e300])
-def test_record_of_no_possible_time_is_written(make: Make, tmp_path: pathlib.Path, created: float) -> None:
-    """P4: a nonsense time costs no record."""
+def test_record_with_an_impossible_time_is_written(make: Make, tmp_path: pathlib.Path, created: float) -> None:
+    """P4: an invalid creation time does not cost the record."""
     handler = make()
     write(handler, "before")
     strange = record("strange")
@@ -212,7 +213,7 @@ def test_each_schedule_rolls_over_at_its_boundary(
     second: float,
     backup: str,
 ) -> None:
-    """P3: aligned to the clock, not to when the process started (HAZARDS 3.O4); one meaning of interval (2.4)."""
+    """P3: aligned to the clock, not to the start of the process, with one meaning of interval."""
     handler = make(when=when, interval=interval, atTime=at)
     write(handler, "a", first)
     write(handler, "b", second - 0.01)
@@ -222,7 +223,7 @@ def test_each_schedule_rolls_over_at_its_boundary(
 
 
 def test_file_left_by_an_earlier_run_is_rolled_over_by_its_last_change(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: also without a lock file, so that a program that restarts often still rolls over (HAZARDS 1.5, 3.C5)."""
+    """P3: also without a lock file, so that a program that restarts often still rolls over."""
     (tmp_path / "app.log").write_text("old\n")
     os.utime(tmp_path / "app.log", (TEN, TEN))
     write(make(), "new", TEN + 2 * HOUR)
@@ -231,7 +232,7 @@ def test_file_left_by_an_earlier_run_is_rolled_over_by_its_last_change(make: Mak
 
 
 def test_restart_within_a_period_keeps_the_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: the period is remembered across restarts, though the file was changed in between."""
+    """P3: the period survives a restart, although the file was changed in between."""
     write(make(), "first", TEN)
     make().close()
     write(make(), "second", TEN + HOUR - 1)
@@ -241,7 +242,7 @@ def test_restart_within_a_period_keeps_the_file(make: Make, tmp_path: pathlib.Pa
 
 
 def test_nothing_rolls_over_inside_the_constructor(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: namer and suffix set after construction name the first backup already (HAZARDS 1.14, 2.23, 3.C9)."""
+    """P6: a namer and a suffix that are set after construction apply to the first backup."""
     (tmp_path / "app.log").write_text("old\n")
     os.utime(tmp_path / "app.log", (TEN, TEN))
     handler = make()
@@ -255,7 +256,7 @@ def test_nothing_rolls_over_inside_the_constructor(make: Make, tmp_path: pathlib
     assert files(tmp_path) == {"app.log": ["new"], "app-20240517.log": ["old"]}
 
 
-def test_file_that_rolls_over_while_a_handler_is_made(
+def test_file_that_rolls_over_while_a_handler_is_created(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P4: a worker starts while another one renames the file: the constructor does not fail."""
@@ -276,10 +277,10 @@ def test_file_that_rolls_over_while_a_handler_is_made(
 
 @pytest.mark.parametrize("delay", [True, False])
 @pytest.mark.parametrize("chosen", range(10))
-def test_file_renamed_while_a_handler_is_made_is_not_taken_for_a_device(
+def test_file_renamed_while_a_handler_is_created_is_not_mistaken_for_a_device(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, delay: bool, chosen: int
 ) -> None:
-    """P2: at whichever look of the constructor another process renames the file, this one rolls over like all."""
+    """P2: the handler rolls over as usual if another process renames the file during any check of the constructor."""
     write(make(), "ten", TEN)
     look, numbers = os.stat, itertools.count()
 
@@ -297,7 +298,7 @@ def test_file_renamed_while_a_handler_is_made_is_not_taken_for_a_device(
 
 
 def test_existing_backup_is_never_overwritten(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: a name that is taken gets a number (HAZARDS 2.1, 2.24, 3.O9)."""
+    """P3: if the name is taken, the backup gets a number."""
     (tmp_path / "app.log.2024-05-17_10").write_text("restored\n")
     handler = make()
     write(handler, "ten", TEN)
@@ -314,7 +315,7 @@ def test_existing_backup_is_never_overwritten(make: Make, tmp_path: pathlib.Path
 def test_backup_that_appears_at_the_last_moment_is_not_overwritten(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool
 ) -> None:
-    """P3: where the lock file was removed, two processes may roll over at once; neither replaces the other's backup."""
+    """P3: after the lock file was removed, two processes may roll over at once; neither replaces the other's backup."""
     if not has_renameat2:
         monkeypatch.setattr(moving, "_renameat2", None)
     handler = make()
@@ -337,16 +338,16 @@ def test_backup_that_appears_at_the_last_moment_is_not_overwritten(
     assert handler.problems == []
 
 
-def test_empty_file_makes_no_backup(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: an hour without records pushes no backup out of retention."""
+def test_empty_file_creates_no_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: an hour without records removes no backup from retention."""
     handler = make(delay=False)
     write(handler, "eleven", TEN + HOUR)
 
     assert files(tmp_path) == {"app.log": ["eleven"]}
 
 
-def test_do_rollover_begins_a_new_file_for_all(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: the program may ask for a rollover; the other handlers follow, nothing is lost."""
+def test_do_rollover_starts_a_new_file_for_all(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: after the program requests a rollover, the other handlers follow, and no record is lost."""
     first, second = make(), make()
     write(first, "a", TEN)
     write(second, "b", TEN)
@@ -365,7 +366,7 @@ def test_do_rollover_begins_a_new_file_for_all(make: Make, tmp_path: pathlib.Pat
 
 
 def test_retention_keeps_the_newest_periods(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: the newest periods without a hole, and other people's files untouched (HAZARDS 2.7, 2.8, 1.21)."""
+    """P3: the newest periods without a gap, and files of other programs are not deleted."""
     for stranger in ("app.log.err.2020-01-01_00", "app.log2.2020-01-01_00", "app.log.2020-01-01", "app.log.old"):
         (tmp_path / stranger).write_text("keep\n")
     handler = make(backupCount=3)
@@ -383,7 +384,7 @@ def test_retention_keeps_the_newest_periods(make: Make, tmp_path: pathlib.Path) 
 
 
 def test_retention_counts_periods_not_files(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: several backups of one period count once, and go together (HAZARDS 1.19, 3.C1)."""
+    """P3: several backups of one period count once, and are deleted together."""
     for name in ("10", "10.0001", "10.0002", "11.gz", "11.0001.gz"):
         (tmp_path / f"app.log.2024-05-17_{name}").write_text(name + "\n")
     handler = make(backupCount=2)
@@ -409,10 +410,10 @@ def test_retention_counts_periods_not_files(make: Make, tmp_path: pathlib.Path) 
         ("%Y%m%d-%H%M%S", lambda name: re.sub(r"app\.log\.(.*)", r"\1-app.log", name)),
     ],
 )
-def test_retention_sees_custom_names(
+def test_retention_finds_custom_names(
     make: Make, tmp_path: pathlib.Path, suffix: str | None, namer: Callable[[str], str] | None
 ) -> None:
-    """P6: suffix and namer of one's own are deleted in the order of time (HAZARDS 1.13, 3.C8)."""
+    """P6: backups with a custom suffix or namer are deleted in the order of time."""
     handler = make(backupCount=2, when="S")
     if suffix:
         handler.suffix = suffix
@@ -423,8 +424,8 @@ def test_retention_sees_custom_names(
     assert sorted(found[0] for found in files(tmp_path).values()) == ["2", "3", "4"]
 
 
-def test_retention_uses_an_ext_match_of_ones_own(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: a pattern set by hand decides which files are backups, anchored or not (HAZARDS 2.6)."""
+def test_retention_uses_a_custom_ext_match(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a custom pattern, anchored or not, decides which files are backups."""
     handler = make(backupCount=1)
     handler.suffix = "%Y%m%d_%H"
     handler.extMatch = re.compile(r"^\d{8}_\d{2}$")
@@ -434,8 +435,8 @@ def test_retention_uses_an_ext_match_of_ones_own(make: Make, tmp_path: pathlib.P
     assert files(tmp_path) == {"app.log": ["3"], "app.log.20240517_12": ["2"]}
 
 
-def test_retention_reads_the_times_in_names_of_others(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: the ninth is older than the tenth, also where a pattern of one's own lets days have one digit."""
+def test_retention_parses_times_in_custom_names(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: the ninth is older than the tenth, also if a custom pattern has days of one digit."""
     handler = make(backupCount=1)
     handler.suffix = "%Y-%m-%d"
     handler.extMatch = re.compile(r"^\d{4}-\d{1,2}-\d{1,2}$")
@@ -445,10 +446,10 @@ def test_retention_reads_the_times_in_names_of_others(make: Make, tmp_path: path
     assert handler.getFilesToDelete() == [str(tmp_path / "app.log.2024-5-9")]
 
 
-def test_backup_that_cannot_be_deleted_is_reported_and_costs_nothing(
+def test_backup_that_cannot_be_deleted_is_reported(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: deletion fails, the records go on, the cause is reported once (HAZARDS 2.8)."""
+    """P4: records are still written, and the cause is reported once."""
     handler = make(backupCount=1)
     monkeypatch.setattr(os, "remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied", path)))
     for hour in range(5):
@@ -458,13 +459,13 @@ def test_backup_that_cannot_be_deleted_is_reported_and_costs_nothing(
     assert [type(error) for error in handler.problems] == [PermissionError]
 
 
-# Trouble around the file
+# Problems around the file
 
 
-def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
+def test_failing_rollover_continues_in_the_file_and_is_retried(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: reported once, not with every record; when the cause is gone, the file rolls over (HAZARDS 1.11, 3.C7)."""
+    """P4: it is reported once, not with every record; when the cause is gone, the file rolls over."""
     handler = make()
     write(handler, "ten", TEN)
     move = rolling.move
@@ -482,8 +483,8 @@ def test_failing_rollover_goes_on_in_the_file_and_is_tried_again(
     assert len(handler.problems) == 1
 
 
-def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_path: pathlib.Path) -> None:
-    """P4: a record that begins a page, or was logged from inside, does not make an old cause news again."""
+def test_failing_rollover_is_reported_once_between_other_records(tmp_path: pathlib.Path) -> None:
+    """P4: a record at a page boundary or a re-entrant record does not make an old cause a new one."""
     handler = Watched(tmp_path / "app.log", when="H", utc=True)
 
     def rotator(source: str, destination: str) -> None:
@@ -497,16 +498,16 @@ def test_failing_rollover_is_reported_once_beside_records_that_need_none(tmp_pat
         size = (tmp_path / "app.log").stat().st_size
         write(handler, "x" * (4095 - size % 4096))
         write(handler, "begins a page")
-        handler._view = _NO_VIEW  # as a second later
+        handler._snapshot = NO_SNAPSHOT  # as if the snapshot had expired
 
     assert [type(error) for error in handler.problems] == [ZeroDivisionError]
     handler.close()
 
 
-def test_rollover_that_fails_at_its_end_is_over_all_the_same(
+def test_rollover_that_fails_after_the_move_is_complete(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P2: once the file was moved aside, no record of the new period follows it."""
+    """P2: once the file was moved, no record of the new period is appended to it."""
     handler = make()
     write(handler, "ten", TEN)
     fail = [OSError(errno.EMFILE, "too many open files")]
@@ -526,7 +527,7 @@ def test_rollover_that_fails_at_its_end_is_over_all_the_same(
 
 
 def test_rotator_that_fails_halfway_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: a rotator of one's own may raise anything."""
+    """P4: a custom rotator may raise any exception."""
     handler = make()
     handler.rotator = lambda source, destination: 1 / 0
     write(handler, "ten", TEN)
@@ -537,8 +538,8 @@ def test_rotator_that_fails_halfway_loses_nothing(make: Make, tmp_path: pathlib.
 
 
 @pytest.mark.parametrize("damage", ["remove", "move", "remove folder"])
-def test_log_file_taken_away_appears_again(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
-    """P4: within a second, or at once where records come from another second (HAZARDS 3.O5, 1.25)."""
+def test_removed_log_file_is_created_again(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
+    """P4: within a second, or at once if the record is of another second."""
     folder = tmp_path / "logs"
     handler = make(folder / "app.log")
     write(handler, "before", TEN)
@@ -568,8 +569,8 @@ def test_truncated_log_file_is_appended_to_at_its_new_end(make: Make, tmp_path: 
 
 @pytest.mark.parametrize("damage", ["remove", "empty", "garbage", "torn", "future"])
 def test_lock_file_that_lost_its_state_is_rebuilt(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
-    """P3: the state is a cache; the log file tells when it was written (HAZARDS 1.6, 3.C3, 3.C5)."""
-    from concurrent_log.files.lock_file import State
+    """P3: the state is a cache; the log file's time of change replaces it."""
+    from concurrent_log.files.shared_state import State
 
     lock_file = tmp_path / ".__app.lock"
     handler = make()
@@ -594,7 +595,7 @@ def test_lock_file_that_lost_its_state_is_rebuilt(make: Make, tmp_path: pathlib.
 
 
 def test_lock_held_by_a_stopped_process_delays_but_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: past lock_timeout records are written without the lock, and the cause is reported once (HAZARDS 3.C11)."""
+    """P4: after lock_timeout records are written without the lock, and the cause is reported once."""
     handler = make(lock_timeout=0.05)
     write(handler, "ten", TEN)
     script = (
@@ -619,10 +620,10 @@ def test_lock_held_by_a_stopped_process_delays_but_loses_nothing(make: Make, tmp
     assert len(handler.problems) == 1
 
 
-def test_lock_file_that_cannot_be_made_costs_no_record(
+def test_lock_file_that_cannot_be_created_costs_no_record(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: records are appended without it, and nothing rolls over (HAZARDS 1.16)."""
+    """P4: records are appended without it, and the file does not roll over."""
     (tmp_path / "locks").write_text("a file, where a folder was meant to be")
     handler = make(lock_file_directory=tmp_path / "locks")
     for hour in range(3):
@@ -632,8 +633,8 @@ def test_lock_file_that_cannot_be_made_costs_no_record(
     assert len(handler.problems) == 1
 
 
-def test_namer_is_asked_for_nothing_but_times(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: a namer that takes the time apart gets names of backups only, for rollover, retention and late records."""
+def test_namer_gets_only_names_with_times(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a namer that parses the time gets names of backups only: at rollover, for retention and for late records."""
 
     def namer(name: str) -> str:
         folder, base = os.path.split(name)
@@ -650,8 +651,8 @@ def test_namer_is_asked_for_nothing_but_times(make: Make, tmp_path: pathlib.Path
     assert handler.problems == []
 
 
-def test_late_record_whose_backup_cannot_be_written_joins_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: nothing around a late record costs it."""
+def test_late_record_without_a_writable_backup_goes_to_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: an error with the backup does not cost the late record."""
     handler = make()
     write(handler, "eleven", TEN + HOUR)
     (tmp_path / "app.log.2024-05-17_10").mkdir()
@@ -661,10 +662,10 @@ def test_late_record_whose_backup_cannot_be_written_joins_the_current_file(make:
     assert [type(error) for error in handler.problems] == [IsADirectoryError]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the user")
 @pytest.mark.parametrize("mode", [0o644, 0o600])
-def test_worker_that_gave_up_its_privileges_loses_nothing(tmp_path: pathlib.Path, mode: int) -> None:
-    """P4: forked, then another user: it keeps the file it inherited, whether it may read the lock file or not."""
+def test_worker_that_dropped_its_privileges_loses_nothing(tmp_path: pathlib.Path, mode: int) -> None:
+    """P4: after a fork and a change of user, it keeps the inherited file, whether it may read the lock file or not."""
     tmp_path.chmod(0o755)
     handler = Watched(tmp_path / "app.log", when="H", utc=True, encoding="utf-8")
     write(handler, "root", TEN)
@@ -690,10 +691,10 @@ def test_worker_that_gave_up_its_privileges_loses_nothing(tmp_path: pathlib.Path
 # Whole records
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_right_to_write_the_lock_file_can_be_given_later(request: pytest.FixtureRequest) -> None:
-    """P3, P4: a worker that may only read the lock file leaves rolling over to others, until it may write it."""
-    folder = pathlib.Path(tempfile.mkdtemp())  # tmp_path is in a folder that others may not enter
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the user")
+def test_permission_to_write_the_lock_file_can_be_granted_later(request: pytest.FixtureRequest) -> None:
+    """P3, P4: a worker that may only read the lock file leaves rollovers to others, until it may write it."""
+    folder = pathlib.Path(tempfile.mkdtemp())  # tmp_path is in a folder that other users may not enter
     request.addfinalizer(lambda: shutil.rmtree(folder))
     folder.chmod(0o777)
     lock_file = folder / ".__app.lock"
@@ -705,7 +706,7 @@ def test_right_to_write_the_lock_file_can_be_given_later(request: pytest.Fixture
     if child == 0:
         status = 9
         try:
-            os.seteuid(65534)  # the real user stays root
+            os.seteuid(65534)  # the real user remains root
             write(handler, "eleven", TEN + HOUR)
             backups = len(list(folder.glob("app.log.*")))
             os.seteuid(0)
@@ -727,8 +728,8 @@ def test_right_to_write_the_lock_file_can_be_given_later(request: pytest.Fixture
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "shift_jis", "iso2022_jp"])
-def test_each_encoding_reads_back_whole(make: Make, tmp_path: pathlib.Path, encoding: str) -> None:
-    """P1: one byte-order mark at the start of each file and none inside, on the current file and the late ones."""
+def test_each_encoding_is_read_back_whole(make: Make, tmp_path: pathlib.Path, encoding: str) -> None:
+    """P1: each file has one byte-order mark, at its start, also with late records."""
     first, second = make(encoding=encoding), make(encoding=encoding)
     words = ["plain", "caf\u00e9"] if encoding == "latin-1" else ["plain", "\u8b66\u544a"]
     for word in words:
@@ -754,10 +755,10 @@ def test_each_encoding_reads_back_whole(make: Make, tmp_path: pathlib.Path, enco
         ("utf-16", None, "caf\u00e9 \\ud83d"),
     ],
 )
-def test_what_the_encoding_lacks_costs_no_record(
+def test_character_that_the_encoding_lacks_costs_no_record(
     make: Make, tmp_path: pathlib.Path, encoding: str, errors: str | None, written: str
 ) -> None:
-    """P4: a lone surrogate or a foreign letter is escaped, not lost; ``errors`` may say otherwise."""
+    """P4: a lone surrogate or a foreign letter is escaped, not lost, unless ``errors`` says otherwise."""
     handler = make(encoding=encoding, errors=errors)
     write(handler, "caf\u00e9 \ud83d")
 
@@ -767,7 +768,7 @@ def test_what_the_encoding_lacks_costs_no_record(
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 10_000_000])
 def test_record_of_any_size_is_one_line(make: Make, tmp_path: pathlib.Path, size: int) -> None:
-    """P1: from the empty message to ten million characters, each by itself."""
+    """P1: from the empty message to ten million characters, each in one record."""
     handler = make()
     for _ in range(3):
         write(handler, "x" * size)
@@ -785,8 +786,8 @@ def _file_size_limited(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_record_that_does_not_fit_is_cut_off_again(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: a full disk lets half a record through; it is removed, reported, and swallows no neighbour (DESIGN 3.7)."""
+def test_record_that_does_not_fit_is_removed(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: the part of a record that a full disk accepted is removed and reported, and affects no other record."""
     handler, other = make(), make()
     write(handler, "before")
     with _file_size_limited(40):
@@ -800,10 +801,10 @@ def test_record_that_does_not_fit_is_cut_off_again(make: Make, tmp_path: pathlib
     assert [error.errno in (errno.ENOSPC, errno.EFBIG) for error in handler.problems] == [True] * 3
 
 
-def test_half_a_record_that_another_one_follows_is_closed(
+def test_torn_record_before_another_record_is_closed(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: where somebody appended before it could be cut off, half a record ends with a terminator (DESIGN 3.7)."""
+    """P1: if another process appended before the torn record could be removed, it ends with a terminator."""
     handler = make()
     write(handler, "before")
 
@@ -811,10 +812,10 @@ def test_half_a_record_that_another_one_follows_is_closed(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         with open(tmp_path / "app.log", "a") as file:
             file.write("neighbour\n")
-        appending.cut(*arguments)
+        appending.remove_torn_record(*arguments)
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(open_file, "cut", too_late)
+    monkeypatch.setattr(open_file, "remove_torn_record", too_late)
     with _file_size_limited(20):
         write(handler, "x" * 60)
     write(handler, "after")
@@ -825,10 +826,8 @@ def test_half_a_record_that_another_one_follows_is_closed(
     assert all(re.fullmatch("before|x+|neighbour|after", line) for line in found)
 
 
-def test_record_after_half_a_one_shorter_than_the_terminator_leaves_the_one_before_whole(
-    make: Make, tmp_path: pathlib.Path
-) -> None:
-    """P1: what a killed write left on a page is less than a terminator, which would reach into the record before."""
+def test_torn_record_shorter_than_the_terminator_is_closed(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: a terminator over it would reach into the record before it, which stays whole."""
     before = b"x" * 4093 + b"\r\n"
     (tmp_path / "app.log").write_bytes(before + b"2")
     write(make(terminator="\r\n"), "after")
@@ -836,20 +835,20 @@ def test_record_after_half_a_one_shorter_than_the_terminator_leaves_the_one_befo
     assert (tmp_path / "app.log").read_bytes() == before + b"\n" + b"after\r\n"
 
 
-def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
+def test_interrupt_while_releasing_leaves_no_lock(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: not even until a garbage collection, where another problem was to be reported in the same call."""
+    """P4: not even until a garbage collection, if another problem is reported in the same call."""
 
     class Interruption(BaseException):
         pass
 
-    def interrupted(section: Section, *error: object) -> None:
+    def interrupted(section: HeldLock, *error: object) -> None:
         monkeypatch.undo()
         raise Interruption
 
     def take() -> None:
-        taken.append(mutex.acquire(timeout=5))
+        taken.append(mutex.acquire(timeout=DEADLINE))
         mutex.release()
 
     handler = make(lock_timeout=0)
@@ -857,11 +856,11 @@ def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
     mutex = handler._lock_file.mutex
     taken: list[bool] = []
     fd = os.open(tmp_path / ".__app.lock", os.O_RDWR)
-    fcntl.flock(fd, fcntl.LOCK_EX)  # Another process has the lock, and does not let go.
+    fcntl.flock(fd, fcntl.LOCK_EX)  # Another process holds the lock and does not release it.
     gc.collect()
     gc.disable()
     try:
-        monkeypatch.setattr(Section, "__exit__", interrupted)
+        monkeypatch.setattr(HeldLock, "__exit__", interrupted)
         with pytest.raises(Interruption):
             write(handler, "while it is locked")
         thread = threading.Thread(target=take)
@@ -875,7 +874,7 @@ def test_interrupt_at_the_end_of_a_section_leaves_no_lock(
     assert {type(problem) for problem in handler.problems} <= {TimeoutError}
 
 
-def test_half_a_record_is_cut_off_also_where_looking_failed(
+def test_torn_record_is_removed_after_a_failed_check(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P4: a signal handler raises before the file is opened, and then the disk is full."""
@@ -886,7 +885,7 @@ def test_half_a_record_is_cut_off_also_where_looking_failed(
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(handler, "_look", interrupted)
+    monkeypatch.setattr(handler, "_check_state", interrupted)
     with _file_size_limited(40):
         write(handler, "too long " * 10)
 
@@ -896,7 +895,7 @@ def test_half_a_record_is_cut_off_also_where_looking_failed(
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="filters return records since Python 3.12")
 def test_filter_may_replace_the_record(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: what a filter returns is what is written (HAZARDS 2.21)."""
+    """P6: the record that a filter returns is written."""
     handler = make()
     handler.addFilter(lambda found: record(f"instead of {found.msg}", found.created))
     write(handler, "this", TEN)
@@ -905,7 +904,7 @@ def test_filter_may_replace_the_record(make: Make, tmp_path: pathlib.Path) -> No
 
 
 def test_message_with_newlines_stays_together(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: with a terminator of one's own, records are told apart though they have many lines."""
+    """P1: with a custom terminator, records of many lines can be told apart."""
     handler = make(terminator="\x1e\n")
     write(handler, "one\ntwo")
     write(handler, "three")
@@ -914,10 +913,8 @@ def test_message_with_newlines_stays_together(make: Make, tmp_path: pathlib.Path
 
 
 @pytest.mark.parametrize("terminator", ["\n", "\r\n", "--END--\n"])
-def test_half_a_record_of_a_killed_process_swallows_nothing(
-    make: Make, tmp_path: pathlib.Path, terminator: str
-) -> None:
-    """P1: what a killed writer left ends at a page; the next record, of whichever process, stands on its own line."""
+def test_torn_record_of_a_killed_process_damages_no_other(make: Make, tmp_path: pathlib.Path, terminator: str) -> None:
+    """P1: a killed write ends at a page boundary; the next record of any process is on a line of its own."""
     handler = make(terminator=terminator)
     write(handler, "first")
     with open(tmp_path / "app.log", "ab") as file:
@@ -928,8 +925,8 @@ def test_half_a_record_of_a_killed_process_swallows_nothing(
     assert (tmp_path / "app.log").read_bytes().split(terminator.encode())[-3:] == [b"second", b"third", b""]
 
 
-def test_half_a_late_record_of_a_killed_process_swallows_nothing(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: the same in a backup, which others append to as late."""
+def test_torn_late_record_of_a_killed_process_damages_no_other(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: the same in a backup, for the next late record."""
     handler = make()
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -940,8 +937,8 @@ def test_half_a_late_record_of_a_killed_process_swallows_nothing(make: Make, tmp
     assert files(tmp_path)["app.log.2024-05-17_10"] == ["ten", "z" * (4096 - 5), "late"]
 
 
-def test_record_that_ends_at_a_page_is_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: whole records that fill a page are not taken for torn ones."""
+def test_record_that_ends_at_a_page_is_kept(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: whole records that fill a page are not mistaken for torn ones."""
     handler = make()
     for word in ("a" * 4095, "b" * 4095, "c"):
         write(handler, word)
@@ -952,8 +949,8 @@ def test_record_that_ends_at_a_page_is_left_alone(make: Make, tmp_path: pathlib.
 # Re-entrancy
 
 
-def test_namer_that_logs_does_not_free_the_lock(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: the inner record is written, the outer rollover keeps its lock (HAZARDS 3.C2, 2.16)."""
+def test_namer_that_logs_does_not_release_the_lock(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: the re-entrant record is written, and the rollover keeps its lock."""
     import fcntl
 
     handler = make()
@@ -981,8 +978,8 @@ def test_namer_that_logs_does_not_free_the_lock(make: Make, tmp_path: pathlib.Pa
     assert handler.problems == []
 
 
-def test_record_from_inside_that_does_not_fit_swallows_nothing(tmp_path: pathlib.Path) -> None:
-    """P1: what a full disk let through of a record that a namer logged is closed, and reported."""
+def test_re_entrant_record_that_does_not_fit_damages_no_other(tmp_path: pathlib.Path) -> None:
+    """P1: the part of a namer's record that a full disk accepted is closed and reported."""
     handler = Watched(tmp_path / "app.log", when="H", utc=True)
 
     def namer(name: str) -> str:
@@ -1005,7 +1002,7 @@ def test_record_from_inside_that_does_not_fit_swallows_nothing(tmp_path: pathlib
 
 
 def test_message_that_logs_while_it_is_formatted(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: formatting happens before the lock, also through a second handler of the file (HAZARDS 3.O6)."""
+    """P1: formatting happens before locking, also through a second handler of the file."""
     first, second = make(), make()
     logger = logging.Logger("test")
     logger.addHandler(first)
@@ -1024,7 +1021,7 @@ def test_message_that_logs_while_it_is_formatted(make: Make, tmp_path: pathlib.P
 
 @_LEAVES_STREAMS
 def test_no_lock_is_left_by_interrupts_at_random_moments(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1, P4: a signal handler that raises leaves neither a lock nor a torn line behind (HAZARDS 3.C4)."""
+    """P1, P4: a signal handler that raises leaves neither a lock nor a torn line behind."""
     import fcntl
 
     handler = make(when="S")
@@ -1055,7 +1052,7 @@ def test_no_lock_is_left_by_interrupts_at_random_moments(make: Make, tmp_path: p
                     except Interrupt:
                         continue
             with open(tmp_path / ".__app.lock", "a") as probe:
-                fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a lock was left
+                fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if a lock is still held
             assert not handler._lock_file.held
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -1071,11 +1068,11 @@ def test_no_lock_is_left_by_interrupts_at_random_moments(make: Make, tmp_path: p
 def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: a rollover asked for while this process appends never takes a shared lock for the exclusive one."""
+    """P1: a rollover requested while this process appends does not treat the shared lock as the exclusive one."""
     import concurrent_log.files.writer
 
     handler = Watched(tmp_path / "app.log", when="H", utc=True)
-    write(handler, "first")  # begins the file under the exclusive lock
+    write(handler, "first")  # creates the file under the exclusive lock
     write(handler, "second")
     outcomes: list[Exception | None] = []
     read = os.pread
@@ -1094,13 +1091,13 @@ def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
 
 
 def test_signal_handler_that_logs_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: the interrupted call and the call from the signal handler both stand in the file (HAZARDS 1.24)."""
+    """P1: the records of the interrupted call and of the signal handler are both in the file."""
     handler = make(when="S")
     rings = []
     numbers = itertools.count()
 
     def ring(signum: int, frame: object) -> None:
-        number = next(numbers)  # one step, since the next signal may come inside this one
+        number = next(numbers)  # one step, because the next signal may arrive inside this one
         rings.append(number)
         write(handler, f"ring {number}", TEN + 50)
 
@@ -1123,7 +1120,7 @@ def test_signal_handler_that_logs_loses_nothing(make: Make, tmp_path: pathlib.Pa
 def test_signal_handler_that_reopens_the_file_loses_nothing(
     tmp_path: pathlib.Path, keep_file_open: bool | None
 ) -> None:
-    """P1: gunicorn's USR1 closes the stream and opens another, between any two steps of a record (HAZARDS 2.13)."""
+    """P1: gunicorn's USR1 handler closes and re-opens the stream, between any two steps of a record."""
     handler = Watched(
         tmp_path / "app.log", when="S", utc=True, encoding="utf-8", keep_file_open=keep_file_open, delay=True
     )
@@ -1154,8 +1151,8 @@ def test_signal_handler_that_reopens_the_file_loses_nothing(
     assert handler.problems == []
 
 
-def test_warnings_from_inside_reach_the_log(tmp_path: pathlib.Path) -> None:
-    """P1: a warning raised while the file is opened, captured into the same log (HAZARDS 2.25)."""
+def test_warnings_of_the_handler_reach_the_log(tmp_path: pathlib.Path) -> None:
+    """P1: a warning raised while the file is opened is captured into the same log."""
     script = (
         "import logging, warnings, sys, concurrent_log\n"
         "class Noisy(concurrent_log.ConcurrentTimedRotatingFileHandler):\n"
@@ -1176,8 +1173,8 @@ def test_warnings_from_inside_reach_the_log(tmp_path: pathlib.Path) -> None:
 # The standard interface
 
 
-def test_class_is_registered_where_configurations_look(tmp_path: pathlib.Path) -> None:
-    """P6: dictConfig by either name; the package's own name needs no import at all."""
+def test_class_is_registered_in_logging_handlers(tmp_path: pathlib.Path) -> None:
+    """P6: dictConfig accepts either name; the package's own name needs no import."""
     for number, name in enumerate(("logging.handlers.", "concurrent_log.")):
         imports = "import concurrent_log;" if number == 0 else ""
         script = (
@@ -1192,7 +1189,7 @@ def test_class_is_registered_where_configurations_look(tmp_path: pathlib.Path) -
 
 
 def test_file_config_knows_the_class_by_its_short_name(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P6: ``class=handlers.ConcurrentTimedRotatingFileHandler``, as in an ini file of the standard class."""
+    """P6: ``class=handlers.ConcurrentTimedRotatingFileHandler``, as in an ini file for the standard class."""
     monkeypatch.chdir(tmp_path)
     config = configparser.ConfigParser(interpolation=None)
     config.read_string(
@@ -1215,7 +1212,7 @@ def test_file_config_knows_the_class_by_its_short_name(tmp_path: pathlib.Path, m
 def test_relative_name_and_missing_folders_survive_chdir(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P6: the file is where it was named, and its lock file beside it (HAZARDS 3.O8)."""
+    """P6: the file and its lock file stay in the folder of the first use."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     handler = make(pathlib.Path("logs/deep/app.log"), delay=True)
@@ -1237,7 +1234,7 @@ def test_lock_files_of_one_folder_do_not_collide(make: Make, tmp_path: pathlib.P
 
 
 def test_handler_writes_again_after_close(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: as the standard class does; gunicorn closes and opens the stream on USR1 (HAZARDS 2.13)."""
+    """P6: as the standard class does; gunicorn closes and opens the stream on USR1."""
     handler = make()
     write(handler, "a")
     handler.close()
@@ -1254,7 +1251,7 @@ def test_handler_writes_again_after_close(make: Make, tmp_path: pathlib.Path) ->
 
 
 def test_closed_handlers_leave_no_descriptor(make: Make, tmp_path: pathlib.Path) -> None:
-    """Descriptors of the file and of the lock file are given back."""
+    """The descriptors of the file and of the lock file are closed."""
     before = len(os.listdir("/proc/self/fd"))
     for number in range(20):
         handler = make(tmp_path / f"{number}.log")
@@ -1264,8 +1261,8 @@ def test_closed_handlers_leave_no_descriptor(make: Make, tmp_path: pathlib.Path)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_handler_travels_by_pickle(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: rebuilt with all it was given, so that spawn and forkserver workers can be handed one (HAZARDS 2.19)."""
+def test_handler_can_be_pickled(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: it is rebuilt with all its arguments, so that spawn and forkserver workers can receive one."""
     handler = make(when="S", backupCount=2, delay=True)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
@@ -1279,7 +1276,7 @@ def test_handler_travels_by_pickle(make: Make, tmp_path: pathlib.Path) -> None:
     assert lines(tmp_path / "app.log") == ["INFO hello"] * 3
 
 
-def test_stream_of_ones_own_is_written_to(make: Make, tmp_path: pathlib.Path) -> None:
+def test_custom_stream_is_written_to(make: Make, tmp_path: pathlib.Path) -> None:
     """P6: setStream works as in the standard class."""
     handler = make()
     write(handler, "file")
@@ -1316,8 +1313,8 @@ def test_overridden_do_rollover_is_called(make: Make, tmp_path: pathlib.Path) ->
     assert handler.problems == []
 
 
-def test_overridden_should_rollover_is_asked(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: the recipe that rolls over by size, too."""
+def test_overridden_should_rollover_is_called(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: the recipe that also rolls over by size."""
 
     class Sized(Watched):
         def shouldRollover(self, record: logging.LogRecord | None) -> bool:
@@ -1331,8 +1328,8 @@ def test_overridden_should_rollover_is_asked(make: Make, tmp_path: pathlib.Path)
     assert all_lines(tmp_path) == [f"record {n}" for n in (6, 7, 8, 0, 1, 2, 3, 4, 5)]
 
 
-def test_exception_of_a_signal_handler_is_reported_wherever_it_comes(tmp_path: pathlib.Path) -> None:
-    """P4: a time limit that ends what the program overrode is not swallowed, and the record is written."""
+def test_exception_of_a_signal_handler_is_reported_at_any_moment(tmp_path: pathlib.Path) -> None:
+    """P4: a time limit that interrupts an overridden method is not ignored, and the record is written."""
 
     class TimeLimitError(Exception):
         pass
@@ -1348,7 +1345,7 @@ def test_exception_of_a_signal_handler_is_reported_wherever_it_comes(tmp_path: p
 
     handler = Slow(tmp_path / "app.log", when="H", utc=True)
     write(handler, "first")
-    handler._view = _NO_VIEW
+    handler._snapshot = NO_SNAPSHOT
     handler.is_interrupted = True
     write(handler, "second")
     handler.close()
@@ -1358,7 +1355,7 @@ def test_exception_of_a_signal_handler_is_reported_wherever_it_comes(tmp_path: p
 
 
 def test_overridden_compute_rollover_ends_the_period(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: the end of a period may be computed by a subclass."""
+    """P6: a subclass may compute the end of a period."""
 
     class Every90(Watched):
         def computeRollover(self, currentTime: int) -> int:
@@ -1372,8 +1369,8 @@ def test_overridden_compute_rollover_ends_the_period(make: Make, tmp_path: pathl
     assert sorted(files(tmp_path).values()) == [["0", "50"], ["180"], ["90", "179"]]
 
 
-def test_rotator_of_ones_own_makes_the_backups(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: the Cookbook's pair of gzip rotator and namer, with retention (HAZARDS 2.7, 3.O9)."""
+def test_custom_rotator_creates_the_backups(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: the Cookbook's gzip rotator and namer work with retention."""
     handlers = make(backupCount=2), make(backupCount=2)
     for handler in handlers:
         handler.rotator = _gzip_and_remove
@@ -1393,7 +1390,7 @@ def test_rotator_of_ones_own_makes_the_backups(make: Make, tmp_path: pathlib.Pat
 
 
 def test_backup_that_a_rotator_compressed_is_never_overwritten(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: also where the rotator chooses the ending, and no namer knows it (HAZARDS 3.O9)."""
+    """P3: also if the rotator chooses the ending, and no namer knows it."""
     import gzip
 
     def rotator(source: str, destination: str) -> None:
@@ -1416,8 +1413,8 @@ def _gzip_and_remove(source: str, destination: str) -> None:
     os.remove(source)
 
 
-def test_rotator_that_takes_longer_than_others_wait_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: who gives up waiting for the lock appends to a file that the rotator does not remove."""
+def test_rotator_that_takes_longer_than_lock_timeout_loses_nothing(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: after a lock timeout, records are appended to a file that the rotator does not remove."""
     handler, impatient = make(), make(lock_timeout=0.01)
     write(handler, "ten", TEN)
     write(impatient, "impatient ten", TEN)
@@ -1445,8 +1442,8 @@ def test_rotator_that_takes_longer_than_others_wait_loses_nothing(make: Make, tm
     assert sorted(os.listdir(tmp_path)) == [".__app.lock", "app.log", "app.log.2024-05-17_10.gz"]
 
 
-def test_what_a_killed_rotator_left_becomes_a_backup(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: a file set aside for a rotator that was killed is found by the next rollover."""
+def test_file_of_a_killed_rotator_becomes_a_backup(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: the next rollover finds a file that was prepared for a rotator that was killed."""
     (tmp_path / "app.log.rotating").write_text("nine\n")
     os.utime(tmp_path / "app.log.rotating", (TEN - 1, TEN - 1))
     handler = make()
@@ -1466,7 +1463,7 @@ def test_what_a_killed_rotator_left_becomes_a_backup(make: Make, tmp_path: pathl
 
 @_LEAVES_STREAMS
 def test_timeout_raised_by_a_signal_handler_writes_no_record_twice(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: the usual alarm that raises TimeoutError, at any moment of a record (HAZARDS 3.C4)."""
+    """P1: the usual alarm that raises TimeoutError, at any moment of a record."""
     handler = make(when="S")
 
     def too_slow(signum: int, frame: object) -> None:
@@ -1492,8 +1489,8 @@ def test_timeout_raised_by_a_signal_handler_writes_no_record_twice(make: Make, t
     assert all(re.fullmatch(r"record \d+", line) for line in found)
 
 
-def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: SIGHUP calls doRollover() while a record is being written; both happen, one after the other."""
+def test_rollover_requested_during_a_record_follows_it(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a SIGHUP handler calls doRollover() while a record is written; both happen, one after the other."""
     handler = make(keep_file_open=None)
 
     write(handler, "ten", TEN)
@@ -1502,20 +1499,20 @@ def test_rollover_asked_for_in_the_middle_of_a_record_comes_after_it(make: Make,
     handler._lock_file.held = False
     for text in ("after", "and one look later"):
         write(handler, text, TEN + 1)
-        handler._view = _NO_VIEW  # as if a second had passed
+        handler._snapshot = NO_SNAPSHOT  # as if the snapshot had expired
 
     assert files(tmp_path) == {"app.log": ["after", "and one look later"], "app.log.2024-05-17_10": ["ten"]}
 
 
 @pytest.mark.parametrize("behind", [2, 600])
 def test_records_from_a_queue_take_the_straight_path(tmp_path: pathlib.Path, behind: float) -> None:
-    """P5: a listener that is behind looks once a second, not once a record."""
+    """P5: with a delayed listener the handler checks the file once per second, not once per record."""
     looks = []
 
     class Counted(Watched):
-        def _look(self, *args: Any, **kwargs: Any) -> Any:
+        def _check_state(self, *args: Any, **kwargs: Any) -> Any:
             looks.append(args)
-            return super()._look(*args, **kwargs)
+            return super()._check_state(*args, **kwargs)
 
     handler = Counted(tmp_path / "app.log", when="D", utc=True)
     created = TEN - behind
@@ -1527,8 +1524,8 @@ def test_records_from_a_queue_take_the_straight_path(tmp_path: pathlib.Path, beh
     assert len(lines(tmp_path / "app.log")) == 500
 
 
-def test_new_file_takes_the_mode_of_the_old_one(make: Make, tmp_path: pathlib.Path) -> None:
-    """DESIGN 3.5: who could read the log before can read it after a rollover, and nobody else."""
+def test_new_file_has_the_mode_of_the_old_one(make: Make, tmp_path: pathlib.Path) -> None:
+    """The users who could read the log before a rollover can read it afterwards, and no others."""
     handler = make()
     write(handler, "ten", TEN)
     (tmp_path / "app.log").chmod(0o640)
@@ -1540,12 +1537,12 @@ def test_new_file_takes_the_mode_of_the_old_one(make: Make, tmp_path: pathlib.Pa
     assert os.getuid() != 0 or found.st_gid == 4242
 
 
-# Targets that are no log files
+# Targets that are not log files
 
 
 @pytest.mark.parametrize("target", ["/dev/stdout", "/dev/stderr", "/proc/self/fd/1", "link"])
-def test_standard_output_is_written_to_and_left_alone(tmp_path: pathlib.Path, target: str) -> None:
-    """P6: never rolled over, no lock file beside it, also where it is redirected into a file (HAZARDS 2.10)."""
+def test_standard_output_is_only_written_to(tmp_path: pathlib.Path, target: str) -> None:
+    """P6: it never rolls over and has no lock file, also if it is redirected into a file."""
     (tmp_path / "link").symlink_to("/dev/stdout")
     script = (
         "import concurrent_log, logging, sys\n"
@@ -1562,8 +1559,8 @@ def test_standard_output_is_written_to_and_left_alone(tmp_path: pathlib.Path, ta
     assert not any(name.endswith(".lock") for name in os.listdir("/dev"))
 
 
-def test_fifo_is_written_to_and_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: a named pipe gets the records, no lock file and no backup (HAZARDS 2.10)."""
+def test_fifo_is_only_written_to(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a named pipe gets the records, no lock file and no backup."""
     os.mkfifo(tmp_path / "pipe.log")
     heard = []
     reader = threading.Thread(target=lambda: heard.extend(lines(tmp_path / "pipe.log")))
@@ -1578,8 +1575,8 @@ def test_fifo_is_written_to_and_left_alone(make: Make, tmp_path: pathlib.Path) -
     assert os.listdir(tmp_path) == ["pipe.log"]
 
 
-def test_fifo_gets_the_whole_record_though_signals_come(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: a signal ends a write to a pipe that is full; the rest follows."""
+def test_fifo_gets_the_whole_record_despite_signals(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: a signal interrupts a write to a full pipe; the rest follows."""
     os.mkfifo(tmp_path / "pipe.log")
     heard = []
 
@@ -1607,7 +1604,7 @@ def test_fifo_gets_the_whole_record_though_signals_come(make: Make, tmp_path: pa
 
 
 def test_full_device_is_reported_not_raised(make: Make) -> None:
-    """P4: a record that cannot be written goes to handleError, never into the program."""
+    """P4: a record that cannot be written is reported through handleError, and raises nothing into the program."""
     handler = make("/dev/full")
     write(handler, "x")
 
@@ -1616,7 +1613,7 @@ def test_full_device_is_reported_not_raised(make: Make) -> None:
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib.Path, is_there: bool) -> None:
-    """P3: two names of one file are one file, and the link stays, also if made before it (HAZARDS 3, general)."""
+    """P3: two names of one file are one file, and the link stays, also if it was created before the file."""
     if is_there:
         (tmp_path / "real.log").write_text("")
     (tmp_path / "app.log").symlink_to("real.log")
@@ -1632,8 +1629,8 @@ def test_symbolic_link_shares_the_lock_of_its_file(make: Make, tmp_path: pathlib
     assert lines(tmp_path / "real.log") == ["c", "d"]
 
 
-def test_exception_right_after_locking_frees_the_lock_even_if_it_is_kept(tmp_path: pathlib.Path) -> None:
-    """P1: who keeps the exception of a signal handler, and so its frames, keeps no other thread out."""
+def test_exception_right_after_locking_releases_the_lock(tmp_path: pathlib.Path) -> None:
+    """P1: a program that keeps a signal handler's exception, with its frames, blocks no other thread."""
     lock_file = LockFile(str(tmp_path / "lock"))
     kept = []
     section = lock_file.hold(exclusive=True, timeout=1)
@@ -1659,7 +1656,7 @@ def test_exception_right_after_locking_frees_the_lock_even_if_it_is_kept(tmp_pat
 
 
 def test_reported_problems_are_freed_at_once(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: a problem does not live on in a cycle with its own traceback, and all that the frames refer to with it."""
+    """P4: a problem is not kept alive by a reference cycle with its own traceback."""
     handler = make(lock_timeout=0.01)
     write(handler, "first", TEN)
     seen: list[weakref.ref[BaseException]] = []
@@ -1677,4 +1674,4 @@ def test_reported_problems_are_freed_at_once(make: Make, tmp_path: pathlib.Path)
 
 
 class NamingError(Exception):
-    """What a namer of the test raises; other than a built-in exception, it can be referred to weakly."""
+    """The exception of a namer in a test; unlike built-in exceptions, it supports weak references."""

@@ -1,4 +1,4 @@
-"""The arguments of the handlers: what is refused, and everything that users of concurrent-log-handler pass."""
+"""The options of the handlers: rejected values, and all arguments that users of concurrent-log-handler pass."""
 
 import datetime
 import importlib
@@ -46,30 +46,38 @@ _REFUSED_BY_BOTH = [
     ({"maxBytes": 2**63}, ValueError, "is more than any file system can hold; 0 is no limit"),
     ({"delay": "false"}, TypeError, "delay must be True, False or None, not 'false'"),
     ({"use_gzip": "yes"}, TypeError, "use_gzip must be True or False, not 'yes'"),
-    ({"owner": ("no-such-user", None)}, ValueError, "owner: this machine knows no user 'no-such-user'"),
-    ({"owner": (None, "no-such-group")}, ValueError, "owner: this machine knows no group 'no-such-group'"),
+    (
+        {"owner": ("no-such-user", None)},
+        ValueError,
+        "owner: user 'no-such-user' is unknown here; use an existing name or a number",
+    ),
+    (
+        {"owner": (None, "no-such-group")},
+        ValueError,
+        "owner: group 'no-such-group' is unknown here; use an existing name or a number",
+    ),
     ({"owner": "root"}, TypeError, "owner must be a user and a group such as ('www-data', 'adm'), not 'root'"),
     ({"owner": ("root",)}, TypeError, "owner must be a user and a group"),
     ({"owner": (1.5, None)}, TypeError, "owner: the user must be a name or a number, not 1.5"),
-    ({"owner": (-2, None)}, ValueError, "owner: the user must not be negative, as -2 is; None leaves it"),
-    ({"owner": (2**32 - 1, None)}, ValueError, "owner: the user must not be above 4294967294, as 4294967295 is"),
+    ({"owner": (-2, None)}, ValueError, "owner: user -2 must not be negative; None leaves the user unchanged"),
+    ({"owner": (2**32 - 1, None)}, ValueError, "owner: user 4294967295 must not be above 4294967294"),
     ({"owner": b"ab"}, TypeError, "owner must be a user and a group such as ('www-data', 'adm'), not b'ab'"),
     ({"chmod": "0640"}, TypeError, "chmod='0640' must be a mode such as 0o640"),
-    ({"chmod": 640}, ValueError, "chmod=0o1200 takes from the owner what he needs to write the file"),
+    ({"chmod": 640}, ValueError, "chmod=0o1200 must let the owner read and write: use chmod=0o600 or umask=0o077"),
     ({"chmod": 0o70000}, ValueError, "chmod=0o70000 must be a mode such as 0o640, from 0 to 0o7777"),
     ({"umask": -1}, ValueError, "umask=-0o1 must be a mask such as 0o027, from 0 to 0o777"),
     ({"umask": True}, TypeError, "umask=True must be a mask such as 0o027"),
     ({"lock_file_directory": 3}, TypeError, "lock_file_directory must be a path, not 3"),
     ({"filename": 5}, TypeError, "filename must be a path, not 5"),
-    ({"filename": "a\0b"}, ValueError, "filename='a\\x00b' has a null character"),
+    ({"filename": "a\0b"}, ValueError, "filename='a\\x00b' contains a null character; remove it"),
     ({"filename": "/"}, IsADirectoryError, "filename is a folder"),
     ({"filename": "/proc/none/app.log"}, OSError, "cannot write the log file /proc/none/app.log"),
-    ({"filename": "/proc/none/app.log", "delay": True}, OSError, "name a place that this user may write"),
-    ({"debug": True}, ValueError, "debug=True is not known here: what goes wrong is reported through handleError"),
+    ({"filename": "/proc/none/app.log", "delay": True}, OSError, "use a path that this user may write to"),
+    ({"debug": True}, ValueError, "debug=True is not supported: errors are reported through handleError; omit debug"),
     ({"unicode_error_policy": "drop"}, ValueError, "unicode_error_policy='drop' must be 'ignore', 'replace' or"),
-    ({"unicode_error_policy": "ignore", "errors": "replace"}, ValueError, "contradict: leave one of them out"),
+    ({"unicode_error_policy": "ignore", "errors": "replace"}, ValueError, "contradict each other: omit one"),
     ({"maxbytes": 5}, TypeError, "unexpected keyword argument 'maxbytes'"),
-    ({"mode": "w"}, ValueError, "mode='w' would not append to what other processes write: use 'a'"),
+    ({"mode": "w"}, ValueError, "mode='w' would empty a file that other processes write: use 'a'"),
 ]
 _REFUSED_BY_TIMED = [
     ({"when": "X"}, ValueError, "when='X'"),
@@ -85,8 +93,8 @@ _REFUSED_BY_TIMED = [
     ({"timezone": "Asia/Seoul", "utc": True}, ValueError, "utc=True and timezone='Asia/Seoul' are two zones"),
 ]
 _REFUSED_BY_SIZE = [
-    ({"mode": None}, ValueError, "mode=None would not append"),
-    ({"mode": "x"}, ValueError, "mode='x' would not append"),
+    ({"mode": None}, ValueError, "mode=None would empty a file"),
+    ({"mode": "x"}, ValueError, "mode='x' would empty a file"),
     ({"when": "H"}, TypeError, "unexpected keyword argument 'when'"),
 ]
 
@@ -97,10 +105,10 @@ _REFUSED_BY_SIZE = [
     + [(ConcurrentTimedRotatingFileHandler, *case) for case in _REFUSED_BY_TIMED]
     + [(ConcurrentRotatingFileHandler, *case) for case in _REFUSED_BY_SIZE],
 )
-def test_bad_argument_is_refused_at_once(
+def test_invalid_argument_is_rejected_at_once(
     tmp_path: pathlib.Path, kind: Handler, arguments: dict[str, Any], error: type[Exception], says: str
 ) -> None:
-    """One clear line from the constructor: what was wrong, the value, the remedy; and no file is left behind."""
+    """The constructor raises one clear line with the argument, the value and the remedy, and leaves no file."""
     with pytest.raises(error) as caught:
         kind(**{"filename": tmp_path / "app.log", **arguments})
 
@@ -116,7 +124,7 @@ def test_bad_argument_is_refused_at_once(
     "timezone", ["Asia/Seoul", ZoneInfo("Asia/Seoul"), datetime.timezone(datetime.timedelta(hours=9))]
 )
 def test_periods_and_names_follow_the_zone(tmp_path: pathlib.Path, timezone: Any) -> None:
-    """P3: midnight is that of Seoul, fifteen hundred UTC, whatever the machine's zone."""
+    """P3: midnight is that of Seoul, 15:00 UTC, in every zone of the machine."""
     handler = Watched(tmp_path / "app.log", when="midnight", timezone=timezone)
     write(handler, "the 17th", TEN + 5 * HOUR - 1)
     write(handler, "the 18th", TEN + 5 * HOUR)
@@ -126,7 +134,7 @@ def test_periods_and_names_follow_the_zone(tmp_path: pathlib.Path, timezone: Any
 
 
 def test_time_of_day_is_that_of_the_zone(tmp_path: pathlib.Path) -> None:
-    """P3: atTime means the zone's clock, and the name tells when the period began."""
+    """P3: atTime is a time of the zone, and the name contains the start of the period."""
     handler = Watched(tmp_path / "app.log", when="midnight", atTime=datetime.time(18, 30), timezone="Asia/Kolkata")
     write(handler, "before", TEN + 3 * HOUR - 1)  # 18:29:59 in Kolkata
     write(handler, "after", TEN + 3 * HOUR)
@@ -136,7 +144,7 @@ def test_time_of_day_is_that_of_the_zone(tmp_path: pathlib.Path) -> None:
 
 
 def test_zone_of_the_machine_does_not_matter(tmp_path: pathlib.Path) -> None:
-    """P3: a process under TZ=UTC rolls over by the clock of Seoul, through the file's whole life."""
+    """P3: a process under TZ=UTC rolls over by the clock of Seoul, throughout the life of the file."""
     program = (
         "import sys, logging, concurrent_log\n"
         "h = concurrent_log.ConcurrentTimedRotatingFileHandler('app.log', when='midnight', timezone='Asia/Seoul')\n"
@@ -166,7 +174,7 @@ def test_zone_of_the_machine_does_not_matter(tmp_path: pathlib.Path) -> None:
     [(datetime.date(2024, 3, 31), 23), (datetime.date(2024, 10, 27), 25), (datetime.date(2024, 5, 1), 24)],
 )
 def test_day_of_a_clock_change_is_one_file(tmp_path: pathlib.Path, day: datetime.date, hours: int) -> None:
-    """P3: a day of 23 or 25 hours begins and ends at the zone's midnight (HAZARDS 2.2, 2.3)."""
+    """P3: a day of 23 or 25 hours begins and ends at midnight of the zone."""
     handler = Watched(tmp_path / "app.log", when="midnight", timezone="Europe/Berlin")
     midnight = datetime.datetime.combine(day, datetime.time(), ZoneInfo("Europe/Berlin")).timestamp()
     for hour in range(-1, hours + 1):
@@ -191,10 +199,10 @@ def test_day_of_a_clock_change_is_one_file(tmp_path: pathlib.Path, day: datetime
     ],
 )
 @pytest.mark.parametrize("kind", [Watched, WatchedBySize])
-def test_newlines_are_written_as_asked_for(
+def test_newlines_are_written_as_configured(
     tmp_path: pathlib.Path, kind: Handler, newline: str | None, terminator: str, expected: bytes
 ) -> None:
-    """P6: newline and terminator mean what they mean in concurrent-log-handler on POSIX, and in open()."""
+    """P6: newline and terminator have the meaning of concurrent-log-handler on POSIX, and of open()."""
     handler = kind(tmp_path / "app.log", newline=newline, terminator=terminator)
     write(handler, "a\nb")
     handler.close()
@@ -202,8 +210,8 @@ def test_newlines_are_written_as_asked_for(
     assert (tmp_path / "app.log").read_bytes() == expected
 
 
-def test_half_a_record_is_closed_with_the_newline_of_the_file(tmp_path: pathlib.Path) -> None:
-    """P1: what a killed process left is kept apart by the same two bytes that end every record."""
+def test_torn_record_is_closed_with_the_newline_of_the_file(tmp_path: pathlib.Path) -> None:
+    """P1: a torn record of a killed process ends with the same two bytes as every record."""
     half = b"x" * 4096
     (tmp_path / "app.log").write_bytes(half)
     handler = WatchedBySize(tmp_path / "app.log", newline="\r\n")
@@ -213,14 +221,14 @@ def test_half_a_record_is_closed_with_the_newline_of_the_file(tmp_path: pathlib.
     assert (tmp_path / "app.log").read_bytes() == half[:-2] + b"\r\nwhole\r\n"
 
 
-# Who comes from concurrent-log-handler
+# Migration from concurrent-log-handler
 
 _DOCS = DOCS / "migrating.md"
 
 
 @pytest.fixture
-def theirs(require: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return their package, which takes the place of ours in ``logging.handlers`` no longer than the test lasts."""
+def peer(require: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return concurrent-log-handler, which replaces our classes in ``logging.handlers`` only during the test."""
     require("concurrent_log_handler")
     for kind in _BOTH:
         monkeypatch.setattr(logging.handlers, kind.__name__, kind)
@@ -228,9 +236,9 @@ def theirs(require: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
-def test_every_parameter_is_taken_or_explained(theirs: Any, name: str) -> None:
-    """P6: what its handlers take is taken here, and the table in the docs has a row for it."""
-    parameters = inspect.signature(getattr(theirs, name)).parameters
+def test_every_parameter_is_accepted_or_explained(peer: Any, name: str) -> None:
+    """P6: every parameter of its handlers has a row in the table of the docs."""
+    parameters = inspect.signature(getattr(peer, name)).parameters
     rows = re.findall(r"^\| (`.+?) \|", _DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
@@ -238,11 +246,11 @@ def test_every_parameter_is_taken_or_explained(theirs: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"])
-def test_defaults_of_theirs_are_accepted(theirs: Any, tmp_path: pathlib.Path, name: str) -> None:
-    """P6: a configuration that says what the defaults are there needs no change."""
+def test_defaults_of_the_peer_are_accepted(peer: Any, tmp_path: pathlib.Path, name: str) -> None:
+    """P6: a configuration that spells out its defaults needs no change."""
     import concurrent_log
 
-    parameters = inspect.signature(getattr(theirs, name)).parameters.values()
+    parameters = inspect.signature(getattr(peer, name)).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
     handler = getattr(concurrent_log, name)(tmp_path / "app.log", **defaults)
     handler.handle(logging.makeLogRecord({"msg": "caf\xe9"}))
@@ -266,7 +274,7 @@ def test_error_policy_is_that_of_errors(tmp_path: pathlib.Path, name: str, polic
     assert (tmp_path / "app.log").read_bytes() == expected
 
 
-# The configurations in its README, but for the class, and for sizes that this test can fill.
+# The configurations in its README, with our classes and with sizes that this test can fill.
 _THEIR_INI = """
 [loggers]
 keys = root
@@ -356,7 +364,7 @@ while any(thread.name == "concurrent-log-gzip" for thread in threading.enumerate
 
 
 @pytest.mark.parametrize("form", ["ini", "dict"])
-def test_configurations_of_their_readme_work(tmp_path: pathlib.Path, form: str) -> None:
+def test_configurations_of_the_peers_readme_work(tmp_path: pathlib.Path, form: str) -> None:
     """P6: with only the class path changed, each record is in both files once, and the backups are compressed."""
     import gzip
     import json
@@ -374,7 +382,7 @@ def test_configurations_of_their_readme_work(tmp_path: pathlib.Path, form: str) 
 
 
 def test_hook_for_subclasses_is_called(tmp_path: pathlib.Path) -> None:
-    """P6: the subclass in its README, with a suffix of its own, names backups so, and they are found again."""
+    """P6: the subclass in its README, with a custom suffix, names backups accordingly, and they are found."""
 
     class CustomSuffixHandler(ConcurrentTimedRotatingFileHandler):
         def __init__(self, filename: pathlib.Path, custom_suffix: str, **kwargs: Any) -> None:

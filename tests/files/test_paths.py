@@ -1,6 +1,6 @@
 """Processes reach one log file by different paths: links and mounts.
 
-They must agree on one lock file. Where that cannot be, docs/guarantees.md says so, under "Several paths to one file".
+They must agree on one lock file. The exceptions are in docs/guarantees.md, under "Several paths to one file".
 """
 
 import fcntl
@@ -51,7 +51,7 @@ def _assert_one_file(team: Writers, folder: pathlib.Path) -> None:
 
 
 class TestSymbolicLink:
-    """A folder, or a file, has a second name."""
+    """A folder or a file has a second name."""
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
@@ -65,7 +65,7 @@ class TestSymbolicLink:
         folder: pathlib.Path,
         tmp_path: pathlib.Path,
     ) -> None:
-        """P1, P3: through a link to the folder, a link to that and the folder itself, processes roll over once."""
+        """P1, P3: through the folder, a link to it and a link to the link, processes roll over once."""
         (tmp_path / "link").symlink_to(folder)
         (tmp_path / "link-of-link").symlink_to("link")
         lock_folder = tmp_path / "locks" if locks else folder
@@ -79,7 +79,7 @@ class TestSymbolicLink:
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
-    def test_linked_folder_may_be_exchanged(
+    def test_linked_folder_may_be_replaced(
         self,
         options: dict[str, Any],
         keep_file_open: bool | None,
@@ -106,10 +106,10 @@ class TestSymbolicLink:
         assert max(call.created for call in old) < moment + NOTICED + ROUNDING
         assert any(name.startswith(str(other)) for name in found.held)
 
-    def test_exchanged_folder_has_one_lock_file_for_old_and_new_processes(
+    def test_replaced_folder_has_one_lock_file_for_old_and_new_processes(
         self, folder: pathlib.Path, tmp_path: pathlib.Path
     ) -> None:
-        """P3: a process from before the exchange waits for the lock of one that began after it."""
+        """P3: a process from before the replacement waits for the lock of one that started after it."""
         link, other = tmp_path / "current", tmp_path / "other"
         other.mkdir()
         link.symlink_to(folder)
@@ -118,7 +118,7 @@ class TestSymbolicLink:
         link.unlink()
         link.symlink_to(other)
         write(old, "after", TEN + HOUR)
-        (other / ".__app.lock").touch()  # a new process would make it here
+        (other / ".__app.lock").touch()  # A new process would create it here.
         with open(other / ".__app.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             write(old, "while the other rolls over", TEN + 2 * HOUR)
@@ -136,7 +136,7 @@ class TestSymbolicLink:
         folder: pathlib.Path,
         tmp_path: pathlib.Path,
     ) -> None:
-        """P1, P3: a link to the file itself, from another folder, leads to the file's own lock file and backups."""
+        """P1, P3: a link to the file itself, from another folder, uses the file's own lock file and backups."""
         link = tmp_path / "link.log"
         link.symlink_to(folder / "app.log")
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
@@ -148,7 +148,7 @@ class TestSymbolicLink:
 
 
 class TestMount:
-    """A folder, or a file, is mounted at a second place."""
+    """A folder or a file is mounted at a second place."""
 
     @ARMS
     @pytest.mark.parametrize("options", ROLLING)
@@ -161,7 +161,7 @@ class TestMount:
         folder: pathlib.Path,
         tmp_path: pathlib.Path,
     ) -> None:
-        """P1, P3: a volume that two containers see at different places, rolled over by both."""
+        """P1, P3: two containers see a volume at different places, and both roll the file over."""
         (tmp_path / "volume").mkdir()
         mount(tmp_path / "volume", "--bind", str(folder))
         team = writers(folder / "app.log", **options, keep_file_open=keep_file_open)
@@ -170,7 +170,7 @@ class TestMount:
 
         assert len(_lock_files(folder, tmp_path / "volume")) == 1
 
-    def test_mounted_folder_has_lock_files_of_its_own_in_a_folder_for_lock_files(
+    def test_mounted_folder_has_its_own_lock_files_in_lock_file_directory(
         self, mount: Callable[..., None], folder: pathlib.Path, tmp_path: pathlib.Path
     ) -> None:
         """P7: the limit that the docs state; these lock files are named after the path of the folder."""
@@ -193,7 +193,7 @@ class TestMount:
         mount: Callable[..., None],
         folder: pathlib.Path,
     ) -> None:
-        """P1, P4: a file that is a mount by itself cannot be moved aside: each process complains once, and goes on."""
+        """P1, P4: a file that is itself a mount cannot be renamed: each process reports it once, and continues."""
         (folder / "outer.log").touch()
         (folder / "app.log").touch()
         mount(folder / "app.log", "--bind", str(folder / "outer.log"))
@@ -209,13 +209,13 @@ class TestMount:
 
 
 class TestHardLink:
-    """A file has two names that are worth the same: not promised more than that nothing is lost."""
+    """A file has two equal names: the only promise is that no record is lost."""
 
     @pytest.mark.parametrize("options", ROLLING)
     def test_second_name_loses_nothing(
         self, options: dict[str, Any], writers: Callable[..., Writers], folder: pathlib.Path
     ) -> None:
-        """P1: each name has a lock file and backups of its own; every record is in one file, whatever its names."""
+        """P1: each name has a lock file and backups of its own; every record is in one file."""
         (folder / "app.log").touch()
         os.link(folder / "app.log", folder / "other.log")
         team = writers(folder / "app.log", **options)

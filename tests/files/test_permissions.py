@@ -1,4 +1,4 @@
-"""Who may read and write the files: modes, owners, and two users of one group on one log file."""
+"""Modes and owners of the files, and two users of one group with one log file."""
 
 import errno
 import multiprocessing
@@ -26,13 +26,13 @@ _USER, _OTHER_USER, _GROUP = 65_501, 65_502, 65_500
 
 
 @pytest.fixture(autouse=True)
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let compressors wait for nobody."""
-    monkeypatch.setattr(compression, "_SETTLE", 0.0)
+def no_notice_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the compressor not wait until writers notice a removed lock file."""
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)
-def usual_umask(settled: None) -> Iterator[None]:
+def usual_umask(no_notice_time: None) -> Iterator[None]:
     """Run each test under the umask of most machines."""
     before = os.umask(0o022)
     yield
@@ -45,7 +45,7 @@ def mode(path: pathlib.Path) -> int:
 
 
 def owner(path: pathlib.Path) -> tuple[int, int]:
-    """Return the numbers of the user and the group of a file."""
+    """Return the numbers of a file's user and group."""
     return path.stat().st_uid, path.stat().st_gid
 
 
@@ -54,10 +54,10 @@ def owner(path: pathlib.Path) -> tuple[int, int]:
     [({}, 0o644), ({"chmod": 0o640}, 0o640), ({"umask": 0o007}, 0o660), ({"chmod": 0o600, "umask": 0}, 0o600)],
 )
 @pytest.mark.parametrize("delay", [False, True])
-def test_new_files_have_the_mode_asked_for(
+def test_new_files_have_the_configured_mode(
     tmp_path: pathlib.Path, arguments: dict[str, Any], expected: int, delay: bool
 ) -> None:
-    """Chmod and umask mean what they mean in concurrent-log-handler, for the log, its backups and late records."""
+    """The arguments have the meaning of concurrent-log-handler, for the log, its backups and late records."""
     handler = Watched(tmp_path / "app.log", utc=True, delay=delay, **arguments)
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -70,8 +70,8 @@ def test_new_files_have_the_mode_asked_for(
 
 
 @pytest.mark.parametrize(("log", "lock"), [(0o644, 0o600), (0o660, 0o660), (0o640, 0o600), (0o666, 0o666)])
-def test_lock_file_is_open_to_those_who_may_write_the_log(tmp_path: pathlib.Path, log: int, lock: int) -> None:
-    """Who may only read the log cannot hold its lock and keep others from writing (HAZARDS 4, logrotate)."""
+def test_lock_file_is_open_only_to_writers_of_the_log(tmp_path: pathlib.Path, log: int, lock: int) -> None:
+    """A user who may only read the log cannot lock it and block its writers."""
     (tmp_path / "app.log").touch()
     (tmp_path / "app.log").chmod(log)
     handler = Watched(tmp_path / "app.log")
@@ -81,8 +81,8 @@ def test_lock_file_is_open_to_those_who_may_write_the_log(tmp_path: pathlib.Path
     assert mode(tmp_path / ".__app.lock") == lock
 
 
-def test_lock_file_of_a_file_still_to_be_made_is_open_to_its_writers_only(tmp_path: pathlib.Path) -> None:
-    """With delay, the lock file may be there first; who may only read the log can hold it no more than later."""
+def test_lock_file_before_the_log_is_open_only_to_its_writers(tmp_path: pathlib.Path) -> None:
+    """With delay, the lock file may exist first; a user who may only read the log cannot lock it even then."""
     handler = Watched(tmp_path / "app.log", delay=True)
     write(handler, "a record")
     handler.close()
@@ -91,7 +91,7 @@ def test_lock_file_of_a_file_still_to_be_made_is_open_to_its_writers_only(tmp_pa
 
 
 def test_link_in_place_of_the_lock_file_is_not_followed(tmp_path: pathlib.Path) -> None:
-    """Somebody else who may write the folder must not have us overwrite what he may not write."""
+    """Another user with write access to the folder cannot make the handler overwrite a file of ours."""
     victim = tmp_path / ".victim"
     victim.write_text("precious")
     (tmp_path / ".__app.lock").symlink_to(victim)
@@ -105,8 +105,8 @@ def test_link_in_place_of_the_lock_file_is_not_followed(tmp_path: pathlib.Path) 
     assert [problem.errno for problem in handler.problems] == [errno.ELOOP]
 
 
-def test_compressed_backup_and_its_lock_file_have_the_mode_asked_for(tmp_path: pathlib.Path) -> None:
-    """No file of a shared log is closed to the others."""
+def test_compressed_backup_and_its_lock_file_have_the_configured_mode(tmp_path: pathlib.Path) -> None:
+    """All files of a shared log are open to its users."""
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=10, backupCount=3, use_gzip=True, chmod=0o660)
     for number in range(3):
         write(handler, f"number {number}")
@@ -123,8 +123,8 @@ def test_compressed_backup_and_its_lock_file_have_the_mode_asked_for(tmp_path: p
     assert {mode(path) for path in tmp_path.iterdir()} == {0o660}
 
 
-def test_umask_of_the_process_is_left_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that creates a file meanwhile gets the mode it asks for (HAZARDS 3.C11)."""
+def test_umask_of_the_process_is_not_changed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that creates a file at the same time gets the expected mode."""
     with monkeypatch.context() as patch:
         patch.setattr(os, "umask", lambda mask: pytest.fail("umask was changed"))
         handler = Watched(tmp_path / "app.log", umask=0o077)
@@ -134,8 +134,8 @@ def test_umask_of_the_process_is_left_alone(tmp_path: pathlib.Path, monkeypatch:
     assert mode(tmp_path / "app.log") == 0o600
 
 
-def test_existing_file_takes_the_mode_asked_for(tmp_path: pathlib.Path) -> None:
-    """A changed configuration applies to the file that is there, with its first record."""
+def test_existing_file_gets_the_configured_mode(tmp_path: pathlib.Path) -> None:
+    """A changed configuration applies to the existing file with its first record."""
     (tmp_path / "app.log").touch(mode=0o600)
     handler = Watched(tmp_path / "app.log", chmod=0o660)
     write(handler, "a record")
@@ -144,8 +144,8 @@ def test_existing_file_takes_the_mode_asked_for(tmp_path: pathlib.Path) -> None:
     assert mode(tmp_path / "app.log") == 0o660
 
 
-def test_new_file_takes_mode_and_owner_of_the_one_before(tmp_path: pathlib.Path, root: None) -> None:
-    """By default a rollover changes nothing of who may read the log."""
+def test_new_file_has_mode_and_owner_of_the_one_before(tmp_path: pathlib.Path, root: None) -> None:
+    """By default a rollover does not change who may read the log."""
     handler = Watched(tmp_path / "app.log", utc=True)
     write(handler, "ten", TEN)
     (tmp_path / "app.log").chmod(0o664)
@@ -166,10 +166,10 @@ def test_new_file_takes_mode_and_owner_of_the_one_before(tmp_path: pathlib.Path,
         ((_USER, _GROUP), (_USER, _GROUP)),
     ],
 )
-def test_new_files_have_the_owner_asked_for(
+def test_new_files_have_the_configured_owner(
     tmp_path: pathlib.Path, root: None, given: Any, expected: tuple[int, int]
 ) -> None:
-    """Names, numbers, or None for what is to stay, for the log, its backups and the lock file."""
+    """Names, numbers, or None for no change, for the log, its backups and the lock file."""
     handler = Watched(tmp_path / "app.log", utc=True, owner=given)
     write(handler, "ten", TEN)
     write(handler, "eleven", TEN + HOUR)
@@ -180,11 +180,11 @@ def test_new_files_have_the_owner_asked_for(
     assert {owner(path) for path in tmp_path.iterdir()} == {expected}
 
 
-# What fails
+# Failures
 
 
 def _as_user(user: int, work: Callable[..., None], *arguments: Any) -> None:
-    """Do ``work`` in a process of an ordinary user; what it asserts holds."""
+    """Run ``work`` in a process of an ordinary user; its assertions must hold."""
 
     def run() -> None:
         os.umask(0o022)
@@ -200,7 +200,7 @@ def _as_user(user: int, work: Callable[..., None], *arguments: Any) -> None:
     assert process.exitcode == 0
 
 
-def _write_as_somebody_else(path: str) -> None:
+def _write_as_another_user(path: str) -> None:
     handler = Watched(path, utc=True, owner=("root", "root"), chmod=0o660)
     for hour in range(3):
         write(handler, f"{hour}", TEN + hour * HOUR)
@@ -210,8 +210,8 @@ def _write_as_somebody_else(path: str) -> None:
 
 
 def test_failing_chown_is_reported_once_and_loses_nothing(open_folder: pathlib.Path, root: None) -> None:
-    """P4: who may not give a file away writes it all the same (HAZARDS 1.15)."""
-    _as_user(_USER, _write_as_somebody_else, str(open_folder / "app.log"))
+    """P4: a process that may not change the owner still writes the file."""
+    _as_user(_USER, _write_as_another_user, str(open_folder / "app.log"))
 
     assert all_lines(open_folder) == ["2", "0", "1"]
     assert {owner(path) for path in open_folder.glob("app.log*")} == {(_USER, _GROUP)}
@@ -238,10 +238,10 @@ def _refuse(*args: Any, **kwargs: Any) -> None:
 
 
 @pytest.mark.parametrize("lacking", ["O_TMPFILE", "link"])
-def test_file_system_without_files_without_names_is_good_enough(
+def test_file_system_without_tmpfile_works(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, lacking: str
 ) -> None:
-    """P4: where open(2) knows no O_TMPFILE, or linkat(2) fails, the file gets its mode right after its name."""
+    """P4: without O_TMPFILE, or if linkat(2) fails, the file gets its mode right after its name."""
     if lacking == "link":
         monkeypatch.setattr(os, "link", _refuse)
     else:
@@ -258,7 +258,7 @@ def test_file_system_without_files_without_names_is_good_enough(
     assert os.listdir(tmp_path) == ["new"]
 
 
-def test_file_that_exists_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
+def test_existing_file_is_not_changed(tmp_path: pathlib.Path) -> None:
     """Two processes that create one file at the same time do not empty it."""
     (tmp_path / "there").write_text("a record\n")
     (tmp_path / "there").chmod(0o600)
@@ -273,7 +273,7 @@ def test_file_that_exists_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
 
 @pytest.fixture
 def open_folder() -> Iterator[pathlib.Path]:
-    """Return a folder of the group, into which its members may write; pytest's own are closed to other users."""
+    """Return a folder of the group that its members may write; pytest's own are closed to other users."""
     with tempfile.TemporaryDirectory() as parent:
         os.chmod(parent, 0o755)
         folder = pathlib.Path(parent, "logs")
@@ -284,8 +284,8 @@ def open_folder() -> Iterator[pathlib.Path]:
 
 
 @pytest.mark.timeout(20)
-def test_pipe_in_place_of_the_lock_file_keeps_nobody_waiting(open_folder: pathlib.Path, root: None) -> None:
-    """P4: opening a pipe for reading alone, as a lock file that is not ours to write, waits for a writer."""
+def test_pipe_in_place_of_the_lock_file_blocks_no_process(open_folder: pathlib.Path, root: None) -> None:
+    """P4: opening a pipe only for reading, as a lock file without write permission, would wait for a writer."""
     os.mkfifo(open_folder / ".__app.lock", 0o444)
 
     _as_user(_USER, _write_two, str(open_folder / "app.log"))
@@ -301,8 +301,8 @@ def _write_two(path: str) -> None:
     assert len(handler.problems) == 1
 
 
-def test_nothing_is_imported_late(tmp_path: pathlib.Path) -> None:
-    """P4: a worker that gave up its privileges, or its root folder, may have no way to the standard library."""
+def test_nothing_is_imported_after_construction(tmp_path: pathlib.Path) -> None:
+    """P4: a worker that dropped its privileges or changed its root may not reach the standard library."""
     program = (
         "import sys, logging, threading, concurrent_log\n"
         f"handler = concurrent_log.ConcurrentTimedRotatingFileHandler({str(tmp_path / 'app.log')!r}, backupCount=1,\n"
@@ -338,7 +338,7 @@ def _write_in_turn(path: str, kind: str, name: str, hours: range, arguments: dic
 def test_two_users_of_a_group_share_one_log(
     open_folder: pathlib.Path, root: None, kind: str, use_gzip: bool, how: str
 ) -> None:
-    """P1, P3: each writes, rolls over and compresses what the other one began (HAZARDS 1.15, CLH#87)."""
+    """P1, P3: each writes, rolls over and compresses files of the other."""
     path = open_folder / "app.log"
     arguments: dict[str, Any] = {"use_gzip": use_gzip, "encoding": "utf-8"}
     if how == "existing file":

@@ -1,4 +1,4 @@
-"""Files of a limited size: by size alone, and several files a period."""
+"""Files of a limited size: by size alone, and several files per period."""
 
 import logging
 import multiprocessing
@@ -13,8 +13,9 @@ import pytest
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.files.backups.numbered import NumberedBackups
-from concurrent_log.files.lock_file import State
+from concurrent_log.files.shared_state import State
 from support.records import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
+from support.selection import first_quick
 
 Make = Callable[..., WatchedBySize]
 MakeTimed = Callable[..., Watched]
@@ -28,7 +29,7 @@ def arm(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def make(arm: dict[str, Any], tmp_path: pathlib.Path) -> Iterator[Make]:
-    """Make a handler of ``app.log`` that rolls over by size, once for each arm of the protocol."""
+    """Create a handler of ``app.log`` that rolls over by size, once for each arm of the protocol."""
     made = []
 
     def handler(**kwargs: Any) -> WatchedBySize:
@@ -42,7 +43,7 @@ def make(arm: dict[str, Any], tmp_path: pathlib.Path) -> Iterator[Make]:
 
 @pytest.fixture
 def make_timed(arm: dict[str, Any], tmp_path: pathlib.Path) -> Iterator[MakeTimed]:
-    """Make a handler of ``app.log`` with a file for each hour, and of a limited size."""
+    """Create a handler of ``app.log`` with a file for each hour, and a size limit."""
     made = []
 
     def handler(**kwargs: Any) -> Watched:
@@ -55,15 +56,15 @@ def make_timed(arm: dict[str, Any], tmp_path: pathlib.Path) -> Iterator[MakeTime
 
 
 def sizes(folder: pathlib.Path) -> list[int]:
-    """Return the sizes of all files in ``folder`` but the lock files, the largest first."""
+    """Return the sizes of all files in ``folder`` except the lock files, the largest first."""
     return sorted((path.stat().st_size for path in folder.iterdir() if not path.name.startswith(".")), reverse=True)
 
 
 # By size alone
 
 
-def test_file_ends_before_the_record_that_would_be_too_much(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: a file does not reach maxBytes, the newest backup is number 1, as in the standard class."""
+def test_file_ends_before_the_record_that_would_exceed_the_limit(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a file does not reach maxBytes, and the newest backup is number 1, as in the standard class."""
     handler = make()
     for number in range(8):
         write(handler, f"number {number}")  # 9 bytes each
@@ -78,7 +79,7 @@ def test_file_ends_before_the_record_that_would_be_too_much(make: Make, tmp_path
 
 
 def test_backups_beyond_the_count_are_deleted(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: what is kept is the newest, without a gap."""
+    """P3: the newest backups are kept, without a gap."""
     handler = make(backupCount=2)
     for number in range(100, 200):
         write(handler, str(number))
@@ -88,19 +89,19 @@ def test_backups_beyond_the_count_are_deleted(make: Make, tmp_path: pathlib.Path
 
 
 def test_handlers_share_one_limit(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: what others appended counts, and a rollover is seen by all."""
+    """P3: bytes of other handlers count, and all handlers notice a rollover."""
     handlers = [make(maxBytes=100, backupCount=50) for _ in range(3)]
     for number in range(300):
         write(handlers[number % 3], f"record {number}")
 
     assert sizes(tmp_path)[0] < 100
-    assert sizes(tmp_path)[-2] > 80  # all but the current file are full
+    assert sizes(tmp_path)[-2] > 80  # all files except the current one are full
     assert sorted(all_lines(tmp_path)) == sorted(f"record {number}" for number in range(300))
     assert [handler.problems for handler in handlers] == [[], [], []]
 
 
 def test_records_of_any_length_fill_the_files(make: Make, tmp_path: pathlib.Path) -> None:
-    """No file reaches maxBytes, and none ends before the next record would not fit."""
+    """No file reaches maxBytes, and none ends while the next record would fit."""
     first, second = make(maxBytes=4000, backupCount=999), make(maxBytes=4000, backupCount=999)
     chance = random.Random(3)
     logged = []
@@ -116,8 +117,8 @@ def test_records_of_any_length_fill_the_files(make: Make, tmp_path: pathlib.Path
         assert size < 4000 <= size + len(lines(pathlib.Path(following))[0]) + 1
 
 
-def test_record_that_is_larger_alone_has_a_file_of_its_own(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: what never fits is not lost, and takes nothing else along."""
+def test_record_above_the_limit_has_a_file_of_its_own(make: Make, tmp_path: pathlib.Path) -> None:
+    """P1: it is not lost, and is alone in its file."""
     handler = make(backupCount=9)
     for text in ("before", "x" * 100, "y" * 100, "after"):
         write(handler, text)
@@ -131,7 +132,7 @@ def test_record_that_is_larger_alone_has_a_file_of_its_own(make: Make, tmp_path:
 
 
 def test_size_counts_bytes_not_characters(make: Make, tmp_path: pathlib.Path) -> None:
-    """Where the standard class counts characters, eighteen of these would be one file."""
+    """The standard class counts characters: eighteen of these would be in one file."""
     handler = make(encoding="utf-8")
     write(handler, "ä" * 9)
     write(handler, "ö" * 9)
@@ -143,7 +144,7 @@ def test_size_counts_bytes_not_characters(make: Make, tmp_path: pathlib.Path) ->
 def test_file_without_limit_or_backups_never_rolls_over(
     make: Make, tmp_path: pathlib.Path, limits: dict[str, int]
 ) -> None:
-    """P6: as in the standard class; concurrent-log-handler empties the file where backupCount is 0."""
+    """P6: as in the standard class; concurrent-log-handler empties the file if backupCount is 0."""
     handler = make(**limits)
     for number in range(20):
         write(handler, f"number {number}")
@@ -152,7 +153,7 @@ def test_file_without_limit_or_backups_never_rolls_over(
 
 
 def test_old_records_stay_in_the_current_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """Only the size decides, not when a record was created."""
+    """Only the size decides, not the creation time of a record."""
     handler = make()
     write(handler, "today")
     write(handler, "long ago", TEN)
@@ -161,7 +162,7 @@ def test_old_records_stay_in_the_current_file(make: Make, tmp_path: pathlib.Path
 
 
 def test_file_of_an_earlier_run_counts(make: Make, tmp_path: pathlib.Path) -> None:
-    """What stood in the file before the program started is part of its size."""
+    """The content from before the start of the program is part of the file's size."""
     (tmp_path / "app.log").write_text("earlier run\n")
     write(make(), "this run")
 
@@ -169,7 +170,7 @@ def test_file_of_an_earlier_run_counts(make: Make, tmp_path: pathlib.Path) -> No
 
 
 def test_truncated_file_is_filled_again(make: Make, tmp_path: pathlib.Path) -> None:
-    """A size limit is one of the file as it is, not as it was."""
+    """The limit applies to the current size of the file."""
     handler = make(maxBytes=100)
     for number in range(5):
         write(handler, f"number {number}")
@@ -181,8 +182,8 @@ def test_truncated_file_is_filled_again(make: Make, tmp_path: pathlib.Path) -> N
 
 
 @pytest.mark.parametrize("damage", ["remove", "empty", "garbage", "no grant"])
-def test_lock_file_that_lost_what_was_granted_is_rebuilt(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
-    """P3: what was granted is only a note; without it the file's size decides (HAZARDS 3.C3)."""
+def test_lock_file_that_lost_the_grants_is_rebuilt(make: Make, tmp_path: pathlib.Path, damage: str) -> None:
+    """P3: grants are only a cache; without them the size of the file decides."""
     lock_file = tmp_path / ".__app.lock"
     first, second = make(maxBytes=200, backupCount=99), make(maxBytes=200, backupCount=99)
     for number in range(120):
@@ -195,20 +196,20 @@ def test_lock_file_that_lost_what_was_granted_is_rebuilt(make: Make, tmp_path: p
                 lock_file.write_bytes({"empty": b"", "garbage": b"\xff" * 60, "no grant": content[:32]}[damage])
 
     assert sorted(all_lines(tmp_path)) == sorted(f"number {number}" for number in range(120))
-    # Two writers of two lock files may have each been granted something for a second.
+    # For a second, two writers with two lock files may each have a grant.
     assert sizes(tmp_path)[0] < (300 if damage == "remove" else 200)
 
 
-def test_failing_rollover_goes_on_in_the_file(
+def test_failing_rollover_continues_in_the_file(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P4: a name that cannot be had is reported once, costs no record, and is tried again."""
+    """P4: a rename that fails is reported once, costs no record, and is tried again."""
     handler = make()
     with monkeypatch.context() as patch:
         patch.setattr("concurrent_log.files.rollover.move", _refuse)
         for number in range(5):
             write(handler, f"number {number}")
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
     write(handler, "number 5")
 
     assert files(tmp_path) == {"app.log": ["number 5"], "app.log.1": [f"number {number}" for number in range(5)]}
@@ -220,7 +221,7 @@ def _refuse(source: str, destination: str) -> None:
 
 
 def test_gap_left_by_a_killed_process_is_closed(make: Make, tmp_path: pathlib.Path) -> None:
-    """P1: who is killed while it renumbers leaves a gap; nothing is overwritten."""
+    """P1: a process killed while it renumbers leaves a gap; no backup is overwritten."""
     for number, text in ((1, "newest"), (3, "older"), (4, "oldest")):
         (tmp_path / f"app.log.{number}").write_text(f"{text}\n")
     handler = make(backupCount=9)
@@ -236,21 +237,21 @@ def test_gap_left_by_a_killed_process_is_closed(make: Make, tmp_path: pathlib.Pa
     }
 
 
-def test_files_that_are_no_backups_are_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: a date is no number, even if it looks like one (HAZARDS 1.21)."""
+def test_other_files_are_not_deleted(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: a date is not a number, even if it looks like one."""
     others = ["app.log.20240517", "app.log.1.bak", "app.log.old", "app.log2.1", "app.log.01"]
     for name in others:
-        (tmp_path / name).write_text("somebody else's\n")
+        (tmp_path / name).write_text("another program's\n")
     handler = make(backupCount=1)
     for number in range(20):
         write(handler, f"number {number}")
 
     assert sorted(files(tmp_path)) == sorted([*others, "app.log", "app.log.1"])
-    assert all(files(tmp_path)[name] == ["somebody else's"] for name in others)
+    assert all(files(tmp_path)[name] == ["another program's"] for name in others)
 
 
-def test_lowered_count_deletes_what_is_too_many(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: the standard class would leave numbers 3 to 6 for ever."""
+def test_lowered_count_deletes_the_surplus(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: the standard class would keep numbers 3 to 6 indefinitely."""
     for number in range(1, 7):
         (tmp_path / f"app.log.{number}").write_text(f"{number}\n")
     handler = make(backupCount=2)
@@ -260,8 +261,8 @@ def test_lowered_count_deletes_what_is_too_many(make: Make, tmp_path: pathlib.Pa
     assert sorted(files(tmp_path)) == ["app.log", "app.log.1", "app.log.2"]
 
 
-def test_namer_of_ones_own_names_all_backups(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: names such as app.1.log are found again, renumbered and deleted (HAZARDS 1.13)."""
+def test_custom_namer_names_all_backups(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: names such as app.1.log are found, renumbered and deleted."""
     handler = make(backupCount=2)
     handler.namer = lambda name: re.sub(r"\.log\.(\d+)$", r".\1.log", name)
     for number in range(10):
@@ -275,7 +276,7 @@ def test_namer_of_ones_own_names_all_backups(make: Make, tmp_path: pathlib.Path)
 
 
 def test_namer_may_return_a_path(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: what the standard class hands on to os.rename need not be a string."""
+    """P6: the standard class passes it to os.rename, which accepts more than strings."""
     handler = make(backupCount=2)
     handler.namer = pathlib.Path
     for number in range(7):
@@ -285,9 +286,8 @@ def test_namer_may_return_a_path(make: Make, tmp_path: pathlib.Path) -> None:
     assert handler.problems == []
 
 
-@pytest.mark.timeout(20)
 def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: with backupCount=1 the standard class needs no number in the name; the older backup is what is too many."""
+    """P6: with backupCount=1 the standard class needs no number in the name; the older backup is deleted."""
     handler = make(backupCount=1)
     handler.namer = lambda name: str(tmp_path / "app.old")
     for number in range(7):
@@ -297,8 +297,7 @@ def test_namer_without_a_number_keeps_one_backup(make: Make, tmp_path: pathlib.P
     assert handler.problems == []
 
 
-@pytest.mark.timeout(20)
-def test_namer_without_a_number_replaces_no_backup_that_is_to_be_kept(make: Make, tmp_path: pathlib.Path) -> None:
+def test_namer_without_a_number_replaces_no_kept_backup(make: Make, tmp_path: pathlib.Path) -> None:
     """P3, P4: one name for two backups is reported once, and costs neither a backup nor a record."""
     handler = make(backupCount=2)
     handler.namer = lambda name: str(tmp_path / "app.old")
@@ -308,12 +307,12 @@ def test_namer_without_a_number_replaces_no_backup_that_is_to_be_kept(make: Make
     assert files(tmp_path)["app.old"] == ["number 0", "number 1"]
     assert files(tmp_path)["app.log"] == [f"number {number}" for number in range(2, 7)]
     assert [str(problem) for problem in handler.problems] == [
-        f"backups 1 and 2 have one name, {tmp_path / 'app.old'}: mend the namer"
+        f"backups 1 and 2 have the same name, {tmp_path / 'app.old'}: fix the namer"
     ]
 
 
-def test_do_rollover_begins_a_new_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: a program may ask for a rollover before the file is full."""
+def test_do_rollover_starts_a_new_file(make: Make, tmp_path: pathlib.Path) -> None:
+    """P6: a program may request a rollover before the file is full."""
     handler = make()
     write(handler, "before")
     handler.doRollover()
@@ -324,7 +323,7 @@ def test_do_rollover_begins_a_new_file(make: Make, tmp_path: pathlib.Path) -> No
 
 
 def test_do_rollover_without_backups_leaves_the_file(make: Make, tmp_path: pathlib.Path) -> None:
-    """P6: as in the standard class, backupCount=0 keeps no backup, and so no number of them either."""
+    """P6: as in the standard class, backupCount=0 keeps no backups."""
     handler = make(backupCount=0)
     for number in range(3):
         write(handler, f"number {number}")
@@ -334,8 +333,8 @@ def test_do_rollover_without_backups_leaves_the_file(make: Make, tmp_path: pathl
     assert handler.problems == []
 
 
-def test_descriptor_that_the_program_uses_by_now_is_left_alone(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: a daemon closes all descriptors; what it opens then under the lock file's number is not written to."""
+def test_descriptor_reused_by_the_program_is_not_touched(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: a daemon closes all descriptors; the handler does not write to a file that re-uses the lock file's number."""
     handler = make()
     write(handler, "number 0")
     with open(tmp_path / ".other", "w+b", buffering=0) as other:
@@ -354,15 +353,15 @@ def test_limit_may_be_changed_later(make: Make, tmp_path: pathlib.Path) -> None:
     handler = make(maxBytes=0)
     write(handler, "number 0")
     handler.maxBytes = 20
-    handler._view = handler._view._replace(expires=0, closes=0)  # as if a second had passed
+    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
     for number in range(1, 4):
         write(handler, f"number {number}")
 
     assert files(tmp_path) == {"app.log": ["number 2", "number 3"], "app.log.1": ["number 0", "number 1"]}
 
 
-def test_overridden_should_rollover_is_asked(tmp_path: pathlib.Path) -> None:
-    """P6: a program that has reasons of its own decides alone."""
+def test_overridden_should_rollover_is_called(tmp_path: pathlib.Path) -> None:
+    """P6: the program's own rule alone decides."""
 
     class OnDemand(ConcurrentRotatingFileHandler):
         def shouldRollover(self, record: logging.LogRecord | None) -> bool:
@@ -378,7 +377,7 @@ def test_overridden_should_rollover_is_asked(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("target", ["/dev/null"])
 def test_device_is_never_rolled_over(target: str) -> None:
-    """P6: what is no file has no size (HAZARDS 2.10)."""
+    """P6: a device has no size."""
     handler = WatchedBySize(target, maxBytes=1, backupCount=1)
     for number in range(3):
         write(handler, f"number {number}")
@@ -388,11 +387,11 @@ def test_device_is_never_rolled_over(target: str) -> None:
     assert not os.path.exists(f"{target}.1")
 
 
-def test_child_of_a_fork_spends_nothing_of_its_parent(make: Make, tmp_path: pathlib.Path) -> None:
-    """P3: what a process was granted before a fork is not spent twice."""
+def test_child_of_a_fork_does_not_use_the_grant_of_its_parent(make: Make, tmp_path: pathlib.Path) -> None:
+    """P3: a grant from before a fork is not used twice."""
     handler, other = make(maxBytes=100_000, backupCount=9), make(maxBytes=100_000, backupCount=9)
     hundred = "x" * 99
-    write(handler, hundred)  # is granted an eighth of the file
+    write(handler, hundred)  # gets a grant of an eighth of the file
     for _ in range(860):
         write(other, hundred)
     child = os.fork()
@@ -423,9 +422,9 @@ def _write_many(folder: str, name: str, how_many: int, timed: bool) -> None:
     handler.close()
 
 
-@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("timed", first_quick([False, True]))
 def test_no_file_of_many_writers_reaches_the_limit(tmp_path: pathlib.Path, timed: bool) -> None:
-    """P1, P3: whoever writes how much, each record is there once, in order, and no file is too large."""
+    """P1, P3: with any mix of writers, each record is there once, in order, and no file is too large."""
     context = multiprocessing.get_context("forkserver")
     writers = [context.Process(target=_write_many, args=(str(tmp_path), name, 3000, timed)) for name in "abcd"]
     for writer in writers:
@@ -434,7 +433,7 @@ def test_no_file_of_many_writers_reaches_the_limit(tmp_path: pathlib.Path, timed
         writer.join()
 
     found = _in_order(tmp_path, timed)
-    late = 4 * 101 if timed else 0  # each writer may have one record in hand when a period ends
+    late = 4 * 101 if timed else 0  # each writer may have one record in flight when a period ends
     assert sizes(tmp_path)[0] < 5000 + late
     assert sizes(tmp_path)[-2 if not timed else len(sizes(tmp_path)) // 2] > 4800
     for name in "abcd":
@@ -467,7 +466,7 @@ def test_period_has_as_many_files_as_it_needs(make_timed: MakeTimed, tmp_path: p
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_retention_keeps_whole_periods_without_a_gap(make_timed: MakeTimed, tmp_path: pathlib.Path, count: int) -> None:
-    """P3: what is kept is an unbroken newest part, and backupCount counts periods, not files (HAZARDS 3.C1, 1.19)."""
+    """P3: the newest periods are kept without a gap, and backupCount counts periods, not files."""
     handler = make_timed(backupCount=count)
     logged = []
     for hour in range(5):
@@ -483,8 +482,8 @@ def test_retention_keeps_whole_periods_without_a_gap(make_timed: MakeTimed, tmp_
     assert found == logged[-7 * (count + 1) :]
 
 
-def test_late_record_joins_the_last_file_of_its_period(make_timed: MakeTimed, tmp_path: pathlib.Path) -> None:
-    """P2: it is appended where its period ended, whatever the size."""
+def test_late_record_goes_to_the_last_file_of_its_period(make_timed: MakeTimed, tmp_path: pathlib.Path) -> None:
+    """P2: it is appended to the end of its period, regardless of the size."""
     handler = make_timed()
     for number in range(3):
         write(handler, f"number {number}", TEN + number)
@@ -498,8 +497,8 @@ def test_late_record_joins_the_last_file_of_its_period(make_timed: MakeTimed, tm
     }
 
 
-def test_number_is_never_given_twice(make_timed: MakeTimed, tmp_path: pathlib.Path) -> None:
-    """P3: a file that was taken away leaves no name that would sort wrong (HAZARDS 3.C1)."""
+def test_number_is_never_reused(make_timed: MakeTimed, tmp_path: pathlib.Path) -> None:
+    """P3: a removed file leaves no name that would sort in the wrong order."""
     handler = make_timed()
     for number in range(6):
         write(handler, f"number {number}", TEN + number)
@@ -510,7 +509,7 @@ def test_number_is_never_given_twice(make_timed: MakeTimed, tmp_path: pathlib.Pa
 
 
 def test_rollover_by_size_reopens_no_earlier_period(make_timed: MakeTimed, tmp_path: pathlib.Path) -> None:
-    """P2: a record that is late, and has no backup to go to, does not make the file one of its own period."""
+    """P2: a late record that has no backup does not turn the file into one of its own period."""
     handler = make_timed(backupCount=1)
     for hour in (0, 1, 2):
         write(handler, f"{hour} o'clock", TEN + hour * HOUR)

@@ -1,4 +1,4 @@
-"""A program written for another package's monitor, settings and loggers, with only its imports changed."""
+"""A program written for the monitor, settings and loggers of another package, with only its imports changed."""
 
 import os
 import pathlib
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from support.deadline import DEADLINE
 from support.paths import PROGRAMS
 from support.records import all_lines
 
@@ -22,10 +23,10 @@ _PROGRAM = PROGRAMS / "core_service.py"
     ],
 )
 def test_program_runs_with_only_its_imports_changed(tmp_path: pathlib.Path, checks: str, found: str) -> None:
-    """Its subclass, what that records, the attributes that it reads and sets, its arguments and its log file."""
+    """Its monitor subclass, the attributes that it reads and sets, its arguments and its log file work unchanged."""
     command = [sys.executable, "-W", "error", str(_PROGRAM), "logLevel=DEBUG", "app_env=LOCAL", checks]
     environment = {key: value for key, value in os.environ.items() if key not in ("APP_ENV", "LOG_LEVEL")}
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=100)
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=DEADLINE)
 
     first, second = all_lines(tmp_path / "logs")
     assert first.endswith("log level: DEBUG, environment: LOCAL")

@@ -1,4 +1,4 @@
-"""The health endpoints: what they answer, in real servers."""
+"""The health endpoints: their responses, in real servers."""
 
 import asyncio
 import contextlib
@@ -16,50 +16,50 @@ import pytest
 
 from concurrent_log.health import Degraded, ServiceMonitor, ServiceStatus
 from concurrent_log.health.endpoints import EndpointServer, asgi_app, serve
+from support.deadline import DEADLINE
 from support.processes import Server, serving
 
-_DEADLINE = 40.0
 _PATHS = ("/health", "/ready", "/live", "/metrics")
 
 
-def well() -> None:
+def healthy() -> None:
     """Succeed."""
 
 
-def down() -> None:
-    """Fail, in words that must not be shown."""
+def unhealthy() -> None:
+    """Fail with a message that must not be shown."""
     raise ConnectionRefusedError(111, "postgresql://shop:hunter2@10.1.2.3:5432/shop refused")
 
 
-def weak() -> None:
-    """Work, but not well."""
+def degraded() -> None:
+    """Succeed with a warning."""
     raise Degraded("the disk is nearly full")
 
 
-class Answer:
-    """What a server answered."""
+class Response:
+    """The response of a server."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status, self.headers, self.text = response.status, response.headers, response.read().decode()
 
     @property
     def json(self) -> Any:
-        """The body, which must say that it is JSON."""
+        """The body, whose content type must be JSON."""
         assert self.headers["Content-Type"] == "application/json"
         return json.loads(self.text)
 
 
-def ask(port: int, path: str, method: str = "GET", **headers: str) -> Answer:
-    """Return the answer to one request."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)) as connection:
+def request(port: int, path: str, method: str = "GET", **headers: str) -> Response:
+    """Return the response to one request."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
         connection.request(method, path, headers=headers)
-        return Answer(connection.getresponse())
+        return Response(connection.getresponse())
 
 
-def answers(port: int) -> bool:
+def is_checked(port: int) -> bool:
     """Return whether the service of the programs has been checked."""
     try:
-        found = ask(port, "/health")
+        found = request(port, "/health")
     except OSError:
         return False
     return bool(found.json["services"][0]["last_check"])
@@ -67,31 +67,31 @@ def answers(port: int) -> bool:
 
 @pytest.fixture
 def monitor() -> Iterator[ServiceMonitor]:
-    """Return a monitor that begins to check only when told so, and is stopped after the test."""
-    made = ServiceMonitor(failure_threshold=1)
-    yield made
-    made.stop(_DEADLINE)
+    """Return a monitor that is not started, and that is stopped after the test."""
+    monitor = ServiceMonitor(failure_threshold=1, slow=DEADLINE, timeout=DEADLINE)
+    yield monitor
+    monitor.stop(DEADLINE)
 
 
 @pytest.fixture
 def server(monitor: ServiceMonitor) -> Iterator[EndpointServer]:
-    """Return a server that answers what the monitor knows."""
-    with serve(monitor, 0) as made:
-        yield made
+    """Return a server with the endpoints of the monitor."""
+    with serve(monitor, 0) as server:
+        yield server
 
 
 def check(monitor: ServiceMonitor) -> None:
-    """Check all services once, and leave the monitor running."""
+    """Check all services once, and start the monitor."""
     asyncio.run(monitor.check_all())
     monitor.start()
 
 
 def test_health_shows_every_service(monitor: ServiceMonitor, server: EndpointServer) -> None:
-    """The table has a row for each service, with what is known of it, and what is wrong in plain words."""
-    monitor.add("clock", well)
-    monitor.add("database", down, critical=False)
+    """The response contains each service with its health, and its error in plain words."""
+    monitor.add("clock", healthy)
+    monitor.add("database", unhealthy, critical=False)
     check(monitor)
-    found = ask(server.port, "/health").json
+    found = request(server.port, "/health").json
     clock, database = found["services"]
 
     assert (found["status"], found["monitoring"]) == ("degraded", True)
@@ -103,10 +103,10 @@ def test_health_shows_every_service(monitor: ServiceMonitor, server: EndpointSer
 @pytest.mark.parametrize(
     ("service", "critical", "health", "ready"),
     [
-        (well, True, 200, 200),
-        (weak, True, 200, 200),
-        (down, True, 503, 503),
-        (down, False, 200, 200),
+        (healthy, True, 200, 200),
+        (degraded, True, 200, 200),
+        (unhealthy, True, 503, 503),
+        (unhealthy, False, 200, 200),
     ],
 )
 def test_critical_service_decides(
@@ -117,33 +117,33 @@ def test_critical_service_decides(
     health: int,
     ready: int,
 ) -> None:
-    """Only a critical service that is down makes 503 of it, and nothing at all does so for /live."""
+    """Only an unhealthy critical service causes 503 at /health and /ready, and none does at /live."""
     monitor.add("service", service, critical=critical)
     check(monitor)
 
-    assert ask(server.port, "/health").status == health
-    assert ask(server.port, "/ready").status == ready
-    assert ask(server.port, "/live").status == 200
+    assert request(server.port, "/health").status == health
+    assert request(server.port, "/ready").status == ready
+    assert request(server.port, "/live").status == 200
 
 
-def test_nobody_knows_where_nobody_looks(monitor: ServiceMonitor, server: EndpointServer) -> None:
-    """A process that does not check its services says so, and is neither healthy nor ready; but it lives."""
-    monitor.add("clock", well)
+def test_stopped_monitor_is_neither_healthy_nor_ready(monitor: ServiceMonitor, server: EndpointServer) -> None:
+    """A process whose monitor does not run reports this. It is neither healthy nor ready, but live."""
+    monitor.add("clock", healthy)
     asyncio.run(monitor.check_all())
-    health, ready = ask(server.port, "/health"), ask(server.port, "/ready")
+    health, ready = request(server.port, "/health"), request(server.port, "/ready")
 
     assert (health.status, health.json["status"], health.json["monitoring"]) == (503, "healthy", False)
     assert (ready.status, ready.json["ready"], ready.json["monitoring"]) == (503, False, False)
-    assert ask(server.port, "/live").status == 200
+    assert request(server.port, "/live").status == 200
 
 
 def test_not_ready_until_all_critical_services_were_checked(monitor: ServiceMonitor, server: EndpointServer) -> None:
-    """What was never checked is not known to be down, so that it is healthy, but not ready."""
+    """A service without any check is not known to be unhealthy: /health returns 200, but /ready 503."""
     first = threading.Event()
-    monitor.add("slow", lambda: first.wait(_DEADLINE))
-    monitor.add("optional", lambda: first.wait(_DEADLINE), critical=False)
+    monitor.add("slow", lambda: first.wait(DEADLINE))
+    monitor.add("optional", lambda: first.wait(DEADLINE), critical=False)
     monitor.start()
-    health, ready = ask(server.port, "/health"), ask(server.port, "/ready")
+    health, ready = request(server.port, "/health"), request(server.port, "/ready")
     first.set()
 
     assert (health.status, health.json["status"]) == (200, "unknown")
@@ -151,11 +151,11 @@ def test_not_ready_until_all_critical_services_were_checked(monitor: ServiceMoni
 
 
 @pytest.mark.parametrize("path", _PATHS)
-def test_no_answer_has_connection_data(monitor: ServiceMonitor, server: EndpointServer, path: str) -> None:
-    """What an error says of hosts, users and passwords is in no answer, and no answer is kept by a cache."""
-    monitor.add("database", down)
+def test_no_response_contains_connection_data(monitor: ServiceMonitor, server: EndpointServer, path: str) -> None:
+    """No response contains the host, user or password of an error, and none may be cached."""
+    monitor.add("database", unhealthy)
     check(monitor)
-    found = ask(server.port, path)
+    found = request(server.port, path)
 
     assert not re.search(r"hunter2|shop|10\.1\.2\.3|5432", f"{found.headers}{found.text}")
     assert found.headers["Cache-Control"] == "no-store"
@@ -163,8 +163,8 @@ def test_no_answer_has_connection_data(monitor: ServiceMonitor, server: Endpoint
 
 @pytest.mark.parametrize("path", _PATHS)
 def test_head_is_get_without_a_body(monitor: ServiceMonitor, server: EndpointServer, path: str) -> None:
-    """HEAD has the status and the headers of GET."""
-    got, head = ask(server.port, path), ask(server.port, path, "HEAD")
+    """HEAD returns the status and the headers of GET."""
+    got, head = request(server.port, path), request(server.port, path, "HEAD")
 
     assert (head.status, head.text) == (got.status, "")
     assert head.headers["Content-Type"] == got.headers["Content-Type"]
@@ -172,25 +172,25 @@ def test_head_is_get_without_a_body(monitor: ServiceMonitor, server: EndpointSer
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "NONSENSE"])
-def test_nothing_can_be_changed(server: EndpointServer, method: str) -> None:
-    """Other methods are refused, and the answer says which are not."""
-    found = ask(server.port, "/health", method)
+def test_other_methods_are_rejected(server: EndpointServer, method: str) -> None:
+    """The response to another method lists the allowed ones."""
+    found = request(server.port, "/health", method)
 
     assert (found.status, found.headers["Allow"]) == (405, "GET, HEAD")
-    assert "GET or HEAD" in found.json["detail"]
+    assert "GET and HEAD" in found.json["detail"]
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/health/", "/health%00", "/%F0%9F%A6%86"])
-def test_nothing_is_anywhere_else(server: EndpointServer, path: str) -> None:
-    """Any other path is answered with those that there are."""
-    found = ask(server.port, path)
+def test_unknown_path_lists_the_known_ones(server: EndpointServer, path: str) -> None:
+    """The response to an unknown path lists the paths of the endpoints."""
+    found = request(server.port, path)
 
     assert found.status == 404
     assert all(each in found.json["detail"] for each in _PATHS)
 
 
 def families(text: str, openmetrics: bool = False) -> dict[str, dict[tuple[str, ...], float]]:
-    """Return the samples that the official parser finds, by name, and by the values of their sorted labels."""
+    """Return the samples that the official parser finds, by name and by the values of the sorted labels."""
     from prometheus_client.openmetrics.parser import text_string_to_metric_families as of_openmetrics
     from prometheus_client.parser import text_string_to_metric_families as of_prometheus
 
@@ -205,15 +205,15 @@ def families(text: str, openmetrics: bool = False) -> dict[str, dict[tuple[str, 
 def test_prometheus_reads_the_metrics(
     monitor: ServiceMonitor, server: EndpointServer, require: Callable[[str], None], accept: str
 ) -> None:
-    """The official parser understands both formats, also with a name that has to be escaped."""
+    """The official parser accepts both formats, also with a name that needs escaping."""
     require("prometheus_client")
     name = 'a "clock"\\ 시계'
-    monitor.add(name, well)
-    monitor.add("database", down)
-    monitor.add("never", well)
-    asyncio.run(asyncio.wait_for(monitor.services["database"].check(), _DEADLINE))
-    asyncio.run(asyncio.wait_for(monitor.services[name].check(), _DEADLINE))
-    found = families(ask(server.port, "/metrics", Accept=accept).text, bool(accept))
+    monitor.add(name, healthy)
+    monitor.add("database", unhealthy)
+    monitor.add("never", healthy)
+    asyncio.run(asyncio.wait_for(monitor.services["database"].check(), DEADLINE))
+    asyncio.run(asyncio.wait_for(monitor.services[name].check(), DEADLINE))
+    found = families(request(server.port, "/metrics", Accept=accept).text, bool(accept))
 
     assert found["concurrent_log_monitoring_up"] == {(): 0}
     assert found["concurrent_log_service_up"] == {(name,): 1, ("database",): 0}
@@ -231,8 +231,10 @@ def test_prometheus_reads_the_metrics(
     assert found["concurrent_log_service_checks_total"]["success", name] == 1
 
 
-def test_metrics_go_with_those_of_the_program(monitor: ServiceMonitor, require: Callable[[str], None]) -> None:
-    """The collector can be registered beside metrics of the program, and is always up to date."""
+def test_metrics_are_registered_with_those_of_the_program(
+    monitor: ServiceMonitor, require: Callable[[str], None]
+) -> None:
+    """The collector can be registered in the registry of the program, and returns current values."""
     require("prometheus_client")
     from prometheus_client import CollectorRegistry, Counter, generate_latest
 
@@ -241,7 +243,7 @@ def test_metrics_go_with_those_of_the_program(monitor: ServiceMonitor, require: 
     registry = CollectorRegistry(auto_describe=True)
     Counter("orders", "Orders taken.", registry=registry).inc()
     registry.register(MonitorCollector(monitor))
-    monitor.add("clock", well)
+    monitor.add("clock", healthy)
     asyncio.run(monitor.check_all())
     found = families(generate_latest(registry).decode())
 
@@ -249,54 +251,54 @@ def test_metrics_go_with_those_of_the_program(monitor: ServiceMonitor, require: 
     assert found["concurrent_log_service_up"] == {("clock",): 1}
 
 
-def test_metrics_say_what_they_need(server: EndpointServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without prometheus_client, the answer is the command that installs it, and all else works."""
+def test_missing_prometheus_client_is_reported(server: EndpointServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without prometheus_client, the response ends with the command that installs it. The other endpoints work."""
     monkeypatch.delitem(sys.modules, "concurrent_log.health.endpoints.metrics", raising=False)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    found = ask(server.port, "/metrics")
+    found = request(server.port, "/metrics")
 
-    assert (found.status, ask(server.port, "/live").status) == (501, 200)
-    assert "pip install prometheus_client" in found.json["detail"]
+    assert (found.status, request(server.port, "/live").status) == (501, 200)
+    assert found.json["detail"].endswith(": pip install prometheus_client")
 
 
-def test_silent_client_keeps_nobody_from_an_answer(server: EndpointServer) -> None:
-    """Connections on which nothing is said, or half of a request, do not block others."""
+def test_silent_client_does_not_block_others(server: EndpointServer) -> None:
+    """Connections without a request, or with half of one, do not block others."""
     with contextlib.ExitStack() as silent:
-        for said in (b"", b"GET /live HT"):
-            connection = silent.enter_context(socket.create_connection(("127.0.0.1", server.port), _DEADLINE))
-            connection.sendall(said)
+        for part in (b"", b"GET /live HT"):
+            connection = silent.enter_context(socket.create_connection(("127.0.0.1", server.port), DEADLINE))
+            connection.sendall(part)
 
-        assert ask(server.port, "/live").status == 200
+        assert request(server.port, "/live").status == 200
 
 
-def test_closed_server_gives_its_port_back(monitor: ServiceMonitor, server: EndpointServer) -> None:
-    """A port is taken by one server only, and free when that has been closed, which can be done twice."""
+def test_closed_server_releases_its_port(monitor: ServiceMonitor, server: EndpointServer) -> None:
+    """A port belongs to one server, and is free after that server is closed. Closing twice is allowed."""
     with pytest.raises(OSError, match=r"in use|one usage"):
         serve(monitor, server.port)
     server.close()
     server.close()
     with serve(monitor, server.port) as again:
-        assert ask(again.port, "/live").status == 200
+        assert request(again.port, "/live").status == 200
 
 
-def test_server_listens_at_ipv6(monitor: ServiceMonitor, skip_or_fail: Callable[[str], None]) -> None:
-    """An address with colons is one of IPv6."""
+def test_server_listens_on_ipv6(monitor: ServiceMonitor, skip_or_fail: Callable[[str], None]) -> None:
+    """An address with colons is an IPv6 address."""
     try:
-        made = serve(monitor, 0, "::1")
-    except OSError as error:
-        skip_or_fail(f"this machine has no IPv6: {error}")
-    with made, contextlib.closing(http.client.HTTPConnection("::1", made.port, timeout=_DEADLINE)) as connection:
+        server = serve(monitor, 0, "::1")
+    except OSError:
+        skip_or_fail("this machine has no IPv6")
+    with server, contextlib.closing(http.client.HTTPConnection("::1", server.port, timeout=DEADLINE)) as connection:
         connection.request("GET", "/live")
 
-        assert Answer(connection.getresponse()).status == 200
+        assert Response(connection.getresponse()).status == 200
 
 
 def in_asgi(monitor: ServiceMonitor, scope: dict[str, Any], *received: dict[str, Any]) -> list[Any]:
-    """Return what the ASGI application sends when it is called with ``scope``."""
-    waiting, sent = list(received), []
+    """Return the messages that the ASGI application sends when it is called with ``scope``."""
+    pending, sent = list(received), []
 
     async def receive() -> dict[str, Any]:
-        return waiting.pop(0)
+        return pending.pop(0)
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -311,21 +313,21 @@ def in_asgi(monitor: ServiceMonitor, scope: dict[str, Any], *received: dict[str,
         ("", "/live", 200),
         ("/internal", "/internal/live", 200),
         ("/internal/", "/internal/live", 200),
-        ("/internal", "/live", 200),  # a framework that takes the mount off the path
+        ("/internal", "/live", 200),  # a framework that removes the mount from the path
         ("/live", "/live/live", 200),
         ("/internal", "/internalive", 404),
         ("", "/internal/live", 404),
     ],
 )
 def test_path_is_below_the_mount(monitor: ServiceMonitor, root_path: str, path: str, status: int) -> None:
-    """The path of the mount is no part of the endpoint's, whether a framework leaves it there or not."""
+    """The path of the mount is not part of the endpoint's path, whether or not the framework removes it."""
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root_path, "headers": []}
 
     assert in_asgi(monitor, scope)[0]["status"] == status
 
 
-def test_only_http_is_spoken(monitor: ServiceMonitor) -> None:
-    """A WebSocket is closed before it has begun, and what is unknown is refused as ASGI wants it."""
+def test_only_http_is_supported(monitor: ServiceMonitor) -> None:
+    """A WebSocket is closed before the handshake, and an unknown protocol raises, as ASGI requires."""
     assert in_asgi(monitor, {"type": "websocket"}) == [{"type": "websocket.close"}]
     with pytest.raises(ValueError, match="not 'telnet'"):
         in_asgi(monitor, {"type": "telnet"})
@@ -341,19 +343,19 @@ def uvicorn(folder: Path, app: str, *options: str) -> Iterator[Server]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the server inherits a socket")
-def test_whole_application_monitors_while_its_server_runs(tmp_path: Path, require: Callable[[str], None]) -> None:
-    """On uvicorn, the application alone starts monitoring, and ends with the server."""
+def test_application_served_alone_runs_the_monitor(tmp_path: Path, require: Callable[[str], None]) -> None:
+    """Served alone by uvicorn, the application starts and stops the monitor with the server."""
     require("uvicorn")
     with uvicorn(tmp_path, "health_asgi:whole", "--lifespan", "on") as server:
-        server.wait_until(lambda: answers(server.port))
+        server.wait_until(lambda: is_checked(server.port))
 
-        assert ask(server.port, "/ready").json == {"ready": True, "monitoring": True, "waits_for": []}
-        assert ask(server.port, "/health", "HEAD").status == 200
-        assert ask(server.port, "/nothing").status == 404
+        assert request(server.port, "/ready").json == {"ready": True, "monitoring": True, "waits_for": []}
+        assert request(server.port, "/health", "HEAD").status == 200
+        assert request(server.port, "/nothing").status == 404
 
 
-def test_monitor_of_somebody_else_is_left_running(monitor: ServiceMonitor) -> None:
-    """The whole application stops only what it has started."""
+def test_running_monitor_is_not_stopped_with_the_server(monitor: ServiceMonitor) -> None:
+    """The application stops only a monitor that it has started."""
     monitor.start()
     messages = {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}
     sent = in_asgi(monitor, {"type": "lifespan"}, *messages)
@@ -364,26 +366,26 @@ def test_monitor_of_somebody_else_is_left_running(monitor: ServiceMonitor) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the server inherits a socket")
 def test_mounted_in_fastapi_behind_a_proxy(tmp_path: Path, require: Callable[[str], None]) -> None:
-    """Mounted in FastAPI, the endpoints are below the mount, also where a proxy has taken off a path before."""
+    """Mounted in FastAPI, the endpoints are below the mount, even behind a proxy that removes a path prefix."""
     require("fastapi")
     with uvicorn(tmp_path, "health_asgi:site", "--root-path", "/shop") as server:
-        server.wait_until(lambda: ask(server.port, "/internal/ready").status == 200)
+        server.wait_until(lambda: request(server.port, "/internal/ready").status == 200)
 
-        assert ask(server.port, "/internal/health").json["status"] == "healthy"
-        assert ask(server.port, "/health").status == 404
+        assert request(server.port, "/internal/health").json["status"] == "healthy"
+        assert request(server.port, "/health").status == 404
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs POSIX")
 def test_mounted_in_flask_on_gunicorn(tmp_path: Path, require: Callable[[str], None]) -> None:
-    """Mounted in Flask, the endpoints are below the mount, and each worker of gunicorn monitors."""
+    """Mounted in Flask, the endpoints are below the mount, and each gunicorn worker runs the monitor."""
     require("gunicorn")
     require("flask")
     arguments = ["-m", "gunicorn", "--log-level", "warning", "--workers", "2", "health_wsgi:application"]
     with serving(tmp_path, lambda descriptor: [*arguments, "--bind", f"fd://{descriptor}"]) as server:
-        server.wait_until(lambda: ask(server.port, "/internal/ready").status == 200)
+        server.wait_until(lambda: request(server.port, "/internal/ready").status == 200)
 
-        assert ask(server.port, "/internal/health").json["services"][0]["service"] == "clock"
-        assert ask(server.port, "/internal/health", "HEAD").text == ""
-        assert ask(server.port, "/internal/health", "POST").status == 405
-        assert ask(server.port, "/health").status == 404
+        assert request(server.port, "/internal/health").json["services"][0]["service"] == "clock"
+        assert request(server.port, "/internal/health", "HEAD").text == ""
+        assert request(server.port, "/internal/health", "POST").status == 405
+        assert request(server.port, "/health").status == 404
         server.stop()

@@ -1,4 +1,4 @@
-"""The monitor: what it finds, what it logs and how often, and what it bears."""
+"""The monitor: its findings, its log records, and checks that misbehave."""
 
 import asyncio
 import contextlib
@@ -29,10 +29,11 @@ from concurrent_log.health import (
     ServiceMonitor,
     ServiceStatus,
 )
-from concurrent_log.health.check_runner import Outcome
+from concurrent_log.health.check_loop import CheckLoop
+from concurrent_log.health.check_runner import CheckOutcome
 from concurrent_log.health.service import Service
-from concurrent_log.health.watch import Watch
 from support import jumping_loop
+from support.deadline import DEADLINE
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (
     ServiceStatus.HEALTHY,
@@ -40,55 +41,55 @@ HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (
     ServiceStatus.UNHEALTHY,
     ServiceStatus.UNKNOWN,
 )
-FOREVER = 1e9
+FOREVER = 1e9  # seconds
 
 
 class Script:
-    """A check that does one thing after the other, and the last one again and again."""
+    """A check with one step for each call; further calls repeat the last one."""
 
     def __init__(self, *steps: "float | BaseException | None") -> None:
         self.steps, self.calls, self.times = list(steps), 0, []
 
     async def __call__(self) -> None:
-        """Raise, wait or return, as the next step says."""
+        """Raise, sleep or return, according to the next step."""
         self.times.append(asyncio.get_running_loop().time())
         step = self.steps[min(self.calls, len(self.steps) - 1)]
         self.calls += 1
         if isinstance(step, BaseException):
-            raise type(step)(*step.args)  # The same one again would keep the traceback of each time.
+            raise type(step)(*step.args)  # Raising the same object again would extend its traceback.
         if step:
             await asyncio.sleep(step)
 
 
 class LoopClock:
-    """The time of the loop that runs, and without one, what it was at last."""
+    """The time of the running event loop; without one, the last time that it returned."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """Return the seconds."""
+        """Return the time in seconds."""
         with contextlib.suppress(RuntimeError):
             self.now = asyncio.get_running_loop().time()
         return self.now
 
 
-class Keeping(logging.Handler):
-    """Keeps all records."""
+class ListHandler(logging.Handler):
+    """Stores all records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.records: list[Any] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one more."""
+        """Store one more."""
         self.records.append(record)
 
 
 @pytest.fixture
 def records() -> Iterator[list[Any]]:
-    """Return what is logged of services."""
-    logger, handler = logging.getLogger("concurrent_log.health"), Keeping()
+    """Return the records of the logger of the monitor."""
+    logger, handler = logging.getLogger("concurrent_log.health"), ListHandler()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     yield handler.records
@@ -97,34 +98,34 @@ def records() -> Iterator[list[Any]]:
 
 
 def monitor_of(**services: Any) -> ServiceMonitor:
-    """Return a monitor with a clock of the loop, and without jitter and reports."""
+    """Return a monitor with the clock of the event loop, without jitter and reports."""
     monitor = ServiceMonitor(jitter=0, report_interval=None, clock=LoopClock())
     for name, check in services.items():
         monitor.add(name, check)
     return monitor
 
 
-def watch(monitor: ServiceMonitor, seconds: float, *then: Callable[[], Any]) -> None:
-    """Monitor for so many seconds of a clock that jumps, calling ``then`` in between, after equal times."""
+def run_monitor(monitor: ServiceMonitor, seconds: float, *then: Callable[[], Any]) -> None:
+    """Run the monitor for this many virtual seconds, and call ``then`` in between, at equal intervals."""
 
-    async def watching() -> None:
+    async def run() -> None:
         async with monitor:
             for step in then:
                 await asyncio.sleep(seconds / (len(then) + 1))
                 step()
             await asyncio.sleep(seconds / (len(then) + 1))
 
-    jumping_loop.run(watching())
+    jumping_loop.run(run())
 
 
-def said(records: list[Any], *events: str) -> list[tuple[str, str]]:
-    """Return levels and messages of some events; of all but the beginning and the end, if none is named."""
+def logged(records: list[Any], *events: str) -> list[tuple[str, str]]:
+    """Return levels and messages of these events; by default, of all but the start, the end and the summaries."""
     wanted = events or ("status", "breaker", "flapping", "settled")
     return [(record.levelname, record.getMessage()) for record in records if record.health["event"] in wanted]
 
 
 def test_public_names_are_pinned() -> None:
-    """P6: a public name comes or goes only together with this list."""
+    """Adding or removing a public name changes this list."""
     assert concurrent_log.health.__all__ == [
         "BreakerState",
         "CheckFailed",
@@ -137,28 +138,28 @@ def test_public_names_are_pinned() -> None:
     ]
 
 
-def test_service_that_goes_down_and_comes_back_is_told_once_each(records: list[Any]) -> None:
-    """Three failures, the breaker opens, a trial fails, another one succeeds: all in order, by severity."""
+def test_failure_and_recovery_are_logged_once_each(records: list[Any]) -> None:
+    """Three failures, the breaker opens, a trial fails, another one succeeds: in order, with their levels."""
     check = Script(None, None, *[ConnectionRefusedError(111, "10.0.0.5:5432")] * 4, None)
-    watch(monitor_of(database=check), 899)
+    run_monitor(monitor_of(database=check), 899)
 
     assert check.times == [0, 30, 60, 90, 120, 420, 720, 750, 780, 810, 840, 870]
-    assert said(records) == [
+    assert logged(records) == [
         ("INFO", "database is healthy: 0 ms"),
         ("WARNING", "database is degraded: connection refused (1 failure)"),
         ("ERROR", "database is unhealthy: connection refused (3 failures in a row)"),
-        ("WARNING", "the circuit of database is open: it is left alone for 300 s"),
-        ("DEBUG", "the circuit of database is half-open: it is tried"),
-        ("DEBUG", "the circuit of database is open: it is left alone for 300 s"),
-        ("DEBUG", "the circuit of database is half-open: it is tried"),
+        ("WARNING", "the circuit breaker of database is open: next attempt in 300 s"),
+        ("DEBUG", "the circuit breaker of database is half-open: it allows one attempt"),
+        ("DEBUG", "the circuit breaker of database is open: next attempt in 300 s"),
+        ("DEBUG", "the circuit breaker of database is half-open: it allows one attempt"),
         ("INFO", "database is healthy again: 0 ms, after 4 failures in a row"),
-        ("INFO", "the circuit of database is closed again"),
+        ("INFO", "the circuit breaker of database is closed again"),
     ]
 
 
 def test_records_have_fields(records: list[Any]) -> None:
-    """What a handler filters or counts need not be read out of the message."""
-    watch(monitor_of(cache=Script(OSError(111, "x"))), 61)
+    """Handlers can filter and count by fields, without parsing messages."""
+    run_monitor(monitor_of(cache=Script(OSError(111, "x"))), 61)
 
     status, breaker = [r.health for r in records if r.getMessage().startswith(("cache is unhealthy", "the circuit"))]
     assert {key: status[key] for key in ("service", "status", "previous", "error", "consecutive_failures")} == {
@@ -172,12 +173,12 @@ def test_records_have_fields(records: list[Any]) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", status["last_check"])
 
 
-def test_snapshot_tells_all_that_is_known() -> None:
-    """Before the first check, in between, and after a failure."""
+def test_snapshot_contains_the_health() -> None:
+    """Before the first check, after a success, and after a failure."""
     monitor = monitor_of(cache=Script(0.25, OSError(111, "x")))
     assert monitor.snapshot() == {"cache": ServiceHealth("cache")}
     found: list[ServiceHealth] = []
-    watch(monitor, 40, lambda: found.append(monitor.snapshot()["cache"]))
+    run_monitor(monitor, 40, lambda: found.append(monitor.snapshot()["cache"]))
 
     first, second = found[0], monitor.snapshot()["cache"]
     assert (first.status, first.response_time_ms, first.error_message) == (HEALTHY, 250, None)
@@ -186,25 +187,25 @@ def test_snapshot_tells_all_that_is_known() -> None:
     assert second.last_success == first.last_success
 
 
-def test_slow_answer_and_a_warning_degrade(records: list[Any]) -> None:
-    """Both work, so neither counts as a failure nor opens the breaker."""
+def test_slow_check_and_warning_degrade(records: list[Any]) -> None:
+    """Both services work, so neither result counts as a failure or opens the breaker."""
     monitor = monitor_of(cache=Script(1.5), disk=Script(Degraded("nearly full")))
-    watch(monitor, 200)
+    run_monitor(monitor, 200)
 
     cache, disk = monitor.snapshot().values()
     assert (cache.status, cache.consecutive_failures, cache.error_message) == (DEGRADED, 0, "slow (more than 1000 ms)")
     assert (disk.status, disk.breaker, disk.error_message) == (DEGRADED, BreakerState.CLOSED, "nearly full")
-    assert said(records) == [
+    assert logged(records) == [
         ("WARNING", "disk is degraded: nearly full, 0 ms"),
         ("WARNING", "cache is degraded: slow (more than 1000 ms), 1500 ms"),
     ]
 
 
-def test_hanging_check_fails_and_concerns_no_other() -> None:
-    """It is given up after its timeout; the other one is checked all the time."""
+def test_hanging_check_fails_and_affects_no_other() -> None:
+    """It is cancelled after its timeout, and the other service is checked as usual."""
     hanging, other = Script(FOREVER), Script(None)
     monitor = monitor_of(hanging=hanging, other=other)
-    watch(monitor, 299)
+    run_monitor(monitor, 299)
 
     assert hanging.calls == 3
     assert other.calls == 10
@@ -212,8 +213,8 @@ def test_hanging_check_fails_and_concerns_no_other() -> None:
     assert monitor.snapshot()["hanging"].response_time_ms == 10_000
 
 
-def test_check_that_ignores_its_cancellation_is_not_begun_again(records: list[Any]) -> None:
-    """There are never two of one check, whatever it does; and the monitor stops without it."""
+def test_check_that_ignores_its_cancellation_is_not_started_again(records: list[Any]) -> None:
+    """A check never runs twice at the same time, and the monitor stops without waiting for it."""
     running = most = 0
 
     async def stubborn() -> None:
@@ -226,23 +227,25 @@ def test_check_that_ignores_its_cancellation_is_not_begun_again(records: list[An
                 await asyncio.sleep(end - asyncio.get_running_loop().time())
         running -= 1
 
-    async def watching() -> float:
+    async def run() -> float:
         async with monitor_of(stubborn=stubborn):
             await asyncio.sleep(65)
         stopped = asyncio.get_running_loop().time()
-        await asyncio.sleep(100)  # The loop goes on, and the check ends by itself.
+        await asyncio.sleep(100)  # The loop continues, and the check ends by itself.
         return stopped
 
-    stopped = jumping_loop.run(watching())
+    stopped = jumping_loop.run(run())
 
     assert stopped == 66
     assert (most, running) == (1, 0)
-    assert ("ERROR", "stubborn is unhealthy: its last check has not ended yet (3 failures in a row)") in said(records)
+    assert ("ERROR", "stubborn is unhealthy: the previous check has not ended yet (3 failures in a row)") in logged(
+        records
+    )
 
 
 @pytest.mark.parametrize("seconds", [5, 10.2])
 def test_check_has_cleaned_up_when_the_monitor_has_stopped(seconds: float) -> None:
-    """Whether it was running then, or had been given up just before."""
+    """Both a running check and one that was cancelled just before can clean up."""
     cleaned = []
 
     async def check() -> None:
@@ -252,62 +255,62 @@ def test_check_has_cleaned_up_when_the_monitor_has_stopped(seconds: float) -> No
             await asyncio.sleep(0.5)
             cleaned.append(True)
 
-    async def watching() -> list[bool]:
+    async def run() -> list[bool]:
         async with monitor_of(service=check):
             await asyncio.sleep(seconds)
         return cleaned.copy()
 
-    assert jumping_loop.run(watching()) == [True]
+    assert jumping_loop.run(run()) == [True]
 
 
-def test_mistake_of_ours_does_not_end_the_watch(
+def test_bug_in_the_monitor_does_not_end_the_checks(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said on stderr, and the check is made again."""
+    """It is reported on stderr, and the service is checked again."""
     check = Script(None)
-    take = Service._take
+    record = Service._record
 
-    def fail_once(service: Service, outcome: Outcome) -> BaseException | None:
+    def fail_once(service: Service, outcome: CheckOutcome) -> BaseException | None:
         if check.calls == 1:
             raise ZeroDivisionError
-        return take(service, outcome)
+        return record(service, outcome)
 
-    monkeypatch.setattr(Service, "_take", fail_once)
+    monkeypatch.setattr(Service, "_record", fail_once)
     monitor = monitor_of(service=check)
-    watch(monitor, 40)
+    run_monitor(monitor, 40)
 
     assert monitor.snapshot()["service"].status is HEALTHY
     assert "the check of 'service' was interrupted by ZeroDivisionError" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (ValueError("a queue of 5000"), "ValueError: a queue of 5000"),
         (CheckFailed("a queue of 5000"), "a queue of 5000"),
-        (SystemExit(3), "its check tried to end the program"),
-        (asyncio.CancelledError(), "its check cancelled itself"),
+        (SystemExit(3), "the check tried to exit the program"),
+        (asyncio.CancelledError(), "the check cancelled itself"),
         (StopIteration(), "RuntimeError: coroutine raised StopIteration"),
         (TimeoutError(), "TimeoutError"),
         (Exception("one\n two\t three"), "Exception: one two three"),
         (Exception("in \x1b[31mred\x1b[0m"), "Exception: in \ufffd\\[31mred\ufffd\\[0m"),
-        (socket.gaierror(-2, "Name or service not known"), "the name of the host is not known"),
+        (socket.gaierror(-2, "Name or service not known"), "the host name cannot be resolved"),
         (Exception("x" * 1000), "Exception: x{288}…"),
         (Exception("no postgresql://shop:secret@10.1.2.3/shop here"), "Exception: no postgresql://… here"),
         (Exception("host=10.1.2.3:5432 password=secret token: abc"), "Exception: host=… password=… token: …"),
         (OSError("Multiple exceptions: Connect call failed ('::1', 5432, 0, 0)"), r"OSError: .* call failed \(…\)"),
-        (ConnectionError("the other side has gone"), "ConnectionError: the other side has gone"),
+        (ConnectionError("the peer has gone"), "ConnectionError: the peer has gone"),
         (OSError(111, "Connect call failed ('127.0.0.1', 5432)"), "connection refused"),
     ],
 )
-def test_whatever_a_check_raises_is_one_line(error: BaseException, words: str) -> None:
-    """Without addresses and passwords; and the check is made again."""
+def test_any_exception_of_a_check_is_described_in_one_line(error: BaseException, message: str) -> None:
+    """The line contains no addresses or passwords, and the service is checked again."""
     check = Script(error)
     monitor = monitor_of(service=check)
-    watch(monitor, 40)
+    run_monitor(monitor, 40)
 
     assert check.calls == 2
-    assert re.fullmatch(words, monitor.snapshot()["service"].error_message or "")
+    assert re.fullmatch(message, monitor.snapshot()["service"].error_message or "")
 
 
 @pytest.mark.parametrize(
@@ -336,10 +339,10 @@ def test_whatever_a_check_raises_is_one_line(error: BaseException, words: str) -
         "cannot parse postgresql://shop:it's-hunter2@db.internal/shop",
     ],
 )
-def test_words_of_libraries_are_told_without_connection_data(text: str) -> None:
-    """As drivers and clients, and those who read their settings, do name hosts, users and passwords."""
+def test_messages_of_libraries_are_redacted(text: str) -> None:
+    """The messages of drivers, clients and parsers of settings contain hosts, users and passwords."""
     monitor = monitor_of(service=Script(Exception(text)))
-    watch(monitor, 1)
+    run_monitor(monitor, 1)
     message = monitor.snapshot()["service"].error_message or ""
 
     assert not re.search(r"hunter2|db\.internal|10\.0\.0\.5|::1|2001|shop", message)
@@ -353,77 +356,80 @@ def test_words_of_libraries_are_told_without_connection_data(text: str) -> None:
         "std::bad_alloc in Foo::run",
         'relation "orders" does not exist',
         "Basic authentication needed, bearer of bad news, key: value, monkey=3, compass: north, server: busy",
-        "models.py:12: someone@example.com was not told",
+        "models.py:12: someone@example.com was not notified",
     ],
 )
-def test_ordinary_words_stay_as_they_are(text: str) -> None:
-    """Who reads the log has to know what is wrong."""
+def test_ordinary_words_are_not_redacted(text: str) -> None:
+    """The log must say what is wrong."""
     monitor = monitor_of(service=Script(Exception(text)))
-    watch(monitor, 1)
+    run_monitor(monitor, 1)
 
     assert monitor.snapshot()["service"].error_message == f"Exception: {text}"
 
 
-def test_error_whose_text_fails_is_named_by_its_kind() -> None:
-    """A check may raise anything, also what cannot say what it is."""
+def test_error_whose_str_fails_is_described_by_its_class() -> None:
+    """A check may raise anything, even an exception whose ``__str__`` raises."""
 
     class SilentError(Exception):
         def __str__(self) -> str:
             raise ZeroDivisionError
 
     monitor = monitor_of(service=Script(SilentError()))
-    watch(monitor, 1)
+    run_monitor(monitor, 1)
 
     assert monitor.snapshot()["service"].error_message == "SilentError"
 
 
-def test_false_is_a_failure_and_anything_else_is_not() -> None:
-    """A function that says whether a service works is a check as it is."""
+def test_only_false_is_a_failure() -> None:
+    """A function that returns whether a service works is a check."""
 
-    async def answer(value: object) -> object:
+    async def result(value: object) -> object:
         return value
 
     monitor = monitor_of(
-        no=lambda: answer(False), yes=lambda: answer(True), nothing=lambda: answer(None), zero=lambda: answer(0)
+        no=lambda: result(False), yes=lambda: result(True), nothing=lambda: result(None), zero=lambda: result(0)
     )
 
     async def checking() -> list[ServiceStatus]:
         return [health.status for health in (await monitor.check_all()).values()]
 
-    assert asyncio.run(checking()) == [DEGRADED, HEALTHY, HEALTHY, HEALTHY]
-    assert monitor.snapshot()["no"].error_message == "its check returned False"
+    assert jumping_loop.run(checking()) == [DEGRADED, HEALTHY, HEALTHY, HEALTHY]
+    assert monitor.snapshot()["no"].error_message == "the check returned False"
 
 
-def test_service_that_comes_and_goes_is_said_once(records: list[Any]) -> None:
-    """Then its changes are told as DEBUG, until ten checks have changed nothing."""
+def test_flapping_is_logged_once(records: list[Any]) -> None:
+    """Further changes are logged as DEBUG, until ten checks in a row change nothing."""
     steps: list[BaseException | None] = [None, OSError(111, "x")] * 20
-    watch(monitor_of(link=Script(*steps, None)), 30 * 60)
+    run_monitor(monitor_of(link=Script(*steps, None)), 30 * 60)
 
-    messages = said(records)
+    messages = logged(records)
     assert [level for level, _ in messages[:6]] == ["INFO", "WARNING", "INFO", "WARNING", "INFO", "WARNING"]
-    assert messages[5] == ("WARNING", "link comes and goes: 6 changes within 20 checks; more are logged as DEBUG")
+    assert messages[5] == (
+        "WARNING",
+        "link is flapping: 6 status changes within 20 checks; further changes are logged as DEBUG",
+    )
     assert {level for level, _ in messages[6:-1]} == {"DEBUG"}
-    assert messages[-1] == ("INFO", "link has settled: healthy: 0 ms")
+    assert messages[-1] == ("INFO", "link has stopped flapping: healthy: 0 ms")
 
 
-def test_flapping_service_that_stays_down_is_told_as_an_error(records: list[Any]) -> None:
-    """Checks that its breaker leaves out count as well, so that this does not take an hour."""
+def test_flapping_service_that_stays_unhealthy_is_logged_as_an_error(records: list[Any]) -> None:
+    """Checks that the breaker skips count as well, so that this does not take an hour."""
     steps: list[BaseException | None] = [None, OSError(111, "x")] * 5
-    watch(monitor_of(link=Script(*steps, OSError(111, "x"))), 30 * 24)
+    run_monitor(monitor_of(link=Script(*steps, OSError(111, "x"))), 30 * 24)
 
-    assert said(records, "settled") == [
-        ("ERROR", "link has settled: unhealthy: connection refused (4 failures in a row)")
+    assert logged(records, "settled") == [
+        ("ERROR", "link has stopped flapping: unhealthy: connection refused (4 failures in a row)")
     ]
 
 
 def test_repeated_failures_are_summarised(records: list[Any]) -> None:
-    """What goes on is told every five minutes, for all services together, as INFO."""
+    """Every five minutes, one record at level INFO summarises all services."""
     monitor = ServiceMonitor(jitter=0, clock=LoopClock())
     monitor.add("database", Script(OSError(111, "x")))
     monitor.add("cache", Script(None))
-    watch(monitor, 1000)
+    run_monitor(monitor, 1000)
 
-    assert said(records, "started", "report", "stopped") == [
+    assert logged(records, "started", "report", "stopped") == [
         ("INFO", "monitoring has started: database unknown, cache unknown"),
         ("INFO", "services: database unhealthy (3 failures in a row), 1 healthy"),
         ("INFO", "services: database unhealthy (4 failures in a row), 1 healthy"),
@@ -434,8 +440,8 @@ def test_repeated_failures_are_summarised(records: list[Any]) -> None:
 
 
 def test_many_services_are_summarised_in_several_records(records: list[Any]) -> None:
-    """Fifty at a time, so that no record grows without a limit, and no handler takes long."""
-    watch(monitor_of(**{f"service {number}": Script(None) for number in range(120)}), 1)
+    """At most fifty in a record, so that its size is limited."""
+    run_monitor(monitor_of(**{f"service {number}": Script(None) for number in range(120)}), 1)
 
     stopped = [record for record in records if record.health["event"] == "stopped"]
     assert [len(record.health["services"]) for record in stopped] == [50, 50, 20]
@@ -443,45 +449,45 @@ def test_many_services_are_summarised_in_several_records(records: list[Any]) -> 
 
 
 def test_service_that_is_not_critical_is_a_warning(records: list[Any]) -> None:
-    """It degrades the whole at most."""
+    """It makes the overall status degraded at worst."""
     monitor = ServiceMonitor(jitter=0, report_interval=None)
     monitor.add("mail", Script(OSError(111, "x")), critical=False, failure_threshold=1)
     monitor.add("database", Script(None))
     assert monitor.status is UNKNOWN
 
-    watch(monitor, 1)
+    run_monitor(monitor, 1)
 
     assert monitor.snapshot()["mail"].status is UNHEALTHY
     assert monitor.status is DEGRADED
-    assert ("WARNING", "mail is unhealthy: connection refused (1 failure)") in said(records)
+    assert ("WARNING", "mail is unhealthy: connection refused (1 failure)") in logged(records)
     assert ServiceMonitor().status is HEALTHY
 
 
-def test_each_service_has_its_own_numbers() -> None:
-    """Others have those of the monitor, as they are at the time of the check."""
+def test_service_can_override_the_settings_of_the_monitor() -> None:
+    """Other services use the settings that the monitor has at the time of the check."""
     fast, usual = Script(OSError(111, "x")), Script(OSError(111, "x"))
     monitor = monitor_of(usual=usual)
     monitor.add("fast", fast, interval=1, failure_threshold=5, recovery_timeout=20, timeout=1, slow=0.1)
 
-    async def watching() -> None:
+    async def run() -> None:
         async with monitor:
             await asyncio.sleep(25)
             monitor._check_interval, monitor._failure_threshold, monitor._recovery_timeout = 60, 2, 600
             await asyncio.sleep(700)
 
-    jumping_loop.run(watching())
+    jumping_loop.run(run())
 
     assert fast.times[:7] == [0, 1, 2, 3, 4, 24, 44]
     assert usual.times == [0, 30, 630]
 
 
 def test_intervals_are_spread_and_do_not_drift_apart() -> None:
-    """A thousand checks of one interval do not all come at once, not even at the beginning."""
+    """Many checks with the same interval do not start at the same time, not even at the beginning."""
     checks = [Script(0.5) for _ in range(100)]
     monitor = ServiceMonitor(report_interval=None, clock=LoopClock())
     for number, check in enumerate(checks):
         monitor.add(str(number), check)
-    watch(monitor, 900)
+    run_monitor(monitor, 900)
 
     firsts = {check.times[0] for check in checks}
     pauses = [later - earlier for check in checks for earlier, later in itertools.pairwise(check.times)]
@@ -491,18 +497,18 @@ def test_intervals_are_spread_and_do_not_drift_apart() -> None:
     assert 29.5 < sum(pauses) / len(pauses) < 30.5
 
 
-def test_check_that_takes_longer_than_its_interval_is_made_again_at_once() -> None:
-    """But never twice at the same time."""
+def test_check_that_takes_longer_than_its_interval_is_repeated_at_once() -> None:
+    """It never runs twice at the same time."""
     check = Script(7.0)
     monitor = monitor_of()
     monitor.add("slow", check, interval=5)
-    watch(monitor, 30)
+    run_monitor(monitor, 30)
 
     assert check.times == [0, 7, 14, 21, 28]
 
 
-def test_services_come_and_go_while_it_runs(records: list[Any]) -> None:
-    """What was removed is checked no more, and its name can be used again."""
+def test_services_can_be_added_and_removed_while_it_runs(records: list[Any]) -> None:
+    """A removed service is no longer checked, and its name can be used again."""
     old, new = Script(None), Script(FOREVER, None)
     monitor = monitor_of(service=old)
 
@@ -510,17 +516,17 @@ def test_services_come_and_go_while_it_runs(records: list[Any]) -> None:
         monitor.remove("service")
         monitor.add("service", new)
 
-    watch(monitor, 100, replace)
+    run_monitor(monitor, 100, replace)
 
     assert old.times == [0, 30]
     assert new.times == [50, 80]
-    for ask in (monitor.remove, monitor.breaker):
-        with pytest.raises(KeyError, match="there is no service 'other'; there are service"):
-            ask("other")
+    for method in (monitor.remove, monitor.breaker):
+        with pytest.raises(KeyError, match="no service is named 'other'; the services are: service"):
+            method("other")
 
 
 def test_calls_of_the_program_count(records: list[Any]) -> None:
-    """What it meets opens the breaker for both, is told once, and the checks leave the service alone."""
+    """Their failures open the breaker for checks, too, and are logged once."""
     check = Script(None)
     monitor = monitor_of(database=check)
 
@@ -531,19 +537,19 @@ def test_calls_of_the_program_count(records: list[Any]) -> None:
         with pytest.raises(CircuitOpenError):
             monitor.breaker("database").calling().begin()
 
-    watch(monitor, 80, fail)
+    run_monitor(monitor, 80, fail)
     health = monitor.snapshot()["database"]
 
     assert check.times == [0, 30]
     assert (health.status, health.error_message, health.breaker) == (UNHEALTHY, "connection refused", BreakerState.OPEN)
-    assert said(records)[1:] == [
+    assert logged(records)[1:] == [
         ("ERROR", "database is unhealthy: connection refused, 0 ms"),
-        ("WARNING", "the circuit of database is open: it is left alone for 300 s"),
+        ("WARNING", "the circuit breaker of database is open: next attempt in 300 s"),
     ]
 
 
 def test_trial_that_fails_after_calls_of_the_program_did_changes_nothing(records: list[Any]) -> None:
-    """It is the first check that fails, and the service has been unhealthy for long."""
+    """It is the first check that fails, and the service is already unhealthy."""
     monitor = monitor_of(database=Script(None, OSError(111, "x")))
 
     def fail() -> None:
@@ -551,16 +557,16 @@ def test_trial_that_fails_after_calls_of_the_program_did_changes_nothing(records
             with pytest.raises(ConnectionError), monitor.breaker("database").calling():
                 raise ConnectionError
 
-    watch(monitor, 20, fail)
+    run_monitor(monitor, 20, fail)
     records.clear()
-    watch(monitor, 700)
+    run_monitor(monitor, 700)
 
     assert monitor.snapshot()["database"].consecutive_failures >= 1
-    assert said(records, "status") == []
+    assert logged(records, "status") == []
 
 
 def test_success_of_the_program_closes_the_breaker_for_both(records: list[Any]) -> None:
-    """Nobody has to wait for the next check."""
+    """A successful call of the program closes it before the next check."""
     check = Script(OSError(111, "x"))
     monitor = monitor_of(database=check)
 
@@ -568,14 +574,14 @@ def test_success_of_the_program_closes_the_breaker_for_both(records: list[Any]) 
         with monitor.breaker("database").calling():
             pass
 
-    watch(monitor, 720, succeed)
+    run_monitor(monitor, 720, succeed)
 
     assert check.times[:4] == [0, 30, 60, 360]
-    assert ("INFO", "database is healthy again: 0 ms, after 3 failures in a row") in said(records)
+    assert ("INFO", "database is healthy again: 0 ms, after 3 failures in a row") in logged(records)
 
 
 def test_filter_that_fails_does_not_stop_it(records: list[Any], capfd: pytest.CaptureFixture[str]) -> None:
-    """P4: what cannot be logged is said on stderr."""
+    """A message that cannot be logged is printed on stderr."""
     check = Script(None)
 
     def fail(record: logging.LogRecord) -> bool:
@@ -584,12 +590,12 @@ def test_filter_that_fails_does_not_stop_it(records: list[Any], capfd: pytest.Ca
     logger = logging.getLogger("concurrent_log.health")
     logger.addFilter(fail)
     try:
-        watch(monitor_of(service=check), 100)
+        run_monitor(monitor_of(service=check), 100)
     finally:
         logger.removeFilter(fail)
 
     assert check.calls == 4
-    assert "service is healthy: 0 ms [this could not be logged: ZeroDivisionError]" in capfd.readouterr().err
+    assert "service is healthy: 0 ms [logging this failed: ZeroDivisionError]" in capfd.readouterr().err
 
 
 # In threads.
@@ -598,13 +604,13 @@ def test_filter_that_fails_does_not_stop_it(records: list[Any], capfd: pytest.Ca
 @pytest.fixture
 def threaded() -> Iterator[ServiceMonitor]:
     """Return a monitor that checks every 10 milliseconds in its thread, and is stopped after the test."""
-    monitor = ServiceMonitor(interval=0.01, timeout=30, slow=30, report_interval=None)
+    monitor = ServiceMonitor(interval=0.01, timeout=DEADLINE, slow=DEADLINE, report_interval=None)
     yield monitor
-    monitor.stop()
+    monitor.stop(DEADLINE)
 
 
 def test_plain_program_is_monitored_from_a_thread(threaded: ServiceMonitor, records: list[Any]) -> None:
-    """Plain functions are called in threads of their own, async ones in the loop of the monitor."""
+    """Plain functions run in their own threads, async ones in the event loop of the monitor."""
     plain, in_loop = threading.Semaphore(0), threading.Semaphore(0)
     names = set()
 
@@ -621,76 +627,76 @@ def test_plain_program_is_monitored_from_a_thread(threaded: ServiceMonitor, reco
     threaded.start()
     threaded.start()
     for _ in range(3):
-        assert plain.acquire(timeout=60)
-        assert in_loop.acquire(timeout=60)
+        assert plain.acquire(timeout=DEADLINE)
+        assert in_loop.acquire(timeout=DEADLINE)
     assert threaded.is_running
-    threaded.stop()
-    threaded.stop()
+    threaded.stop(DEADLINE)
+    threaded.stop(DEADLINE)
 
     assert not threaded.is_running
     assert names == {"concurrent_log check", "concurrent_log health"}
-    assert len(said(records, "started")) == len(said(records, "stopped")) == 1
+    assert len(logged(records, "started")) == len(logged(records, "stopped")) == 1
     assert not [thread for thread in threading.enumerate() if thread.name == "concurrent_log health"]
 
 
-def test_thread_that_hangs_is_not_begun_again(threaded: ServiceMonitor, records: list[Any]) -> None:
-    """It cannot be ended, so it is left alone; when it ends, the service is checked again."""
+def test_thread_that_hangs_is_not_started_again(threaded: ServiceMonitor, records: list[Any]) -> None:
+    """It cannot be cancelled. When it ends by itself, the service is checked again."""
     running = threading.Semaphore(1)
-    go_on, down, back = threading.Event(), threading.Event(), threading.Event()
+    release, is_down, has_recovered = threading.Event(), threading.Event(), threading.Event()
 
     @threaded.check("hanging", timeout=0.01, failure_threshold=2, recovery_timeout=0.01)
     def hang() -> None:
         assert running.acquire(blocking=False), "two at once"
-        go_on.wait()
+        release.wait()
         running.release()
 
-    @threaded.check("looking")
-    def look() -> None:
+    @threaded.check("observer")
+    def observe() -> None:
         health = threaded.snapshot()["hanging"]
         if health.consecutive_failures > 5:
-            down.set()
+            is_down.set()
         if health.status is HEALTHY:
-            back.set()
+            has_recovered.set()
 
     threaded.start()
-    assert down.wait(60)
-    assert threaded.snapshot()["hanging"].error_message == "its last check has not ended yet"
-    go_on.set()
-    assert back.wait(60)
+    assert is_down.wait(DEADLINE)
+    assert threaded.snapshot()["hanging"].error_message == "the previous check has not ended yet"
+    release.set()
+    assert has_recovered.wait(DEADLINE)
 
     assert "two at once" not in str(records)
 
 
-def test_coroutine_that_a_thread_returns_too_late_is_closed(threaded: ServiceMonitor) -> None:
-    """Nobody awaits it, and Python would complain."""
-    go_on, made = threading.Event(), []
+def test_coroutine_of_an_overdue_thread_is_closed(threaded: ServiceMonitor) -> None:
+    """No code awaits it, and Python would print a warning."""
+    release, created = threading.Event(), []
 
     async def ping() -> None:
         pass
 
     def check() -> Any:
-        go_on.wait()
-        made.append(ping())
-        return made[-1]
+        release.wait()
+        created.append(ping())
+        return created[-1]
 
-    async def until_it_is_late() -> None:
+    async def until_it_is_overdue() -> None:
         await threaded.check_all()
-        go_on.set()
-        while not made or inspect.getcoroutinestate(made[0]) != inspect.CORO_CLOSED:
+        release.set()
+        while not created or inspect.getcoroutinestate(created[0]) != inspect.CORO_CLOSED:
             await asyncio.sleep(0)
 
-    threaded.add("late", check, timeout=0.01)
-    asyncio.run(asyncio.wait_for(until_it_is_late(), 60))
+    threaded.add("overdue", check, timeout=0.01)
+    asyncio.run(asyncio.wait_for(until_it_is_overdue(), DEADLINE))
 
-    assert threaded.snapshot()["late"].error_message == "timed out after 0.01 s"
+    assert threaded.snapshot()["overdue"].error_message == "timed out after 0.01 s"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, BaseException])
 @pytest.mark.parametrize("is_async", [True, False])
-def test_whatever_a_check_raises_opens_its_breaker_and_stops_nobody(
+def test_any_exception_opens_the_breaker_and_affects_no_other(
     threaded: ServiceMonitor, error: type[BaseException], is_async: bool
 ) -> None:
-    """Also what is no `Exception`, which ends event loops, and which breakers pass over."""
+    """Including a `BaseException`, which ends event loops, and which breakers ignore."""
     other = threading.Semaphore(0)
 
     def plain() -> None:
@@ -703,26 +709,26 @@ def test_whatever_a_check_raises_opens_its_breaker_and_stops_nobody(
     threaded.start()
     threaded.add("other", other.release)
     for _ in range(3):
-        assert other.acquire(timeout=60)
-    threaded.stop()
+        assert other.acquire(timeout=DEADLINE)
+    threaded.stop(DEADLINE)
 
     assert threaded.snapshot()["odd"].breaker is BreakerState.OPEN
 
 
 def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
-    """Also in another loop than before."""
+    """Even in another event loop."""
     for _ in range(3):
         checked = threading.Event()
         with threaded:
             threaded.add("service", checked.set)
-            assert checked.wait(60)
+            assert checked.wait(DEADLINE)
         threaded.remove("service")
 
     async def in_loop() -> None:
         checked = asyncio.Event()
         async with threaded:
             threaded.add("service", lambda: asyncio.sleep(0, checked.set()))
-            await asyncio.wait_for(checked.wait(), 60)
+            await asyncio.wait_for(checked.wait(), DEADLINE)
 
     asyncio.run(in_loop())
     threaded.remove("service")
@@ -731,38 +737,38 @@ def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
     assert not threaded.is_running
 
 
-def test_it_starts_again_after_its_loop_was_closed_in_the_middle_of_a_check() -> None:
-    """Nobody stopped it there, and nothing of that loop will ever end."""
-    begun: list[int] = []
+def test_it_starts_again_after_its_loop_was_closed_during_a_check() -> None:
+    """It was not stopped there, and the tasks of that loop never end."""
+    started: list[int] = []
 
     async def check() -> None:
-        begun.append(1)
-        await asyncio.sleep(FOREVER if len(begun) == 1 else 0)
+        started.append(1)
+        await asyncio.sleep(FOREVER if len(started) == 1 else 0)
 
     async def until(checks: int) -> None:
         await monitor.start_monitoring()
-        while len(begun) < checks:
+        while len(started) < checks:
             await asyncio.sleep(0)
 
     monitor = ServiceMonitor(interval=0.01, jitter=0, report_interval=None)
     monitor.add("service", check)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(until(1))
-    left = asyncio.all_tasks(loop)
+    remaining = asyncio.all_tasks(loop)
     loop.close()
     assert not monitor.is_running
 
     asyncio.run(until(3))
 
-    assert len(begun) >= 3
-    for task in left:  # They would be complained about.
+    assert len(started) >= 3
+    for task in remaining:  # asyncio would log them.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         with contextlib.suppress(RuntimeError):
             task.get_coro().close()  # type: ignore[union-attr]
 
 
 def test_monitor_in_a_thread_can_be_stopped_from_a_loop(threaded: ServiceMonitor) -> None:
-    """Without keeping that loop from anything else."""
+    """Without blocking that loop."""
     threaded.start()
     asyncio.run(threaded.stop_monitoring())
 
@@ -770,7 +776,7 @@ def test_monitor_in_a_thread_can_be_stopped_from_a_loop(threaded: ServiceMonitor
 
 
 def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, records: list[Any]) -> None:
-    """A second watch would check everything twice, and nobody could stop it."""
+    """A second check loop would check everything twice, and could not be stopped."""
     together = threading.Barrier(8)
 
     def start() -> None:
@@ -783,15 +789,15 @@ def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, reco
             thread.start()
         for thread in threads:
             thread.join()
-        threaded.stop()
+        threaded.stop(DEADLINE)
 
-        assert len(said(records, "started")) == len(said(records, "stopped")) == number + 1
+        assert len(logged(records, "started")) == len(logged(records, "stopped")) == number + 1
 
 
 def test_monitor_in_a_loop_can_be_stopped_from_elsewhere(threaded: ServiceMonitor) -> None:
-    """By a plain thread, and from another loop, which waits for the end."""
+    """From a plain thread, and from another loop, which waits for the end."""
 
-    async def watching(stop: Callable[[], Any]) -> None:
+    async def run(stop: Callable[[], Any]) -> None:
         await threaded.start_monitoring()
         await asyncio.get_running_loop().run_in_executor(None, stop)
         while threaded.is_running:
@@ -802,23 +808,23 @@ def test_monitor_in_a_loop_can_be_stopped_from_elsewhere(threaded: ServiceMonito
         assert not threaded.is_running
 
     for stop in (threaded.stop, stop_in_another_loop):
-        asyncio.run(asyncio.wait_for(watching(stop), 60))
+        asyncio.run(asyncio.wait_for(run(stop), DEADLINE))
 
 
-def test_many_services_that_are_added_at_once_are_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ten thousand of them, looking at all for each one would keep the loop busy for minutes."""
-    looked, follow = [], Watch._follow
-    monkeypatch.setattr(Watch, "_follow", lambda watch: (looked.append(1), follow(watch)))
+def test_many_added_services_cause_one_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten thousand services, one update for each would block the loop for minutes."""
+    updates, update = [], CheckLoop._update
+    monkeypatch.setattr(CheckLoop, "_update", lambda check_loop: (updates.append(1), update(check_loop)))
     checks = [Script(None) for _ in range(100)]
     monitor = monitor_of()
-    watch(monitor, 10, lambda: [monitor.add(f"service {number}", check) for number, check in enumerate(checks)])
+    run_monitor(monitor, 10, lambda: [monitor.add(f"service {number}", check) for number, check in enumerate(checks)])
 
     assert [check.calls for check in checks] == [1] * 100
-    assert len(looked) == 2  # when it started, and once more
+    assert len(updates) == 2  # at the start, and once more
 
 
 def test_services_are_added_from_many_threads(threaded: ServiceMonitor) -> None:
-    """Each once, and all are checked."""
+    """Each is added once, and all are checked."""
     checked = threading.Semaphore(0)
     threaded.start()
 
@@ -833,26 +839,26 @@ def test_services_are_added_from_many_threads(threaded: ServiceMonitor) -> None:
     for thread in threads:
         thread.join()
     for _ in range(100):
-        assert checked.acquire(timeout=60)
+        assert checked.acquire(timeout=DEADLINE)
 
     assert len(threaded.snapshot()) == 25
 
 
-def test_two_that_check_at_the_same_time_check_once(threaded: ServiceMonitor) -> None:
-    """`check_all` leaves out what the monitor is just checking, and that counts as nothing."""
-    begun, go_on = threading.Event(), threading.Event()
+def test_concurrent_checks_of_a_service_run_it_once(threaded: ServiceMonitor) -> None:
+    """`check_all` skips a service whose check is running. The skipped check has no outcome."""
+    started, release = threading.Event(), threading.Event()
     calls = []
 
     def check() -> None:
         calls.append(1)
-        begun.set()
-        go_on.wait()
+        started.set()
+        release.wait()
 
     threaded.add("service", check)
     threaded.start()
-    assert begun.wait(60)
+    assert started.wait(DEADLINE)
     found = asyncio.run(threaded.check_all())
-    go_on.set()
+    release.set()
 
     assert found["service"].status is UNKNOWN
     assert len(calls) == 1
@@ -860,28 +866,28 @@ def test_two_that_check_at_the_same_time_check_once(threaded: ServiceMonitor) ->
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_child_starts_its_own(threaded: ServiceMonitor) -> None:
-    """After a fork there is no thread: the child is told so, and may begin anew, though a check was running."""
-    begun, go_on = threading.Event(), threading.Event()
+    """The thread does not exist in a forked child, which can start the monitor again, even if a check was running."""
+    started, release = threading.Event(), threading.Event()
 
     def check() -> None:
-        begun.set()
-        go_on.wait()
+        started.set()
+        release.wait()
 
     threaded.add("service", check)
     threaded.start()
-    assert begun.wait(60)
-    go_on.set()
+    assert started.wait(DEADLINE)
+    release.set()
     child = os.fork()
     if child == 0:
         was_running, checked = threaded.is_running, threading.Event()
         threaded.add("other", checked.set)
         threaded.start()
         before = threaded.snapshot()["service"].last_check
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while threaded.snapshot()["service"].last_check == before and time.monotonic() < deadline:
             time.sleep(0.01)
         is_checked = threaded.snapshot()["service"].last_check != before
-        os._exit(0 if not was_running and checked.wait(60) and is_checked else 1)
+        os._exit(0 if not was_running and checked.wait(DEADLINE) and is_checked else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert threaded.is_running
@@ -899,10 +905,10 @@ checked.wait()
 """
 
 
-def test_program_ends_though_a_check_hangs(tmp_path: pathlib.Path) -> None:
-    """Without `stop`: monitoring says that it has stopped, and neither its thread nor the check keep the program."""
+def test_program_exits_although_a_check_hangs(tmp_path: pathlib.Path) -> None:
+    """Without `stop`, the monitor logs its end, and neither its thread nor the check keeps the program alive."""
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", _PROGRAM]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
 
     assert run.returncode == 0
     assert run.stderr.splitlines() == [
@@ -911,22 +917,22 @@ def test_program_ends_though_a_check_hangs(tmp_path: pathlib.Path) -> None:
     ]
 
 
-# What subclasses do.
+# Subclasses.
 
 
 class Shop(ServiceMonitor):
-    """A monitor in the form that subclasses have: a method for each service."""
+    """A subclass with one method for each service."""
 
     def __init__(self) -> None:
         super().__init__(jitter=0, report_interval=None)
-        self.asked: list[str] = []
+        self.checked: list[str] = []
 
     async def _check_custom_service(self, service_name: str) -> None:
-        self.asked.append(service_name)
+        self.checked.append(service_name)
         self._record_success(service_name, 12.5)
 
     async def _check_broken(self, service_name: str) -> None:
-        self._record_failure(service_name, "no answer of redis://:secret@10.0.0.1/0", 7.0)
+        self._record_failure(service_name, "no response from redis://:secret@10.0.0.1/0", 7.0)
 
     def _check_by_result(self, service_name: str) -> bool:
         return False
@@ -936,20 +942,20 @@ class Shop(ServiceMonitor):
 
 
 def test_methods_of_a_subclass_are_checks() -> None:
-    """Each is told the name of its service, and what it records counts."""
+    """Each receives the name of its service, and the outcome that it records counts."""
     shop = Shop()
     asyncio.run(shop._check_all_services())
     health = shop._service_health
 
-    assert shop.asked == ["custom_service"]
+    assert shop.checked == ["custom_service"]
     assert sorted(health) == ["broken", "by_result", "custom_service"]
     assert (health["custom_service"].status, health["custom_service"].response_time_ms) == (HEALTHY, 12.5)
-    assert (health["broken"].error_message, health["broken"].response_time_ms) == ("no answer of redis://…", 7.0)
-    assert health["by_result"].error_message == "its check returned False"
+    assert (health["broken"].error_message, health["broken"].response_time_ms) == ("no response from redis://…", 7.0)
+    assert health["by_result"].error_message == "the check returned False"
 
 
-def test_what_a_check_has_recorded_holds_though_somebody_else_wants_to_check() -> None:
-    """`check_all` in the middle of a check leaves that alone."""
+def test_recorded_outcome_is_kept_when_another_check_is_requested() -> None:
+    """`check_all` during a check does not discard the outcome that the check has recorded."""
 
     class Slow(ServiceMonitor):
         async def _check_service(self, service_name: str) -> None:
@@ -960,7 +966,7 @@ def test_what_a_check_has_recorded_holds_though_somebody_else_wants_to_check() -
 
 
 def test_outcome_can_be_recorded_outside_of_a_check() -> None:
-    """What a program learns by itself counts as what a check learns."""
+    """An outcome that the program records itself counts like that of a check."""
     shop = Shop()
     for _ in range(3):
         shop._record_failure("broken", "no answer", 1.0)
@@ -970,13 +976,21 @@ def test_outcome_can_be_recorded_outside_of_a_check() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "message"),
+    ("call", "error", "message"),
     [
-        (lambda m: m.add("database", print) or m.add("database", print), ValueError, "a service 'database' already"),
-        (lambda m: m.add("database", 5432), TypeError, "the check of 'database' must be a function, .* not 5432"),
+        (
+            lambda m: m.add("database", print) or m.add("database", print),
+            ValueError,
+            "'database' already exists",
+        ),
+        (
+            lambda m: m.add("database", 5432),
+            TypeError,
+            "check of 'database' must be a function, or a URL .* not 5432",
+        ),
         (lambda m: m.add("", print), ValueError, "must be printable, and not empty: ''"),
         (lambda m: m.add("a\nb", print), ValueError, "must be printable"),
-        (lambda m: m.add(3, print), TypeError, "the name of a service must be a text, not 3"),
+        (lambda m: m.add(3, print), TypeError, "the name of a service must be a string, not 3"),
         (lambda m: m.add("x", print, interval=0), ValueError, "interval=0 must be more than 0 seconds"),
         (lambda m: m.add("x", print, timeout=-1), ValueError, "timeout=-1 must be more than 0 seconds"),
         (lambda m: m.add("x", print, slow="1"), TypeError, "slow must be a number of seconds, not '1'"),
@@ -989,24 +1003,24 @@ def test_outcome_can_be_recorded_outside_of_a_check() -> None:
         (lambda m: setattr(m, "_check_interval", 0), ValueError, "interval=0 must be more than 0"),
     ],
 )
-def test_wrong_arguments_are_refused_at_once(
-    make: Callable[[ServiceMonitor], Any], error: type[Exception], message: str
+def test_invalid_arguments_raise_at_once(
+    call: Callable[[ServiceMonitor], Any], error: type[Exception], message: str
 ) -> None:
-    """With the argument, the value and the remedy."""
+    """The error names the argument, the value and the remedy."""
     with pytest.raises(error, match=message):
-        make(ServiceMonitor())
+        call(ServiceMonitor())
 
 
-# For long.
+# Long runs.
 
 
-def blocks_left(checks: int) -> int:
-    """Return how many blocks of memory more are in use after so many checks of ten services than after a fifth."""
+def growth(checks: int) -> int:
+    """Return by how many blocks the used memory grows in the last four fifths of this many checks of ten services."""
     steps = [None, None, 2.0, OSError(111, "x"), Degraded("x"), ValueError("x"), 20.0]
     scripts = [Script(None) for _ in range(10)]
     monitor = monitor_of(**{f"service {number}": script for number, script in enumerate(scripts)})
 
-    async def watching() -> int:
+    async def run() -> int:
         done, before = 0, 0
         async with monitor:
             while done < checks:
@@ -1018,11 +1032,11 @@ def blocks_left(checks: int) -> int:
                     before = blocks()
             return blocks() - before
 
-    return jumping_loop.run(watching())
+    return jumping_loop.run(run())
 
 
 def blocks() -> int:
-    """Return how many blocks of memory are in use."""
+    """Return the number of used memory blocks."""
     gc.collect()
     return sys.getallocatedblocks()
 
@@ -1030,9 +1044,9 @@ def blocks() -> int:
 @pytest.mark.parametrize("checks", [10_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 @pytest.mark.timeout(3000)
 def test_memory_stays_flat(checks: int) -> None:
-    """Whatever becomes of checks, nothing of them is kept."""
+    """The memory does not grow, whatever the outcomes of the checks."""
     logging.disable()
     try:
-        assert blocks_left(checks) < 500
+        assert growth(checks) < 500
     finally:
         logging.disable(logging.NOTSET)

@@ -1,4 +1,4 @@
-"""Django, started for real: its development server, and a management command beside web workers."""
+"""Django in real processes: its development server, and a management command beside web workers."""
 
 import os
 import shutil
@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROGRAMS, Load, run, serving
-from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, ids, read_back, told_counts
+from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, ids, read_back, source_counts
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the server is stopped by a signal")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the server is stopped by a signal"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +33,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_development_server_and_its_reloader_lose_nothing(tmp_path: Path) -> None:
-    """P1, P2: two processes have the file open, and one is replaced where a source file changes (HAZARDS 5)."""
+def test_development_server_and_its_reloader_lose_no_record(tmp_path: Path) -> None:
+    """P1, P2: two processes have the file open, and a change of a source file replaces one of them."""
     log_file, port = tmp_path / "app.log", _free_port()
     project = shutil.copytree(PROGRAMS / "shop", tmp_path / "shop")
     arguments = ["-m", "django", "runserver", "--settings", "shop.settings", f"127.0.0.1:{port}"]
@@ -41,26 +44,26 @@ def test_development_server_and_its_reloader_lose_nothing(tmp_path: Path) -> Non
         with Load(port, "ab") as load:
             server.wait_until(_rolls_over(log_file, times=2))
             os.utime(project / "urls.py")
-            server.wait_until(lambda: len(told_counts(server.output)) == 3)
+            server.wait_until(lambda: len(source_counts(server.output)) == 3)
         server.wait_until(lambda: _is_listening(port))
         with Load(port, "cd") as later:
             server.wait_until(_rolls_over(log_file))
         server.stop()
     records = read_back(log_file)
-    told = told_counts(server.output)  # by the reloader's process, and the server's before and after
+    counts = source_counts(server.output)  # from the reloader, and from the server before and after the reload
     answered, unanswered = load.answered | later.answered, load.unanswered | later.unanswered
-    untold = {f"{source}-{count}" for source, count in told.items()}
+    unreported = {f"{source}-{count}" for source, count in counts.items()}
 
     assert not later.unanswered
     assert len(load.workers | later.workers) == 2
-    assert_exactly_once(_of(records, "app"), load.ids(answered) | ids(told), load.ids(unanswered) | untold)
+    assert_exactly_once(_of(records, "app"), load.ids(answered) | ids(counts), load.ids(unanswered) | unreported)
     assert_in_order(_of(records, "app"))
-    last = _last(load.answered) | _last(later.answered)  # which the server logs when it has answered
+    last = _last(load.answered) | _last(later.answered)  # The server logs a request after its response.
     assert_exactly_once(_of(records, "django.server"), answered - last, unanswered | last)
 
 
-def test_management_command_beside_web_workers_loses_nothing(tmp_path: Path, require: Callable[[str], None]) -> None:
-    """P1, P2: commands start, log and end while three web workers log; each takes LOGGING for itself (HAZARDS 5)."""
+def test_management_command_beside_web_workers_loses_no_record(tmp_path: Path, require: Callable[[str], None]) -> None:
+    """P1, P2: commands start, log and exit while three web workers log; each process configures LOGGING itself."""
     require("gunicorn")
     log_file = tmp_path / "app.log"
     arguments = ["-m", "gunicorn", "--workers", "3", "shop.wsgi"]
@@ -68,13 +71,13 @@ def test_management_command_beside_web_workers_loses_nothing(tmp_path: Path, req
     with serving(tmp_path, lambda fd: [*arguments, "--bind", f"fd://{fd}"]) as server:
         with Load(server.port) as load:
             server.wait_until(lambda: len(load.workers) == 3)
-            told = "".join(_restock(tmp_path, source) for source in ("first", "second"))
+            output = "".join(_restock(tmp_path, source) for source in ("first", "second"))
         server.stop()
     records = read_back(log_file)
 
     assert not load.unanswered
-    assert all(told_counts(told).values())
-    assert_exactly_once(_of(records, "app"), load.ids(load.answered) | ids(told_counts(told)))
+    assert all(source_counts(output).values())
+    assert_exactly_once(_of(records, "app"), load.ids(load.answered) | ids(source_counts(output)))
     assert_in_order(_of(records, "app"))
 
 

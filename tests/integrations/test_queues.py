@@ -1,4 +1,4 @@
-"""Programs in which records wait before our handler gets them: a queue with a listener, and asyncio."""
+"""Records that reach our handler through a queue with a listener, and records of asyncio tasks."""
 
 import logging
 import logging.handlers
@@ -6,20 +6,22 @@ import queue
 import time
 from pathlib import Path
 
+import pytest
+
 from concurrent_log import ConcurrentTimedRotatingFileHandler
 from support.processes import PROGRAMS, run
 from support.programs.writing import FORMAT
 from support.record_counter import assert_all_there, assert_exactly_once, assert_in_order, backups, read_back
 
 
-def test_records_that_waited_in_a_queue_stand_in_their_own_period(tmp_path: Path) -> None:
-    """P2: the listener starts when the seconds of all records are over; each second has its file, in order."""
+def test_records_from_a_queue_are_in_the_files_of_their_periods(tmp_path: Path) -> None:
+    """P2: the listener starts after the seconds of all records have passed; each second has its file, in order."""
     log_file = tmp_path / "app.log"
     handler = ConcurrentTimedRotatingFileHandler(log_file, when="S", utc=True)
     handler.setFormatter(logging.Formatter(FORMAT))
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue()
-    sender = logging.handlers.QueueHandler(waiting)
-    listener = logging.handlers.QueueListener(waiting, handler)
+    records_queue: queue.Queue[logging.LogRecord] = queue.Queue()
+    sender = logging.handlers.QueueHandler(records_queue)
+    listener = logging.handlers.QueueListener(records_queue, handler)
     start = float(int(time.time()) - 10)
     for number in range(300):
         record = logging.LogRecord("app", logging.INFO, __file__, 0, "record a-%d  0", (number,), None)
@@ -36,8 +38,8 @@ def test_records_that_waited_in_a_queue_stand_in_their_own_period(tmp_path: Path
     assert len(backups(log_file)) == 2
 
 
-def test_late_record_from_a_queue_goes_back_to_its_period(tmp_path: Path) -> None:
-    """P2: the program logs on itself while older records still wait; they go to the backup of their second."""
+def test_late_record_is_added_to_the_backup_of_its_period(tmp_path: Path) -> None:
+    """P2: records that arrive after newer ones are added to the backup of their second."""
     log_file = tmp_path / "app.log"
     handler = ConcurrentTimedRotatingFileHandler(log_file, when="S", utc=True)
     handler.setFormatter(logging.Formatter(FORMAT))
@@ -53,15 +55,17 @@ def test_late_record_from_a_queue_goes_back_to_its_period(tmp_path: Path) -> Non
     assert [record.id for record in records] == ["a-0", "a-1", "b-0", "b-1", "c-0", "c-1"]
 
 
+@pytest.mark.slow
 def test_listener_writes_the_records_of_other_processes(tmp_path: Path) -> None:
-    """P1, P2: two processes log into one queue; what is still in it when the file rolls over loses nothing."""
-    output = run(tmp_path, str(PROGRAMS / "queueing.py"))
+    """P1, P2: two processes log into one queue; records that are queued during a rollover are not lost."""
+    output = run(tmp_path, str(PROGRAMS / "queue_listener.py"))
 
     assert_all_there(tmp_path / "app.log", output, sources=2)
 
 
-def test_tasks_of_two_asyncio_programs_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_tasks_of_two_asyncio_programs_lose_no_record(tmp_path: Path) -> None:
     """P1, P2: the tasks of two event loops write the same file."""
-    output = run(tmp_path, str(PROGRAMS / "tasks.py"), "first")
+    output = run(tmp_path, str(PROGRAMS / "asyncio_tasks.py"), "first")
 
     assert_all_there(tmp_path / "app.log", output, sources=8)

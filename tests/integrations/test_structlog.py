@@ -1,4 +1,4 @@
-"""structlog and python-json-logger, whose records are JSON: long ones, and ones of many lines."""
+"""structlog and python-json-logger: JSON records that are long or have many lines."""
 
 import json
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from support.record_counter import (
     backups,
     ids,
     read_back,
-    told_counts,
+    source_counts,
 )
 
-_MORE_THAN_A_PIPE_TAKES = 65536
+_PIPE_BUFFER = 65536  # bytes
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +28,12 @@ def _formatters(require: Callable[[str], None]) -> None:
 
 
 def _parse(path: Path) -> list[Record]:
-    """Return the records of a file that holds nothing but whole JSON objects, each of which ends its line."""
+    """Return the records of a file that must contain only whole JSON objects, each followed by a line end."""
     text, decoder = path.read_text("utf-8"), json.JSONDecoder()
     records, place = [], 0
     while place < len(text):
         found, place = decoder.raw_decode(text, place)
-        assert text.startswith("\n", place), f"{path.name}: {text[place : place + 100]!r} stands behind a record"
+        assert text.startswith("\n", place), f"{path.name}: {text[place : place + 100]!r} follows a record"
         place += 1
         record = Record(found["created"], found["process"], found["name"], found["message"], path.name)
         assert_whole(record)
@@ -43,20 +43,22 @@ def _parse(path: Path) -> list[Record]:
     return records
 
 
-@pytest.mark.parametrize("lines", ["one-line", "many-lines", "background"])
+@pytest.mark.parametrize(
+    "lines", ["one-line", *(pytest.param(each, marks=pytest.mark.slow) for each in ("many-lines", "background"))]
+)
 @pytest.mark.parametrize("formatter", ["structlog", "json-logger"])
-def test_long_records_of_json_are_whole(tmp_path: Path, formatter: str, lines: str) -> None:
-    """P1, P2: records of up to 100 KB, with tracebacks, of three processes stand apart from each other (HAZARDS 5).
+def test_long_json_records_are_whole(tmp_path: Path, formatter: str, lines: str) -> None:
+    """P1, P2: records of up to 100 KB with tracebacks, from three processes, do not mix.
 
-    Also if a thread in the background formats them.
+    With "background", a background thread formats them.
     """
     log_file = tmp_path / "app.log"
 
-    output = run(tmp_path, str(PROGRAMS / "structured.py"), formatter, lines)
-    records, told = read_back(log_file, _parse), told_counts(output)
+    output = run(tmp_path, str(PROGRAMS / "json_records.py"), formatter, lines)
+    records, counts = read_back(log_file, _parse), source_counts(output)
 
-    assert len(told) == 3
-    assert any(len(record.message) > _MORE_THAN_A_PIPE_TAKES for record in records)
-    assert_exactly_once(records, ids(told))
+    assert len(counts) == 3
+    assert any(len(record.message) > _PIPE_BUFFER for record in records)
+    assert_exactly_once(records, ids(counts))
     assert_in_order(records)
     assert len(backups(log_file)) >= 2

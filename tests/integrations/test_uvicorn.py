@@ -1,4 +1,4 @@
-"""uvicorn, started for real: three spawned workers and their supervisor under load on one log file."""
+"""uvicorn in real processes: three spawned workers and their supervisor write one log file under load."""
 
 import json
 import sys
@@ -11,7 +11,10 @@ from support.processes import PROGRAMS, Load, serving
 from support.programs.writing import CONFIGURATION, FORMAT
 from support.record_counter import Record, assert_exactly_once, assert_in_order, backups, read_back
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a listening socket is handed on by its descriptor")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the listening socket is inherited as a descriptor"),
+]
 
 _TO_FILE = {"level": "INFO", "handlers": ["file"]}
 _JSON = json.dumps({**CONFIGURATION, "loggers": {"app": _TO_FILE, "uvicorn": _TO_FILE}})
@@ -83,24 +86,24 @@ def _of(records: list[Record], logger: str) -> list[Record]:
     return [record for record in records if record.logger == logger]
 
 
-def test_spawned_workers_lose_nothing_over_rollovers(tmp_path: Path) -> None:
-    """P1, P2: three workers and the supervisor read one JSON configuration, each by itself, and share the file."""
+def test_spawned_workers_lose_no_record_over_rollovers(tmp_path: Path) -> None:
+    """P1, P2: three workers and the supervisor each load one JSON configuration, and share the file."""
     (tmp_path / "logging.json").write_text(_JSON, encoding="utf-8")
 
     _check_under_load(tmp_path, _command_line("logging.json"))
 
 
 def test_ini_file_names_the_class_by_its_package(tmp_path: Path) -> None:
-    """P1, P6: the command line of uvicorn imports the class that an ini file names in full."""
+    """P1, P6: uvicorn imports the class from the full name in an ini file."""
     ini = _INI.format(handler="concurrent_log.ConcurrentTimedRotatingFileHandler", format=FORMAT)
     (tmp_path / "logging.ini").write_text(ini, encoding="utf-8")
 
     _check_under_load(tmp_path, _command_line("logging.ini"))
 
 
-def test_ini_file_names_the_class_beside_the_standard_ones(tmp_path: Path) -> None:
-    """P1, P6: the short name of the standard classes works in every worker of a program that imports our package."""
+def test_ini_file_names_the_class_like_a_standard_one(tmp_path: Path) -> None:
+    """P1, P6: ``handlers.NAME``, as for standard classes, works in a program that imports our package."""
     ini = _INI.format(handler="handlers.ConcurrentTimedRotatingFileHandler", format=FORMAT)
     (tmp_path / "logging.ini").write_text(ini, encoding="utf-8")
 
-    _check_under_load(tmp_path, lambda fd: [str(PROGRAMS / "serve.py"), str(fd)])
+    _check_under_load(tmp_path, lambda fd: [str(PROGRAMS / "uvicorn_serve.py"), str(fd)])

@@ -1,4 +1,4 @@
-"""uWSGI, started for real: it imports the application in its master process and forks the workers from that."""
+"""uWSGI in real processes: its master process imports the application and then forks the workers."""
 
 import os
 import signal
@@ -24,8 +24,8 @@ def _uwsgi(require: Callable[[str], None]) -> None:
 @contextmanager
 def _uwsgi_in(folder: Path, *options: str) -> Iterator[Server]:
     start = "import pyuwsgi; pyuwsgi.run()"
-    usual = ["--master", "--die-on-term", "--need-app", "--module", "wsgi_configured"]
-    with serving(folder, lambda fd: ["-c", start, "--http-socket", f"fd://{fd}", *usual, *options]) as server:
+    common = ["--master", "--die-on-term", "--need-app", "--module", "wsgi_configured"]
+    with serving(folder, lambda fd: ["-c", start, "--http-socket", f"fd://{fd}", *common, *options]) as server:
         yield server
 
 
@@ -35,10 +35,11 @@ def _rolls_over(log_file: Path, times: int = 1) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize(
-    ("options", "workers"), [(["--processes", "4"], 4), (["--processes", "2", "--threads", "2"], 2)]
+    ("options", "workers"),
+    [pytest.param(["--processes", "4"], 4, marks=pytest.mark.slow), (["--processes", "2", "--threads", "2"], 2)],
 )
-def test_workers_forked_after_the_import_lose_nothing(tmp_path: Path, options: list[str], workers: int) -> None:
-    """P1, P2: the master makes and uses the handler, and forks in C, where Python's hooks may not run (HAZARDS 5)."""
+def test_workers_forked_after_the_import_lose_no_record(tmp_path: Path, options: list[str], workers: int) -> None:
+    """P1, P2: the master creates and uses the handler, and forks in C, which may skip Python's fork hooks."""
     log_file = tmp_path / "app.log"
 
     with _uwsgi_in(tmp_path, *options) as server:
@@ -47,16 +48,17 @@ def test_workers_forked_after_the_import_lose_nothing(tmp_path: Path, options: l
             server.wait_until(lambda: len(load.workers) == workers)
         server.stop()
     records = read_back(log_file)
-    by_master = [record.id for record in records if record.process == server.process.pid]
+    from_master = [record.id for record in records if record.process == server.process.pid]
 
     assert not load.unanswered
-    assert by_master == ["imported-0"]
+    assert from_master == ["imported-0"]
     assert_exactly_once(records, load.ids(load.answered) | {"imported-0"})
     assert_in_order(records)
 
 
-def test_killed_workers_take_no_answered_request_with_them(tmp_path: Path) -> None:
-    """P1: workers are killed under load; what got a response is in the log once, and their successors log on."""
+@pytest.mark.slow
+def test_killed_workers_lose_no_answered_request(tmp_path: Path) -> None:
+    """P1: workers are killed under load; each request with a response is in the log once, and new workers continue."""
     log_file = tmp_path / "app.log"
 
     with _uwsgi_in(tmp_path, "--processes", "4") as server:
@@ -73,8 +75,9 @@ def test_killed_workers_take_no_answered_request_with_them(tmp_path: Path) -> No
     assert_exactly_once(records, expected, possible=load.ids(load.unanswered))
 
 
-def test_harakiri_inside_a_rollover_loses_nothing(tmp_path: Path) -> None:
-    """P1, P4: a worker is killed for being slow while it holds the lock exclusively; the others roll on."""
+@pytest.mark.slow
+def test_harakiri_during_a_rollover_loses_no_record(tmp_path: Path) -> None:
+    """P1, P4: uWSGI kills a slow worker that holds the exclusive lock; rollovers continue."""
     log_file = tmp_path / "app.log"
 
     with _uwsgi_in(tmp_path, "--processes", "4") as server:

@@ -1,4 +1,4 @@
-// What goes in one request, and in which parts it goes again.
+// The request of a batch, and the requests of its parts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,11 +6,11 @@ import { test } from "node:test";
 import { Batch } from "../../concurrent_log/collector/javascript/batch.js";
 
 const records = ["a", "b", "c", "d"].map((message) => JSON.stringify({ message }));
-const made = () => new Batch("id", [...records], [{ reason: "queue full", records: 2, since: 5 }]);
+const newBatch = () => new Batch("id", [...records], [{ reason: "queue full", records: 2, since: 5 }]);
 const body = (/** @type {Batch} */ batch) => JSON.parse(batch.body(batch.parts[0], '"common":{}'));
 
-test("the whole goes under its id, with what was lost before", () => {
-  const sent = body(made());
+test("an undivided batch is sent under its id, with the losses to report", () => {
+  const sent = body(newBatch());
 
   assert.equal(sent.batch_id, "id");
   assert.equal(sent.part_of, undefined);
@@ -21,8 +21,8 @@ test("the whole goes under its id, with what was lost before", () => {
   );
 });
 
-test("each half names all that it was divided from", () => {
-  const batch = made();
+test("each half has the ids of the batch and the parts that it was divided from", () => {
+  const batch = newBatch();
   batch.halve();
   batch.halve();
   const first = body(batch);
@@ -32,11 +32,11 @@ test("each half names all that it was divided from", () => {
   assert.deepEqual([first.batch_id, first.part_of], ["id:0-1", ["id", "id:0-2"]]);
   assert.deepEqual([second.batch_id, second.part_of], ["id:1-2", ["id", "id:0-2"]]);
   assert.equal(second.dropped, undefined);
-  assert.equal(batch.left, 3);
+  assert.equal(batch.pending, 3);
 });
 
-test("a batch is divided by size, and a part on its way settles all that it had", () => {
-  const batch = made();
+test("a batch is divided by size, and the response to the undivided batch settles every part", () => {
+  const batch = newBatch();
   const [whole] = batch.parts;
   batch.divide(40);
 
@@ -51,7 +51,7 @@ test("a batch is divided by size, and a part on its way settles all that it had"
   assert.equal(batch.settle(whole), 0);
 });
 
-test("a record that is shortened is another one, and says how much is left out of the first", () => {
+test("a shortened record has an id of its own, and contains the number of characters left out", () => {
   const batch = new Batch("id", [JSON.stringify({ message: "x".repeat(5000) })], []);
   batch.shorten(2048);
   batch.shorten(256);

@@ -1,4 +1,4 @@
-"""The JavaScript client in a real Chromium: what pages log is stored, once, however they end."""
+"""The JavaScript client in a real Chromium: every record of a page is stored once, however the page ends."""
 
 import json
 import os
@@ -16,34 +16,36 @@ import concurrent_log
 from support.browser import chromium
 from support.browser_pages import PATIENCE, Chromium, Site, Tab, listens, numbers, page, wait_for, wait_until
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.hostile_proxy import Proxy
 from support.node import succeed
 from support.processes import environment
+from support.selection import first_quick
 
-LATER = "{ flushInterval: 600000 }"  # so that only the end of a page sends
+LATER = "{ flushInterval: 600000 }"  # so that only the end of the page sends records
 
 
 @pytest.fixture(scope="module")
 def browser(program: Callable[[str], str], require: Callable[[str], None]) -> Iterator[Any]:
-    """Return a Chromium that runs."""
+    """Return a running Chromium."""
     for module in ("playwright", "fastapi", "fastapi_offline", "uvicorn", "msgspec", "sse_starlette"):
         require(module)
-    # Playwright switches off that a page is kept while another one is seen, since its own tests do not expect that.
+    # Playwright disables the back-forward cache, which its own tests do not expect.
     with chromium(program("chromium"), ignore_default_args=["--disable-back-forward-cache"]) as found:
         yield found
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """Return a site, which passes on to a collector."""
-    made = Site()
-    yield made
-    made.stop()
+    """Return a site that forwards to a collector."""
+    created = Site()
+    yield created
+    created.stop()
 
 
 @pytest.fixture
 def server(tmp_path: Path, database: str, site: Site) -> Iterator[Server]:
-    """Return a collector on each database, for batches that come twice, in parts, or to a new server."""
+    """Return a collector on each database, for tests of repeated and divided batches and of restarts."""
     with Server(tmp_path, database, "--cors-origin", site.url) as started:
         site.port = started.port
         yield started
@@ -51,7 +53,7 @@ def server(tmp_path: Path, database: str, site: Site) -> Iterator[Server]:
 
 @pytest.fixture
 def sqlite(tmp_path: Path, site: Site) -> Iterator[Server]:
-    """Return a collector that pages of the site may also ask directly; what they do is the same with every database."""
+    """Return a collector to which pages may also send directly, for tests that do not depend on the database."""
     with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", site.url) as started:
         site.port = started.port
         yield started
@@ -59,16 +61,16 @@ def sqlite(tmp_path: Path, site: Site) -> Iterator[Server]:
 
 @pytest.fixture
 def context(browser: Any) -> Iterator[Any]:
-    """Return a browser of somebody who was never here before."""
-    made = browser.new_context()
-    made.set_default_timeout(PATIENCE)
-    yield made
-    made.close()
+    """Return a browser profile without history."""
+    created = browser.new_context()
+    created.set_default_timeout(PATIENCE)
+    yield created
+    created.close()
 
 
 @pytest.fixture
 def new_tab(context: Any) -> Callable[[], Tab]:
-    """Return what makes a tab."""
+    """Return a function that opens a tab."""
     return lambda: Tab(context.new_page())
 
 
@@ -78,23 +80,24 @@ def tab(new_tab: Callable[[], Tab]) -> Tab:
     return new_tab()
 
 
-# Where pages come from.
+# The origin of pages.
 
 
-def test_page_of_the_server_itself(tab: Tab, sqlite: Server) -> None:
-    """A page at the collector's own address has the client of the same version, and says nothing of addresses."""
+@pytest.mark.slow
+def test_page_of_the_collector_itself(tab: Tab, sqlite: Server) -> None:
+    """A page of the collector loads the client of the same version, and needs no address."""
     tab.tab.route(f"{sqlite.url}/shop", lambda route: route.fulfill(body=page("log(0, 20);"), content_type="text/html"))
     tab.open(f"{sqlite.url}/shop")
 
     assert tab.flush()
     assert tab.run("VERSION") == concurrent_log.__version__
     assert numbers(sqlite.database) == list(range(20))
-    assert (tab.said, tab.errors) == ([], [])
+    assert (tab.console, tab.errors) == ([], [])
 
 
-@pytest.mark.parametrize("token", ["", "secret"])
-def test_page_of_another_origin(tab: Tab, site: Site, tmp_path: Path, token: str) -> None:
-    """With `--cors-origin`, a page elsewhere has the client and sends, also when it is closed, with a token or none."""
+@pytest.mark.parametrize("token", first_quick(["", "secret"]))
+def test_page_of_another_origin_sends_with_cors_origin(tab: Tab, site: Site, tmp_path: Path, token: str) -> None:
+    """With `--cors-origin`, a page of another origin loads the client and sends, even when it is closed."""
     variables = {"CONCURRENT_LOG_TOKEN": token} if token else {}
     with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", site.url, variables=variables) as server:
         options = json.dumps({"token": token or None, "service": "shop"}).replace("null", "undefined")
@@ -106,39 +109,43 @@ def test_page_of_another_origin(tab: Tab, site: Site, tmp_path: Path, token: str
 
     assert is_flushed
     assert numbers(server.database) == list(range(250))
-    assert (tab.said, tab.errors) == ([], [])
+    assert (tab.console, tab.errors) == ([], [])
 
 
-def test_page_of_an_origin_that_is_not_allowed(tab: Tab, site: Site, tmp_path: Path) -> None:
-    """A page that may not send is told once, by a line that names the remedy; nothing is thrown into it."""
+@pytest.mark.slow
+def test_page_of_a_forbidden_origin_is_warned_once(tab: Tab, site: Site, tmp_path: Path) -> None:
+    """A page that may not send gets one warning, which names the remedy; nothing is thrown into it."""
     with Server(tmp_path, str(tmp_path / "logs.sqlite3")) as server:
         tab.open(site.page("log(0, 5);", server=server.url))
         tab.wait_for("logger.stats().lastError")
         is_flushed = tab.run("logger.flush(3000)")
 
-    ours = [line for line in tab.said if "concurrent-log" in line]
+    ours = [line for line in tab.console if "concurrent-log" in line]
     assert not is_flushed
     assert len(ours) == 1
-    assert f"{server.url}/logs does not take records, which wait" in ours[0]
+    assert f"{server.url}/logs accepts no records, they stay queued" in ours[0]
     assert f"--cors-origin {site.url}" in ours[0]
     assert tab.errors == []
     assert numbers(server.database) == []
 
 
-# How pages end.
+# The end of pages.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 50, 3000])
-@pytest.mark.parametrize("leave", ["close", "away", "reload"])
-def test_page_that_ends_at_once(new_tab: Callable[[], Tab], site: Site, sqlite: Server, count: int, leave: str) -> None:
-    """What is logged right before a page ends arrives; what is too much for that, the next page of the site sends."""
+@pytest.mark.parametrize("leave", ["close", "navigate", "reload"])
+def test_records_right_before_the_end_of_a_page_arrive(
+    new_tab: Callable[[], Tab], site: Site, sqlite: Server, count: int, leave: str
+) -> None:
+    """The page sends them itself, or the next page of the site does if they are too many."""
     tab, other = new_tab(), site.add("/other", "<title>other</title>")
     tab.open(site.page(options=LATER))
     logging = f"log(0, {count})"
     if leave == "close":
         tab.run(logging)
         tab.tab.close()
-    elif leave == "away":
+    elif leave == "navigate":
         tab.run(f"{logging}; location = {json.dumps(other)}; 0")
         tab.tab.wait_for_url(other)
     else:
@@ -155,10 +162,11 @@ def test_page_that_ends_at_once(new_tab: Callable[[], Tab], site: Site, sqlite: 
     assert following.run("Object.keys(localStorage)") == []
 
 
-def test_end_while_nobody_answers_is_sent_by_the_next_page(
+@pytest.mark.slow
+def test_next_page_sends_what_an_unreachable_server_missed(
     new_tab: Callable[[], Tab], site: Site, sqlite: Server
 ) -> None:
-    """Requests that outlive the page fail, too, where the server is away: the next page of the site sends all."""
+    """If keepalive requests fail because the server is unreachable, the next page of the site sends all records."""
     site.behave = lambda batch: "drop"
     tab = new_tab().open(site.page("log(0, 50);", LATER))
     tab.tab.close()
@@ -171,8 +179,9 @@ def test_end_while_nobody_answers_is_sent_by_the_next_page(
     assert following.run("Object.keys(localStorage)") == []
 
 
-def test_two_tabs_find_the_same_leftovers(new_tab: Callable[[], Tab], site: Site, server: Server) -> None:
-    """Two pages that are opened at once both send what an earlier one left, and it is stored once."""
+@pytest.mark.slow
+def test_two_tabs_send_the_same_stored_batches_once(new_tab: Callable[[], Tab], site: Site, server: Server) -> None:
+    """Two pages that open at once both send the batches of an earlier page, and the server stores them once."""
     site.behave = lambda batch: "drop"
     new_tab().open(site.page("log(0, 2000);", LATER)).tab.close()
     wait_until(lambda: len(site.batches) > 0)
@@ -187,8 +196,9 @@ def test_two_tabs_find_the_same_leftovers(new_tab: Callable[[], Tab], site: Site
     assert tabs[0].run("Object.keys(localStorage)") == []
 
 
-def test_leftovers_of_another_program_are_no_matter(tab: Tab, site: Site, sqlite: Server) -> None:
-    """What is torn, or of somebody else, costs nothing but itself; keys that are not ours stay."""
+@pytest.mark.slow
+def test_invalid_stored_batches_are_removed(tab: Tab, site: Site, sqlite: Server) -> None:
+    """A damaged, foreign or expired batch affects no other; keys of other programs stay."""
     address = site.page(options=LATER)
     prefix = f"concurrent-log {site.url}/logs "
     whole = {"id": "whole", "records": ['{"message":"record 0"}'], "drops": [], "partOf": []}
@@ -214,8 +224,9 @@ def test_leftovers_of_another_program_are_no_matter(tab: Tab, site: Site, sqlite
     assert tab.errors == []
 
 
-def test_page_that_may_keep_nothing(tab: Tab, site: Site, tmp_path: Path) -> None:
-    """A frame without an origin has no storage: its records arrive all the same, at its end, too."""
+@pytest.mark.slow
+def test_page_without_storage_sends_its_records(tab: Tab, site: Site, tmp_path: Path) -> None:
+    """A frame without an origin has no storage: its records still arrive, also when it ends."""
     with Server(tmp_path, str(tmp_path / "logs.sqlite3"), "--cors-origin", "*") as server:
         site.page("log(0, 20); addEventListener('message', () => log(20, 40));", LATER, "/frame", server.url)
         tab.open(
@@ -226,7 +237,7 @@ def test_page_that_may_keep_nothing(tab: Tab, site: Site, tmp_path: Path) -> Non
         )
         frame = tab.tab.frames[1]
         frame.wait_for_function("window.ready")
-        is_flushed = frame.evaluate("logger.flush(30000)")
+        is_flushed = frame.evaluate("logger.flush(100000)")
         frame.evaluate("log(20, 40)")
         tab.run("document.querySelector('iframe').remove()")
         wait_for(server.database, 40)
@@ -236,11 +247,12 @@ def test_page_that_may_keep_nothing(tab: Tab, site: Site, tmp_path: Path) -> Non
     assert tab.errors == []
 
 
-# Pages that are hidden, and come back.
+# Pages that are hidden and shown again.
 
 
-def test_page_that_is_gone_back_to(tab: Tab, site: Site, sqlite: Server) -> None:
-    """A page that the browser keeps while another one is seen goes on with the same client, and doubles nothing."""
+@pytest.mark.slow
+def test_page_from_the_back_forward_cache_continues(tab: Tab, site: Site, sqlite: Server) -> None:
+    """A page that the browser restores from its cache continues with the same client, and duplicates nothing."""
     other = site.add("/other", "<title>other</title><script>window.ready = true</script>")
     tab.open(site.page("addEventListener('pageshow', (event) => (window.isKept = event.persisted));", LATER))
     for number in range(3):
@@ -259,12 +271,13 @@ def test_page_that_is_gone_back_to(tab: Tab, site: Site, sqlite: Server) -> None
 
 @pytest.fixture
 def own_browser(program: Callable[[str], str], tmp_path: Path) -> Callable[[str], Chromium]:
-    """Return what starts a browser, always the same somebody's, at an address."""
+    """Return a function that starts a browser at an address, always with the same profile."""
     return lambda address: Chromium(program("chromium"), tmp_path / "profile", address)
 
 
+@pytest.mark.slow
 def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site: Site, sqlite: Server) -> None:
-    """A tab that another one covers has sent what it had; it comes back, and is closed: all is stored once."""
+    """A hidden tab has sent its records; shown again and then closed, each record is stored once."""
     script = """
         log(0, 100);
         document.addEventListener("visibilitychange", () => {
@@ -285,10 +298,11 @@ def test_hidden_page_sends_at_once(own_browser: Callable[[str], Chromium], site:
     assert numbers(sqlite.database) == list(range(200))
 
 
+@pytest.mark.slow
 def test_browser_that_is_killed_while_a_page_is_hidden(
     own_browser: Callable[[str], Chromium], site: Site, sqlite: Server
 ) -> None:
-    """What a page had when it was hidden is stored, and not once more when the killed browser is started again."""
+    """The records of a hidden page are stored once, even if the browser is killed and started again."""
     address = site.page("log(0, 100);", LATER)
     with own_browser(address) as chrome:
         chrome.hide()
@@ -301,11 +315,12 @@ def test_browser_that_is_killed_while_a_page_is_hidden(
     assert numbers(sqlite.database) == list(range(100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["whole", "parts"])
-def test_batch_on_its_way_while_the_page_is_hidden(
+def test_batch_in_flight_while_the_page_is_hidden_is_stored_once(
     own_browser: Callable[[str], Chromium], site: Site, server: Server, first: str
 ) -> None:
-    """The worker's request and those that outlive the page have the same records: stored once, in any order."""
+    """The worker's request and the keepalive requests have the same records: each is stored once, in any order."""
 
     def behave(batch: dict[str, Any]) -> str | None:
         is_part = "part_of" in batch
@@ -331,11 +346,11 @@ def test_batch_on_its_way_while_the_page_is_hidden(
     assert any(status == 413 for _, status in site.batches) == (first == "parts")
 
 
-# Networks that fail.
+# Network failures.
 
 
-def test_network_that_is_away_for_a_while(tab: Tab, site: Site, sqlite: Server) -> None:
-    """What is logged offline waits, also over a reload, and is sent when the network is back."""
+def test_records_logged_offline_are_sent_later(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Records that are logged offline stay queued, even after a reload, and are sent when the network is back."""
     tab.open(site.page(options="{ flushInterval: 20 }"))
     tab.run("log(0, 100)")
     tab.tab.context.set_offline(True)
@@ -350,8 +365,11 @@ def test_network_that_is_away_for_a_while(tab: Tab, site: Site, sqlite: Server) 
     assert tab.errors == []
 
 
-def test_page_that_is_closed_offline(context: Any, new_tab: Callable[[], Tab], site: Site, sqlite: Server) -> None:
-    """A page that ends without a network leaves its records to the next one."""
+@pytest.mark.slow
+def test_next_page_sends_the_records_of_a_page_closed_offline(
+    context: Any, new_tab: Callable[[], Tab], site: Site, sqlite: Server
+) -> None:
+    """A page that ends offline stores its records for the next page."""
     tab = new_tab().open(site.page(options=LATER))
     context.set_offline(True)
     tab.run("log(0, 500)")
@@ -363,8 +381,9 @@ def test_page_that_is_closed_offline(context: Any, new_tab: Callable[[], Tab], s
     assert numbers(sqlite.database) == list(range(500))
 
 
-def test_server_that_is_killed_again_and_again(tab: Tab, site: Site, server: Server) -> None:
-    """A server that comes and goes under load costs nothing, and doubles nothing."""
+@pytest.mark.slow
+def test_restarting_server_neither_loses_nor_duplicates_records(tab: Tab, site: Site, server: Server) -> None:
+    """A server that is killed and started again under load loses and duplicates nothing."""
     script = "let i = 0; window.stop = setInterval(() => { log(i, i + 5); i += 5; }, 5); window.count = () => i;"
     tab.open(site.page(script, "{ flushInterval: 20, batchSize: 100 }"))
     for number in range(3):
@@ -381,8 +400,9 @@ def test_server_that_is_killed_again_and_again(tab: Tab, site: Site, server: Ser
     assert tab.errors == []
 
 
-def test_network_that_does_anything(tab: Tab, site: Site, server: Server) -> None:
-    """Requests and answers that are lost, halved, doubled or late: all that is logged is stored, once."""
+@pytest.mark.slow
+def test_unreliable_network_neither_loses_nor_duplicates_records(tab: Tab, site: Site, server: Server) -> None:
+    """With requests and responses lost, truncated, duplicated or delayed, each record is stored once."""
     proxy = Proxy([server.port], seed=7, patience=1.0, limit=150)
     site.batches_port = int(proxy.url.rpartition(":")[2])
     script = """
@@ -390,7 +410,7 @@ def test_network_that_does_anything(tab: Tab, site: Site, server: Server) -> Non
     """
     tab.open(site.page(script, "{ batchSize: 200, timeout: 1000 }"))
     is_flushed = tab.run("logger.flush(100000)")
-    proxy.wait_until_idle(30)
+    proxy.wait_until_idle(DEADLINE)
     proxy.stop()
 
     assert is_flushed
@@ -399,9 +419,10 @@ def test_network_that_does_anything(tab: Tab, site: Site, server: Server) -> Non
     assert tab.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
-def test_server_that_asks_for_a_pause(tab: Tab, site: Site, sqlite: Server, status: int) -> None:
-    """`Retry-After` is kept to, also when the page is seen again meanwhile."""
+def test_retry_after_is_respected(tab: Tab, site: Site, sqlite: Server, status: int) -> None:
+    """The pause of `Retry-After` is respected, even if the page is shown again meanwhile."""
     moments: list[float] = []
 
     def behave(batch: dict[str, Any]) -> "tuple[int, dict[str, str]] | None":
@@ -419,9 +440,10 @@ def test_server_that_asks_for_a_pause(tab: Tab, site: Site, sqlite: Server, stat
     assert numbers(sqlite.database) == list(range(10))
 
 
-# Where pages may do less.
+# Restricted pages.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy",
     [
@@ -430,8 +452,8 @@ def test_server_that_asks_for_a_pause(tab: Tab, site: Site, sqlite: Server, stat
         "default-src 'self'; script-src 'self' 'unsafe-inline'",
     ],
 )
-def test_policy_without_workers(tab: Tab, site: Site, sqlite: Server, policy: str) -> None:
-    """Where a policy forbids the worker, requests are made in the page's own thread, and nothing is thrown."""
+def test_policy_without_workers_sends_from_the_page(tab: Tab, site: Site, sqlite: Server, policy: str) -> None:
+    """If a policy forbids workers, requests are sent from the page's own thread, and nothing is thrown."""
     tab.open(site.page("log(0, 200);", "{}", Content_Security_Policy=policy))
     is_flushed = tab.flush()
     tab.run("log(200, 250)")
@@ -441,24 +463,26 @@ def test_policy_without_workers(tab: Tab, site: Site, sqlite: Server, policy: st
     assert is_flushed
     assert numbers(sqlite.database) == list(range(250))
     assert tab.errors == []
-    assert [line for line in tab.said if "concurrent-log:" in line] == []
+    assert [line for line in tab.console if "concurrent-log:" in line] == []
 
 
-def test_policy_that_forbids_the_collector(tab: Tab, site: Site, sqlite: Server) -> None:
-    """Where the page may not ask the collector, it is told so once, and nothing is thrown into it."""
+@pytest.mark.slow
+def test_policy_that_forbids_the_collector_is_warned_about_once(tab: Tab, site: Site, sqlite: Server) -> None:
+    """If a policy forbids requests to the collector, the page gets one warning, and no exception."""
     policy = "script-src 'self' 'unsafe-inline' blob:; connect-src 'none'"
     tab.open(site.page("log(0, 10);", "{ flushInterval: 10 }", Content_Security_Policy=policy))
     is_flushed = tab.run("logger.flush(3000)")
     tab.run("dispatchEvent(new Event('pagehide'))")
 
     assert not is_flushed
-    assert len([line for line in tab.said if "concurrent-log:" in line]) == 1
+    assert len([line for line in tab.console if "concurrent-log:" in line]) == 1
     assert tab.errors == []
     assert tab.run("logger.stats().queued") == 10
 
 
-def test_worker_of_the_page(tab: Tab, site: Site, sqlite: Server) -> None:
-    """A client in a worker of the page's own, where there is no document, works as well."""
+@pytest.mark.slow
+def test_client_in_a_worker_of_the_page(tab: Tab, site: Site, sqlite: Server) -> None:
+    """A client works in a worker, which has no document."""
     program = """
         import { createLogClient } from "/client.js";
         const logger = createLogClient();
@@ -472,14 +496,14 @@ def test_worker_of_the_page(tab: Tab, site: Site, sqlite: Server) -> None:
 
     assert tab.run("isClosed")
     assert numbers(sqlite.database) == list(range(1200))
-    assert (tab.said, tab.errors) == ([], [])
+    assert (tab.console, tab.errors) == ([], [])
 
 
-# Errors that nobody catches.
+# Uncaught errors.
 
 
-def test_global_error_handler(tab: Tab, site: Site, sqlite: Server) -> None:
-    """Errors and rejections are records, and still in the console; a script from elsewhere tells nothing of itself."""
+def test_global_error_handler_logs_errors_and_rejections(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Errors and rejections are logged, and still in the console; those of other origins have no details."""
     elsewhere = site.add("/broken.js", "throw new Error('secret')", "text/javascript")
     tab.open(site.page(options="{ enableGlobalErrorHandler: true }"))
     tab.run("void setTimeout(() => { throw new RangeError('too far'); })")
@@ -506,8 +530,9 @@ def test_global_error_handler(tab: Tab, site: Site, sqlite: Server) -> None:
     assert [error for error in tab.errors if "promised" in error]
 
 
-def test_close_takes_only_our_listeners_away(tab: Tab, site: Site, sqlite: Server) -> None:
-    """After `close`, errors are not logged any more, and what else listens still does."""
+@pytest.mark.slow
+def test_close_removes_only_its_own_listeners(tab: Tab, site: Site, sqlite: Server) -> None:
+    """After `close`, errors are no longer logged, and other listeners are still called."""
     script = """
         window.theirs = 0;
         addEventListener("error", () => (window.theirs += 1));
@@ -522,14 +547,17 @@ def test_close_takes_only_our_listeners_away(tab: Tab, site: Site, sqlite: Serve
     assert [each["message"] for each in sqlite.get("/logs")["logs"]] == ["before"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["", "worker-src 'none'"])
-def test_page_that_logs_its_console_and_its_requests(tab: Tab, site: Site, sqlite: Server, policy: str) -> None:
-    """A page whose `console.warn` and `fetch` log to the client does not log for ever about its own records."""
+def test_page_that_logs_its_console_and_requests_causes_no_loop(
+    tab: Tab, site: Site, sqlite: Server, policy: str
+) -> None:
+    """A page whose `console.warn` and `fetch` log to the client does not log about its own log requests without end."""
     script = """
         const { warn } = console;
-        console.warn = (...said) => { logger.warn(said[0]); warn(...said); };
+        console.warn = (...line) => { logger.warn(line[0]); warn(...line); };
         const { fetch } = window;
-        window.fetch = (...asked) => { logger.debug(`fetch ${asked[0]}`); return fetch(...asked); };
+        window.fetch = (...request) => { logger.debug(`fetch ${request[0]}`); return fetch(...request); };
         log(0, 10);
         await logger.flush();
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -540,14 +568,15 @@ def test_page_that_logs_its_console_and_its_requests(tab: Tab, site: Site, sqlit
     assert tab.run("logger.stats().queued") == 0
     assert numbers(sqlite.database) == list(range(10))
     assert sqlite.get("/logs?q=fetch")["logs"] == []
-    assert [line for line in tab.said if "concurrent-log" in line]
+    assert [line for line in tab.console if "concurrent-log" in line]
 
 
-# What records say.
+# The contents of records.
 
 
-def test_place_that_logs(tab: Tab, site: Site, sqlite: Server) -> None:
-    """Records tell the address, the line and the function, wherever in a page they were logged."""
+@pytest.mark.slow
+def test_record_has_the_call_site(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Records have the URL, line and function of the logging call, anywhere in a page."""
     program = """
 export async function later(logger) {
   await null;
@@ -584,8 +613,9 @@ export class Shop {
     assert places["eval"][0] == address
 
 
-def test_values_that_cannot_be_rendered(tab: Tab, site: Site, sqlite: Server) -> None:
-    """Nodes, windows, functions, circles, proxies and getters that throw cost nothing, and are not changed."""
+@pytest.mark.slow
+def test_values_that_cannot_be_rendered_affect_nothing_else(tab: Tab, site: Site, sqlite: Server) -> None:
+    """Nodes, windows, functions, circular references, proxies and throwing getters do no harm, and are not changed."""
     script = """
         const circle = { name: "circle" };
         circle.itself = circle;
@@ -632,9 +662,10 @@ Object.assign(window, { logger, ready: true });
 INDEX = '<!doctype html><title>shop</title><link rel="icon" href="data:,"><script type="module" src="{}"></script>'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", ["", "--minify", "--keep-names", "--target=es2017 --minify", "--format=iife"])
-def test_bundle_of_esbuild(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path, more: str) -> None:
-    """A page whose program esbuild has put into one file sends its records."""
+def test_bundle_by_esbuild_works(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path, more: str) -> None:
+    """A page whose program esbuild has bundled into one file sends its records."""
     (shop / "main.js").write_text(APP)
     esbuild = os.fspath(tools / "node_modules" / ".bin" / "esbuild")
     succeed([esbuild, "main.js", "--bundle", "--outfile=bundled.js", "--log-level=error", *more.split()], shop)
@@ -644,10 +675,11 @@ def test_bundle_of_esbuild(tab: Tab, site: Site, sqlite: Server, shop: Path, too
 
     assert is_flushed
     assert numbers(sqlite.database) == list(range(300))
-    assert (tab.said, tab.errors) == ([], [])
+    assert (tab.console, tab.errors) == ([], [])
 
 
-def test_build_of_vite(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path) -> None:
+@pytest.mark.slow
+def test_build_by_vite_works(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: Path) -> None:
     """A page that Vite has built for production sends its records."""
     (shop / "main.js").write_text(APP)
     (shop / "index.html").write_text(INDEX.format("/main.js"))
@@ -659,7 +691,7 @@ def test_build_of_vite(tab: Tab, site: Site, sqlite: Server, shop: Path, tools: 
 
     assert is_flushed
     assert numbers(sqlite.database) == list(range(300))
-    assert (tab.said, tab.errors) == ([], [])
+    assert (tab.console, tab.errors) == ([], [])
 
 
 # Traces.
@@ -679,7 +711,7 @@ app.add_middleware(RequestContextMiddleware)
 
 @app.get("/api")
 def api():
-    logger.info("asked for")
+    logger.info("requested")
     handler.flush(20)
     return {}
 
@@ -689,10 +721,11 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
 """
 
 
-def test_trace_of_a_page_and_its_back_end(
+@pytest.mark.slow
+def test_page_and_back_end_share_a_trace(
     tab: Tab, new_tab: Callable[[], Tab], site: Site, sqlite: Server, tmp_path: Path
 ) -> None:
-    """A step of a page and what its request made a back end log are one trace, and are seen together."""
+    """The records of a page and those of the back end for its request have one trace id, and one view shows them."""
     (tmp_path / "back_end.py").write_text(BACK_END)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -713,9 +746,9 @@ def test_trace_of_a_page_and_its_back_end(
             trace = tab.run("trace")
         finally:
             process.terminate()
-    seen = new_tab().tab
-    seen.goto(f"{sqlite.url}/?trace={trace}")
-    steps = seen.get_by_role("dialog", name="Trace").locator(".step .message")
+    viewer = new_tab().tab
+    viewer.goto(f"{sqlite.url}/?trace={trace}")
+    steps = viewer.get_by_role("dialog", name="Trace").locator(".step .message")
     steps.nth(2).wait_for()
     shown = steps.all_text_contents()
     found = sqlite.get(f"/logs?trace_id={trace}&order=asc")["logs"]
@@ -723,7 +756,7 @@ def test_trace_of_a_page_and_its_back_end(
     assert is_flushed
     assert [(each["service"], each["message"]) for each in found] == [
         ("page", "ordering"),
-        ("back-end", "asked for"),
+        ("back-end", "requested"),
         ("page", "ordered"),
     ]
-    assert shown == ["ordering", "asked for", "ordered"]
+    assert shown == ["ordering", "requested", "ordered"]

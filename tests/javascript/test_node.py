@@ -1,4 +1,4 @@
-"""The JavaScript client in Node.js: what arrives, how programs end, and what becomes of bad values."""
+"""The JavaScript client in Node.js: which records arrive, how programs end, and how unusual values are rendered."""
 
 import contextlib
 import json
@@ -14,39 +14,42 @@ from typing import Any
 import pytest
 
 from support.collector_server import Server, select
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, Node
+from support.selection import first_quick
 
 ALL_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 @pytest.fixture
 def node(program: Callable[[str], str], tmp_path: pathlib.Path) -> Node:
-    """Return what runs programs of Node.js."""
+    """Return a runner for Node.js programs."""
     return Node(program("node"), tmp_path)
 
 
-# How programs end.
+# Process exit.
 
 
 def test_script_that_logs_once_ends_by_itself(node: Node, collector: Collector) -> None:
-    """A script is not kept alive by its client, and its one record arrives."""
+    """A script is not kept alive by its client, and its only record arrives."""
     ended = node.run(collector.url, 'logger.info("only this");')
 
     assert (ended.status, ended.stderr) == (0, "")
     assert collector.messages == ["only this"]
 
 
-def test_exit_in_the_middle_sends_what_waits(node: Node, collector: Collector) -> None:
-    """`process.exit()` right after the calls costs none of them, and the exit status is the program's."""
+def test_exit_right_after_logging_sends_queued_records(node: Node, collector: Collector) -> None:
+    """`process.exit()` right after the logging calls loses no record, and the exit status is the program's."""
     ended = node.run(collector.url, "for (let i = 0; i < 2500; i++) logger.info(`record ${i}`); process.exit(7);")
 
     assert (ended.status, ended.stderr) == (7, "")
     assert collector.messages == [f"record {number}" for number in range(2500)]
 
 
-def test_later_exit_sends_what_waits_and_what_is_on_its_way(node: Node, collector: Collector) -> None:
-    """An exit amid a request neither loses nor doubles what is on its way."""
+@pytest.mark.slow
+def test_exit_during_a_request_sends_queued_records_once(node: Node, collector: Collector) -> None:
+    """An exit during a request neither loses nor duplicates the records in flight."""
     program = """
         for (let i = 0; i < 3000; i++) logger.info(`record ${i}`);
         setTimeout(() => { logger.info("last"); process.exit(); }, 60);
@@ -58,7 +61,7 @@ def test_later_exit_sends_what_waits_and_what_is_on_its_way(node: Node, collecto
 
 
 def test_uncaught_error_is_printed_and_ends_the_process(node: Node, collector: Collector) -> None:
-    """An error that nobody catches ends the process with status 1 and its own text; the records before it arrive."""
+    """An uncaught error ends the process with status 1 and is printed; the earlier records arrive."""
     ended = node.run(collector.url, 'logger.info("before"); throw new TypeError("out of paper");')
 
     assert ended.status == 1
@@ -66,9 +69,9 @@ def test_uncaught_error_is_printed_and_ends_the_process(node: Node, collector: C
     assert collector.messages == ["before"]
 
 
-@pytest.mark.parametrize("number", ALL_SIGNALS, ids=lambda number: number.name)
-def test_signal_ends_the_process_as_ever(node: Node, collector: Collector, number: signal.Signals) -> None:
-    """A signal that the program does not handle kills it, as its parent sees; what waited arrives."""
+@pytest.mark.parametrize("number", first_quick(ALL_SIGNALS), ids=lambda number: number.name)
+def test_unhandled_signal_still_ends_the_process(node: Node, collector: Collector, number: signal.Signals) -> None:
+    """A signal that the program does not handle kills it, as its parent sees; the queued records arrive."""
     program = 'logger.info("last words"); console.log("ready"); setInterval(() => {}, 1000);'
     with node.start(collector.url, program, "{ flushInterval: 60000 }") as started:
         assert started.line() == "ready"
@@ -79,9 +82,9 @@ def test_signal_ends_the_process_as_ever(node: Node, collector: Collector, numbe
     assert collector.messages == ["last words"]
 
 
-@pytest.mark.parametrize("listen", ["on", "once"])
-def test_signal_that_the_program_handles_is_left_to_it(node: Node, collector: Collector, listen: str) -> None:
-    """A program that ends its own way when it is told to is not ended by us."""
+@pytest.mark.parametrize("listen", first_quick(["on", "once"]))
+def test_handled_signal_is_left_to_the_program(node: Node, collector: Collector, listen: str) -> None:
+    """The client does not end a program that handles the signal."""
     program = f"""
         logger.info("serving");
         process.{listen}("SIGTERM", () => setTimeout(() => {{ logger.info("graceful"); process.exit(5); }}, 100));
@@ -97,8 +100,8 @@ def test_signal_that_the_program_handles_is_left_to_it(node: Node, collector: Co
     assert sorted(collector.messages) == ["graceful", "serving"]
 
 
-def test_exit_is_bounded_where_the_server_is_silent(node: Node, collector: Collector) -> None:
-    """A server that does not answer delays the exit by `stopTimeout` at most, and what is left is told."""
+def test_exit_is_bounded_if_the_server_does_not_respond(node: Node, collector: Collector) -> None:
+    """A server that does not respond delays the exit by at most `stopTimeout`, and the unsent records are reported."""
     collector.behave = lambda request: "hang"
     ended = node.run(collector.url, 'logger.info("x"); process.exit();', "{ stopTimeout: 300 }")
 
@@ -106,8 +109,9 @@ def test_exit_is_bounded_where_the_server_is_silent(node: Node, collector: Colle
     assert "1 records could not be sent in time" in ended.stderr
 
 
-def test_exit_tells_what_a_server_that_is_away_costs(node: Node, tmp_path: pathlib.Path) -> None:
-    """Nobody listens: the exit tries again, says what is left, and does not wait for long."""
+@pytest.mark.slow
+def test_exit_reports_records_for_an_unreachable_server(node: Node, tmp_path: pathlib.Path) -> None:
+    """With no server at the address, the exit tries again, reports the unsent records, and does not wait for long."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     ended = node.run(f"http://127.0.0.1:{port}", 'logger.info("x"); logger.info("y");')
@@ -117,9 +121,9 @@ def test_exit_tells_what_a_server_that_is_away_costs(node: Node, tmp_path: pathl
 
 
 def test_exit_during_a_pause_tries_once_more(node: Node, collector: Collector) -> None:
-    """A server that is back when the program ends has its records."""
-    answers = iter([(503, {"Retry-After": "60"})])
-    collector.behave = lambda request: next(answers, None)
+    """A server that is available again when the program ends receives its records."""
+    responses = iter([(503, {"Retry-After": "60"})])
+    collector.behave = lambda request: next(responses, None)
     program = """
         logger.info("kept");
         const stop = setInterval(() => {
@@ -132,8 +136,8 @@ def test_exit_during_a_pause_tries_once_more(node: Node, collector: Collector) -
     assert collector.messages == ["kept"]
 
 
-def test_process_in_a_worker_thread_of_the_program(node: Node, collector: Collector) -> None:
-    """A client in a thread of the program sends what it has when that thread ends."""
+def test_client_in_a_worker_thread_sends_its_records(node: Node, collector: Collector) -> None:
+    """A client in a thread of the program sends its queued records when that thread ends."""
     program = f"""
         import {{ Worker }} from "node:worker_threads";
         const code = `import("${{import.meta.url}}").then(() => {{}})`;
@@ -147,8 +151,8 @@ def test_process_in_a_worker_thread_of_the_program(node: Node, collector: Collec
     assert collector.messages == ["from a thread"]
 
 
-def test_exit_listeners_log_too(node: Node, collector: Collector) -> None:
-    """What listeners of `exit` log arrives, whether they came before the client's own or after it."""
+def test_records_of_exit_listeners_arrive(node: Node, collector: Collector) -> None:
+    """Records from listeners of `exit` arrive, whether the listeners were added before the client's own or after it."""
     program = """
         process.on("exit", () => logger.info("came before"));
         logger.info("first");
@@ -160,26 +164,27 @@ def test_exit_listeners_log_too(node: Node, collector: Collector) -> None:
     assert collector.messages == ["first", "came before", "came after"]
 
 
-def test_exit_listener_has_the_first_record(node: Node, collector: Collector) -> None:
-    """A client that has logged nothing before the process exits can still do so."""
+def test_first_record_in_an_exit_listener_arrives(node: Node, collector: Collector) -> None:
+    """A client that has logged nothing before the process exits can log in an exit listener."""
     ended = node.run(collector.url, 'process.on("exit", () => { logger.info("one"); logger.info("two"); });')
 
     assert (ended.status, ended.stderr) == (0, "")
     assert collector.messages == ["one", "two"]
 
 
-def test_exit_listener_that_throws_costs_no_record(node: Node, collector: Collector) -> None:
-    """An error in a listener keeps the others from being called, but not ours."""
+def test_exit_listener_that_throws_loses_no_record(node: Node, collector: Collector) -> None:
+    """An error in a listener keeps other listeners from being called, but not the client's."""
     ended = node.run(collector.url, 'process.on("exit", () => { throw new Error("no"); }); logger.info("x");')
 
     assert ended.status == 1
     assert collector.messages == ["x"]
 
 
-def test_exit_gets_everything_to_a_server_in_trouble(node: Node, collector: Collector) -> None:
-    """P1: an exit goes on as long as batches get through, and each is stored once."""
-    answers = iter(["lose", (503, {}), None, (500, {}), None] * 5)
-    collector.behave = lambda request: next(answers)
+@pytest.mark.slow
+def test_exit_sends_all_records_to_a_failing_server(node: Node, collector: Collector) -> None:
+    """P1: an exit continues as long as batches succeed, and each record is stored once."""
+    responses = iter(["lose", (503, {}), None, (500, {}), None] * 5)
+    collector.behave = lambda request: next(responses)
     program = "for (let i = 0; i < 5000; i++) logger.info(`record ${i}`); process.exit();"
     ended = node.run(collector.url, program, "{ stopTimeout: 20000 }")
 
@@ -187,8 +192,9 @@ def test_exit_gets_everything_to_a_server_in_trouble(node: Node, collector: Coll
     assert collector.messages == [f"record {number}" for number in range(5000)]
 
 
+@pytest.mark.slow
 def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collector) -> None:
-    """Ten clients of a silent server delay the exit no longer than one, and one of another server loses nothing."""
+    """Ten clients of a hanging server delay the exit as long as one, and a client of another server loses nothing."""
     collector.behave = lambda request: "hang" if request.body["common"]["service"] == "silent" else None
     program = f"""
         for (let i = 0; i < 10; i++)
@@ -200,12 +206,15 @@ def test_exit_of_many_clients_is_bounded_together(node: Node, collector: Collect
     """
     ended = node.run("", program)
 
-    assert 5000 <= float(ended.stdout) < 15000
+    assert 5000 <= float(ended.stdout) < 40000  # not 50000, as one after the other
     assert collector.messages == ["kept"]
 
 
-def test_two_copies_of_the_client_leave_signals_alone(node: Node, collector: Collector, tmp_path: pathlib.Path) -> None:
-    """Two packages that each bring the client do not take each other for somebody who handles signals."""
+@pytest.mark.slow
+def test_two_copies_of_the_client_ignore_each_others_signal_listeners(
+    node: Node, collector: Collector, tmp_path: pathlib.Path
+) -> None:
+    """Two packages that each include the client do not take each other for a signal handler."""
     shutil.copytree(PACKAGE, tmp_path / "copy")
     program = f"""
         const copy = await import("./copy/node.js");
@@ -223,11 +232,11 @@ def test_two_copies_of_the_client_leave_signals_alone(node: Node, collector: Col
     assert sorted(collector.messages) == ["one", "other"]
 
 
-# Errors that nobody catches.
+# Uncaught errors.
 
 
 def test_global_error_handler_logs_and_changes_nothing(node: Node, collector: Collector) -> None:
-    """With the handler, an uncaught error is a record besides; it is printed, and the status is 1."""
+    """With the handler, an uncaught error is also logged; it is still printed, and the status is still 1."""
     program = 'process.on("exit", (status) => console.log(`exit ${status}`)); throw new RangeError("too far");'
     ended = node.run(collector.url, program, "{ enableGlobalErrorHandler: true }")
     [record] = collector.logs
@@ -238,16 +247,18 @@ def test_global_error_handler_logs_and_changes_nothing(node: Node, collector: Co
     assert "program1.mjs" in record["stack_trace"]
 
 
-def test_global_error_handler_logs_rejections(node: Node, collector: Collector) -> None:
-    """A promise that is rejected and that nobody handles ends Node, and is logged."""
+@pytest.mark.slow
+def test_global_error_handler_logs_unhandled_rejections(node: Node, collector: Collector) -> None:
+    """A rejected promise that the program does not handle ends Node, and is logged."""
     ended = node.run(collector.url, 'Promise.reject(new Error("promised"));', "{ enableGlobalErrorHandler: true }")
 
     assert ended.status == 1
     assert [(each["message"], each["origin"]) for each in collector.logs] == [("promised", "unhandledRejection")]
 
 
-def test_close_takes_the_global_error_handler_away_and_no_other(node: Node, collector: Collector) -> None:
-    """What other libraries listen to stays as it is."""
+@pytest.mark.slow
+def test_close_removes_only_the_global_error_handler(node: Node, collector: Collector) -> None:
+    """The listeners of other libraries stay."""
     program = """
         process.on("uncaughtExceptionMonitor", () => console.log("theirs"));
         process.on("SIGTERM", () => {});
@@ -270,8 +281,9 @@ def test_close_takes_the_global_error_handler_away_and_no_other(node: Node, coll
 # Flush and close.
 
 
+@pytest.mark.slow
 def test_flush_resolves_when_the_server_has_acknowledged(node: Node, collector: Collector) -> None:
-    """`await logger.flush()` is true when all is stored, with nothing else keeping the process alive."""
+    """`await logger.flush()` is true when all records are stored, with nothing else keeping the process alive."""
     program = (
         'for (let i = 0; i < 1500; i++) logger.info("x"); console.log(await logger.flush(), logger.stats().queued);'
     )
@@ -281,16 +293,18 @@ def test_flush_resolves_when_the_server_has_acknowledged(node: Node, collector: 
     assert len(collector.logs) == 1500
 
 
-def test_flush_says_that_it_failed(node: Node, collector: Collector) -> None:
-    """After its time, `flush` is false, and the records go on waiting."""
+@pytest.mark.slow
+def test_flush_resolves_to_false_after_its_time(node: Node, collector: Collector) -> None:
+    """After its time, `flush` is false, and the records stay queued."""
     collector.behave = lambda request: (503, {})
     ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(100), logger.stats().queued);')
 
     assert ended.stdout == "false 1\n"
 
 
-def test_logging_after_close_begins_anew(node: Node, collector: Collector) -> None:
-    """A record that comes after `close` is not lost."""
+@pytest.mark.slow
+def test_record_after_close_arrives(node: Node, collector: Collector) -> None:
+    """A record that is logged after `close` is not lost."""
     program = 'logger.info("before"); console.log(await logger.close()); logger.info("after");'
     ended = node.run(collector.url, program)
 
@@ -298,8 +312,8 @@ def test_logging_after_close_begins_anew(node: Node, collector: Collector) -> No
     assert collector.messages == ["before", "after"]
 
 
-def test_logging_during_close_begins_anew(node: Node, collector: Collector) -> None:
-    """A record that comes while `close` waits is not lost, either."""
+def test_records_during_close_arrive(node: Node, collector: Collector) -> None:
+    """A record that is logged while `close` waits is not lost."""
     program = """
         logger.info("before");
         const closed = logger.close();
@@ -313,21 +327,21 @@ def test_logging_during_close_begins_anew(node: Node, collector: Collector) -> N
 
 
 def test_flush_without_a_limit(node: Node, collector: Collector) -> None:
-    """`flush(Infinity)` waits for as long as it takes."""
+    """`flush(Infinity)` waits without a time limit."""
     ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(Infinity));')
 
     assert (ended.stdout, ended.stderr) == ("true\n", "")
 
 
-# What the server answers.
+# Responses of the server.
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 401, 404])
+@pytest.mark.parametrize("status", first_quick([503, 408, 429, 500, 502, 401, 404]))
 def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, status: int) -> None:
-    """P1: what can be put right is tried again, and stored once."""
-    answers = iter([(status, {}), "lose"])
-    collector.behave = lambda request: next(answers, None)
-    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(30000));')
+    """P1: after a temporary error, the batch is sent again, and stored once."""
+    responses = iter([(status, {}), "lose"])
+    collector.behave = lambda request: next(responses, None)
+    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(100000));')
 
     assert ended.stdout == "true\n"
     assert len({request.body["batch_id"] for request in collector.requests}) == 1
@@ -335,9 +349,9 @@ def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, stat
     assert collector.messages == ["x"]
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_every_success_is_one(node: Node, collector: Collector, status: int) -> None:
-    """A server that answers 204 has the records, and is not sent them again."""
+@pytest.mark.parametrize("status", first_quick([204, 200, 201, 202]))
+def test_every_2xx_status_is_a_success(node: Node, collector: Collector, status: int) -> None:
+    """A server that responds 204 has the records, and they are not sent again."""
     collector.behave = lambda request: (status, {})
     ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush());')
 
@@ -345,12 +359,12 @@ def test_every_success_is_one(node: Node, collector: Collector, status: int) -> 
     assert len(collector.requests) == 1
 
 
-def test_bad_record_costs_no_other(node: Node, collector: Collector) -> None:
-    """The one record that the server refuses is found, dropped and counted; 99 are stored."""
+def test_refused_record_loses_no_other(node: Node, collector: Collector) -> None:
+    """The one record that the server refuses is found, dropped and counted; the other 99 are stored."""
     collector.behave = lambda request: (400, {}) if any("bad" in r["message"] for r in request.body["logs"]) else None
     program = """
         for (let i = 0; i < 100; i++) logger.info(i === 37 ? "bad" : `good ${i}`);
-        console.log(await logger.flush(30000), JSON.stringify(logger.stats().dropped));
+        console.log(await logger.flush(100000), JSON.stringify(logger.stats().dropped));
     """
     ended = node.run(collector.url, program)
 
@@ -360,11 +374,11 @@ def test_bad_record_costs_no_other(node: Node, collector: Collector) -> None:
 
 
 def test_batch_too_large_is_divided(node: Node, collector: Collector) -> None:
-    """413 halves a batch until its parts are taken; a record too large alone is sent with shorter texts."""
+    """413 halves a batch until its parts are accepted; a record that is too large alone is sent with shorter texts."""
     collector.behave = lambda request: (413, {}) if len(json.dumps(request.body)) > 20_000 else None
     program = """
         for (let i = 0; i < 100; i++) logger.info(`record ${i}`, { text: "x".repeat(i === 50 ? 60000 : 300) });
-        console.log(await logger.flush(30000));
+        console.log(await logger.flush(100000));
     """
     ended = node.run(collector.url, program)
     large = collector.logs[50]["text"]
@@ -374,8 +388,9 @@ def test_batch_too_large_is_divided(node: Node, collector: Collector) -> None:
     assert re.fullmatch(r"x{16384}… \[43616 characters left out\]", large)
 
 
-def test_compression_that_a_server_does_not_know_is_left(node: Node, collector: Collector) -> None:
-    """415 makes the client send without compression."""
+@pytest.mark.slow
+def test_unsupported_compression_is_disabled(node: Node, collector: Collector) -> None:
+    """After 415, the client sends without compression."""
     collector.behave = lambda request: (415, {}) if request.headers.get("Content-Encoding") else None
     program = 'for (let i = 0; i < 200; i++) logger.info("x"); console.log(await logger.flush());'
     ended = node.run(collector.url, program)
@@ -385,7 +400,7 @@ def test_compression_that_a_server_does_not_know_is_left(node: Node, collector: 
 
 
 def test_batches_are_compressed_from_100_records(node: Node, collector: Collector) -> None:
-    """A batch of 99 goes as it is, one of 100 as gzip."""
+    """A batch of 99 records is sent uncompressed, one of 100 as gzip."""
     program = """
         for (const count of [99, 100]) {
           for (let i = 0; i < count; i++) logger.info("x");
@@ -397,8 +412,8 @@ def test_batches_are_compressed_from_100_records(node: Node, collector: Collecto
     assert [request.headers.get("Content-Encoding") for request in collector.requests] == [None, "gzip"]
 
 
-def test_a_full_batch_leaves_at_once(node: Node, collector: Collector) -> None:
-    """1,000 records do not wait for the interval, and the rest waits for it."""
+def test_full_batch_is_sent_at_once(node: Node, collector: Collector) -> None:
+    """1,000 records do not wait for the interval, and the rest does."""
     program = """
         for (let i = 0; i < 1001; i++) logger.info("x");
         process.stdin.once("data", () => process.exit());
@@ -414,8 +429,8 @@ def test_a_full_batch_leaves_at_once(node: Node, collector: Collector) -> None:
     assert [len(request.body["logs"]) for request in collector.requests] == [1000, 1]
 
 
-def test_a_small_batch_leaves_after_the_interval(node: Node, collector: Collector) -> None:
-    """One record leaves `flushInterval` after it was logged, while the program goes on."""
+def test_small_batch_is_sent_after_the_interval(node: Node, collector: Collector) -> None:
+    """One record is sent `flushInterval` after it was logged, while the program continues."""
     program = 'logger.info("x"); setInterval(() => {}, 1000);'
     with node.start(collector.url, program, "{ flushInterval: 50 }"):
         collector.wait_for(1)
@@ -427,24 +442,25 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b" " * 65_536
 BROKEN_GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\nthis is none"
 
 
-@pytest.mark.parametrize(("answer", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
-def test_answer_that_cannot_be_read_to_its_end(node: Node, answer: bytes, is_success: bool) -> None:
-    """An answer without an end takes no memory, and none keeps a request for longer than `timeout`."""
+@pytest.mark.slow
+@pytest.mark.parametrize(("response", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
+def test_endless_or_broken_response_body_is_abandoned(node: Node, response: bytes, is_success: bool) -> None:
+    """An endless response uses no memory, and no response occupies a request for longer than `timeout`."""
     program = """
         logger.info("x");
         logger.flush();
         while (logger.stats().sent === 0) await new Promise((resolve) => setTimeout(resolve, 10));
         console.log(logger.stats().healthy, process.resourceUsage().maxRSS < 500000);
     """
-    with _answering(answer) as url:
+    with _server_that_sends(response) as url:
         ended = node.run(url, program, "{ timeout: 2000, stopTimeout: 300 }")
 
     assert ended.stdout == f"{str(is_success).lower()} true\n"
 
 
 @contextlib.contextmanager
-def _answering(answer: bytes) -> Iterator[str]:
-    """Run a server that answers everything with these bytes, again and again if they end with blanks."""
+def _server_that_sends(response: bytes) -> Iterator[str]:
+    """Run a server that sends these bytes to each client, without end if they end with blanks."""
 
     def serve() -> None:
         with contextlib.suppress(OSError):
@@ -455,9 +471,9 @@ def _answering(answer: bytes) -> Iterator[str]:
     def send(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             connection.recv(65_536)
-            connection.sendall(answer)
-            while answer.endswith(b" "):
-                connection.sendall(answer[-65_536:])
+            connection.sendall(response)
+            while response.endswith(b" "):
+                connection.sendall(response[-65_536:])
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
@@ -467,8 +483,8 @@ def _answering(answer: bytes) -> Iterator[str]:
 # Limits.
 
 
-def test_queue_is_bounded_and_losses_are_counted_told_and_reported(node: Node, collector: Collector) -> None:
-    """The oldest records go where there is no room; how many, is said on stderr, in the counts, and to the server."""
+def test_full_queue_drops_the_oldest_and_losses_are_reported(node: Node, collector: Collector) -> None:
+    """A full queue drops the oldest records; their number is on stderr, in `stats()` and at the server."""
     program = """
         for (let i = 0; i < 250; i++) logger.info(`record ${i}`);
         console.log(JSON.stringify(logger.stats().dropped));
@@ -480,13 +496,13 @@ def test_queue_is_bounded_and_losses_are_counted_told_and_reported(node: Node, c
     assert collector.messages == [f"record {number}" for number in range(150, 250)]
     assert collector.drops["queue full"] == 150
     assert ended.stderr.splitlines() == [
-        "concurrent-log: lost 1 more records; altogether: 1 queue full",
-        "concurrent-log: lost 149 more records; altogether: 150 queue full",
+        "concurrent-log: lost 1 records; in total: 1 queue full",
+        "concurrent-log: lost 149 records; in total: 150 queue full",
     ]
 
 
 def test_queue_is_bounded_in_bytes(node: Node, collector: Collector) -> None:
-    """Few large records are too many, too."""
+    """A few large records also exceed the limit."""
     program = (
         'for (let i = 0; i < 50; i++) logger.info("x".repeat(10000)); console.log(logger.stats().bytes <= 100000);'
     )
@@ -496,8 +512,9 @@ def test_queue_is_bounded_in_bytes(node: Node, collector: Collector) -> None:
     assert 1 <= len(collector.logs) < 10
 
 
-def test_server_that_is_away_costs_few_attempts(node: Node, collector: Collector) -> None:
-    """No logging call makes a request of its own: with pauses that grow, 5,000 calls in a second make a few."""
+@pytest.mark.slow
+def test_unavailable_server_gets_few_attempts(node: Node, collector: Collector) -> None:
+    """No logging call sends a request of its own: with growing pauses, 5,000 calls in a second cause a few requests."""
     collector.behave = lambda request: (503, {})
     program = """
         const stop = setInterval(() => { for (let i = 0; i < 50; i++) logger.info("x"); }, 10);
@@ -508,8 +525,8 @@ def test_server_that_is_away_costs_few_attempts(node: Node, collector: Collector
     assert 2 <= len(collector.requests) < 40
 
 
-def test_large_texts_push_no_other_record_out(node: Node, collector: Collector) -> None:
-    """Of a text of 80 MB waits what is sent of it, so that there is room for others."""
+def test_large_text_does_not_displace_other_records(node: Node, collector: Collector) -> None:
+    """Only the part of an 80 MB text that is sent is queued, so that there is room for other records."""
     program = """
         logger.info("first");
         logger.info("x".repeat(80e6));
@@ -525,6 +542,7 @@ def test_large_texts_push_no_other_record_out(node: Node, collector: Collector) 
     assert collector.logs[2]["left_out"] == "2000 fields"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "log",
     [
@@ -534,8 +552,8 @@ def test_large_texts_push_no_other_record_out(node: Node, collector: Collector) 
     ],
     ids=["method", "closure", "slice"],
 )
-def test_waiting_records_keep_nothing_else_in_memory(node: Node, collector: Collector, log: str) -> None:
-    """What a function that logs has at hand is let go of, though the record waits for a server that is away."""
+def test_queued_records_keep_nothing_else_in_memory(node: Node, collector: Collector, log: str) -> None:
+    """The local data of a function that logs is released while its record is queued for an unavailable server."""
     collector.behave = lambda request: (503, {})
     program = f"""
         for (let i = 0; i < 50; i++) {{
@@ -550,11 +568,11 @@ def test_waiting_records_keep_nothing_else_in_memory(node: Node, collector: Coll
     assert ended.stdout == "50 true\n"
 
 
-# What is in a record.
+# The contents of a record.
 
 
-def test_values_that_cannot_be_cloned_or_serialised_cost_only_themselves(node: Node, collector: Collector) -> None:
-    """No value throws into the program, blocks others, or is changed."""
+def test_values_that_cannot_be_serialised_affect_nothing_else(node: Node, collector: Collector) -> None:
+    """No value throws into the program, blocks other records, or is changed."""
     program = """
         const circle = { name: "circle" }; circle.self = circle;
         const trap = { get thrown() { throw new Error("no"); }, fine: 1 };
@@ -617,8 +635,8 @@ def test_values_that_cannot_be_cloned_or_serialised_cost_only_themselves(node: N
     assert collector.logs[9]["fields"] == 5
 
 
-def test_what_a_record_says_of_itself_cannot_be_overwritten(node: Node, collector: Collector) -> None:
-    """A field called `level` or `message` is an attribute, and no mistake."""
+def test_reserved_members_cannot_be_overwritten(node: Node, collector: Collector) -> None:
+    """A field called `level` or `message` becomes an attribute, without an error."""
     node.run(collector.url, 'logger.info("mine", { level: "high", message: "theirs", created_at: 1, sequence: 9 });')
     [record] = collector.logs
 
@@ -626,8 +644,8 @@ def test_what_a_record_says_of_itself_cannot_be_overwritten(node: Node, collecto
     assert record["attributes"] == {"level": "high", "message": "theirs", "created_at": 1, "sequence": 9}
 
 
-def test_record_is_as_it_was_when_it_was_logged(node: Node, collector: Collector) -> None:
-    """What the program changes later is not in the record."""
+def test_later_changes_do_not_affect_a_record(node: Node, collector: Collector) -> None:
+    """Changes to the fields after the logging call are not in the record."""
     node.run(
         collector.url, 'const fields = { a: { b: 1 }, c: 1 }; logger.info("x", fields); fields.a.b = 2; fields.c = 2;'
     )
@@ -635,8 +653,8 @@ def test_record_is_as_it_was_when_it_was_logged(node: Node, collector: Collector
     assert (collector.logs[0]["a"], collector.logs[0]["c"]) == ({"b": 1}, 1)
 
 
-def test_caller_is_the_place_that_logged(node: Node, collector: Collector, tmp_path: pathlib.Path) -> None:
-    """File, line and function are those of the caller, for each method, also from a CommonJS file."""
+def test_record_has_the_call_site(node: Node, collector: Collector, tmp_path: pathlib.Path) -> None:
+    """File, line and function are those of the caller, for each method, and also in a CommonJS file."""
     (tmp_path / "old.cjs").write_text("module.exports = function old(logger) {\n  logger.warn('from old');\n};\n")
     program = """\
         import { createRequire } from "node:module";
@@ -666,8 +684,8 @@ def test_caller_is_the_place_that_logged(node: Node, collector: Collector, tmp_p
     assert files == ["program1.mjs"] * 5 + ["old.cjs", "mine.js"]
 
 
-def test_what_all_records_have_in_common(node: Node, collector: Collector) -> None:
-    """Service, environment, version, host and process are in each record, and the order in its process."""
+def test_records_have_the_common_fields(node: Node, collector: Collector) -> None:
+    """Each record has the service, environment, version, host and process, and its sequence number in the process."""
     options = (
         '{ service: "shop", environment: "test", serviceVersion: "1.2", token: "secret", headers: { "X-A": "b" } }'
     )
@@ -683,8 +701,8 @@ def test_what_all_records_have_in_common(node: Node, collector: Collector) -> No
     assert "secret" not in json.dumps(collector.requests[0].body)
 
 
-def test_environment_says_what_the_program_does_not(node: Node, collector: Collector) -> None:
-    """The variables of the seed are read; what the program says counts more."""
+def test_defaults_come_from_the_environment(node: Node, collector: Collector) -> None:
+    """The documented environment variables are read; options override them."""
     variables = {
         "LOG_SERVER_URL": collector.url,
         "SERVICE_NAME": "from-env",
@@ -703,8 +721,8 @@ def test_environment_says_what_the_program_does_not(node: Node, collector: Colle
     }
 
 
-def test_trace_goes_on_through_headers(node: Node, collector: Collector) -> None:
-    """A trace is that of the header; what is no header begins a new one."""
+def test_trace_continues_through_headers(node: Node, collector: Collector) -> None:
+    """A valid header continues its trace; any other value starts a new one."""
     program = """
         const first = logger.withTrace();
         first.info("a");
@@ -723,7 +741,7 @@ def test_trace_goes_on_through_headers(node: Node, collector: Collector) -> None
 
 
 def test_bad_options_raise_at_once_in_one_line(node: Node) -> None:
-    """A mistake in the options names the option, the value and the remedy; nothing is begun."""
+    """An error in the options names the option, the value and the remedy; nothing is started."""
     program = """
         for (const [url, options] of [["ftp://x", {}], ["nowhere", {}], ["http://x", { batchsize: 1 }],
             ["http://x", { batchSize: 0 }], ["http://x", { token: "with space" }], ["http://x", { service: 5 }],
@@ -744,14 +762,14 @@ def test_bad_options_raise_at_once_in_one_line(node: Node) -> None:
         "TypeError service",
         "TypeError headers",
     ]
-    assert "there is no option batchsize: take one of service" in ended.stdout
+    assert "there is no option batchsize: use one of service" in ended.stdout
 
 
-# Surroundings.
+# Runtimes.
 
 
-def test_without_threads_it_works_in_the_program_itself(node: Node, collector: Collector) -> None:
-    """Where no thread can be had, as under Node's permission model, requests are made in the program's own thread."""
+def test_without_threads_requests_are_sent_from_the_main_thread(node: Node, collector: Collector) -> None:
+    """If Node cannot start a thread, as under its permission model, requests are sent from the program's own thread."""
     program = f"""
         import {{ createRequire }} from "node:module";
         const threads = createRequire(import.meta.url)("node:worker_threads");
@@ -771,8 +789,8 @@ def test_without_threads_it_works_in_the_program_itself(node: Node, collector: C
     assert collector.messages == ["compressed"] * 100 + ["not compressed", "at the end"]
 
 
-def test_own_lines_are_not_logged_for_ever(node: Node, collector: Collector) -> None:
-    """A program that hands on what is written to stderr does not make a circle of our complaints."""
+def test_warnings_of_the_client_are_not_logged_in_a_loop(node: Node, collector: Collector) -> None:
+    """A program that logs what is written to stderr does not cause an endless loop of warnings."""
     collector.behave = lambda request: (401, {})
     program = """
         const write = process.stderr.write.bind(process.stderr);
@@ -786,11 +804,12 @@ def test_own_lines_are_not_logged_for_ever(node: Node, collector: Collector) -> 
     ended = node.run(collector.url, program, "{ stopTimeout: 200 }")
 
     assert ended.stdout == "1\n"
-    assert "does not take records, which wait: 401" in ended.stderr
+    assert "accepts no records, they stay queued: 401" in ended.stderr
 
 
+@pytest.mark.slow
 def test_many_clients_in_one_process(node: Node, collector: Collector) -> None:
-    """Twenty clients warn of nothing, and each sends its own."""
+    """Twenty clients cause no warning, and each sends its own record."""
     program = f"""
         for (let i = 0; i < 20; i++) createLogClient({collector.url!r}).info(`client ${{i}}`);
     """
@@ -801,7 +820,7 @@ def test_many_clients_in_one_process(node: Node, collector: Collector) -> None:
 
 
 def test_threads_of_the_client_preload_nothing(node: Node, collector: Collector, tmp_path: pathlib.Path) -> None:
-    """What `NODE_OPTIONS` preloads may log, and may fail in threads: it is not run in ours."""
+    """A module that `NODE_OPTIONS` preloads may log or fail, so it is not loaded in the client's thread."""
     preloaded = tmp_path / "preloaded.cjs"
     preloaded.write_text(
         'if (!require("node:worker_threads").isMainThread) throw new Error("not in a thread");'
@@ -815,8 +834,8 @@ def test_threads_of_the_client_preload_nothing(node: Node, collector: Collector,
     assert sorted(collector.messages) == ["preloaded", "x"]
 
 
-def test_program_that_replaces_what_the_client_uses(node: Node, collector: Collector) -> None:
-    """Tests stop clocks, and libraries patch what everybody uses: the client has its own."""
+def test_replaced_builtins_do_not_affect_the_client(node: Node, collector: Collector) -> None:
+    """Tests stop clocks, and libraries patch built-in functions: the client uses the originals."""
     program = """
         logger.info("before");
         const time = Date.now();
@@ -837,8 +856,8 @@ def test_program_that_replaces_what_the_client_uses(node: Node, collector: Colle
     assert (collector.logs[1]["a"], collector.logs[1]["b"]) == ([1], {"c": 2})
 
 
-def test_exit_is_bounded_where_the_clock_stands_still(node: Node, collector: Collector) -> None:
-    """A program that sets the clock back, or replaces it, is not kept from its exit."""
+def test_exit_is_bounded_if_the_clock_is_replaced(node: Node, collector: Collector) -> None:
+    """A program that sets the clock back, or replaces it, still exits."""
     collector.behave = lambda request: "hang"
     program = 'Date.now = () => 0; logger.info("x"); Date.now = () => -1e12; process.exit(3);'
     ended = node.run(collector.url, program, "{ stopTimeout: 300 }")
@@ -846,8 +865,8 @@ def test_exit_is_bounded_where_the_clock_stands_still(node: Node, collector: Col
     assert ended.status == 3
 
 
-def test_stderr_that_nobody_reads_is_no_error(node: Node, collector: Collector) -> None:
-    """`program 2>&1 | head -1` goes on as it would without our lines."""
+def test_closed_stderr_is_no_error(node: Node, collector: Collector) -> None:
+    """`program 2>&1 | head -1` continues as it would without the client's warnings."""
     collector.behave = lambda request: (401, {})
     program = """
         process.stdin.once("data", () => {
@@ -867,18 +886,19 @@ def test_stderr_that_nobody_reads_is_no_error(node: Node, collector: Collector) 
         started.process.stdin.flush()
 
         assert started.line() == "401"
-        assert started.process.wait(30) == 4
+        assert started.process.wait(DEADLINE) == 4
 
 
 # The real server.
 
 
+@pytest.mark.slow
 def test_burst_is_stored_whole_in_both_stores(node: Node, database: str, tmp_path: pathlib.Path) -> None:
     """P1: 100,000 records logged as fast as possible are stored, each once, in order."""
     with Server(tmp_path, database) as server:
         program = """
             for (let i = 0; i < 100000; i++) logger.info(`record ${i}`, { number: i });
-            console.log(await logger.flush(60000), JSON.stringify(logger.stats().dropped));
+            console.log(await logger.flush(100000), JSON.stringify(logger.stats().dropped));
         """
         ended = node.run(server.url, program)
         found = select(database, "SELECT sequence FROM logs")
@@ -887,17 +907,16 @@ def test_burst_is_stored_whole_in_both_stores(node: Node, database: str, tmp_pat
     assert sorted(sequence for (sequence,) in found) == list(range(100_000))
 
 
-def test_server_that_is_killed_costs_nothing_and_doubles_nothing(
-    node: Node, database: str, tmp_path: pathlib.Path
-) -> None:
-    """P1: the server is killed again and again under load; all that was logged is stored, once."""
+@pytest.mark.slow
+def test_killed_server_neither_loses_nor_duplicates_records(node: Node, database: str, tmp_path: pathlib.Path) -> None:
+    """P1: the server is killed repeatedly under load; each record is stored once."""
     with Server(tmp_path, database) as server:
         program = """
             let count = 0;
             const stop = setInterval(() => { for (let i = 0; i < 10; i++) logger.info("x", { number: count++ }); }, 5);
             process.stdin.once("data", async () => {
               clearInterval(stop);
-              console.log(count, await logger.flush(30000), JSON.stringify(logger.stats().dropped));
+              console.log(count, await logger.flush(100000), JSON.stringify(logger.stats().dropped));
               process.exit();
             });
         """
@@ -915,8 +934,8 @@ def test_server_that_is_killed_costs_nothing_and_doubles_nothing(
     assert sorted(sequence for (sequence,) in found) == list(range(int(count)))
 
 
-def test_server_on_both_stores_keeps_strange_values(node: Node, database: str, tmp_path: pathlib.Path) -> None:
-    """What a client sends of surrogates, NUL and huge numbers, the real server stores."""
+def test_both_stores_accept_unusual_values(node: Node, database: str, tmp_path: pathlib.Path) -> None:
+    """The real server stores surrogates, NUL characters and huge numbers from a client."""
     with Server(tmp_path, database) as server:
         program = r"""
             const fields = { "k\0": "\udfff", big: 2n ** 80n, huge: 1e308, trace_id: "x".repeat(600) };
@@ -930,10 +949,11 @@ def test_server_on_both_stores_keeps_strange_values(node: Node, database: str, t
     assert record["message"] == "nul � and �"
 
 
-def test_unsettled_top_level_await_is_no_matter(node: Node, collector: Collector) -> None:
-    """`await logger.close()` as the last line ends with status 0: something keeps the process alive meanwhile."""
-    answers: Any = iter([(503, {"Retry-After": "1"})])
-    collector.behave = lambda request: next(answers, None)
+@pytest.mark.slow
+def test_top_level_await_of_close_ends_with_status_zero(node: Node, collector: Collector) -> None:
+    """`await logger.close()` as the last line ends with status 0: the client keeps the process alive meanwhile."""
+    responses: Any = iter([(503, {"Retry-After": "1"})])
+    collector.behave = lambda request: next(responses, None)
     ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.close());')
 
     assert (ended.status, ended.stdout) == (0, "true\n")

@@ -1,4 +1,4 @@
-"""The JavaScript client as a package: what its own tests say, its types, its versions, and how it is installed."""
+"""The JavaScript client as a package: its unit tests, its types, its version, and its installation."""
 
 import json
 import os
@@ -18,40 +18,42 @@ UNITS = sorted(file.name for file in TOOLS.glob("*.test.js"))
 
 @pytest.mark.parametrize("name", UNITS)
 def test_unit(program: Callable[[str], str], name: str) -> None:
-    """What Node's own test runner finds true of one file."""
+    """The tests of one file pass in Node's own test runner."""
     printed = succeed([program("node"), "--test", "--test-reporter=tap", name], TOOLS)
 
     assert "\n# fail 0\n" in printed
     assert "\n# pass 0\n" not in printed
 
 
-def test_types_are_right(program: Callable[[str], str], tools: pathlib.Path) -> None:
-    """TypeScript, at its strictest, finds nothing in the client, and Prettier would write it as it is."""
+@pytest.mark.slow
+def test_types_and_format_are_correct(program: Callable[[str], str], tools: pathlib.Path) -> None:
+    """Strict TypeScript finds no error in the client, and Prettier would change nothing."""
     succeed([program("npm"), "run", "check"], tools)
 
 
-def test_declarations_are_those_of_the_code(
+@pytest.mark.slow
+def test_declarations_are_up_to_date(
     program: Callable[[str], str], tools: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    """The declarations that editors read were made of the code as it is now."""
+    """The declarations that editors read are generated from the current code."""
     succeed([program("npx"), "tsc", "-p", "types.json", "--outDir", str(tmp_path)], tools)
-    made = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir()}
+    generated = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir()}
     shipped = {file.name: file.read_text("utf-8") for file in (PACKAGE / "types").iterdir()}
 
-    assert made
-    assert shipped == made, "run `npm run types` in tests/javascript"
+    assert generated
+    assert shipped == generated, "run `npm run types` in tests/javascript"
 
 
-def test_versions_are_one() -> None:
-    """Client and server say the same version."""
+def test_client_and_server_have_one_version() -> None:
+    """Client and server have the same version."""
     package = json.loads((PACKAGE / "package.json").read_text("utf-8"))
 
     assert package["version"] == concurrent_log.__version__
     assert f'VERSION = "{concurrent_log.__version__}"' in (PACKAGE / "version.js").read_text("utf-8")
 
 
-def test_nothing_is_depended_on() -> None:
-    """The package brings nobody else's code along."""
+def test_package_has_no_dependencies() -> None:
+    """Installing the package installs no other package."""
     package = json.loads((PACKAGE / "package.json").read_text("utf-8"))
 
     assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(package)
@@ -60,7 +62,7 @@ def test_nothing_is_depended_on() -> None:
 def test_package_is_installed_from_its_folder(
     program: Callable[[str], str], shop: pathlib.Path, collector: Collector
 ) -> None:
-    """`npm install` of the folder is enough: each entry can be imported by name, and a record arrives."""
+    """`npm install` of the folder is enough: each entry point can be imported by name, and a record arrives."""
     installed = {file.name for file in (shop / "node_modules" / "concurrent-log").iterdir()}
     (shop / "main.js").write_text(
         f"""
@@ -79,8 +81,11 @@ def test_package_is_installed_from_its_folder(
     assert {"package.json", "README.md", "node.js", "browser.js", "types"} <= installed
 
 
-def test_typescript_knows_what_it_gets(program: Callable[[str], str], shop: pathlib.Path, tools: pathlib.Path) -> None:
-    """A strict TypeScript program compiles, and a mistake in it is found."""
+@pytest.mark.slow
+def test_typescript_programs_are_checked(
+    program: Callable[[str], str], shop: pathlib.Path, tools: pathlib.Path
+) -> None:
+    """A correct strict TypeScript program compiles, and the compiler finds wrong options and methods."""
     (shop / "good.ts").write_text(
         """
         import { createLogClient, type Options } from "concurrent-log";
@@ -109,6 +114,7 @@ def test_typescript_knows_what_it_gets(program: Callable[[str], str], shop: path
     assert "inform" in bad.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["esm", "cjs"])
 @pytest.mark.parametrize("more", [(), ("--minify",), ("--keep-names", "--minify"), ("--target=node12",)], ids=str)
 def test_bundle_for_node_works(
@@ -119,7 +125,7 @@ def test_bundle_for_node_works(
     format_: str,
     more: tuple[str, ...],
 ) -> None:
-    """A program that esbuild has put into one file ends by itself, with its records sent."""
+    """A program that esbuild has bundled into one file ends by itself, after sending its records."""
     (shop / "main.js").write_text(
         f"""
         import {{ createLogClient }} from "concurrent-log";
@@ -137,10 +143,11 @@ def test_bundle_for_node_works(
     assert collector.messages == [f"record {number}" for number in range(500)]
 
 
-def test_library_that_waits_for_the_exit_leaves_signals_to_the_client(
+@pytest.mark.slow
+def test_signal_exit_and_the_client_ignore_each_others_listeners(
     program: Callable[[str], str], tools: pathlib.Path, collector: Collector, tmp_path: pathlib.Path
 ) -> None:
-    """With signal-exit, which many packages bring, each does not take the other for somebody who handles a signal."""
+    """signal-exit, which many packages depend on, and the client do not mistake each other for a signal handler."""
     text = f"""
         import {{ onExit }} from "{(tools / "node_modules" / "signal-exit" / "dist" / "mjs" / "index.js").as_uri()}";
         logger.info("last words");

@@ -82,7 +82,7 @@ def shown() -> str:
         Path(folder, "shop.toml").write_text(_FILE.format(**ports), encoding="utf-8")
         arguments = ["-m", "concurrent_log", "monitor", "shop.toml"]
         with in_terminal(Path(folder), arguments, COLUMNS, ROWS) as terminal:
-            terminal.wait_until(lambda screen: "next try in 4 min" in screen)
+            terminal.wait_until(lambda screen: "next attempt in 4 min" in screen)
             terminal.end(signal.SIGINT)
             return terminal.screen.replace("\r\n", "\n")
 

@@ -14,8 +14,8 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from support.browser import Collector, Record, chromium, collecting, health, record, shop, told_by_monitor
-from support.demo_process import demonstrating, open_shop
+from support.browser import Collector, Record, chromium, health, monitor_record, record, running_collector, shop
+from support.demo_process import open_shop, running_demo
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -31,7 +31,7 @@ def fill(collector: Collector, until: datetime) -> None:
     """Send the records of half an hour, with five minutes of failing payments, and a report of lost records."""
     records = shop(until, timedelta(minutes=_MINUTES), 2400)
     failing = shop(until - timedelta(minutes=8), timedelta(minutes=5), 4000, seed=8)
-    records += [each for each in failing if each["level"] == "ERROR" or "put off" in each["message"]]
+    records += [each for each in failing if each["level"] == "ERROR" or "postponed" in each["message"]]
     client = {"id": "8f14e45fceea167a5a36dedd4bea2543", "name": "concurrent-log/2.0.0"}
     collector.post(sorted(records, key=lambda each: each["created_at"]), client=client)
     drops = [{"reason": "queue full", "records": 1204, "since": until.timestamp() - 600}]
@@ -56,7 +56,7 @@ def watch(collector: Collector, until: datetime) -> None:
     records = [*_reports(until, 1440, 0, list(_WATCHED), shop_web)]
     records += _reports(until, 1440, 500, ["mail", "redis"], {**mailer, "process_id": 804})
     records.append(
-        told_by_monitor(
+        monitor_record(
             until - timedelta(minutes=500), "stopped", health("mail"), health("redis"), **mailer, process_id=804
         )
     )
@@ -70,16 +70,16 @@ def _reports(
 ) -> "list[dict[str, Any]]":
     chance = random.Random(str(program))
     reports = [
-        told_by_monitor(
+        monitor_record(
             until - timedelta(minutes=minute, seconds=-20),
             "report" if minute != first else "started",
-            *(_how(chance, until, name, minute) for name in names),
+            *(_status(chance, until, name, minute) for name in names),
             **program,
         )
         for minute in range(first, last, -5)
     ]
     changes = [
-        told_by_monitor(until - timedelta(minutes=minute), "status", _how(chance, until, name, minute), **program)
+        monitor_record(until - timedelta(minutes=minute), "status", _status(chance, until, name, minute), **program)
         for name in names
         for begin, length, *_ in _WATCHED[name][1]
         for minute in (begin, begin - length)
@@ -88,7 +88,7 @@ def _reports(
     return reports + changes
 
 
-def _how(chance: random.Random, until: datetime, name: str, minute: int) -> Record:
+def _status(chance: random.Random, until: datetime, name: str, minute: int) -> Record:
     took, outages = _WATCHED[name]
     for begin, length, status, error in outages:
         if begin - length < minute <= begin:
@@ -130,7 +130,7 @@ def open_error(page: Any) -> None:
 def show_trace(page: Any) -> None:
     """Show the trace of the newest error."""
     open_error(page)
-    page.get_by_role("button", name="Whole trace").click()
+    page.get_by_role("button", name="Show trace").click()
     page.wait_for_selector(".step")
 
 
@@ -174,7 +174,11 @@ def main() -> None:
     if path is None:
         raise SystemExit("chromium is not on the PATH: install it")
     until = datetime.now(timezone.utc)
-    with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as collector, chromium(path) as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_collector(Path(folder)) as collector,
+        chromium(path) as browser,
+    ):
         fill(collector, until)
         watch(collector, until)
         take(browser, collector, "light", "?since=30m")
@@ -184,7 +188,7 @@ def main() -> None:
         take(browser, collector, "services", "?since=30m", do=show_services, size=_SERVICES)
         take(browser, collector, "health", "?since=30m", do=show_health, size=_PANEL)
         take(browser, collector, "narrow", "?since=30m", dark=True, size=_NARROW)
-        with demonstrating(Path(folder)) as (shop_address, _):
+        with running_demo(Path(folder)) as (shop_address, _):
             take_demo(browser, shop_address)
 
 

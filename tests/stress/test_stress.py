@@ -1,4 +1,4 @@
-"""The stress test: that it counts right, and that the command says so."""
+"""The stress test: its counts, and the output of its command."""
 
 import json
 import logging
@@ -18,6 +18,7 @@ from concurrent_log.stress import sequence
 from concurrent_log.stress.command import STANDARD
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.tally import Tally, period_names, tally
+from support.selection import first_quick
 
 SOURCE = Source(1, 2)
 FORMATTER = logging.Formatter(sequence.FORMAT, sequence.DATE_FORMAT)
@@ -63,24 +64,24 @@ def count(tmp_path: pathlib.Path) -> Count:
 
 
 class TestTally:
-    """The checker can fail: each kind of damage is found, and is the only one that is."""
+    """The checks can fail: each kind of damage is found, and no other kind with it."""
 
-    def test_whole_files_are_fine(self, count: Count) -> None:
-        """P1, P2: records in their own files, once and in order, are what should be."""
+    def test_whole_files_are_accepted(self, count: Count) -> None:
+        """P1, P2: records in their own files, once and in order, are correct."""
         found = count(line(2, created=NOON + 1), 3, at_12_00_00=line(0) + line(1))
 
         assert found.ok
         assert (found.expected, found.found, found.files, found.rollovers, found.periods) == (3, 3, 2, 1, 2)
 
     def test_lost_record_is_counted(self, count: Count) -> None:
-        """P1: a record that was logged and is nowhere is lost."""
+        """P1: a record that was logged and is in no file is lost."""
         found = count(line(0) + line(2), 3)
 
         assert (found.lost, found.ok) == (1, False)
         assert (found.duplicated, found.torn, found.misplaced, found.out_of_order, found.unknown) == (0, 0, 0, 0, 0)
 
     def test_duplicated_record_is_counted(self, count: Count) -> None:
-        """P1: a record that is there twice is duplicated, also when it is in two files."""
+        """P1: a record that occurs twice is duplicated, also in two files."""
         found = count(line(1), 2, at_12_00_00=line(0) + line(0) + line(1))
 
         assert (found.duplicated, found.ok) == (2, False)
@@ -119,7 +120,7 @@ class TestTally:
         assert (found.lost, found.duplicated, found.misplaced, found.out_of_order, found.unknown) == (0, 0, 0, 0, 0)
 
     def test_misplaced_record_in_a_backup_is_counted(self, count: Count) -> None:
-        """P2: a record in the backup of another second than its own is misplaced."""
+        """P2: a record in the backup of a different second is misplaced."""
         found = count(line(2, created=NOON + 2), 3, at_12_00_00=line(0) + line(1, created=NOON + 1))
 
         assert (found.misplaced, found.ok) == (1, False)
@@ -135,7 +136,7 @@ class TestTally:
     def test_two_backups_of_a_period_are_read_in_the_order_of_their_names(
         self, count: Count, first: tuple[int, int], second: tuple[int, int], wrong: int
     ) -> None:
-        """P1: whichever begins with the record that was created earlier; a killed rollover leaves two."""
+        """P1: even if the second begins with an earlier record; an interrupted rollover leaves two."""
         late, early = NOON + 0.9, NOON + 0.1
         backups = {
             "at_12_00_00": line(first[0], created=late) + line(first[1], created=late),
@@ -146,32 +147,32 @@ class TestTally:
         assert (found.out_of_order, found.lost, found.misplaced) == (wrong, 0, 0)
 
     def test_reordered_records_are_counted(self, count: Count) -> None:
-        """P1: the records of one thread stand in the order in which it logged them."""
+        """P1: the records of one thread are in the order in which it logged them."""
         found = count(line(1) + line(0), 2)
 
         assert (found.out_of_order, found.ok) == (1, False)
         assert (found.lost, found.duplicated, found.torn, found.misplaced, found.unknown) == (0, 0, 0, 0, 0)
 
-    def test_record_that_nobody_logged_is_counted(self, count: Count) -> None:
-        """P1: a whole record beyond what a living writer logged is wrong."""
+    def test_record_that_was_never_logged_is_counted(self, count: Count) -> None:
+        """P1: a whole record beyond the count of a living writer is wrong."""
         found = count(line(0) + line(1), 1)
 
         assert (found.unknown, found.unacknowledged, found.ok) == (1, 0, False)
 
-    def test_last_word_of_a_killed_writer_is_no_failure(self, count: Count) -> None:
+    def test_last_record_of_a_killed_writer_is_not_a_failure(self, count: Count) -> None:
         """P1: a killed writer may have written one record whose call did not return, and half of another."""
         found = count(line(0) + line(1) + line(2)[:20] + b"\n", 1, interrupted=(1,))
 
         assert (found.unacknowledged, found.torn, found.ok) == (1, 1, True)
 
-    def test_two_last_words_of_a_killed_thread_are_a_failure(self, count: Count) -> None:
+    def test_two_unacknowledged_records_of_a_killed_thread_are_a_failure(self, count: Count) -> None:
         """P1: a thread logs one record at a time."""
         found = count(line(0) + line(1) + line(2), 1, interrupted=(1,))
 
         assert (found.unknown, found.ok) == (2, False)
 
     def test_more_torn_lines_than_killed_writers_are_a_failure(self, count: Count) -> None:
-        """P1: only what was killed may be torn."""
+        """P1: only a killed writer may leave a torn line."""
         found = count(line(0) + line(1)[:20] + b"\n" + line(1)[:30] + b"\n", 1, interrupted=(1,))
 
         assert (found.torn, found.ok) == (2, False)
@@ -189,14 +190,14 @@ def command(tmp_path: pathlib.Path, *arguments: str) -> "subprocess.CompletedPro
 
 
 def as_json(run: "subprocess.CompletedProcess[str]") -> Any:
-    """Return what the command printed."""
+    """Return the parsed output of the command."""
     assert run.stderr == ""
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("start_method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("start_method", first_quick(multiprocessing.get_all_start_methods()))
 def test_nothing_is_wrong_with_our_handler(start_method: str, tmp_path: pathlib.Path) -> None:
-    """P1: the command finds every record, however processes are started, and leaves with 0."""
+    """P1: the command finds every record, with every start method, and its exit status is 0."""
     run = command(tmp_path, "--json", "--records=999", "--processes=2", "--threads=3", f"--start-method={start_method}")
     result = as_json(run)
 
@@ -205,7 +206,7 @@ def test_nothing_is_wrong_with_our_handler(start_method: str, tmp_path: pathlib.
     assert result["runs"][0]["expected"] == result["runs"][0]["found"] == 999
 
 
-def test_json_says_everything_that_is_counted(tmp_path: pathlib.Path) -> None:
+def test_json_has_all_counts(tmp_path: pathlib.Path) -> None:
     """The names in the output are an interface."""
     result = as_json(command(tmp_path, "--json", "--records=10", "--processes=1", "--threads=1"))
 
@@ -217,8 +218,8 @@ def test_json_says_everything_that_is_counted(tmp_path: pathlib.Path) -> None:
     ]
 
 
-def test_table_says_that_nothing_is_wrong(tmp_path: pathlib.Path) -> None:
-    """A person sees the verdict at a glance."""
+def test_table_shows_that_nothing_is_wrong(tmp_path: pathlib.Path) -> None:
+    """The verdict is visible at a glance."""
     run = command(tmp_path, "--records=500", "--processes=2", "--threads=2")
 
     assert run.returncode == 0
@@ -226,8 +227,8 @@ def test_table_says_that_nothing_is_wrong(tmp_path: pathlib.Path) -> None:
     assert "500" in run.stdout
 
 
-def test_handler_that_loses_records_is_found_out(tmp_path: pathlib.Path) -> None:
-    """A handler that drops and doubles records makes the exit status 1, and the table says what is wrong."""
+def test_handler_that_loses_records_fails(tmp_path: pathlib.Path) -> None:
+    """With a handler that drops and duplicates records, the exit status is 1, and the table shows the damage."""
     (tmp_path / "careless.py").write_text(
         "import logging\n"
         "class Handler(logging.FileHandler):\n"
@@ -246,8 +247,8 @@ def test_handler_that_loses_records_is_found_out(tmp_path: pathlib.Path) -> None
     assert "lost records" in table.stdout
 
 
-def test_what_a_handler_reports_is_counted(tmp_path: pathlib.Path) -> None:
-    """P4: an error that a handler hands to handleError, or lets out, appears once a record in the output."""
+def test_reported_errors_are_counted(tmp_path: pathlib.Path) -> None:
+    """P4: an error that a handler reports or raises appears once per record in the output."""
     (tmp_path / "careless.py").write_text(
         "import logging\n"
         "class Handler(logging.FileHandler):\n"
@@ -260,8 +261,9 @@ def test_what_a_handler_reports_is_counted(tmp_path: pathlib.Path) -> None:
     assert json.loads(run.stdout)["runs"][0]["errors"] == {"KeyError: 'let out'": 8}
 
 
+@pytest.mark.slow
 def test_compare_shows_the_standard_class_beside_ours(tmp_path: pathlib.Path) -> None:
-    """P1: side by side, ours loses nothing, and the exit status is about ours."""
+    """P1: our handler loses nothing, and the exit status is that of our handler."""
     run = command(tmp_path, "--json", "--compare", "--records=40000", "--processes=4", "--threads=4")
     result = as_json(run)
 
@@ -271,9 +273,10 @@ def test_compare_shows_the_standard_class_beside_ours(tmp_path: pathlib.Path) ->
     assert result["runs"][-1]["lost"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_killed_workers_lose_nothing_that_was_acknowledged(tmp_path: pathlib.Path) -> None:
-    """P1: workers killed on the way are replaced, and what their calls returned for is there."""
+def test_killed_workers_lose_no_acknowledged_record(tmp_path: pathlib.Path) -> None:
+    """P1: killed workers are replaced, and the records whose calls returned are there."""
     run = command(tmp_path, "--json", "--kill=3", "--records=20000", "--processes=3", "--threads=3")
     result = as_json(run)["runs"][0]
 
@@ -292,7 +295,7 @@ def test_directory_keeps_the_files(tmp_path: pathlib.Path) -> None:
 
 
 def test_option_reaches_the_handler(tmp_path: pathlib.Path) -> None:
-    """--option passes any argument on, as Python reads it, and as a string where that fails."""
+    """--option passes any argument, as a Python literal if it is one, otherwise as a string."""
     command(
         tmp_path,
         *("--records=10", "--processes=1", "--threads=1", f"--directory={tmp_path}"),
@@ -306,19 +309,19 @@ def test_option_reaches_the_handler(tmp_path: pathlib.Path) -> None:
     ("arguments", "says"),
     [
         (["--processes=0"], "--processes: must be at least 1"),
-        (["--records=many"], "--records: must be a whole number, not 'many'"),
-        (["--start-method=thread"], "--start-method: invalid choice: 'thread'"),
-        (["--kill=-1"], "--kill: must be a whole number, not '-1'"),
-        (["--handler=missing.Handler"], "there is no handler missing.Handler"),
+        pytest.param(["--records=many"], "--records: must be a whole number, not 'many'", marks=pytest.mark.slow),
+        pytest.param(["--start-method=thread"], "--start-method: invalid choice: 'thread'", marks=pytest.mark.slow),
+        pytest.param(["--kill=-1"], "--kill: must be a whole number, not '-1'", marks=pytest.mark.slow),
+        pytest.param(["--handler=missing.Handler"], "there is no handler missing.Handler", marks=pytest.mark.slow),
         (["--handler=logging.Missing"], "there is no handler logging.Missing"),
-        (["--when=never"], "when='never' is unknown"),
-        (["--option=nonsense"], "--option: must be NAME=VALUE, not 'nonsense'"),
-        (["--option=nonsense=1"], "unexpected keyword argument 'nonsense'"),
+        pytest.param(["--when=never"], "when='never' is unknown", marks=pytest.mark.slow),
+        pytest.param(["--option=nonsense"], "--option: must be NAME=VALUE, not 'nonsense'", marks=pytest.mark.slow),
+        pytest.param(["--option=nonsense=1"], "unexpected keyword argument 'nonsense'", marks=pytest.mark.slow),
         (["--directory=missing"], "missing"),
     ],
 )
-def test_bad_option_is_one_clear_line(arguments: list[str], says: str, tmp_path: pathlib.Path) -> None:
-    """What cannot be run is said in one line, with exit status 2."""
+def test_invalid_option_is_one_clear_line(arguments: list[str], says: str, tmp_path: pathlib.Path) -> None:
+    """An invalid option ends the command with one line and exit status 2."""
     run = command(tmp_path, *arguments)
 
     assert (run.returncode, run.stdout) == (2, "")
@@ -333,8 +336,8 @@ def _without_rich(tmp_path: pathlib.Path, *arguments: str) -> "subprocess.Comple
     )
 
 
-def test_missing_rich_is_said_with_the_remedy(tmp_path: pathlib.Path) -> None:
-    """The command to install it names a checkout: PyPI has another package of our name."""
+def test_missing_rich_is_reported_with_the_remedy(tmp_path: pathlib.Path) -> None:
+    """The install command refers to a checkout: on PyPI there is another package of our name."""
     run = _without_rich(tmp_path)
 
     assert run.returncode == 2
@@ -343,7 +346,7 @@ def test_missing_rich_is_said_with_the_remedy(tmp_path: pathlib.Path) -> None:
 
 
 def test_json_needs_no_rich(tmp_path: pathlib.Path) -> None:
-    """--json works with what the package itself needs."""
+    """--json needs only the dependencies of the package itself."""
     run = _without_rich(tmp_path, "--json", "--records=10", "--processes=1", "--threads=1", "--start-method=spawn")
 
     assert json.loads(run.stdout)["ok"]

@@ -1,4 +1,4 @@
-"""Pages that log in a real browser, and the site that they come from."""
+"""Pages that log in a real browser, and the site that serves them."""
 
 import contextlib
 import http.client
@@ -18,28 +18,29 @@ from pathlib import Path
 from typing import Any
 
 from support.collector_server import select
+from support.deadlines import DEADLINE
 
-DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
-PATIENCE = 30_000  # milliseconds for what a page does at once on an idle machine
+PATIENCE = DEADLINE * 1000  # milliseconds
 
-# What becomes of a batch: a status and headers are answered; ``lose`` lets the server have it, and breaks the
-# connection; ``drop`` only breaks it; ``hold`` waits for the site's `held` before the server has it. None passes it on.
+# How the site handles a batch: it responds with a status and headers; with ``lose`` it forwards the batch, and then
+# closes the connection; with ``drop`` it only closes it; with ``hold`` it waits for `held`, and then forwards; with
+# None it forwards.
 Behaviour = Callable[[dict[str, Any]], "tuple[int, dict[str, str]] | str | None"]
 
 
 @dataclass
 class Site:
-    """A site in a thread of this process: it has pages, and passes everything else on to a collector.
+    """A site in a thread of this process: it serves pages, and forwards all other requests to a collector.
 
     Attributes:
-        port: Where the collector listens.
-        batches_port: Where batches are passed on to, if not there.
-        ports: Where requests for a path are passed on to, if not there.
+        port: The port of the collector.
+        batches_port: The port to which batches are forwarded instead, or 0.
+        ports: The ports to which requests for a path are forwarded instead, by path.
         pages: Content, type and further headers, by path.
-        behave: What becomes of a batch.
-        batches: The batches that came, and what the collector said to each; 0 for nothing.
-        held: Whether what is held may go on.
-        running: How many batches are on their way.
+        behave: Decides how a batch is handled.
+        batches: The batches received, each with the status of its response; 0 for none.
+        held: Set to forward the batches that are held.
+        running: The number of batches in flight.
     """
 
     port: int = 0
@@ -59,22 +60,22 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Its address, which is another origin than the collector's."""
+        """The address of the site, which has another origin than the collector."""
         return f"http://localhost:{self._server.server_address[1]}"
 
     def add(self, path: str, content: str, kind: str = "text/html", **headers: str) -> str:
-        """Let there be a page or a file, and return its address."""
+        """Add a page or a file, and return its address."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.pages[path] = (content.encode(), f"{kind}; charset=utf-8", named)
         return self.url + path
 
     def page(self, script: str = "", options: str = "{}", path: str = "/", server: str = "", **headers: str) -> str:
-        """Let there be a page with a client, which is its ``logger``, and return the address of the page."""
+        """Add a page with a client, its ``logger``, and return the address of the page."""
         return self.add(path, page(script, options, server), **headers)
 
     @contextlib.contextmanager
     def counted(self) -> Any:
-        """Know while the ``with`` statement lasts that something is on its way."""
+        """Count a batch as in flight during the ``with`` statement."""
         with self._lock:
             self.running += 1
         try:
@@ -84,42 +85,42 @@ class Site:
                 self.running -= 1
 
     def settle(self) -> None:
-        """Return when no batch is on its way any more."""
+        """Wait until no batch is in flight."""
         wait_until(lambda: self.running == 0)
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop the server."""
         self.held.set()
         self._server.shutdown()
         self._server.server_close()
 
 
 def page(script: str = "", options: str = "{}", server: str = "") -> str:
-    """Return a page with a client of ``server``, or of where the page comes from; it is ``ready`` after ``script``."""
-    where = json.dumps(server) if server else "undefined"
+    """Return a page with a client of ``server``, or of the site itself; the page is ``ready`` after ``script``."""
+    address = json.dumps(server) if server else "undefined"
     return textwrap.dedent("""\
         <!doctype html>
         <html lang="en"><meta charset="utf-8"><title>shop</title><link rel="icon" href="data:,">
         <script type="module">
         import {{ createLogClient, VERSION }} from "{server}/client.js";
-        const logger = createLogClient({where}, {options});
+        const logger = createLogClient({address}, {options});
         const log = (from, to) => {{ for (let i = from; i < to; i++) logger.info(`record ${{i}}`, {{ i }}); }};
         Object.assign(window, {{ createLogClient, VERSION, logger, log }});
         {script}
         window.ready = true;
         </script></html>
-        """).format(server=server, where=where, options=options, script=script)
+        """).format(server=server, address=address, options=options, script=script)
 
 
 class Tab:
-    """A page of the browser, and what it says."""
+    """A page of the browser, with the lines in its console and its errors."""
 
     def __init__(self, tab: Any) -> None:
         self.tab = tab
-        self.said: list[str] = []
+        self.console: list[str] = []
         self.errors: list[str] = []
         tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        tab.on("console", lambda line: self.said.append(f"{line.type}: {line.text}"))
+        tab.on("console", lambda line: self.console.append(f"{line.type}: {line.text}"))
 
     def open(self, address: str) -> "Tab":
         """Go to a page, and wait until its script has run."""
@@ -128,33 +129,33 @@ class Tab:
         return self
 
     def run(self, script: str) -> Any:
-        """Return what an expression comes to in the page."""
+        """Return the value of an expression in the page."""
         return self.tab.evaluate(script)
 
     def flush(self) -> bool:
-        """Return whether all that was logged is acknowledged."""
-        return bool(self.run("logger.flush(30000)"))
+        """Return whether all records are acknowledged."""
+        return bool(self.run("logger.flush(100000)"))
 
     def wait_for(self, condition: str) -> None:
-        """Return when a condition holds in the page."""
+        """Wait until a condition holds in the page."""
         self.tab.wait_for_function(condition)
 
 
 class Chromium:
-    """A Chromium of its own, which keeps what it has in ``folder``, and whose tabs can be hidden; see `killed`.
+    """A Chromium with its profile in ``folder``, whose tabs can be hidden, and which can be killed.
 
-    Playwright's pages are never hidden, so this one is asked by its own means.
+    Playwright's pages are never hidden, so this browser is controlled by its own HTTP interface.
     """
 
     def __init__(self, path: str, folder: Path, address: str) -> None:
         command = [path, "--headless", "--no-sandbox", "--no-first-run", "--remote-debugging-port=0"]
-        told = folder / "DevToolsActivePort"
-        told.unlink(missing_ok=True)
+        port_file = folder / "DevToolsActivePort"
+        port_file.unlink(missing_ok=True)
         self._process = subprocess.Popen(
             [*command, f"--user-data-dir={folder}", address], stderr=subprocess.DEVNULL, start_new_session=True
         )
-        wait_until(lambda: told.exists() and "\n" in told.read_text())
-        self._port = int(told.read_text().split()[0])
+        wait_until(lambda: port_file.exists() and "\n" in port_file.read_text())
+        self._port = int(port_file.read_text().split()[0])
         self._address = address
         wait_until(lambda: bool(self._ids()))
         self._id = self._ids()[0]
@@ -167,33 +168,33 @@ class Chromium:
 
     def hide(self) -> None:
         """Open another tab, which covers the page."""
-        self._ask("/json/new?about:blank", "PUT")
+        self._request("/json/new?about:blank", "PUT")
 
     def show(self) -> None:
-        """Let the page be seen again."""
-        self._ask(f"/json/activate/{self._id}")
+        """Show the page again."""
+        self._request(f"/json/activate/{self._id}")
 
     def close(self) -> None:
         """Close the page."""
-        self._ask(f"/json/close/{self._id}")
+        self._request(f"/json/close/{self._id}")
 
     def title(self) -> str:
-        """Return what the page is called now."""
-        return next(each["title"] for each in json.loads(self._ask("/json/list")) if each["id"] == self._id)
+        """Return the current title of the page."""
+        return next(each["title"] for each in json.loads(self._request("/json/list")) if each["id"] == self._id)
 
     def kill(self) -> None:
-        """Kill all of the browser at once."""
+        """Kill all processes of the browser at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(DEADLINE)
 
     def _ids(self) -> list[str]:
-        return [each["id"] for each in json.loads(self._ask("/json/list")) if each["url"] == self._address]
+        return [each["id"] for each in json.loads(self._request("/json/list")) if each["url"] == self._address]
 
-    def _ask(self, path: str, method: str = "GET") -> str:
-        asked = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", method=method)
-        with urllib.request.urlopen(asked, timeout=DEADLINE) as answer:
-            return str(answer.read().decode())
+    def _request(self, path: str, method: str = "GET") -> str:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", method=method)
+        with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+            return str(response.read().decode())
 
 
 class _Listener(http.server.ThreadingHTTPServer):
@@ -203,7 +204,7 @@ class _Listener(http.server.ThreadingHTTPServer):
     site: Site
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: pages go away at any moment."""
+        """Print nothing: pages may be closed at any moment."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -212,16 +213,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Listener
 
     def do_GET(self) -> None:
-        """Answer with a page, or with what the collector has there."""
+        """Respond with a page, or with the response of the collector."""
         site = self.server.site
         content, kind, headers = site.pages.get(self.path.partition("?")[0], (b"", "", {}))
         if kind:
             self._reply(200, {"Content-Type": kind, **headers}, content)
         else:
-            self._reply(*self._asked(b""))
+            self._reply(*self._forward(b""))
 
     def do_POST(self) -> None:
-        """Take a batch."""
+        """Handle a batch."""
         site = self.server.site
         with site.counted():
             content = self.rfile.read(int(self.headers["Content-Length"]))
@@ -232,25 +233,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._hang_up()
 
     def _behave(self, site: Site, batch: dict[str, Any], content: bytes) -> None:
-        told = site.behave(batch)
-        if isinstance(told, tuple):
-            site.batches.append((batch, told[0]))
-            self._reply(*told, b"")
+        behaviour = site.behave(batch)
+        if isinstance(behaviour, tuple):
+            site.batches.append((batch, behaviour[0]))
+            self._reply(*behaviour, b"")
             return
-        if told == "hold":
+        if behaviour == "hold":
             site.held.wait(DEADLINE)
-        if told == "drop":
+        if behaviour == "drop":
             site.batches.append((batch, 0))
             self._hang_up()
             return
-        answer = self._asked(content)
-        site.batches.append((batch, answer[0]))
-        if told == "lose":
+        response = self._forward(content)
+        site.batches.append((batch, response[0]))
+        if behaviour == "lose":
             self._hang_up()
         else:
-            self._reply(*answer)
+            self._reply(*response)
 
-    def _asked(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _forward(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
         kept = ("content-type", "content-encoding", "authorization", "origin", "host", "traceparent")
         headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
         site = self.server.site
@@ -277,29 +278,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as ``condition`` holds."""
-    give_up_at = time.monotonic() + DEADLINE
+    """Wait until ``condition`` holds."""
+    deadline = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < give_up_at, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.02)
 
 
 def listens(port: int) -> bool:
-    """Return whether somebody listens at a port."""
+    """Return whether a server listens at a port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def numbers(database: str) -> list[int]:
-    """Return the numbers of the records that are stored, as pages log them."""
+    """Return the numbers in the messages of the stored records, in order."""
     found = select(database, "SELECT message FROM logs WHERE message LIKE 'record %'")
     return sorted(int(message.removeprefix("record ")) for (message,) in found)
 
 
 def wait_for(database: str, count: int) -> None:
-    """Return as soon as so many records are stored."""
+    """Wait until ``count`` records are stored."""
     wait_until(lambda: len(numbers(database)) >= count)

@@ -15,9 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from support.deadlines import DEADLINE
 from support.processes import environment
-
-_DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
 
 
 class Server:
@@ -89,13 +88,13 @@ class Server:
         """Tell it to end, and return its exit status."""
         self.process.send_signal(number)
         with self.process:
-            return self.process.wait(_DEADLINE)
+            return self.process.wait(DEADLINE)
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> "tuple[int, Any, dict[str, str]]":
         """Send one request, and return the status, the JSON or the text, and the headers in lower case."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_DEADLINE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
         with contextlib.closing(connection):
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()

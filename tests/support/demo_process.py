@@ -1,4 +1,4 @@
-"""The demo of the collector as a process of its own: a shop, and what it logs."""
+"""Running the demo of the collector, a shop that logs to it, as a process."""
 
 import contextlib
 import re
@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support.deadlines import DEADLINE
 from support.processes import environment
-
-DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
 
 
 @contextlib.contextmanager
-def demonstrating(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run the demo, and yield the addresses of the shop and of the collector; it must end when it is told to."""
+def running_demo(folder: Path) -> Iterator[tuple[str, str]]:
+    """Run the demo, and yield the addresses of the shop and of the collector. SIGTERM must end it with status 0."""
     output = folder / "demo.txt"
     command = [sys.executable, "-m", "concurrent_log", "demo", "--port", "0", "--shop-port", "0"]
     with output.open("w") as sink:
@@ -32,24 +31,25 @@ def demonstrating(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _addresses(process: "subprocess.Popen[bytes]", output: Path) -> tuple[str, str]:
-    give_up_at = time.monotonic() + DEADLINE
-    while not (found := re.search(r"The shop: +(\S+)/\nWhat it logs: +(\S+)/\n", output.read_text())):
+    deadline = time.monotonic() + DEADLINE
+    while not (found := re.search(r"Shop: +(\S+)/\nCollector: +(\S+)/\n", output.read_text())):
         assert process.poll() is None, f"the demo ended:\n{output.read_text()}"
-        assert time.monotonic() < give_up_at, f"the demo does not begin:\n{output.read_text()}"
+        assert time.monotonic() < deadline, f"the demo did not start:\n{output.read_text()}"
         time.sleep(0.02)
     return found[1], found[2]
 
 
 def open_shop(browser: Any, shop: str, **options: Any) -> Any:
-    """Return the shop's page, which is ready; its back end may take a moment to begin."""
+    """Open the page of the shop, and return it when it is ready. Its back end may take a moment to start."""
     page = browser.new_page(**options)
-    give_up_at = time.monotonic() + DEADLINE
+    page.set_default_timeout(DEADLINE * 1000)
+    deadline = time.monotonic() + DEADLINE
     while True:
         try:
             page.goto(f"{shop}/")
             break
         except Exception:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() > deadline:
                 raise
             page.wait_for_timeout(50)
     page.wait_for_selector("html[data-ready]")

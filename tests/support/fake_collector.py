@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
+from support.deadlines import DEADLINE
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""Faults on purpose: the n-th system call of a rollover fails, or the process dies right before or after it.
+"""Fault injection: the n-th system call of a rollover fails, or the process is killed right before or after it.
 
-The arms of the protocol: with the shared lock, with the exclusive one, and each of them with a file of limited size.
+The arms of the protocol are the shared lock and the exclusive lock, each also with a file of limited size.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ from concurrent_log.files import rollover as rolling
 from concurrent_log.files.backups import numbered
 from support.records import HOUR, TEN, Watched, WatchedBySize, write
 
-# Every call by which the careful path reaches the kernel, but for the write of the record itself.
+# Every system call of the slow path, except the write of the record itself.
 _NAMES = ["open", "close", "stat", "lstat", "fstat", "rename", "remove", "listdir", "scandir", "makedirs"]
 _NAMES += ["fchmod", "fchown", "link", "pread", "pwrite", "ftruncate", "lseek"]
 
 TIMED = ("shared", "exclusive")
 BY_SIZE = ("shared by size", "exclusive by size")
-LIMIT = 60  # bytes of a file that ends by size
+LIMIT = 60  # size in bytes at which a file rolls over
 
 
 class Calls:
-    """Counts the system calls of a block; at the chosen one, does the chosen thing."""
+    """Counts the system calls of a block, and causes the fault at the chosen one."""
 
     def __init__(self, at: int = -1, fault: str = "") -> None:
         self.names: list[str] = []
@@ -38,7 +38,7 @@ class Calls:
         self._fault = fault
 
     def through(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``function``, counted as a call of ``name``."""
+        """Return ``function`` with its calls counted under ``name``."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             here = len(self.names) == self._at
@@ -57,7 +57,7 @@ class Calls:
 
 @contextlib.contextmanager
 def watched_calls(calls: Calls, handler: logging.Handler) -> Iterator[None]:
-    """Send the system calls of ``handler`` through ``calls`` for the time of a block."""
+    """Count the system calls of ``handler`` with ``calls`` during a ``with`` statement."""
     with pytest.MonkeyPatch.context() as patch:
         for name in _NAMES:
             patch.setattr(os, name, calls.through(name, getattr(os, name)))
@@ -70,7 +70,7 @@ def watched_calls(calls: Calls, handler: logging.Handler) -> Iterator[None]:
 
 
 def make_handler(folder: pathlib.Path, arm: str) -> Watched | WatchedBySize:
-    """Return a handler of ``folder/app.log`` on that arm of the protocol, keeping two backups; by size, three."""
+    """Return a handler of ``folder/app.log`` on that arm of the protocol, with two backups; by size, three."""
     keep_open = None if arm.startswith("shared") else False
     arguments: dict[str, Any] = {"encoding": "utf-8", "keep_file_open": keep_open, "lock_timeout": 0.2}
     if arm in BY_SIZE:
@@ -91,7 +91,7 @@ def prepare(folder: pathlib.Path, arm: str) -> Watched | WatchedBySize:
 
 
 def calls_of_a_rollover(folder: pathlib.Path, arm: str) -> list[str]:
-    """Return the names of the system calls that a rollover makes."""
+    """Return the names of a rollover's system calls."""
     handler = prepare(folder, arm)
     calls = Calls()
     if arm in BY_SIZE:

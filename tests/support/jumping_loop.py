@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to what comes next: hours of it pass at once, and always in the same order."""
+"""An event loop with a virtual clock that jumps to the next timer, so that hours pass at once and in a fixed order."""
 
 import asyncio
 import selectors
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type] # it is chosen by the system
+class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type] # a class that depends on the system
     now = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
@@ -19,24 +19,24 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type] # 
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """A loop for coroutines that wait for nothing but time."""
+    """A loop for coroutines that wait only for timers."""
 
     def __init__(self) -> None:
         self._clock = _Selector()
         super().__init__(self._clock)
 
     def time(self) -> float:
-        """Return the seconds that have passed since its beginning."""
+        """Return the virtual seconds since the start of the loop."""
         return self._clock.now
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` in such a loop; a task that it leaves behind is a mistake."""
+    """Run ``main`` in such a loop, and assert that it leaves no task behind."""
     loop = JumpingLoop()
     try:
         result = loop.run_until_complete(main)
-        left = asyncio.all_tasks(loop)
-        assert not left, left
+        remaining = asyncio.all_tasks(loop)
+        assert not remaining, remaining
         return result
     finally:
         loop.close()

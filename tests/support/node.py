@@ -1,4 +1,4 @@
-"""Running programs of Node.js that use the JavaScript client."""
+"""Running Node.js programs that use the JavaScript client."""
 
 import os
 import pathlib
@@ -8,12 +8,12 @@ import textwrap
 from dataclasses import dataclass
 
 import concurrent_log
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 
 PACKAGE = pathlib.Path(concurrent_log.__file__).parent / "collector" / "javascript"
 TOOLS = TESTS / "javascript"
-TOOL_DEADLINE = 300.0  # seconds for what takes ten on an idle machine, with a registry that answers
-_DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
+TOOL_DEADLINE = 300.0  # seconds; a tool takes ten on an idle machine, with a registry that responds
 _OF_OTHERS = ("LOG_SERVER_URL", "SERVICE_NAME", "ENVIRONMENT", "NODE_ENV", "SERVICE_VERSION", "LOG_TYPE")
 _OF_NODE = ("ENABLE_GLOBAL_ERROR_HANDLER", "NODE_OPTIONS", "NODE_TEST_CONTEXT")
 
@@ -22,7 +22,7 @@ _HEAD = f'import {{ createLogClient, WorkerThreadsLogClient }} from "{PACKAGE.as
 
 @dataclass
 class Ended:
-    """How a program ended: its exit status, negative for a signal, and what it wrote."""
+    """The result of a program: its exit status, negative for a signal, and its output."""
 
     status: int
     stdout: str
@@ -54,19 +54,19 @@ class Node:
                 stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                # pytest may have been started with some of them ignored, and a child would inherit that.
-                preexec_fn=_heed_signals,
+                # pytest may have been started with signals ignored, and a child would inherit that.
+                preexec_fn=_restore_signals,
             )
         )
 
     def run(self, url: str, program: str, options: str = "{}", *flags: str, **variables: str) -> Ended:
-        """Run ``program`` to its end, which must be its own."""
+        """Run ``program`` until it ends by itself."""
         with self.start(url, program, options, *flags, **variables) as started:
             return started.ended()
 
 
 class Program:
-    """A running program; it is killed at the end of the ``with`` statement."""
+    """A running program, killed at the end of the ``with`` statement."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -79,17 +79,17 @@ class Program:
         self.process.communicate()
 
     def line(self) -> str:
-        """Return the next line that it writes."""
+        """Return the next line of its output."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def ended(self) -> Ended:
-        """Wait until it has ended."""
-        stdout, stderr = self.process.communicate(timeout=_DEADLINE)
+        """Wait until it has ended, and return its result."""
+        stdout, stderr = self.process.communicate(timeout=DEADLINE)
         return Ended(self.process.returncode, stdout, stderr)
 
 
-def _heed_signals() -> None:
+def _restore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 

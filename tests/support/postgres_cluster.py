@@ -95,7 +95,7 @@ class Cluster:
         asyncio.run(self._execute("postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
 
     async def _execute(self, database: str, sql: str) -> None:
-        connection = await asyncpg.connect(self.address(database), timeout=5)
+        connection = await asyncpg.connect(self.address(database), timeout=_DEADLINE)
         try:
             await connection.execute(sql)
         finally:

@@ -1,11 +1,12 @@
-"""Real services that tests may freeze and kill: each a process of its own, in a folder of its own, on free ports.
+"""Real services that tests may freeze and kill. Each runs in its own process and folder, on free ports.
 
-Each has a user `USER` with the password `PASSWORD`, and, where it has such things, a database `DATABASE`.
+Each has a user `USER` with the password `PASSWORD` and, if the service has databases, a database `DATABASE`.
 """
 
 import contextlib
 import functools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,34 +21,39 @@ from pathlib import Path
 import pymysql
 import trustme
 
-USER, PASSWORD, DATABASE = "shopkeeper", "opensesame-7f3", "ledger_of_shop"
+from support.deadline import DEADLINE
 
-_DEADLINE = 90.0  # seconds for what takes ten on an idle machine
+USER, PASSWORD, DATABASE = "shopkeeper", "opensesame-7f3", "ledger_of_shop"
 
 Program = Callable[[str], str]
 
 
 @functools.cache
 def authority() -> trustme.CA:
-    """Return the authority whose certificates the services have."""
+    """Return the certificate authority of the services."""
     return trustme.CA()
 
 
 def ca_file(folder: Path, ca: trustme.CA | None = None) -> Path:
-    """Return a file with the certificate of an authority, by default that of the services."""
+    """Return a file with the certificate of an authority; defaults to that of the services."""
     path = folder / "ca.pem"
     (ca or authority()).cert_pem.write_to_path(str(path))
     return path
 
 
 def free_port() -> int:
-    """Return a port where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port on which no program listens.
+
+    It is below the range of ports that the system assigns by itself, to connections and to servers of other tests.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
-class Service:
-    """A process that serves at `port`, and with TLS at `tls_port` where it can; to be used with ``with``."""
+class PrivateService:
+    """A process that serves on `port` and, if it supports TLS, on `tls_port`. Use it in a ``with`` statement."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -59,7 +65,7 @@ class Service:
         issued.private_key_pem.write_to_path(str(self.key))
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> "PrivateService":
         try:
             self._prepare()
             self.start()
@@ -72,7 +78,7 @@ class Service:
         self.remove()
 
     def start(self) -> None:
-        """Begin to serve, also after it was killed."""
+        """Start it, or start it again after `kill`."""
         with (self.folder / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(), cwd=self.folder, env={**os.environ, **self._variables()}, stdin=subprocess.DEVNULL,
@@ -81,46 +87,46 @@ class Service:
         self._wait()
 
     def _prepare(self) -> None:
-        """Make what the process needs."""
+        """Create the files that the process needs."""
 
     def _command(self) -> list[str]:
-        """Return the command that serves."""
+        """Return the command line of the server."""
         raise NotImplementedError
 
     def _variables(self) -> dict[str, str]:
-        """Return variables of its environment."""
+        """Return additional environment variables."""
         return {}
 
-    def _answers(self) -> bool:
-        """Return whether it is ready; raise OSError where it is not."""
+    def _is_ready(self) -> bool:
+        """Return whether it is ready. An OSError means that it is not."""
         with socket.create_connection(("127.0.0.1", self.port), 5):
             return True
 
     def _wait(self) -> None:
         assert self._process is not None
-        give_up_at = time.monotonic() + _DEADLINE
+        give_up_at = time.monotonic() + DEADLINE
         while True:
             with contextlib.suppress(OSError):
-                if self._answers():
+                if self._is_ready():
                     return
             if time.monotonic() > give_up_at or self._process.poll() is not None:
                 raise RuntimeError((self.folder / "log.txt").read_text(errors="replace")[-3000:])
             time.sleep(0.02)
 
     def freeze(self) -> None:
-        """Let it not go on."""
+        """Stop all its processes, without ending them."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue after `freeze`."""
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it at once, and return when nobody listens at its port any more."""
+        """Kill it, and return when its port is closed."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.wait(_DEADLINE)
-            give_up_at = time.monotonic() + _DEADLINE
+            self._process.wait(DEADLINE)
+            give_up_at = time.monotonic() + DEADLINE
             while not _is_refused(self.port) and time.monotonic() < give_up_at:
                 time.sleep(0.02)
 
@@ -129,7 +135,7 @@ class Service:
             os.killpg(self._process.pid, number)
 
     def remove(self) -> None:
-        """Kill it, and remove its files."""
+        """Kill it, and delete its files."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -139,12 +145,12 @@ def _is_refused(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), 5).close()
     except ConnectionRefusedError:
         return True
-    except OSError:  # Of a process of the group that has not quite ended.
+    except OSError:  # From a process of the group that is about to end.
         return False
     return False
 
 
-class Redis(Service):
+class Redis(PrivateService):
     """A Redis server."""
 
     def _prepare(self) -> None:
@@ -158,7 +164,7 @@ class Redis(Service):
         return [self.program("redis-server"), str(self.folder / "redis.conf")]
 
 
-class MariaDB(Service):
+class MariaDB(PrivateService):
     """A MariaDB server."""
 
     def _prepare(self) -> None:
@@ -183,7 +189,7 @@ class MariaDB(Service):
         program = [self.program("mariadbd"), "--no-defaults", *self._as_root(), "--skip-name-resolve"]
         return [*program, *(f"--{name}={value}" for name, value in options.items())]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             pymysql.connect(host="127.0.0.1", port=self.port, user=USER, password=PASSWORD).close()
         except pymysql.OperationalError:
@@ -191,8 +197,8 @@ class MariaDB(Service):
         return True
 
 
-class Nats(Service):
-    """A NATS server with JetStream; with ``tls``, it takes TLS only, at `port`."""
+class Nats(PrivateService):
+    """A NATS server with JetStream. With ``tls``, it accepts only TLS, on `port`."""
 
     def __init__(self, program: Program, *, tls: bool = False) -> None:
         super().__init__(program)
@@ -208,8 +214,8 @@ class Nats(Service):
         return [self.program("nats-server"), "-c", str(self.folder / "nats.conf")]
 
 
-class RabbitMQ(Service):
-    """A RabbitMQ node with a virtual host `DATABASE`, known to no other node of this machine."""
+class RabbitMQ(PrivateService):
+    """A RabbitMQ node with a virtual host `DATABASE`, isolated from other nodes of this machine."""
 
     def _prepare(self) -> None:
         listeners = f"listeners.tcp.local = 127.0.0.1:{self.port}\nlisteners.ssl.local = 127.0.0.1:{self.tls_port}\n"
@@ -222,7 +228,7 @@ class RabbitMQ(Service):
         (self.folder / "plugins").write_text("[].\n")
 
     def _command(self) -> list[str]:
-        # What is on the PATH becomes the user of the machine's own node, and forgets all that it is told here.
+        # The script on the PATH changes to the user rabbitmq, and drops these variables.
         known = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
         return [str(known) if known.exists() else self.program("rabbitmq-server")]
 
@@ -243,26 +249,26 @@ class RabbitMQ(Service):
         }
 
     def kill(self) -> None:
-        """End the node, and the port mapper that it has started."""
+        """Kill the node and the port mapper that it has started."""
         super().kill()
         self._kill_all()
 
     def _kill_all(self) -> None:
-        # The port mapper is in no group of ours.
+        # The port mapper is not in the process group of the node.
         for path in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 if f"HOME={self.folder}\0".encode() in path.read_bytes():
                     os.kill(int(path.parent.name), signal.SIGKILL)
 
 
-class S3(Service):
-    """The server of moto, which speaks like S3."""
+class S3(PrivateService):
+    """The server of moto, which implements S3."""
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
 
-class Pages(Service):
+class Pages(PrivateService):
     """A web server with one page."""
 
     def _prepare(self) -> None:
@@ -275,16 +281,19 @@ class Pages(Service):
 
 
 class Relay:
-    """A port that leads to another.
+    """A port that forwards connections to another port.
 
     Args:
-        port: The other one.
-        most: So many bytes of the answers are let through.
-        delay: So many seconds pass before a connection goes on.
+        port: The other port.
+        limit: Number of bytes of the responses that it forwards; None for all.
+
+    Attributes:
+        port: The port to connect to.
+        passed: Number of bytes of the responses that it has forwarded.
     """
 
-    def __init__(self, port: int, most: int | None = None, delay: float = 0) -> None:
-        self._target, self._most, self._delay = port, most, delay
+    def __init__(self, port: int, limit: int | None = None) -> None:
+        self._target, self._limit = port, limit
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self.passed = 0
@@ -307,35 +316,34 @@ class Relay:
                 threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
-        time.sleep(self._delay)
         try:
             server = socket.create_connection(("127.0.0.1", self._target))
-        except OSError:  # It may have been killed meanwhile.
+        except OSError:  # The target may have been killed.
             client.close()
             return
         self._open += [client, server]
-        threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
-        self._answer(server, client)
+        threading.Thread(target=self._forward_requests, args=(client, server), daemon=True).start()
+        self._forward_responses(server, client)
 
-    def _pass(self, client: socket.socket, server: socket.socket) -> None:
+    def _forward_requests(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while content := client.recv(2**16):
                 server.sendall(content)
             server.shutdown(socket.SHUT_WR)
 
-    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+    def _forward_responses(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while content := server.recv(2**16):
-                left = len(content) if self._most is None else max(0, self._most - self.passed)
-                client.sendall(content[:left])
-                self.passed += len(content[:left])
-            if self._most is None:
+                part = content if self._limit is None else content[: max(0, self._limit - self.passed)]
+                client.sendall(part)
+                self.passed += len(part)
+            if self._limit is None:
                 client.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """Give a port where nothing listens, and nothing else can."""
+    """Yield a port that refuses connections, and that no other program can use."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield int(taken.getsockname()[1])
@@ -343,6 +351,6 @@ def refusing_port() -> Iterator[int]:
 
 @contextlib.contextmanager
 def silent_port() -> Iterator[int]:
-    """Give a port where connections are taken, and no word is said."""
+    """Yield a port that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
         yield int(listening.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Starting real programs and servers on the package under test, and sending requests to them."""
+"""Real programs and servers that use the package under test, and clients that send requests to the servers."""
 
 import contextlib
 import http.client
@@ -16,31 +16,36 @@ from pathlib import Path
 import concurrent_log
 from support.paths import PROGRAMS
 
-RECORDS_PER_REQUEST = 5  # what the applications in PROGRAMS log
-
-_DEADLINE = 40.0  # seconds for what takes one or two on an idle machine
+DEADLINE = 120.0  # seconds: it only ends a test that hangs, and a busy machine must meet it
+RECORDS_PER_REQUEST = 5  # that the applications in PROGRAMS log
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which a program imports the package that this process imported."""
-    places = [str(Path(concurrent_log.__file__).parents[1]), str(PROGRAMS)]
-    of_others = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
-    inherited = {name: value for name, value in os.environ.items() if name not in of_others}
-    return {**inherited, "PYTHONPATH": os.pathsep.join(places), "PYTHONUNBUFFERED": "1"}
+    """Return the environment variables with which a program imports the same package as this process."""
+    import_path = [str(Path(concurrent_log.__file__).parents[1]), str(PROGRAMS)]
+    removed = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
+    inherited = {name: value for name, value in os.environ.items() if name not in removed}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(import_path), "PYTHONUNBUFFERED": "1"}
 
 
-def run(folder: Path, *arguments: str, status: int = 0) -> str:
+def run(folder: Path, *arguments: str, status: int = 0, variables: dict[str, str] | None = None) -> str:
     """Run Python with ``arguments`` in ``folder``, and return its output.
 
-    Fails where logging failed, and where the program does not end with ``status``.
+    Fails if logging failed, or if the exit status is not ``status``.
+
+    Args:
+        folder: The working directory.
+        arguments: The arguments of the interpreter.
+        status: The expected exit status.
+        variables: Further environment variables.
     """
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=environment(),
+        env={**environment(), **(variables or {})},
         capture_output=True,
         text=True,
-        timeout=_DEADLINE,
+        timeout=DEADLINE,
     )
 
     assert done.returncode == status, done.stdout + done.stderr
@@ -48,28 +53,28 @@ def run(folder: Path, *arguments: str, status: int = 0) -> str:
     return done.stdout
 
 
-# A time limit that a signal raised where Python cannot raise: in a callback of a weak reference.
-_LIMIT_IGNORED = re.compile(r"Exception ignored in: .*\nTraceback .*\n(?:  .*\n|\n)*.*SoftTimeLimitExceeded.*\n")
+# A time limit that a signal handler raised in the callback of a weak reference, where Python ignores exceptions.
+_IGNORED_TIME_LIMIT = re.compile(r"Exception ignored in: .*\nTraceback .*\n(?:  .*\n|\n)*.*SoftTimeLimitExceeded.*\n")
 
 
 def assert_quiet(output: str) -> None:
-    """Check that no handler and nobody else complained."""
-    output = _LIMIT_IGNORED.sub("", output)
+    """Check that the output contains no traceback and no error of a logging handler."""
+    output = _IGNORED_TIME_LIMIT.sub("", output)
 
     assert "Logging error" not in output, output
     assert "Traceback" not in output, output
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as ``condition`` holds."""
-    give_up_at = time.monotonic() + _DEADLINE
+    """Return as soon as ``condition`` is true."""
+    give_up_at = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < give_up_at, f"waited in vain for {_DEADLINE} seconds"
+        assert time.monotonic() < give_up_at, f"the condition was not met within {DEADLINE} seconds"
         time.sleep(0.005)
 
 
 class Server:
-    """A running server: its main process, the port it listens on and the file that holds its output."""
+    """A running server: its main process, the port that it listens on, and the file with its output."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
         self.process = process
@@ -78,28 +83,28 @@ class Server:
 
     @property
     def output(self) -> str:
-        """What the server wrote to its standard output and error."""
+        """The standard output and error of the server."""
         return self._output.read_text(encoding="utf-8")
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as ``condition`` holds; fails where the server ends before."""
+        """Return as soon as ``condition`` is true; fail if the server exits before."""
 
-        def holds_while_running() -> bool:
-            assert self.process.poll() is None, f"the server ended:\n{self.output}"
+        def is_met() -> bool:
+            assert self.process.poll() is None, f"the server exited:\n{self.output}"
             return condition()
 
-        wait_until(holds_while_running)
+        wait_until(is_met)
 
     def stop(self) -> None:
-        """End the server the polite way and check that it had nothing to complain about."""
+        """Stop the server with SIGTERM, and check that its output contains no error."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(_DEADLINE)
+        self.process.wait(DEADLINE)
         assert_quiet(self.output)
 
 
 @contextlib.contextmanager
 def serving(folder: Path, arguments: Callable[[int], list[str]]) -> Iterator[Server]:
-    """Start Python in ``folder`` with the ``arguments`` for a listening socket's descriptor."""
+    """Start Python in ``folder``. ``arguments`` returns its arguments for the descriptor of a listening socket."""
     output = folder / "output.txt"
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, output.open("wb") as sink:
         port = listener.getsockname()[1]
@@ -118,16 +123,16 @@ def serving(folder: Path, arguments: Callable[[int], list[str]]) -> Iterator[Ser
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(_DEADLINE)
+        process.wait(DEADLINE)
 
 
 class Load:
-    """Clients, each named by a letter, that send one request after another until the ``with`` statement ends.
+    """Clients, each named by a letter, that send one request after another until the end of the ``with`` statement.
 
     Attributes:
         answered: The ids of the requests that got a response.
-        unanswered: Those that got none: the connection broke.
-        workers: The process ids of the workers that answered.
+        unanswered: The ids of the requests that got no response because the connection broke.
+        workers: The process ids of the workers that sent a response.
     """
 
     def __init__(self, port: int, clients: str = "abcd") -> None:
@@ -135,7 +140,7 @@ class Load:
         self.unanswered: set[str] = set()
         self.workers: set[int] = set()
         self._port = port
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._clients = [threading.Thread(target=self._send, args=(name,)) for name in clients]
 
     def __enter__(self) -> "Load":
@@ -144,7 +149,7 @@ class Load:
         return self
 
     def __exit__(self, *reason: object) -> None:
-        self._over.set()
+        self._stopped.set()
         for client in self._clients:
             client.join()
 
@@ -154,22 +159,22 @@ class Load:
 
     def _send(self, client: str) -> None:
         number = 0
-        while not self._over.is_set():
+        while not self._stopped.is_set():
             request = f"{client}{number}"
             number += 1
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_DEADLINE)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE)
             with contextlib.closing(connection):
                 try:
                     connection.request("GET", f"/{request}", headers={"Connection": "close"})
-                    answer = connection.getresponse()
-                    worker = answer.read()
+                    response = connection.getresponse()
+                    worker = response.read()
                     if not worker:
-                        raise http.client.IncompleteRead(worker)  # such as after half of the headers
+                        raise http.client.IncompleteRead(worker)  # for example, only half of the headers arrived
                 except ConnectionRefusedError:
-                    return  # The server ended.
+                    return  # The server has exited.
                 except (OSError, http.client.HTTPException):
                     self.unanswered.add(request)
                 else:
-                    assert answer.status == 200
+                    assert response.status == 200
                     self.answered.add(request)
                     self.workers.add(int(worker))

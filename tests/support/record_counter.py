@@ -1,4 +1,4 @@
-"""Counting the records that programs left in their log files: each by its id, in the file of its own period."""
+"""Count the records in the log files of programs: each by its id, in the file of its own period."""
 
 import re
 import time
@@ -11,7 +11,7 @@ SUFFIX = "%Y-%m-%d_%H-%M-%S"  # of backups with when="S"
 
 _LINE = re.compile(r"(\d+\.\d+(?:e\+\d+)?) (\d+) (\S+) (.*)")
 _NUMBERED = re.compile(r"record (\S+) (x*) (\d+)")
-_TOLD = re.compile(r"^(\S+) (\d+)$", re.MULTILINE)
+_PRINTED = re.compile(r"^(\S+) (\d+)$", re.MULTILINE)
 _REQUEST = re.compile(r'.*GET /([^\s"]+)')
 
 
@@ -26,29 +26,29 @@ class Record(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What the program called this record; the path of the request for a record of an access log."""
+        """The program's id of this record; the path of the request for a record of an access log."""
         match = _NUMBERED.fullmatch(self.message) or _REQUEST.match(self.message)
         return match[1] if match else ""
 
 
-def assert_all_there(log_file: Path, told: str, sources: int) -> None:
-    """Check the log of a program that told, in a line for each source, how many records it logged."""
-    counts = told_counts(told)
+def assert_all_there(log_file: Path, output: str, sources: int) -> None:
+    """Check the log of a program whose output has a line with the number of records for each source."""
+    counts = source_counts(output)
     records = read_back(log_file)
 
-    assert len(told.splitlines()) == len(counts) == sources
+    assert len(output.splitlines()) == len(counts) == sources
     assert_exactly_once(records, ids(counts))
     assert_in_order(records)
     assert len(backups(log_file)) >= 2
 
 
-def told_counts(told: str) -> dict[str, int]:
-    """Return how many records each source said it logged: in lines ``SOURCE COUNT``, of which the last one counts."""
-    return {source: int(count) for source, count in _TOLD.findall(told)}
+def source_counts(output: str) -> dict[str, int]:
+    """Return the number of records of each source, from the last of its output lines ``SOURCE COUNT``."""
+    return {source: int(count) for source, count in _PRINTED.findall(output)}
 
 
 def ids(counts: Mapping[str, int]) -> set[str]:
-    """Return the ids of the first so many records of each source."""
+    """Return the ids of the first records of each source, as many as ``counts`` says."""
     return {f"{source}-{number}" for source, count in counts.items() for number in range(count)}
 
 
@@ -60,9 +60,9 @@ def backups(log_file: Path) -> list[Path]:
 def read_back(log_file: Path, parse: "Callable[[Path], list[Record]] | None" = None) -> list[Record]:
     """Return the records of a ``when="S"``, ``utc=True`` log in the order of its files, each of which is parsed.
 
-    Fails where a line is torn or glued, where a record is not in the file of the second in which it was created,
-    and where a second has two files; but one process may have been killed in a rollover. That leaves a second backup,
-    or no log file, or an empty one.
+    Fails if a line is torn or joined with another, if a record is not in the file of the second of its creation,
+    or if a second has two files. One process may have been killed in a rollover: that leaves a second backup, no log
+    file, or an empty one.
     """
     records = []
     numbered = [path for path in backups(log_file) if path.suffix == ".0001"]
@@ -83,7 +83,7 @@ def read_back(log_file: Path, parse: "Callable[[Path], list[Record]] | None" = N
 
 
 def records_of(path: Path) -> list[Record]:
-    """Return the records of one file; fails where a line is not a whole record."""
+    """Return the records of one file; fail if a line is not a whole record."""
     text = path.read_text(encoding="utf-8")
     assert text.endswith("\n"), f"{path.name} ends with half a record: {text[-100:]!r}"
     records = []
@@ -97,7 +97,7 @@ def records_of(path: Path) -> list[Record]:
 
 
 def assert_whole(record: Record) -> None:
-    """Check that a record of the logger ``app`` is as long as it says."""
+    """Check that a record of the logger ``app`` has the length that it contains."""
     if record.logger == "app":
         numbered = _NUMBERED.fullmatch(record.message)
         assert numbered, f"{record.file} holds a torn record: {record.message!r}"
@@ -105,7 +105,7 @@ def assert_whole(record: Record) -> None:
 
 
 def assert_exactly_once(records: Iterable[Record], expected: Collection[str], possible: Collection[str] = ()) -> None:
-    """Check that each ``expected`` id is there once, each ``possible`` one at most once, and nothing else."""
+    """Check that each ``expected`` id is there once, each ``possible`` one at most once, and no other."""
     counts = Counter(record.id for record in records)
     lost = set(expected) - set(counts)
     duplicated = {name: count for name, count in counts.items() if count > 1}
@@ -119,9 +119,9 @@ def assert_exactly_once(records: Iterable[Record], expected: Collection[str], po
 
 
 def assert_in_order(records: Iterable[Record]) -> None:
-    """Check that the records of each source, ``SOURCE-0``, ``SOURCE-1`` …, stand in the order of their logging."""
+    """Check that the records of each source, ``SOURCE-0``, ``SOURCE-1`` …, are in the order of logging."""
     newest: dict[str, int] = {}
     for record in records:
         source, _, number = record.id.rpartition("-")
-        assert int(number) > newest.get(source, -1), f"{record.id} stands after {source}-{newest[source]}"
+        assert int(number) > newest.get(source, -1), f"{record.id} is after {source}-{newest[source]}"
         newest[source] = int(number)

@@ -1,4 +1,4 @@
-"""Handlers and records for the tests: chosen times, no waiting."""
+"""Handlers and records for the tests: with chosen times, so that no test has to wait."""
 
 import calendar
 import itertools
@@ -11,13 +11,14 @@ from typing import Any
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.dated import DatedFileHandler
+from support.deadlines import DEADLINE
 
 TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
 HOUR, DAY = 3600, 86400
 
 
 class _Watching(logging.Handler):
-    """Remembers what a handler reported instead of printing it."""
+    """Stores the errors that a handler reports instead of printing them."""
 
     problems: list[BaseException]
 
@@ -26,22 +27,22 @@ class _Watching(logging.Handler):
         super().__init__(*args, **kwargs)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Keep the exception that is being handled."""
+        """Store the exception that is being handled."""
         error = sys.exc_info()[1]
         assert error is not None
         self.problems.append(error)
 
 
 class Watched(_Watching, ConcurrentTimedRotatingFileHandler):
-    """Our handler, remembering what it reported instead of printing it."""
+    """The timed handler, with its reported errors."""
 
 
 class WatchedBySize(_Watching, ConcurrentRotatingFileHandler):
-    """Our handler that rolls over by size, remembering what it reported instead of printing it."""
+    """The handler that rolls over by size, with its reported errors."""
 
 
 class WatchedByDay(_Watching, DatedFileHandler):
-    """Our handler of dated files, remembering what it reported instead of printing it."""
+    """The handler of dated files, with its reported errors."""
 
 
 def record(message: str, created: float | None = None) -> logging.LogRecord:
@@ -64,20 +65,20 @@ def lines(path: pathlib.Path) -> list[str]:
 
 
 def files(folder: pathlib.Path) -> dict[str, list[str]]:
-    """Return the lines of all files in ``folder`` but the lock files, by name."""
+    """Return the lines of all files in ``folder`` except the lock files, by name."""
     return {
         path.name: lines(path) for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")
     }
 
 
 def all_lines(folder: pathlib.Path) -> list[str]:
-    """Return the lines of all files in ``folder`` but the lock files."""
+    """Return the lines of all files in ``folder`` except the lock files."""
     return list(itertools.chain.from_iterable(files(folder).values()))
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for another process until ``holds`` is true; fail after ``seconds``."""
+def wait_until(holds: Callable[[], bool], seconds: float = DEADLINE) -> None:
+    """Wait for another process until ``holds`` returns true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"the condition was false for {seconds} seconds"
         time.sleep(0.005)

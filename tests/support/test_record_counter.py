@@ -1,4 +1,4 @@
-"""The counting that the tests of real programs rely on finds what it is to find."""
+"""The record counter, on which the tests of whole programs rely, finds each kind of damage."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def _write(folder: Path, **texts: str) -> Path:
 
 
 def test_whole_records_in_their_periods_pass(tmp_path: Path) -> None:
-    """P1, P2: what is right is found to be right."""
+    """P1, P2: correct files are accepted."""
     records = read_back(_write(tmp_path, backup=_A0 + _A1, current=_A2))
 
     assert_exactly_once(records, {"a-0", "a-1", "a-2"})
@@ -63,8 +63,8 @@ def test_record_in_another_period_is_found(tmp_path: Path, texts: dict[str, str]
     ("text", "message"),
     [(_A0, "lost \\['a-1'\\]"), (_A0 + _A1 + _A1, "twice \\['a-1'\\]"), (_A0 + _A1 + _A2, "never logged \\['a-2'\\]")],
 )
-def test_lost_and_doubled_records_are_found(tmp_path: Path, text: str, message: str) -> None:
-    """P1: a record that is missing, there twice, or never logged fails."""
+def test_lost_and_duplicated_records_are_found(tmp_path: Path, text: str, message: str) -> None:
+    """P1: a record that is missing, duplicated or never logged fails."""
     records = records_of(_write(tmp_path, current=text))
 
     with pytest.raises(AssertionError, match=message):
@@ -72,8 +72,8 @@ def test_lost_and_doubled_records_are_found(tmp_path: Path, text: str, message: 
 
 
 def test_swapped_records_are_found(tmp_path: Path) -> None:
-    """P1: two records of one source that changed places fail."""
+    """P1: two records of one source in the wrong order fail."""
     records = records_of(_write(tmp_path, current=_A1 + _A0))
 
-    with pytest.raises(AssertionError, match="a-0 stands after a-1"):
+    with pytest.raises(AssertionError, match="a-0 is after a-1"):
         assert_in_order(records)

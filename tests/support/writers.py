@@ -1,12 +1,12 @@
-"""Writer processes that log until they are told to stop, and then say what became of each of their records.
+"""Writer processes that log until they are stopped, and then return the result of each logging call.
 
-Each logging call is remembered: when its record was created, when the call returned, and whether the handler
-reported something through ``handleError``. `account_for` holds that against what stands in the files.
+For each logging call they store the record's creation time, the time at which the call returned, and whether the
+handler reported an error through ``handleError``. `account_for` compares this with the content of the files.
 
-Time flies for writers: the second within which a handler notices what others did to its file takes ten milliseconds.
+Writers have a fast clock: the second within which a handler notices changes to its file takes ten milliseconds.
 """
 
-import ctypes  # noqa: F401 - what the handler imports later, a user who may not read Python's library cannot
+import ctypes  # noqa: F401 - a writer that changes its user may not be able to import it later
 import functools
 import gzip
 import logging
@@ -28,10 +28,11 @@ import concurrent_log
 from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.workload import Ledger
+from support.deadlines import DEADLINE
 
-FAST = 100.0  # times the speed of time
-NOTICED = 1.0  # seconds within which a handler notices what others did to its file
-ROUNDING = 0.01  # seconds by which times of one moment may differ that a fast clock told
+FAST = 100.0  # speed of the clock
+NOTICED = 1.0  # seconds within which a handler notices changes to its file
+ROUNDING = 0.01  # seconds by which two readings of the fast clock at one moment may differ
 
 ARMS = pytest.mark.parametrize("keep_file_open", [None, False], ids=["shared", "exclusive"])
 
@@ -41,25 +42,25 @@ _TIMED = {"class_name": "ConcurrentTimedRotatingFileHandler", "utc": True}
 STEADY = [pytest.param({**_TIMED, "when": "D"}, id="timed")]
 ROLLING = [pytest.param({**_TIMED, "when": "S"}, id="timed-rolling")]
 
-_DONE, _FINE, _REPORTED = range(3)  # columns of the ledger: calls that returned, those without a report, and with one
+_DONE, _FINE, _REPORTED = range(3)  # columns of the ledger: calls that returned, those without a report, those with one
 _real_time = time.time
 
 
 class Clock:
-    """A clock that runs `FAST` times too fast, the same one in each process that sets it.
+    """A clock that runs `FAST` times too fast, the same one in each process that uses it.
 
-    It begins a day ago, so that no file is older than it seems.
+    It starts a day ago, so that no file time is ahead of it.
     """
 
     def __init__(self) -> None:
         self._begin = _real_time()
 
     def time(self) -> float:
-        """Return what the clock says."""
+        """Return the time of the clock."""
         return self._begin - 86400 + (_real_time() - self._begin) * FAST
 
     def set(self) -> None:
-        """Let it be the clock of this process."""
+        """Use it as the clock of this process."""
         time.time = self.time
         time.time_ns = lambda: int(self.time() * 1e9)
 
@@ -69,10 +70,10 @@ class Logged(NamedTuple):
 
     Attributes:
         source: The number of the writer.
-        number: The number of the record among the writer's own.
-        created: When the record was created.
-        returned: When the call returned.
-        report: The record as it should stand in the file, if the handler reported something of it, else "".
+        number: The number of the record in the writer.
+        created: The creation time of the record.
+        returned: The time at which the call returned.
+        report: The record as it should be in the file, if the handler reported an error, otherwise "".
     """
 
     source: int
@@ -83,17 +84,17 @@ class Logged(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What became of the records.
+    """The comparison of the logging calls with the files.
 
     Attributes:
         logged: All logging calls.
-        reported: Those of which the handler reported something.
-        lost: Those whose record stands nowhere, although nothing was reported.
-        duplicated: Records that stand in more than one place.
-        unknown: Whole records that nobody logged.
-        torn: Lines that are no whole record, by their file.
-        held: The calls whose records stand in each file.
-        lines: Whole records: those that were found, and how those that were reported should stand there.
+        reported: Those with a reported error.
+        lost: Those whose record is in no file, without a report.
+        duplicated: Records that are in more than one place.
+        unknown: Whole records that were never logged.
+        torn: Lines that are not a whole record, by file.
+        held: The calls whose records are in each file.
+        lines: Whole records: those that were found, and the expected form of the reported ones.
     """
 
     logged: list[Logged]
@@ -106,7 +107,7 @@ class Account(NamedTuple):
     lines: list[bytes]
 
     def is_perfect(self) -> bool:
-        """Return whether every record that was not reported stands in one place, and nothing else does."""
+        """Return whether every unreported record is in one place, and the files contain nothing else."""
         return not (self.lost or self.duplicated or self.unknown or self.torn)
 
     def unexplained(self) -> list[bytes]:
@@ -125,11 +126,11 @@ class Account(NamedTuple):
 
 
 class Writers:
-    """Writer processes, each of which logs without a pause from `start` to `finish`.
+    """Writer processes, each of which logs continuously from `start` to `finish`.
 
     Args:
-        notes: A folder for what the writers remember, not the one that the test spoils.
-        log_file: The path that they write to, unless `start` says another.
+        notes: A folder for the writers' results, not the one that the test damages.
+        log_file: The path that they write to, unless `start` gets another one.
         clock: Their clock.
         options: The handler's arguments, and ``class_name``.
     """
@@ -152,10 +153,10 @@ class Writers:
 
         Args:
             paths: Log files.
-            count: How many writers of the usual log file to start where no path is given.
-            user: Whom a writer becomes before it makes its handler.
-            options: More arguments for the handler; with ``batch``, writers hand over up to so many records at once,
-                and with ``late``, every other batch is so many seconds late.
+            count: Number of writers of the default log file if there are no paths.
+            user: Id of the user that a writer becomes before it creates its handler.
+            options: More arguments for the handler. With ``batch``, writers log batches of up to this size;
+                with ``late``, every other batch is late by this number of seconds.
         """
         begun = len(self.processes)
         for path in paths or [self._log_file] * count:
@@ -168,44 +169,44 @@ class Writers:
         self._wait_for_each(_DONE, 20, range(begun, len(self.processes)))
 
     def wait_for_records(self, each: int) -> None:
-        """Wait until each writer has logged so many more records of which nothing was reported."""
+        """Wait until each writer has logged this many more records without a report."""
         self._wait_for_each(_FINE, each, self._living())
 
     def wait_for_calls(self, each: int) -> None:
-        """Wait until so many more logging calls of each writer have returned, whatever was reported."""
+        """Wait until this many more logging calls of each writer have returned, with or without a report."""
         self._wait_for_each(_DONE, each, self._living())
 
     def wait_for_any(self, records: int) -> None:
-        """Wait until the writers together have logged so many more records of which nothing was reported."""
+        """Wait until the writers together have logged this many more records without a report."""
         self._wait_until(lambda: sum(self._counts(_FINE)), sum(self._counts(_FINE)) + records)
 
     def wait_for_reports(self, each: int = 1) -> None:
-        """Wait until something was reported of so many records of each writer, in all."""
+        """Wait until each writer has this many records with a report, in total."""
         for row in range(len(self.processes)):
             self._wait_until(lambda row=row: self._counts(_REPORTED)[row], each)
 
     def wait_for_more_reports(self, each: int) -> None:
-        """Wait until each writer has reported something of so many more records."""
+        """Wait until each writer has this many more records with a report."""
         self._wait_for_each(_REPORTED, each, self._living())
 
     def wait_for_a_while(self, seconds: float) -> None:
-        """Wait until each writer has looked at the outside world: until so many of its fast seconds passed."""
+        """Wait for this many seconds of the fast clock, in which each writer checks its file."""
         until = self._clock.time() + seconds
         while self._clock.time() < until:
             self.wait_for_calls(1)
 
     def reports(self) -> list[int]:
-        """Return of how many records each writer has reported something."""
+        """Return the number of records with a report, for each writer."""
         return self._counts(_REPORTED)
 
     def kill(self, row: int) -> None:
-        """Kill a writer; of its logging calls, only how many had returned is known then."""
+        """Kill a writer; of its logging calls, only the number of returned ones is known then."""
         self.killed.add(row)
         self.processes[row].kill()
         self.processes[row].join()
 
     def finish(self) -> list[Logged]:
-        """Stop the writers, and return their logging calls; fails where anything was raised into a writer."""
+        """Stop the writers, and return their logging calls; fail if an exception was raised into a writer."""
         self._stop.value = 1
         for process in self.processes:
             process.join()
@@ -228,7 +229,7 @@ class Writers:
         return [(0.0, 0.0, "")] * self._counts(_DONE)[row]
 
     def kill_all(self) -> None:
-        """Leave no process behind."""
+        """Kill all remaining processes."""
         for process in self.processes:
             if process.is_alive():
                 process.kill()
@@ -249,10 +250,10 @@ class Writers:
             self._wait_until(lambda row=row: self._counts(column)[row], goal)
 
     def _wait_until(self, count: Callable[[], int], goal: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while count() < goal:
             assert all(self.processes[row].is_alive() for row in self._living()), "a writer died"
-            assert time.monotonic() < deadline, f"waited in vain for {goal}, and there are {count()}"
+            assert time.monotonic() < deadline, f"expected {goal} within 60 seconds, got {count()}"
             time.sleep(0.001)
 
 
@@ -266,7 +267,7 @@ def _write(
     user: int | None,
     stop: Any,
 ) -> None:
-    """Be one writer process."""
+    """Run one writer process."""
     with open(journal, "wb") as notes, open(f"{pathlib.Path(journal).parent}/raised-{row}", "w") as raised:
         try:
             clock.set()
@@ -343,7 +344,7 @@ def _acknowledge(book: Ledger, row: int, done: int, reported: int) -> None:
 
 
 def account_for(logged: Sequence[Logged], contents: Iterable[tuple[str, bytes]]) -> Account:
-    """Hold the logging calls against the ``contents`` of all files, given by name."""
+    """Compare the logging calls with the ``contents`` of all files, by name."""
     calls = {(call.source, call.number): call for call in logged}
     places: Counter[tuple[int, int]] = Counter()
     torn: dict[str, list[bytes]] = {}
@@ -373,7 +374,7 @@ def account_for(logged: Sequence[Logged], contents: Iterable[tuple[str, bytes]])
 
 
 def contents_of(*folders: pathlib.Path) -> list[tuple[str, bytes]]:
-    """Return what stands in the files of ``folders`` but the lock files, each file once whatever its names."""
+    """Return the content of all files in ``folders`` except the lock files, each file once even with several names."""
     files = {}
     for folder in folders:
         for path in sorted(folder.iterdir()):

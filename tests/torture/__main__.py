@@ -1,4 +1,4 @@
-"""Runs a torture test: ``python tests/torture files --minutes 10``, or ``collector`` in place of ``files``."""
+"""Run a torture test: ``python tests/torture files --minutes 10``, or ``collector`` in place of ``files``."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ _KINDS = ("files", "collector")
 
 
 def main() -> int:
-    """Run the command of the kind that the first argument names, and return its exit status."""
+    """Run the command for the kind of test in the first argument, and return its exit status."""
     kind = sys.argv[1] if len(sys.argv) > 1 else ""
     if kind not in _KINDS:
         print(f"usage: python tests/torture {{{','.join(_KINDS)}}} [--help]", file=sys.stderr)

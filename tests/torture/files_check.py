@@ -1,4 +1,4 @@
-"""Reading the files of a round back: what is there, against the journal and what the faults excuse."""
+"""Read the files of a round back, and compare them with the journal and the excuses of the faults."""
 
 import functools
 import gzip
@@ -29,7 +29,7 @@ _EXAMPLES = 5
 
 
 class Place(NamedTuple):
-    """Where a file stands among the backups, in the order in which they were written."""
+    """The place of a file among the backups, in the order in which they were written."""
 
     is_current: bool
     period: str
@@ -38,13 +38,13 @@ class Place(NamedTuple):
 
 @dataclass
 class Findings:
-    """What was found.
+    """The result of the checks.
 
     Attributes:
-        problems: What is wrong, one line each.
-        records: How many whole records there are.
-        files: How many files.
-        torn: How many lines are half a record.
+        problems: Everything that is wrong, one line each.
+        records: Number of whole records.
+        files: Number of files.
+        torn: Number of lines that are part of a record.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class _Check:
         self._wrong: dict[str, list[str]] = defaultdict(list)
 
     def findings(self) -> Findings:
-        """Check everything, and return what was found."""
+        """Run all checks, and return the findings."""
         for path in sorted(self._outcome.outside.iterdir()):
             self._read(path, None)
         for path in sorted(self._places, key=lambda path: self._places[path]):
@@ -89,7 +89,7 @@ class _Check:
 
     @functools.cached_property
     def _places(self) -> dict[pathlib.Path, Place]:
-        """Return the log file and its backups, and complain about every other file."""
+        """Return the log file and its backups, and report every other file as a problem."""
         places = {}
         for path in self._outcome.folder.iterdir():
             place = self._place(path.name)
@@ -109,7 +109,7 @@ class _Check:
         return None
 
     def _read(self, path: pathlib.Path, place: Place | None) -> None:
-        """Read one file; ``place`` is None for one that was taken away."""
+        """Read one file; ``place`` is None if the file was removed."""
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         if place is not None:
             self._check_size(path, content, place)
@@ -125,7 +125,7 @@ class _Check:
             in_file[entry.source] = entry.number
             self._add(entry, path.name)
             if place is None:
-                self._check_vanished(entry, path)
+                self._check_removed(entry, path)
             else:
                 self._check_order(entry, path.name)
                 self._check_place(entry, path.name, place, periods)
@@ -133,21 +133,21 @@ class _Check:
     def _lines(self, name: str, content: bytes) -> Iterator[str]:
         text = content.decode(self._plan.options["encoding"], "replace") if content else ""
         if {Fault.SIGNAL, Fault.LONG_STOP, Fault.DELETED_LOCK} & set(self._plan.faults):
-            # Two records may begin a file at the same time, if not both have the lock.
+            # Two records may start a file at the same time, if one of them has no lock.
             text = text.replace("\ufeff", "")
         terminator = self._plan.options["terminator"]
         *lines, rest = text.split(terminator)
         if rest:
             self._torn.append(f"{name} ends with {rest[-60:]!r}")
         for line in lines:
-            piece = terminator[1:]  # what half a record becomes that is shorter than the terminator
+            piece = terminator[1:]  # the remains of a torn record that is shorter than the terminator
             if piece and line.startswith(piece):
                 self._torn.append(f"{name} {line[:60]!r}")
             yield line.removeprefix(piece)
 
     def _add(self, entry: Entry, name: str) -> None:
         known = self._where[entry.source].get(entry.number)
-        # Who writes without the lock, and sees that the file was removed, writes once more: nobody reads the first.
+        # A writer without the lock that notices the removal of its file writes again. The first copy is gone.
         is_rescued = Fault.LONG_STOP in self._plan.faults and "removed-" in f"{known} {name}"
         if known is not None and not is_rescued:
             self._wrong["records twice"].append(f"{_name(entry)} in {known} and {name}")
@@ -159,11 +159,11 @@ class _Check:
             return
         options = self._plan.options
         records = content.decode(options["encoding"], "replace").count(options["terminator"])
-        if records > 1 and not self._takes_late_records(place):
+        if records > 1 and not self._accepts_late_records(place):
             self._wrong["files too large"].append(f"{path.name}: {len(content)} bytes, {records} records")
 
-    def _takes_late_records(self, place: Place) -> bool:
-        """Return whether that is the last backup of its period: late records join it, whatever its size."""
+    def _accepts_late_records(self, place: Place) -> bool:
+        """Return whether this is the last backup of its period: it gets late records, regardless of its size."""
         of_period = [other.number for other in self._places.values() if other.period == place.period]
         return self._timed and not place.is_current and place.number == max(of_period)
 
@@ -180,59 +180,59 @@ class _Check:
         period = self._period_name(entry.created)
         if place.is_current:
             periods[period] += 1
-            if len(periods) > 1 and not self._is_outlived(entry, max(periods)):
+            if len(periods) > 1 and not self._is_expired(entry, max(periods)):
                 self._wrong["records of two periods in the log file"].append(f"{_name(entry)} of {period}")
-        elif period != place.period and not self._is_outlived(entry, place.period) and not self._is_early(entry, place):
+        elif period != place.period and not self._is_expired(entry, place.period) and not self._is_early(entry, place):
             self._wrong["records in the wrong period"].append(f"{_name(entry)} of {period} in {name}")
 
     def _is_early(self, entry: Entry, place: Place) -> bool:
         """Return whether an interrupted rollover may have left the entry in the file of the period before its own.
 
-        The process tries again within a second, which is long where the clock is fast.
+        The process retries within a second, which is long with a fast clock.
         """
         before = self._schedule.period(entry.created).start - 1
         return Fault.INTERRUPT in self._plan.faults and self._period_name(before) == place.period
 
-    def _is_outlived(self, entry: Entry, period: str) -> bool:
-        """Return whether ``period`` is too late for backupCount to keep the entry's own: then it joins another."""
+    def _is_expired(self, entry: Entry, period: str) -> bool:
+        """Return whether retention has deleted the entry's own period by ``period``: then it goes elsewhere."""
         keep = self._plan.options["backupCount"]
         moment = entry.created
         for _ in range(keep if keep < ENDLESS else 0):
             moment = self._schedule.period(moment).end
         return keep < ENDLESS and self._period_name(moment) < period
 
-    def _check_vanished(self, entry: Entry, path: pathlib.Path) -> None:
-        """A file that was taken away is noticed within a second."""
+    def _check_removed(self, entry: Entry, path: pathlib.Path) -> None:
+        """Check that a removed file was noticed within a second."""
         if Fault.CLOCK_STEP in self._plan.faults or not self._is_checked(Check.PLACE, entry.source):
             return
         if entry.created > self._outcome.vanished[path] + 1:
-            self._wrong["records still written to a file that was taken away"].append(f"{_name(entry)} in {path.name}")
+            self._wrong["records still written to a removed file"].append(f"{_name(entry)} in {path.name}")
 
     def _check_journal(self) -> None:
-        """Each record whose call returned is there, and no record that was never logged."""
+        """Check that each record whose call returned is there, and no record that was never logged."""
         logged = dict(self._outcome.journal.used())
         for source in logged.keys() | self._where.keys():
             states, found = logged.get(source, b""), self._where.get(source, {})
-            self._wrong_numbers("records that nobody logged", source, [n for n in found if n >= len(states)])
+            self._wrong_numbers("records that were never logged", source, [n for n in found if n >= len(states)])
             missing = [n for n, state in enumerate(states) if state == RETURNED and n not in found]
             lost = [n for n in missing if not self._may_be_deleted(source, n)]
             self._wrong_numbers("records lost", source, lost)
 
     def _may_be_deleted(self, source: Source, number: int) -> bool:
-        """Return whether that record is older than the oldest file, so that backupCount may not keep it."""
+        """Return whether the record is older than the oldest file, so that retention may have deleted it."""
         if self._plan.options["backupCount"] == ENDLESS:
             return False
         begun = self._outcome.journal.begun(source, number)
         if self._schedule is not None:
             oldest = min((place.period for place in self._places.values() if not place.is_current), default="")
-            # A struck record joins the current file, which may still be that of the period before.
+            # An affected record goes to the current file, which may still be that of the period before.
             is_struck = not self._is_checked(Check.PLACE, source)
             return self._period_name(begun) < oldest or (is_struck and self._period_name(begun) == oldest)
         return begun < self._oldest_file_grew
 
     @functools.cached_property
     def _oldest_file_grew(self) -> float:
-        """A moment at which the oldest file was being written: its records' successors began later."""
+        """Return a time at which the oldest file was being written: the next records of its threads began later."""
         oldest = min(self._places, key=lambda path: self._places[path]).name
         journal = self._outcome.journal
         here = [(source, n) for source, found in self._where.items() for n, name in found.items() if name == oldest]
@@ -258,7 +258,7 @@ class _Check:
                 self._wrong["errors reported"].append(line)
 
     def _check_retention(self) -> None:
-        """No more is kept than backupCount says; no less, either, if anything was deleted."""
+        """Check that no more backups are kept than backupCount says, and no fewer if any were deleted."""
         places = self._places.values()
         keep = self._plan.options["backupCount"]
         if keep == ENDLESS:
@@ -266,13 +266,13 @@ class _Check:
         backups = {place.period if self._timed else place.number for place in places if not place.is_current}
         logged = sum(states.count(RETURNED) for _, states in self._outcome.journal.used())
         found = sum(map(len, self._where.values()))
-        # The current period has backups as well, by its size or by doRollover() at the end: they do not count.
+        # Backups of the current period, by its size or by doRollover() at the end, do not count.
         most = keep + self._timed
         if len(backups) > most or (found < logged and len(backups) < keep):
-            self._wrong["backups, wrongly kept or deleted"] += map(str, sorted(backups, key=str))
+            self._wrong["backups wrongly kept or deleted"] += map(str, sorted(backups, key=str))
 
     def _check_files(self) -> None:
-        """Backups are compressed where they are to be, numbered without a hole, and have the mode that they should."""
+        """Check that backups are compressed as configured, numbered without a gap, and have the right mode."""
         backups = {path.name: place for path, place in self._places.items() if not place.is_current}
         if self._plan.options.get("use_gzip"):
             self._wrong["backups not compressed"] += [name for name in backups if not name.endswith(".gz")]
@@ -281,7 +281,9 @@ class _Check:
             self._wrong["numbers without a backup"] += map(str, sorted(holes))
         if mode := self._plan.options.get("chmod"):
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self._places}
-            self._wrong["files of another mode"] += [f"{name}: {had:o}" for name, had in modes.items() if had != mode]
+            self._wrong["files with the wrong mode"] += [
+                f"{name}: {had:o}" for name, had in modes.items() if had != mode
+            ]
 
     def _is_checked(self, check: Check, source: Source) -> bool:
         strikes = {0: Fault.INTERRUPT, self._plan.threads: Fault.SIGNAL}
@@ -289,7 +291,7 @@ class _Check:
 
 
 def count_faults(plan: Round, outcome: Outcome) -> Counter[Fault]:
-    """Return how often each fault of the round came, also those of the workers' own making."""
+    """Return how often each fault of the round occurred, including those that the workers caused."""
     faults = Counter(outcome.faults)
     journal = outcome.journal
     for source, states in journal.used():
@@ -308,7 +310,7 @@ def _schedule(plan: Round) -> Schedule:
 
 
 def _parse(line: str) -> Entry | None:
-    """Return what a line says, None where it is not exactly one whole record."""
+    """Return the content of a line; None if it is not exactly one whole record."""
     bare = line.rstrip("#")
     entry = sequence.parse(bare.encode())
     if entry is None or len(line) - len(bare) != len(padding(entry.number)):

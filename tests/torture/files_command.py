@@ -1,11 +1,11 @@
-"""The torture test: rounds of many processes on one log file, with everything going wrong, until the time is over.
+"""The torture test: rounds of many processes on one log file, with all kinds of faults, until the time is over.
 
-Each round is drawn from a seed: the handler, its settings, the processes and threads, the faults. After it every
-record is looked for. `files_plan.EXCUSES` says what each fault excuses; everything else is a failure.
+Each round is drawn from a seed: the handler, its settings, the processes and threads, the faults. After the round every
+record is searched for. `files_plan.EXCUSES` defines what each fault excuses; everything else is a failure.
 
     python tests/torture files --minutes 10
 
-A round that fails prints the command that plays it again, and leaves its files.
+A round that fails prints the command that repeats it, and keeps its files.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from torture.files_round import play
 
 @dataclass
 class Totals:
-    """What all rounds together came to."""
+    """The totals of all rounds."""
 
     rounds: int = 0
     failed: int = 0
@@ -45,10 +45,10 @@ class Totals:
 
 
 def main(arguments: list[str]) -> int:
-    """Play the rounds and return the exit status: 0 where nothing is wrong, else 1."""
+    """Run the rounds and return the exit status: 0 if nothing is wrong, otherwise 1."""
     options = _parser().parse_args(arguments)
     if not files_plan.can_mount():
-        print("torture: full disks are skipped, since only root on Linux can mount a small one", file=sys.stderr)
+        print("torture: full disks are skipped, because only root on Linux can mount a small disk", file=sys.stderr)
     totals = Totals()
     for seed in _seeds(options, totals):
         plan = files_plan.draw(seed)
@@ -70,21 +70,21 @@ def _parser() -> argparse.ArgumentParser:
         prog="python tests/torture files", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--minutes", type=float, metavar="N", help="begin rounds until N minutes are over")
-    length.add_argument("--rounds", type=int, metavar="N", help="play N rounds")
+    length.add_argument("--minutes", type=float, metavar="N", help="start rounds until N minutes are over")
+    length.add_argument("--rounds", type=int, metavar="N", help="run N rounds")
     parser.add_argument("--seed", type=int, metavar="S", help="the seed of the first round; the next one has S + 1")
-    parser.add_argument("--keep", action="store_true", help="leave the files of all rounds, not only of failed ones")
-    parser.add_argument("--go-on", action="store_true", help="go on after a round that failed")
-    parser.add_argument("--directory", metavar="PATH", help="where to write, if not among the temporary files")
+    parser.add_argument("--keep", action="store_true", help="keep the files of all rounds, not only of failed ones")
+    parser.add_argument("--go-on", action="store_true", help="continue after a round that failed")
+    parser.add_argument("--directory", metavar="PATH", help="folder for the files; by default a temporary one")
     return parser
 
 
 def _seeds(options: argparse.Namespace, totals: Totals) -> Iterator[int]:
-    """Yield the seeds of the rounds, and show how far it is."""
+    """Yield the seeds of the rounds, and show the progress."""
     first = random.randrange(10**6) if options.seed is None else options.seed
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    # Refreshed by hand: a thread that does it would make every fork of ours unsafe.
+    # Refreshed explicitly: a refreshing thread would make every fork of this process unsafe.
     with Progress(*columns, console=console, auto_refresh=False, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         began = time.monotonic()
@@ -99,7 +99,7 @@ def _seeds(options: argparse.Namespace, totals: Totals) -> Iterator[int]:
 
 
 def _play(plan: Round, folder: pathlib.Path, totals: Totals) -> list[str]:
-    """Play one round, add it to the totals, and return what is wrong."""
+    """Run one round, add it to the totals, and return its problems."""
     try:
         outcome = play(plan, folder)
         findings = check(plan, outcome)

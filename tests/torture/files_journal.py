@@ -1,6 +1,6 @@
-"""What the processes of a round share: the journal of their logging calls, and their clock.
+"""The shared data of a round's processes: the journal of their logging calls, and their clock.
 
-Both are files that all of them map into memory, so that what a process noted stays when it is killed.
+Both are files that all processes map into memory, so that the entries of a killed process remain.
 """
 
 import mmap
@@ -12,18 +12,18 @@ from concurrent_log.stress.sequence import Source
 
 UNUSED, BEGUN, RETURNED, REPORTED, INTERRUPTED = range(5)
 
-FAMILY = 5  # rows of a worker: its own, and one for each child that it forks
+FAMILY = 5  # rows of a worker: its own, and one for each forked child
 ROWS = 40 * FAMILY
 LONGEST = 30_000  # records of one thread
 _DOUBLE = struct.Struct("d")
 
 
 class Journal:
-    """What became of each logging call, and when it began: a byte and a double for each number of each thread.
+    """The state and the start time of each logging call: a byte and a double for each number of each thread.
 
-    The states are `BEGUN` before the call, `RETURNED` after it, `REPORTED` where the handler reported that it may
-    have failed, and `INTERRUPTED` where an exception came out that we raised. A row is one process; after its
-    threads' columns comes one for the records of its signal handlers.
+    The states are `BEGUN` before the call, `RETURNED` after it, `REPORTED` if the handler reported a failure of it, and
+    `INTERRUPTED` if it raised an exception that the test caused. A row is one process; after the columns of its threads
+    there is one for the records of its signal handlers.
     """
 
     def __init__(self, path: str, threads: int) -> None:
@@ -33,30 +33,30 @@ class Journal:
         self._times = _mapped(f"{path}-times", ROWS * self._width * _DOUBLE.size)
 
     def end(self) -> None:
-        """Tell the workers to end."""
+        """Tell the workers to stop."""
         self._cells[-1] = 1
 
     def has_ended(self) -> bool:
-        """Return whether the workers are to end."""
+        """Return whether the workers must stop."""
         return bool(self._cells[-1])
 
     def begin(self, source: Source, number: int) -> None:
-        """Note that a call begins, now."""
+        """Record that a call begins now."""
         cell = self._first_cell(source) + number
         _DOUBLE.pack_into(self._times, cell * _DOUBLE.size, time.time())
         self._cells[cell] = BEGUN
 
     def begun(self, source: Source, number: int) -> float:
-        """Return when that call began, in the workers' time; 0 for one that did not."""
+        """Return the start of that call, in the workers' time; 0 if it never started."""
         (moment,) = _DOUBLE.unpack_from(self._times, (self._first_cell(source) + number) * _DOUBLE.size)
         return float(moment)
 
     def mark(self, source: Source, number: int, state: int) -> None:
-        """Note the state of one call."""
+        """Record the state of one call."""
         self._cells[self._first_cell(source) + number] = state
 
     def acknowledge(self, source: Source, number: int) -> None:
-        """Note that the call returned, unless the handler reported that it failed."""
+        """Record that the call returned, unless the handler reported that it failed."""
         if self.states(source)[number] == BEGUN:
             self.mark(source, number, RETURNED)
 
@@ -82,9 +82,9 @@ class Journal:
 
 
 class Clock:
-    """The clock of all workers of a round: as fast as the round says, and stepped by hand.
+    """The clock of all workers of a round, with the speed of the round and with steps.
 
-    A clock that is not the real one stays in the past, so that no file's time is behind it.
+    A clock other than the real one stays in the past, so that no file time is behind it.
     """
 
     def __init__(self, path: str, begin: float, speed: float) -> None:
@@ -99,12 +99,12 @@ class Clock:
         return self._origin + (self._real() - self._begin) * self._speed + float(offset)
 
     def step(self, seconds: float) -> None:
-        """Set the clock forward, or back where that is negative."""
+        """Set the clock forward, or back if ``seconds`` is negative."""
         (offset,) = _DOUBLE.unpack_from(self._cells)
         _DOUBLE.pack_into(self._cells, 0, offset + seconds)
 
     def install(self) -> None:
-        """Make it the clock of this process."""
+        """Use it as the clock of this process."""
         time.time = self.now
         time.time_ns = lambda: int(self.now() * 1e9)
 

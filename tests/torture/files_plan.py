@@ -1,4 +1,4 @@
-"""What a round of the torture test is made of, drawn from a seed, and what each fault in it excuses."""
+"""The plan of a round of the torture test, drawn from a seed, and what each fault in it excuses."""
 
 import enum
 import inspect
@@ -11,13 +11,13 @@ from typing import Any
 
 import concurrent_log
 
-LONGEST = 4.0  # seconds of a round
-RECORDS_A_SECOND = 12_000  # of all threads together, at most
-ENDLESS = 1_000_000  # backups: more than a round makes
+LONGEST = 4.0  # duration of a round in seconds
+RECORDS_A_SECOND = 12_000  # maximum of all threads together
+ENDLESS = 1_000_000  # backups: more than a round creates
 
 
 class Check(enum.Enum):
-    """What is checked of a round, unless a fault excuses it; everything else is checked always."""
+    """A check that a fault may excuse; all other checks apply to every round."""
 
     PLACE = "each record is in the file of its own period"
     ORDER = "the records of a thread are in order from file to file"
@@ -25,7 +25,7 @@ class Check(enum.Enum):
 
 
 class Fault(enum.Enum):
-    """What goes wrong on purpose."""
+    """A fault that the test causes."""
 
     KILL = "workers killed"
     SHORT_STOP = "workers stopped for less than lock_timeout"
@@ -45,12 +45,12 @@ class Excuse:
     """What one fault excuses, and nothing else.
 
     Attributes:
-        checks: What is not checked in a round with the fault.
-        struck: What is not checked of the records that the fault strikes: those that signal handlers logged, or those
-            of the main thread, in which exceptions are raised.
-        torn: Whether each occurrence may leave one half record on a line of its own.
-        reports: What may be reported through ``handleError``.
-        loses: Whether a record may be missing with which that was reported.
+        checks: The checks that are skipped in a round with the fault.
+        struck: The checks that are skipped for the affected records: those that signal handlers logged, or those of the
+            main thread, in which exceptions are raised.
+        torn: Whether each occurrence may leave one torn record on a line of its own.
+        reports: The errors that may be reported through ``handleError``.
+        loses: Whether a record with such a report may be missing.
     """
 
     checks: frozenset[Check] = frozenset()
@@ -61,33 +61,33 @@ class Excuse:
 
 
 EXCUSES = {
-    # A record whose call had not returned may be missing, or be there in part.
+    # A record whose call had not returned may be missing, or torn.
     Fault.KILL: Excuse(torn=True),
     Fault.SHORT_STOP: Excuse(),
-    # Past lock_timeout records join the current file without the lock, whatever its period and its size.
+    # After lock_timeout records go to the current file without the lock, regardless of its period and size.
     Fault.LONG_STOP: Excuse(frozenset(Check), reports=frozenset({"TimeoutError"})),
-    # What was created before the step and is written after it is from the future, or a late record of any size.
+    # A record created before the step and written after it is from the future, or a late record of any size.
     Fault.CLOCK_STEP: Excuse(frozenset(Check)),
     # A rollover that fails leaves the record in the current file.
     Fault.FULL_DISK: Excuse(frozenset(Check), torn=True, reports=frozenset({"ENOSPC"}), loses=True),
-    # For a second, two processes may hold two different lock files.
+    # For a second, two processes may hold different lock files.
     Fault.DELETED_LOCK: Excuse(frozenset(Check)),
-    # The file is read where it is now; nothing tells where it belongs among the backups.
+    # The file is read at its new place; its place among the backups is unknown.
     Fault.REMOVED_LOG: Excuse(frozenset({Check.ORDER})),
     Fault.MOVED_LOG: Excuse(frozenset({Check.ORDER})),
     Fault.FORK: Excuse(),
-    # An error that the handler reports may have cost the record, or the rollover before it, which is tried again.
+    # A reported error may have cost the record, or the rollover before it, which is tried again.
     Fault.INTERRUPT: Excuse(
         frozenset({Check.SIZE}),
         struck=frozenset({Check.PLACE, Check.ORDER}),
         reports=frozenset({"AsyncError"}),
         loses=True,
     ),
-    # A record logged inside the handler joins the current file at once.
+    # A re-entrant record goes to the current file at once.
     Fault.SIGNAL: Excuse(frozenset({Check.SIZE}), struck=frozenset({Check.PLACE, Check.ORDER})),
 }
 
-_OCCURRENCES = {  # of the faults that come from outside the workers, in one round
+_OCCURRENCES = {  # of the faults from outside the workers, in one round
     Fault.KILL: (2, 25),
     Fault.SHORT_STOP: (1, 10),
     Fault.LONG_STOP: (1, 4),
@@ -102,11 +102,11 @@ _LENGTHS = {("S", 1): 1, ("S", 20): 20, ("M", 1): 60, ("H", 1): 3600, ("H", 6): 
 
 @dataclass(frozen=True)
 class Event:
-    """One fault from outside: when it comes, in seconds, and two numbers below 1: to whom, and how much."""
+    """One fault from outside: its time in seconds, and two numbers below 1 that choose the target and the extent."""
 
     at: float
     fault: Fault
-    whom: float
+    target: float
     amount: float
 
 
@@ -115,18 +115,18 @@ class Round:
     """One round, as drawn.
 
     Attributes:
-        seed: What it was drawn from.
+        seed: The seed of the round.
         handler: The name of the handler's class.
         options: The handler's arguments.
-        processes: How many workers there are at a time.
-        threads: How many threads each of them has, the main thread among them.
-        handlers: How many handlers of the one file each of them has.
-        start_method: How they begin.
-        inherited: Whether they take over a handler that was made before them.
-        speed: How many times too fast their clock is; 1 is the real clock.
-        seconds: How long they log.
-        faults: What goes wrong.
-        events: When it goes wrong, where that comes from outside.
+        processes: Number of workers at a time.
+        threads: Number of threads of each worker, including the main thread.
+        handlers: Number of handlers of the one file in each worker.
+        start_method: Their start method.
+        inherited: Whether they inherit a handler that was created before them.
+        speed: Speed of their clock; 1 is the real clock.
+        seconds: Duration of their logging.
+        faults: The faults.
+        events: The times of the faults from outside.
     """
 
     seed: int
@@ -144,18 +144,18 @@ class Round:
 
     @property
     def pause(self) -> float:
-        """Seconds for which a thread sleeps, on average, for each record."""
+        """Return the average number of seconds that a thread sleeps for each record."""
         return max(self.processes * self.threads, 4) / RECORDS_A_SECOND
 
     def checks(self, check: Check, struck_by: Fault | None = None) -> bool:
-        """Return whether ``check`` is made in this round, of the records that such a fault strikes or of others."""
+        """Return whether ``check`` applies in this round, to affected records or to others."""
         if any(check in EXCUSES[fault].checks for fault in self.faults):
             return False
         return struck_by not in self.faults or check not in EXCUSES[struck_by].struck
 
 
 def draw(seed: int) -> Round:
-    """Return the round of that seed; the same one for the same package and platform."""
+    """Return the round of that seed; it is the same for the same package and platform."""
     dice = random.Random(seed)
     handler = dice.choice(_handlers())
     seconds = dice.uniform(1, LONGEST)
@@ -166,7 +166,7 @@ def draw(seed: int) -> Round:
     else:
         speed = 1.0
         options["maxBytes"] = dice.choice((5_000, 20_000, 100_000))
-    # Where the order is unknown, nobody can tell what retention deleted from what was lost.
+    # If the order is unknown, deleted records cannot be distinguished from lost ones.
     may_delete = all(Check.ORDER not in EXCUSES[fault].checks for fault in faults)
     options["backupCount"] = dice.choice((3, 10)) if may_delete and dice.random() < 0.3 else ENDLESS
     _draw_new_options(dice, handler, options)
@@ -187,7 +187,7 @@ def draw(seed: int) -> Round:
 
 
 def can_mount() -> bool:
-    """Return whether this process may make the small disk that is to be full."""
+    """Return whether this process may mount the small disk."""
     return sys.platform == "linux" and os.geteuid() == 0
 
 
@@ -205,14 +205,14 @@ def _common_options(dice: random.Random, long_stop: bool) -> dict[str, Any]:
         "encoding": dice.choice(("utf-8", "utf-8", "utf-8", "utf-16")),
         "delay": dice.random() < 0.5,
         "terminator": dice.choice(("\n", "\n", "\n", "\r\n", "\x1e\n")),
-        # Nobody waits longer than the default, unless a worker is stopped: this machine may be slow.
+        # No process waits longer than the default, unless a worker is stopped: this machine may be slow.
         "lock_timeout": dice.choice((0.05, 0.3)) if long_stop else 20.0,
         "keep_file_open": dice.choice((None, None, True, False)),
     }
 
 
 def _draw_period(dice: random.Random, options: dict[str, Any]) -> float:
-    """Choose a schedule, and return the speed of time with which it rolls over every so often."""
+    """Choose a schedule, and return a clock speed with which it rolls over often enough."""
     (when, interval), length = dice.choice(list(_LENGTHS.items()))
     options.update(when=when, interval=interval, utc=dice.random() < 0.5)
     if length == 1 and dice.random() < 0.3:
@@ -221,7 +221,7 @@ def _draw_period(dice: random.Random, options: dict[str, Any]) -> float:
 
 
 def _draw_new_options(dice: random.Random, handler: str, options: dict[str, Any]) -> None:
-    """Choose values for the arguments that the handler may not have yet."""
+    """Choose values for arguments that the handler may not have yet."""
     taken = inspect.signature(getattr(concurrent_log, handler)).parameters
     if "Timed" in handler and "maxBytes" in taken and dice.random() < 0.4:
         options["maxBytes"] = dice.choice((5_000, 20_000, 100_000))

@@ -1,4 +1,4 @@
-"""One round of the torture test: starts the workers, does to them and to their files what the round says."""
+"""One round of the torture test: start the workers, and cause the faults of the round."""
 
 import contextlib
 import fcntl
@@ -21,23 +21,23 @@ from torture.files_journal import FAMILY, Clock, Journal
 from torture.files_plan import Event, Fault, Round
 from torture.files_worker import Job
 
-_GRACE = 60.0  # seconds after which a worker that should have ended hangs
+_GRACE = 60.0  # seconds after which a worker that should have ended counts as hanging
 _LONGEST_HOLE = 0.3  # seconds for which the disk is full
 
 
 @dataclass
 class Outcome:
-    """What a round left behind.
+    """The result of a round.
 
     Attributes:
-        folder: Where the log file and its backups are.
-        outside: Where the log files are that were moved or removed.
-        scratch: What the workers told.
-        journal: What became of each logging call.
+        folder: Folder of the log file and its backups.
+        outside: Folder of log files that were moved or removed.
+        scratch: Folder of the workers' reports.
+        journal: The states of all logging calls.
         clock: The clock of the workers.
-        vanished: The workers' time at which each file in ``outside`` was taken away, by its path.
-        faults: How often each fault came.
-        problems: What went wrong apart from the files.
+        vanished: The workers' time at which each file in ``outside`` was removed, by its path.
+        faults: How often each fault occurred.
+        problems: Problems apart from the files.
     """
 
     folder: pathlib.Path
@@ -50,20 +50,20 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
     def reports(self) -> list[str]:
-        """Return what the workers told: one line for each error that was reported or raised."""
+        """Return the workers' reports: one line for each error that was reported or raised."""
         path = self.scratch / "reports"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def play(plan: Round, folder: pathlib.Path) -> Outcome:
-    """Play one round in the empty ``folder``, which is left with all its files."""
+    """Run one round in the empty ``folder``, and keep all its files."""
     with _disk(plan, folder) as disk:
         return _Conductor(plan, folder, disk).play()
 
 
 @contextlib.contextmanager
 def _disk(plan: Round, folder: pathlib.Path) -> Iterator[pathlib.Path | None]:
-    """Mount a small disk on ``folder/logs`` where it is to be full; its files stay when it is gone."""
+    """Mount a small disk on ``folder/logs`` if it is to become full; its files stay when it is unmounted."""
     logs = folder / "logs"
     logs.mkdir()
     if Fault.FULL_DISK not in plan.faults:
@@ -95,7 +95,7 @@ class _Conductor:
         self._removed: list[tuple[pathlib.Path, BinaryIO]] = []
 
     def play(self) -> Outcome:
-        """Let the workers log until the end, and a last one tidy up after them."""
+        """Let the workers log until the end, then run a last one that rolls over."""
         try:
             for _ in range(self._plan.processes):
                 self._start(files_worker.work, self._handler)
@@ -120,17 +120,17 @@ class _Conductor:
         self._workers.append(worker)
 
     def _wait_until_all_log(self) -> None:
-        """Wait until the slowest worker has begun; it may have a Python to start first."""
+        """Wait until the slowest worker has started; it may first have to start a Python."""
         give_up_at = time.monotonic() + _GRACE
         rows = range(0, FAMILY * self._plan.processes, FAMILY)
         while not all(self._outcome.journal.states(Source(row, 0))[0] for row in rows):
             if time.monotonic() > give_up_at:
-                self._outcome.problems.append("a worker does not begin to log")
+                self._outcome.problems.append("a worker does not start to log")
                 return
             time.sleep(0.001)
 
     def _wait_until(self, moment: float) -> None:
-        """Wait, and let those who were stopped go on in time."""
+        """Wait, and continue stopped workers in time."""
         while True:
             now = time.monotonic()
             for goes_on, worker in [one for one in self._stopped if one[0] <= now]:
@@ -151,12 +151,12 @@ class _Conductor:
             Fault.REMOVED_LOG: self._remove_log,
             Fault.MOVED_LOG: self._move_log,
         }
-        with contextlib.suppress(FileNotFoundError):  # such as a log file between the two steps of a rollover
+        with contextlib.suppress(FileNotFoundError):  # for example a log file between the two steps of a rollover
             faults[event.fault](event)
             self._outcome.faults[event.fault] += 1
 
     def _kill(self, event: Event) -> None:
-        victim = self._workers.pop(int(event.whom * len(self._workers)))
+        victim = self._workers.pop(int(event.target * len(self._workers)))
         self._stopped = [one for one in self._stopped if one[1] is not victim]
         victim.kill()
         victim.join()
@@ -165,22 +165,22 @@ class _Conductor:
         self._start(files_worker.work, self._handler)
 
     def _stop(self, event: Event) -> None:
-        victim = self._workers[int(event.whom * len(self._workers))]
+        victim = self._workers[int(event.target * len(self._workers))]
         timeout = self._plan.options["lock_timeout"]
         seconds = (1 + 2 * event.amount) * timeout if event.fault is Fault.LONG_STOP else event.amount / 2
         _send(victim, signal.SIGSTOP)
         self._stopped.append((time.monotonic() + seconds, victim))
 
     def _step(self, event: Event) -> None:
-        """Set the clock by up to a second, a minute, an hour … a month, at most what is safely in the past."""
-        size = (1, 60, 3600, 86400, 20 * 86400)[int(event.whom * 5)]
+        """Step the clock by up to a second, a minute, an hour … a month, and keep it safely in the past."""
+        size = (1, 60, 3600, 86400, 20 * 86400)[int(event.target * 5)]
         self._outcome.clock.step((2 * event.amount - 1) * size)
 
     def _fill(self, event: Event) -> None:
         assert self._disk is not None
         ballast = self._disk / "ballast"
         status = os.statvfs(self._disk)
-        leave = int(event.whom * 20_000)
+        leave = int(event.target * 20_000)
         with open(ballast, "wb") as file, contextlib.suppress(OSError):
             os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - leave))
         self._wait_until(time.monotonic() + event.amount * _LONGEST_HOLE)
@@ -190,9 +190,9 @@ class _Conductor:
         self._outcome.folder.joinpath(".__app.lock").unlink()
 
     def _remove_log(self, event: Event) -> None:
-        """Remove the log file, but keep it open, to see what is written into it all the same."""
+        """Remove the log file, but keep it open, to find the records that are still written to it."""
         kept = self._outcome.outside / f"removed-{len(self._removed)}"
-        os.rename(self._job.log_file, kept)  # first, since a rollover may put another file there at any moment
+        os.rename(self._job.log_file, kept)  # first, because a rollover may create another file there at any moment
         self._outcome.vanished[kept] = self._outcome.clock.now()
         self._removed.append((kept, open(kept, "rb")))  # noqa: SIM115 - until the end of the round
         kept.unlink()
@@ -203,7 +203,7 @@ class _Conductor:
         self._outcome.vanished[kept] = self._outcome.clock.now()
 
     def _end(self) -> None:
-        """Wait for the workers, and for the children that they forked."""
+        """Wait for the workers and for their forked children."""
         self._outcome.journal.end()
         self._wait_until(max([0.0, *(at for at, _ in self._stopped)]))
         give_up_at = time.monotonic() + _GRACE
@@ -215,7 +215,7 @@ class _Conductor:
         self._wait_for_children()
 
     def _describe(self, worker: BaseProcess) -> str:
-        """Say how a worker ended, or what its threads hang in."""
+        """Return how a worker ended, or where its threads hang."""
         if worker.exitcode is not None:
             return f"a worker ended with {worker.exitcode}"
         _send(worker, signal.SIGUSR1)
@@ -225,7 +225,7 @@ class _Conductor:
         return f"a worker hangs:\n{pathlib.Path(stacks).read_text(encoding='utf-8')}"
 
     def _wait_for_children(self) -> None:
-        """Wait for all who hold the lock that tells that they run; children of killed workers do, too."""
+        """Wait for all processes that hold the lock of a running process, including children of killed workers."""
         give_up_at = time.monotonic() + _GRACE
         with open(self._job.path("present"), "a", encoding="utf-8") as present:
             while True:
@@ -244,5 +244,5 @@ class _Conductor:
 
 
 def _send(worker: BaseProcess, signum: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has ended
+    with contextlib.suppress(ProcessLookupError):  # It has ended.
         os.kill(worker.pid or 0, signum)

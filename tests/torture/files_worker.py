@@ -1,4 +1,4 @@
-"""The workers of a round: processes that log numbered records from many threads, with faults of their own making."""
+"""The workers of a round: processes that log numbered records from many threads, and cause faults themselves."""
 
 import contextlib
 import errno
@@ -25,11 +25,11 @@ from torture.files_plan import EXCUSES, Fault, Round
 
 _LOSING = frozenset[str]().union(*(excuse.reports for excuse in EXCUSES.values() if excuse.loses))
 _CHILD_RECORDS = 40
-_BURST = 20  # records at most between two pauses
+_BURST = 20  # maximum number of records between two pauses
 
 
 class Interruption(BaseException):
-    """Raised by a signal handler anywhere; goes through the handler like a `KeyboardInterrupt`."""
+    """Raised by a signal handler anywhere; passes through the handler like a `KeyboardInterrupt`."""
 
 
 class AsyncError(Exception):
@@ -38,13 +38,13 @@ class AsyncError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker has to know: the round, where its files are, when it begins and ends.
+    """The job of a worker.
 
     Attributes:
         round: The round.
         log_file: The path of the log file.
-        scratch: The folder for what the workers tell.
-        begin: When the round began, in real seconds since the epoch.
+        scratch: The folder for the worker's reports.
+        begin: Start of the round, in real seconds since the epoch.
     """
 
     round: Round
@@ -72,7 +72,7 @@ class Job:
 
 
 def work(job: Job, row: int, handler: logging.Handler | None) -> None:
-    """Be a worker until the round ends."""
+    """Run a worker until the round ends."""
     with _present(job):
         handlers = [handler or job.handler()]
         handlers += [job.handler() for _ in range(1, job.round.handlers)]
@@ -80,7 +80,7 @@ def work(job: Job, row: int, handler: logging.Handler | None) -> None:
 
 
 def finish(job: Job, row: int) -> None:
-    """Be the process that comes last: log one record, roll over, and let everything come to rest."""
+    """Run the last process: log one record, roll over, and wait until no backup is being compressed."""
     with _present(job):
         handler: Any = job.handler()
         worker = _Worker(job, row, [handler])
@@ -93,7 +93,7 @@ def finish(job: Job, row: int) -> None:
 
 
 def _is_compressing(job: Job) -> bool:
-    """Return whether there are plain backups, or files that are used to compress them."""
+    """Return whether there are plain backups, or temporary files of a compression."""
     folder, name = os.path.split(job.log_file)
     names = os.listdir(folder)
     is_plain = any(found.startswith(f"{name}.") and not found.endswith(".gz") for found in names)
@@ -102,7 +102,7 @@ def _is_compressing(job: Job) -> bool:
 
 @contextlib.contextmanager
 def _present(job: Job) -> Any:
-    """Hold, for the body of a ``with`` statement, what tells that this process or a child of it still runs."""
+    """Hold the lock of a running process, for the body of a ``with`` statement; forked children inherit it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     job.clock().install()
     with open(job.path("present"), "a") as present, open(job.path(f"stacks-{os.getpid()}"), "w") as stacks:
@@ -117,12 +117,12 @@ class _Worker:
     def __init__(self, job: Job, row: int, handlers: list[logging.Handler]) -> None:
         self._job, self._row = job, row
         self._journal = job.journal()
-        self._loggers = [_logger(handler, self._note_report) for handler in handlers]
+        self._loggers = [_logger(handler, self._record_report) for handler in handlers]
         self._rows_of_children = iter(range(row + 1, row + FAMILY))
         self._alarm = _Alarm(job.round, functools.partial(self._log_nested, itertools.count()))
 
     def run(self) -> None:
-        """Log from all threads, the main thread among them."""
+        """Log from all threads, including the main thread."""
         threads = [
             threading.Thread(target=self._log, name=f"thread-{n}", args=(n,)) for n in range(1, self._job.round.threads)
         ]
@@ -133,7 +133,7 @@ class _Worker:
             thread.join()
 
     def log(self, thread: int, number: int) -> None:
-        """Log one record, and note in the journal what became of it."""
+        """Log one record, and record the result in the journal."""
         source = Source(self._row, thread)
         self._journal.begin(source, number)
         try:
@@ -189,8 +189,8 @@ class _Worker:
         finally:
             os._exit(0)
 
-    def _note_report(self, record: logging.LogRecord) -> None:
-        """Do what ``handleError`` is to do: note the error that is being handled."""
+    def _record_report(self, record: logging.LogRecord) -> None:
+        """Replace ``handleError``: record the error that is being handled."""
         error = sys.exc_info()[1]
         if self._note("reported", error) in _LOSING and hasattr(record, "cell"):
             self._journal.mark(*record.cell, REPORTED)
@@ -204,7 +204,7 @@ class _Worker:
 
 
 class _Alarm:
-    """Around a logging call of the main thread: lets a signal come in the middle, which logs or raises."""
+    """A context manager for a logging call of the main thread: a signal arrives during the call, and logs or raises."""
 
     def __init__(self, plan: Round | None, log: Callable[[], None]) -> None:
         faults = plan.faults if plan else ()
@@ -232,7 +232,7 @@ class _Alarm:
 
 
 def padding(number: int) -> str:
-    """Return what makes some records longer than a page, and a few longer than any file may be."""
+    """Return text that makes some records longer than a page, and a few longer than any file may be."""
     if number % 257 == 128:
         return "#" * 120_000
     return "#" * 9_000 if number % 101 == 50 else ""
@@ -243,6 +243,6 @@ def _logger(handler: logging.Handler, note_report: Callable[[logging.LogRecord],
     logger = logging.Logger("torture")
     logger.addHandler(handler)
     for number in range(5):
-        # From now on this takes no lock of logging's own, which an exception at the wrong moment leaves locked.
+        # From now on this acquires no lock of logging, which an exception at the wrong moment would leave locked.
         logger.isEnabledFor(sequence.level(number))
     return logger

@@ -1,4 +1,4 @@
-"""The torture test itself: it holds, it says the same twice, and it sees what is wrong."""
+"""The torture test itself: it passes, its rounds are repeatable, and it finds damage."""
 
 import dataclasses
 import pathlib
@@ -15,14 +15,15 @@ from torture.files_check import Findings, check
 from torture.files_plan import ENDLESS, Round, draw
 from torture.files_round import Outcome, play
 
-# A fork with live threads is a case to prove, and pytest-xdist has a thread of its own.
+# A fork with live threads is one of the cases under test, and pytest-xdist has a thread of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 TORTURE = [str(pathlib.Path(__file__).parent), "files"]
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_after_some_rounds(tmp_path: pathlib.Path) -> None:
-    """P1, P2, P3, P4: whatever happens, the files hold what was promised; .ci/run looks for a minute."""
+    """P1, P2, P3, P4: the files are correct after every fault; .ci/run repeats this for a minute."""
     command = [sys.executable, *TORTURE, "--minutes", "0.15", "--seed", "100", "--directory", str(tmp_path)]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
@@ -30,14 +31,14 @@ def test_nothing_is_wrong_after_some_rounds(tmp_path: pathlib.Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_seed_decides_what_a_round_is() -> None:
-    """A round that failed can be played again."""
+def test_seed_determines_the_round() -> None:
+    """A round that failed can be repeated."""
     assert [draw(seed) for seed in range(50)] == [draw(seed) for seed in range(50)]
 
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Round, Outcome]:
-    """Return a round without faults, which rolls over some times."""
+    """Return a round without faults that rolls over a few times."""
     plan = dataclasses.replace(
         draw(0),
         handler="ConcurrentTimedRotatingFileHandler",
@@ -63,7 +64,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Round, Outcome]:
 
 
 def test_quiet_round_has_no_problem(quiet: tuple[Round, Outcome]) -> None:
-    """The checks pass where nothing is wrong."""
+    """The checks pass if nothing is wrong."""
     found = check(*quiet)
 
     assert found.problems == []
@@ -82,17 +83,17 @@ def repeat(first: list[bytes], second: list[bytes]) -> None:
 
 
 def tear(first: list[bytes], second: list[bytes]) -> None:
-    """Leave half of a record."""
+    """Leave part of a record."""
     first[1] = first[1][:50] + b"\n"
 
 
 def misplace(first: list[bytes], second: list[bytes]) -> None:
-    """Put a record into the next period's file."""
+    """Move a record to the next period's file."""
     second.insert(0, first.pop())
 
 
-def exchange(first: list[bytes], second: list[bytes]) -> None:
-    """Put the records of a file into another order."""
+def reorder(first: list[bytes], second: list[bytes]) -> None:
+    """Change the order of the records in a file."""
     first.reverse()
 
 
@@ -103,18 +104,18 @@ def exchange(first: list[bytes], second: list[bytes]) -> None:
         (repeat, "1 records twice"),
         (tear, "1 half records"),
         (misplace, "1 records in the wrong period"),
-        (exchange, "records out of order in one file"),
+        (reorder, "records out of order in one file"),
     ],
 )
-def test_damage_is_seen(damage: Callable[..., None], problem: str, quiet: tuple[Round, Outcome]) -> None:
+def test_damage_is_found(damage: Callable[..., None], problem: str, quiet: tuple[Round, Outcome]) -> None:
     """A check that cannot fail would prove nothing."""
     found = _check_damaged(damage, quiet)
 
     assert any(problem in one for one in found.problems), found.problems
 
 
-def test_stray_file_is_seen(quiet: tuple[Round, Outcome]) -> None:
-    """Nothing but the log file, its backups and the lock file may be left."""
+def test_stray_file_is_found(quiet: tuple[Round, Outcome]) -> None:
+    """Only the log file, its backups and the lock file may be left."""
     stray = quiet[1].folder / "app.log.rotating"
     stray.touch()
     found = check(*quiet)
@@ -124,7 +125,7 @@ def test_stray_file_is_seen(quiet: tuple[Round, Outcome]) -> None:
 
 
 def _check_damaged(damage: Callable[..., None], quiet: tuple[Round, Outcome]) -> Findings:
-    """Damage two backups of whole periods, check, and make them whole again."""
+    """Damage two backups of whole periods, run the checks, and restore them."""
     paths = sorted(quiet[1].folder.glob("app.log.*"))[1:3]
     contents = [path.read_bytes() for path in paths]
     lines = [content.splitlines(keepends=True) for content in contents]

@@ -1,4 +1,4 @@
-"""The command ``demo``: a collector that forgets everything, and a shop that logs to it."""
+"""The command ``demo``: a collector with a temporary database, and a shop that logs to it."""
 
 import argparse
 import asyncio
@@ -14,20 +14,24 @@ from concurrent_log.collector.server.command import address_of, fail, missing_ex
 from concurrent_log.collector.server.settings import Settings
 
 _DESCRIPTION = """Start a collector and a shop that logs to it: a page in the browser, and its back end in Python.
-Click in the shop, and follow an order through both. Nothing is kept."""
+Click in the shop, and follow an order through both. All records are deleted when the command ends."""
 _LOCAL = "127.0.0.1"
 
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser("demo", help="try the collector with a little shop", description=_DESCRIPTION)
+    parser = commands.add_parser("demo", help="try the collector with a small shop", description=_DESCRIPTION)
     parser.set_defaults(run=main)
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="the collector's (default: %(default)s)")
-    parser.add_argument("--shop-port", type=int, default=8001, metavar="N", help="the shop's (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8000, metavar="N", help="port of the collector (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shop-port", type=int, default=8001, metavar="N", help="port of the shop (default: %(default)s)"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run both until the process is told to end, and return the exit status."""
+    """Run both until the process gets a signal to end, and return the exit status."""
     if missing := missing_extra():
         return fail(missing, "demo")
     with tempfile.TemporaryDirectory(prefix="concurrent-log-demo-") as folder:
@@ -41,8 +45,9 @@ async def _run(port: int, shop_port: int, database: str) -> int:
     settings = Settings(database=database, port=port, cors_origins=pages)
     with contextlib.ExitStack() as stack:
         try:
-            where = stack.enter_context(listening(settings))
-            await serve(settings, where, lambda: stack.enter_context(_shop(address_of(settings, where), shop_port)))
+            listener = stack.enter_context(listening(settings))
+            url = address_of(settings, listener)
+            await serve(settings, listener, lambda: stack.enter_context(_shop(url, shop_port)))
         except OSError as error:
             return fail(str(error), "demo")
     return 0
@@ -50,11 +55,11 @@ async def _run(port: int, shop_port: int, database: str) -> int:
 
 @contextlib.contextmanager
 def _shop(collector: str, port: int) -> Iterator[None]:
-    """Let the shop run beside; it is told to end, and sends what it has, before the collector goes."""
+    """Run the shop as a child process. It ends before the collector, so that its last records arrive."""
     command = [sys.executable, "-m", "concurrent_log.collector.demo.shop", collector, str(port)]
     process = subprocess.Popen(command)
-    print(f"The shop:      http://{_LOCAL}:{port}/")
-    print(f"What it logs:  {collector}/", flush=True)
+    print(f"Shop:       http://{_LOCAL}:{port}/")
+    print(f"Collector:  {collector}/", flush=True)
     try:
         yield
     finally:

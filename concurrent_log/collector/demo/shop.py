@@ -1,4 +1,4 @@
-"""The back end of the shop: standard logging, and a middleware that takes up the trace that the page began."""
+"""The back end of the shop: standard logging, and a middleware that continues the trace of the page."""
 
 import asyncio
 import logging
@@ -15,32 +15,32 @@ from pydantic import BaseModel
 from concurrent_log.collector import RequestContextMiddleware
 
 _PAGE = pathlib.Path(__file__).parent / "page"
-_SECONDS = {"apple": 0.02, "pear": 0.4}  # that it takes to fetch one; there are no others
+_SECONDS = {"apple": 0.02, "pear": 0.4}  # the time to fetch each fruit in stock
 
 logger = logging.getLogger("shop.orders")
 
 
 class Order(BaseModel):
-    """What somebody wants."""
+    """The order of a customer."""
 
     fruit: str
 
 
-class OutOfStock(Exception):  # noqa: N818 - it is what happened
-    """There is none of it."""
+class OutOfStock(Exception):  # noqa: N818 - the name describes the event
+    """The fruit is not in stock."""
 
 
 async def fetch(fruit: str) -> None:
-    """Get one from the shelf."""
+    """Fetch one fruit from the shelf."""
     if fruit not in _SECONDS:
         raise OutOfStock(f"no {fruit} since Tuesday")
     if _SECONDS[fruit] > 0.1:
-        logger.warning("the %ss are at the very back", fruit, extra={"fruit": fruit})
+        logger.warning("the %ss are at the back of the shelf", fruit, extra={"fruit": fruit})
     await asyncio.sleep(_SECONDS[fruit])
 
 
 def create_app(collector: str) -> FastAPI:
-    """Return the shop, whose page logs to the ``collector`` at this address."""
+    """Return the shop, which logs to the collector at the address ``collector``."""
     app = FastAPI(title="The shop", docs_url=None, redoc_url=None)
     app.add_middleware(RequestContextMiddleware)
     page = (_PAGE / "index.html").read_text(encoding="utf-8").replace("COLLECTOR", collector)
@@ -51,13 +51,13 @@ def create_app(collector: str) -> FastAPI:
 
     @app.post("/orders")
     async def orders(order: Order) -> JSONResponse:
-        logger.info("one %s is ordered", order.fruit, extra={"fruit": order.fruit})
+        logger.info("order for one %s received", order.fruit, extra={"fruit": order.fruit})
         try:
             await fetch(order.fruit)
         except OutOfStock:
-            logger.exception("the order cannot be served", extra={"fruit": order.fruit})
+            logger.exception("order cannot be fulfilled", extra={"fruit": order.fruit})
             return JSONResponse({"detail": f"We have no {order.fruit} today."}, 503)
-        logger.info("one %s is on its way", order.fruit, extra={"fruit": order.fruit})
+        logger.info("one %s shipped", order.fruit, extra={"fruit": order.fruit})
         return JSONResponse({"detail": f"One {order.fruit} is on its way."})
 
     app.mount("/", StaticFiles(directory=_PAGE))
@@ -65,7 +65,7 @@ def create_app(collector: str) -> FastAPI:
 
 
 def main(collector: str, port: int) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the process gets a signal to end."""
     logging.config.dictConfig(
         {
             "version": 1,

@@ -1,35 +1,35 @@
-// A batch: records that go to the server in one request, and come again under the same id.
+// A batch: records that are sent in one request. If the request is repeated, it has the same id.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 import { shortenedRecord } from "./record.js";
 
 /** @typedef {import("./losses.js").Drop} Drop */
 
 /**
- * Some of a batch's records, from one index to before another one. `partOf` has the ids of all that it was divided or
- * shortened from: a server that has stored one of these has stored the part.
+ * A range of a batch's records; `stop` is exclusive. `partOf` has the ids of the batch and the parts that it was divided
+ * or shortened from. A server that has stored one of them has stored this part.
  *
  * @typedef {{ start: number, stop: number, shortened: number, partOf: string[] }} Part
  */
 
-/** Records on their way, until each of them is settled. */
+/** Records that are being sent, until each of them is settled: acknowledged, or counted as lost. */
 export class Batch {
   /**
    * @param {string} id
    * @param {string[]} records as JSON
-   * @param {Drop[]} drops what was lost before them
-   * @param {string[]} [partOf] the ids of larger batches that these records were sent in before
+   * @param {Drop[]} drops losses to report with these records
+   * @param {string[]} [partOf] the ids of larger batches in which these records were sent before
    */
   constructor(id, records, drops, partOf = []) {
     this.id = id;
     this.records = records;
     this.drops = drops;
-    /** What is not settled: the first one goes next. @type {Part[]} */
+    /** The parts that are not settled. The first one is sent next. @type {Part[]} */
     this.parts = [{ start: 0, stop: records.length, shortened: 0, partOf }];
   }
 
-  /** How many records are not settled. */
-  get left() {
+  /** The number of records that are not settled. */
+  get pending() {
     return this.parts.reduce((sum, { start, stop }) => sum + stop - start, 0);
   }
 
@@ -47,17 +47,17 @@ export class Batch {
    * Return the body of the request for a part.
    *
    * @param {Part} part
-   * @param {string} envelope members that each body has, as JSON
+   * @param {string} envelope members of every body, as JSON
    */
   body(part, envelope) {
     const { id, records, drops, partOf } = this.cut(part);
-    const of = partOf.length ? `,"part_of":${toJson(partOf)}` : "";
+    const origin = partOf.length ? `,"part_of":${toJson(partOf)}` : "";
     const dropped = drops.length ? `,"dropped":${toJson(drops)}` : "";
-    return `{"batch_id":${toJson(id)}${of},${envelope}${dropped},"logs":[${records.join(",")}]}`;
+    return `{"batch_id":${toJson(id)}${origin},${envelope}${dropped},"logs":[${records.join(",")}]}`;
   }
 
   /**
-   * Return a part as it would be a batch of its own.
+   * Return the contents of a part, in the form of a batch of its own.
    *
    * @param {Part} part
    */
@@ -68,37 +68,37 @@ export class Batch {
   }
 
   /**
-   * Settle all that is within a part, and return how many records of it were not settled before.
+   * Settle the records of a part. Return how many of them were not settled before.
    *
    * @param {Part} part
    */
   settle({ start, stop }) {
-    const before = this.left;
+    const before = this.pending;
     this.parts = this.parts.filter((each) => each.start < start || each.stop > stop);
     if (start === 0) this.drops = [];
-    return before - this.left;
+    return before - this.pending;
   }
 
-  /** Let the halves of the next part go one after the other. */
+  /** Divide the next part into halves. */
   halve() {
     const [{ start, stop }] = this.parts;
     this.#divideAt(0, [(start + stop) >> 1]);
   }
 
   /**
-   * Divide all that is not settled into parts of so many characters at most, or of one record.
+   * Divide the parts that are not settled into parts of limited size. A larger record is a part of its own.
    *
-   * @param {number} most
+   * @param {number} maximum in characters
    */
-  divide(most) {
+  divide(maximum) {
     for (let index = this.parts.length - 1; index >= 0; index--)
-      this.#divideAt(index, this.#cuts(this.parts[index], most));
+      this.#divideAt(index, this.#cuts(this.parts[index], maximum));
   }
 
   /**
-   * Let the one record of the next part have texts of `longest` characters at most.
+   * Shorten the texts in the next part, which is one record.
    *
-   * @param {number} longest
+   * @param {number} longest maximum characters of each text
    */
   shorten(longest) {
     const [part] = this.parts;
@@ -120,17 +120,17 @@ export class Batch {
   }
 
   /**
-   * Return where to cut a part.
+   * Return the indexes at which to divide a part.
    *
    * @param {Part} part
-   * @param {number} most
+   * @param {number} maximum in characters
    */
-  #cuts({ start, stop }, most) {
+  #cuts({ start, stop }, maximum) {
     const cuts = [];
     let size = 0;
     for (let index = start; index < stop; index++) {
       size += this.records[index].length + 1;
-      if (size > most && index > start) {
+      if (size > maximum && index > start) {
         cuts.push(index);
         size = this.records[index].length + 1;
       }

@@ -1,4 +1,4 @@
-// A client: a logger that owns what ships its records.
+// A client: a logger that owns the shipper of its records.
 
 import { Logger } from "./logger.js";
 
@@ -7,50 +7,50 @@ import { Logger } from "./logger.js";
 
 export class LogClient extends Logger {
   #shipper;
-  #watch;
+  #watchErrors;
   /** @type {(() => void) | null} */
-  #unwatch = null;
+  #unwatchErrors = null;
 
   /**
    * @param {Shipper} shipper
-   * @param {(logger: Logger) => () => void} watch logs what nobody catches, and returns what ends that
+   * @param {(logger: Logger) => () => void} watchErrors starts to log uncaught errors, and returns a function that stops
    */
-  constructor(shipper, watch) {
+  constructor(shipper, watchErrors) {
     super(shipper);
     this.#shipper = shipper;
-    this.#watch = watch;
+    this.#watchErrors = watchErrors;
     if (shipper.settings.enableGlobalErrorHandler) this.enableGlobalErrorHandler();
   }
 
-  /** Log from now on errors that nobody catches, as FATAL. They take their course as ever. */
+  /** Log uncaught errors as FATAL from now on. The runtime still handles them as usual. */
   enableGlobalErrorHandler() {
-    this.#unwatch ??= this.#watch(this);
+    this.#unwatchErrors ??= this.#watchErrors(this);
   }
 
   /**
-   * Wait until the server has acknowledged all that was logged before.
+   * Wait until the server has acknowledged all earlier records.
    *
-   * @param {number} [milliseconds] how long at most; by default, `stopTimeout`
-   * @returns {Promise<boolean>} whether it has; false also where something was lost meanwhile
+   * @param {number} [milliseconds] maximum; defaults to `stopTimeout`
+   * @returns {Promise<boolean>} true if it has; false after the time is up, and if a record was lost meanwhile
    */
   flush(milliseconds = this.#shipper.settings.stopTimeout) {
     return this.#shipper.flush(milliseconds);
   }
 
   /**
-   * Send what waits, and end everything that was begun. What is logged afterwards begins anew.
+   * Flush, and stop the worker and the error handler. A later record starts the worker again.
    *
-   * @param {number} [milliseconds] how long at most; by default, `stopTimeout`
-   * @returns {Promise<boolean>} as `flush`
+   * @param {number} [milliseconds] maximum; defaults to `stopTimeout`
+   * @returns {Promise<boolean>} like `flush`
    */
   close(milliseconds = this.#shipper.settings.stopTimeout) {
-    this.#unwatch?.();
-    this.#unwatch = null;
+    this.#unwatchErrors?.();
+    this.#unwatchErrors = null;
     return this.#shipper.close(milliseconds);
   }
 
   /**
-   * Return what became of the records up to now.
+   * Return the numbers of queued, sent, acknowledged and lost records, and the last error.
    *
    * @returns {Stats}
    */

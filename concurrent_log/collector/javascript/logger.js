@@ -1,7 +1,7 @@
-// What programs call: a method for each level. None of them throws, waits, or changes what it is given.
+// The logging methods, one for each level. They never throw, never wait, and never change their arguments.
 
-import { Bound, Entry, fieldsOf, messageOf } from "./record.js";
-import { narrow, widen } from "./place.js";
+import { BoundFields, Entry, fieldsOf, messageOf } from "./record.js";
+import { limitStackTrace, restoreStackTrace } from "./call_site.js";
 import { Trace } from "./trace.js";
 
 /** @typedef {import("./shipper.js").Shipper} Shipper */
@@ -9,32 +9,32 @@ import { Trace } from "./trace.js";
 /** @typedef {Record<string, unknown>} LogFields */
 
 const FAILED = "failed here";
-const NOTHING = new Bound([]);
+const NOTHING = new BoundFields([]);
 
 export class Logger {
   #shipper;
   #bound;
-  #sees;
+  #capturesCaller;
 
   /**
    * @param {Shipper} shipper
-   * @param {Bound} [bound]
+   * @param {BoundFields} [bound]
    */
   constructor(shipper, bound = NOTHING) {
     this.#shipper = shipper;
     this.#bound = bound;
-    this.#sees = shipper.settings.caller;
+    this.#capturesCaller = shipper.settings.caller;
   }
 
   /**
    * Log at any level.
    *
-   * @param {Level | (string & {})} level such as `INFO`; the server knows the names of other dialects, too
-   * @param {unknown} message text; anything else is rendered
-   * @param {LogFields | Error} [fields] whatever belongs to the record; an error gives its type and stack trace
+   * @param {Level | (string & {})} level such as `INFO`; the server also maps the level names of other libraries
+   * @param {unknown} message text; any other value is rendered as text
+   * @param {LogFields | Error} [fields] further fields of the record; an error adds its type and stack trace
    */
   log(level, message, fields) {
-    this.#put(level, message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record(level, message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
@@ -42,7 +42,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   trace(message, fields) {
-    this.#put("TRACE", message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record("TRACE", message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
@@ -50,7 +50,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   debug(message, fields) {
-    this.#put("DEBUG", message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record("DEBUG", message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
@@ -58,7 +58,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   info(message, fields) {
-    this.#put("INFO", message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record("INFO", message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
@@ -66,7 +66,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   warn(message, fields) {
-    this.#put("WARN", message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record("WARN", message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
@@ -74,7 +74,7 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   error(message, fields) {
-    this.#put("ERROR", message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record("ERROR", message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
@@ -82,11 +82,11 @@ export class Logger {
    * @param {LogFields | Error} [fields]
    */
   fatal(message, fields) {
-    this.#put("FATAL", message, fields, narrow(), this.#sees ? new Error() : null);
+    this.#record("FATAL", message, fields, limitStackTrace(), this.#capturesCaller ? new Error() : null);
   }
 
   /**
-   * Return a logger whose records carry these fields, besides those that this one's carry.
+   * Return a logger that adds these fields to its records, besides the fields of this logger.
    *
    * @param {LogFields} fields
    * @returns {Logger}
@@ -96,9 +96,9 @@ export class Logger {
   }
 
   /**
-   * Return a logger for one step of a trace: that of the request which brought `traceparent`, or a new one.
+   * Return a logger for one span of a trace: the trace of the current request, or a new one.
    *
-   * @param {string | string[]} [traceparent] the header of that name
+   * @param {string | string[]} [traceparent] the header of that name of the current request
    * @returns {TraceLogger}
    */
   withTrace(traceparent) {
@@ -108,34 +108,34 @@ export class Logger {
   }
 
   /**
-   * Each method makes the error itself, which knows the method and who called it, and no more: that takes most of the
-   * time of a call, and each further function some more.
+   * Each method creates the error itself, so that its stack is two frames deep: the method and its caller. Creating it
+   * takes most of the time of a logging call, and each further frame takes more.
    *
    * @param {string} level
    * @param {unknown} message
    * @param {unknown} fields
    * @param {number} limit
-   * @param {Error | null} seen
+   * @param {Error | null} caller
    */
-  #put(level, message, fields, limit, seen) {
-    widen(limit);
+  #record(level, message, fields, limit, caller) {
+    restoreStackTrace(limit);
     const shipper = this.#shipper;
     try {
-      const said = fieldsOf(fields, message);
-      shipper.put(new Entry(messageOf(level), messageOf(message), said, this.#bound, shipper.count, seen));
+      const given = fieldsOf(fields, message);
+      shipper.put(new Entry(messageOf(level), messageOf(message), given, this.#bound, shipper.count, caller));
     } catch {
       shipper.losses.add(FAILED); // The program has run out of stack or memory.
     }
   }
 }
 
-/** A logger for one step of a trace. */
+/** A logger for one span of a trace. */
 export class TraceLogger extends Logger {
   #trace;
 
   /**
    * @param {Shipper} shipper
-   * @param {Bound} bound
+   * @param {BoundFields} bound
    * @param {Trace} trace
    */
   constructor(shipper, bound, trace) {
@@ -143,12 +143,12 @@ export class TraceLogger extends Logger {
     this.#trace = trace;
   }
 
-  /** The id of the trace: 32 hexadecimal digits. */
+  /** The trace id: 32 hexadecimal digits. */
   get traceId() {
     return this.#trace.traceId;
   }
 
-  /** What tells another service of the trace: the value of the header `traceparent`. */
+  /** The header `traceparent` for requests to other services. */
   get traceparent() {
     return this.#trace.traceparent;
   }

@@ -1,8 +1,8 @@
-// What was lost, by reason: counted, told, and reported to the server.
+// Lost records: counted by reason, warned about, and reported to the server.
 
-import { now, ticks } from "./pristine.js";
+import { now, monotonic } from "./builtins.js";
 
-const SILENCE = 30_000; // milliseconds between two lines about losses
+const WARN_INTERVAL = 30_000; // milliseconds between two warnings
 
 /** @typedef {{ reason: string, records: number, since: number }} Drop `since` is in milliseconds since 1970 */
 
@@ -11,34 +11,34 @@ export class Losses {
   #totals = new Map();
   /** @type {Map<string, Drop>} */
   #unreported = new Map();
-  #untold = 0;
-  #toldAt = -Infinity;
-  #tell;
+  #unwarned = 0;
+  #warnedAt = -Infinity;
+  #warn;
 
-  /** @param {(line: string) => void} tell */
-  constructor(tell) {
-    this.#tell = tell;
+  /** @param {(line: string) => void} warn */
+  constructor(warn) {
+    this.#warn = warn;
   }
 
-  /** How many records were lost. */
+  /** The number of lost records. */
   get count() {
     let count = 0;
     for (const each of this.#totals.values()) count += each;
     return count;
   }
 
-  /** How many records were lost, by reason. */
+  /** The number of lost records by reason. */
   get totals() {
     return Object.fromEntries(this.#totals);
   }
 
-  /** Whether there is something that the server does not know. */
-  get areUnreported() {
+  /** Whether there are losses that are not reported to the server yet. */
+  get hasUnreported() {
     return this.#unreported.size > 0;
   }
 
   /**
-   * Count records that are lost, and say so: at once, and then every 30 seconds at most.
+   * Count lost records, and warn: at once the first time, then every 30 seconds at most.
    *
    * @param {string} reason
    * @param {number} [records]
@@ -46,21 +46,21 @@ export class Losses {
   add(reason, records = 1) {
     if (records === 0) return;
     this.#totals.set(reason, (this.#totals.get(reason) ?? 0) + records);
-    this.giveBack([{ reason, records, since: now() }]);
-    this.#untold += records;
-    if (ticks() - this.#toldAt >= SILENCE) this.tell();
+    this.restore([{ reason, records, since: now() }]);
+    this.#unwarned += records;
+    if (monotonic() - this.#warnedAt >= WARN_INTERVAL) this.warn();
   }
 
-  /** Say what was lost and is not told yet. */
-  tell() {
-    if (this.#untold === 0) return;
+  /** Warn about the losses since the last warning. */
+  warn() {
+    if (this.#unwarned === 0) return;
     const all = [...this.#totals].map(([reason, records]) => `${records} ${reason}`).join(", ");
-    this.#toldAt = ticks();
-    this.#tell(`lost ${this.#untold} more records; altogether: ${all}`);
-    this.#untold = 0;
+    this.#warnedAt = monotonic();
+    this.#warn(`lost ${this.#unwarned} records; in total: ${all}`);
+    this.#unwarned = 0;
   }
 
-  /** Return what the server is to be told, and take it to be told. */
+  /** Return the losses to report to the server, and count them as reported. */
   take() {
     const drops = [...this.#unreported.values()];
     this.#unreported.clear();
@@ -68,11 +68,11 @@ export class Losses {
   }
 
   /**
-   * Let be told with another batch what could not be told.
+   * Count losses as unreported again, because the batch that should report them was not sent.
    *
    * @param {Drop[]} drops
    */
-  giveBack(drops) {
+  restore(drops) {
     for (const { reason, records, since } of drops) {
       const before = this.#unreported.get(reason);
       this.#unreported.set(reason, {

@@ -4,11 +4,11 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 
 import { LogClient } from "./client.js";
-import { unwatchExit, watchExit } from "./exiting.js";
+import { unwatchExit, watchExit } from "./process_exit.js";
 import { messageOf } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";
-import { threadCourier } from "./thread.js";
+import { threadTransport } from "./worker_thread.js";
 import { isError } from "./values.js";
 
 export { LogClient } from "./client.js";
@@ -18,38 +18,38 @@ export { VERSION } from "./version.js";
 /** @typedef {import("./settings.js").Options} Options */
 /** @typedef {import("./shipper.js").Stats} Stats */
 
-const SURROUNDINGS = {
-  courier: threadCourier,
-  // Not by `process.stderr`: where nobody reads it any more, that throws later, when nobody can catch it.
-  tell: (/** @type {string} */ line) => void writeSync(2, `${line}\n`),
-  begin: watchExit,
-  end: unwatchExit,
+const PLATFORM = {
+  transport: threadTransport,
+  // Not `process.stderr`: if its reader is gone, a write fails later, as an error that nothing can catch.
+  warn: (/** @type {string} */ line) => void writeSync(2, `${line}\n`),
+  start: watchExit,
+  stop: unwatchExit,
 };
 
 /**
- * A client whose requests are made in a thread of its own.
+ * A client that sends from a worker thread.
  *
- * What is not said is taken from the environment: `LOG_SERVER_URL`, `SERVICE_NAME`, `ENVIRONMENT` or `NODE_ENV`,
- * `SERVICE_VERSION`, `LOG_TYPE`, `ENABLE_GLOBAL_ERROR_HANDLER`.
+ * Defaults come from the environment: `LOG_SERVER_URL`, `SERVICE_NAME`, `ENVIRONMENT` or `NODE_ENV`, `SERVICE_VERSION`,
+ * `LOG_TYPE`, `ENABLE_GLOBAL_ERROR_HANDLER`.
  */
 export class WorkerThreadsLogClient extends LogClient {
   /**
-   * @param {string | URL} [serverUrl] such as `https://logs.example`; by default, `http://localhost:8000`
+   * @param {string | URL} [serverUrl] such as `https://logs.example`; defaults to `http://localhost:8000`
    * @param {Options} [options]
-   * @throws {TypeError} naming what is wrong, and what to do
+   * @throws {TypeError} naming the wrong option and the remedy
    */
   constructor(serverUrl = process.env.LOG_SERVER_URL || "http://localhost:8000", options = {}) {
-    super(new Shipper(settingsOf(serverUrl, options, defaults()), SURROUNDINGS), watchErrors);
+    super(new Shipper(settingsOf(serverUrl, options, defaults()), PLATFORM), watchErrors);
   }
 }
 
 /**
- * Return a client for where the program runs: here, in Node.
+ * Return a client for the current runtime, here Node.
  *
- * @param {string | URL} [serverUrl] such as `https://logs.example`; by default, `http://localhost:8000`
+ * @param {string | URL} [serverUrl] such as `https://logs.example`; defaults to `http://localhost:8000`
  * @param {Options} [options]
  * @returns {LogClient}
- * @throws {TypeError} naming what is wrong, and what to do
+ * @throws {TypeError} naming the wrong option and the remedy
  */
 export function createLogClient(serverUrl, options) {
   return new WorkerThreadsLogClient(serverUrl, options);
@@ -68,7 +68,7 @@ function defaults() {
 }
 
 /**
- * Log errors that nobody catches, without catching them: the process prints them and ends as ever.
+ * Log uncaught errors without catching them: Node still prints them and ends the process.
  *
  * @param {import("./logger.js").Logger} logger
  */

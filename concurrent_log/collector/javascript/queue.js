@@ -1,20 +1,20 @@
-// Where entries wait in memory, within limits.
+// The queue of entries in memory, limited by number and by size.
 
 import { Batch } from "./batch.js";
-import { now } from "./pristine.js";
+import { now } from "./builtins.js";
 
 /** @typedef {import("./record.js").Entry} Entry */
 /** @typedef {import("./losses.js").Losses} Losses */
 
 const FULL = "queue full";
 const BROKEN = "could not be rendered";
-const LARGEST_BATCH = 1_048_576; // characters, unless it is one record
+const MAX_BATCH = 1_048_576; // characters; a larger record is a batch of its own
 
 export class Queue {
   /** @type {(Entry | undefined)[]} */
   #entries = [];
-  #first = 0; // index of the oldest; those before are gone
-  #fresh = 0; // index of the oldest that is not rendered
+  #first = 0; // index of the oldest entry; those before it are removed
+  #unrendered = 0; // index of the oldest entry that is not rendered
   #size = 0;
   #batches = 0;
   #settings;
@@ -33,18 +33,18 @@ export class Queue {
     return this.#entries.length - this.#first;
   }
 
-  /** About how many characters wait. */
+  /** The approximate size of the queued entries, in characters. */
   get size() {
     return this.#size;
   }
 
-  /** When the oldest was logged, in milliseconds since 1970. */
-  get since() {
+  /** When the oldest entry was logged, in milliseconds since 1970. */
+  get oldestTime() {
     return this.#entries[this.#first]?.time ?? now();
   }
 
   /**
-   * Let an entry wait; the oldest ones go where there is no room.
+   * Add an entry. If the queue is full, drop the oldest entries.
    *
    * @param {Entry} entry
    */
@@ -60,30 +60,30 @@ export class Queue {
     }
   }
 
-  /** Return the next batch, of those that wait longest; null where there is nothing to tell the server. */
+  /** Remove the oldest entries, and return them as a batch; null if there is nothing to send or report. */
   take() {
     const records = [];
-    for (let size = 0; this.length > 0 && records.length < this.#settings.batchSize && size < LARGEST_BATCH;) {
-      if (this.#fresh === this.#first) this.render(1);
+    for (let size = 0; this.length > 0 && records.length < this.#settings.batchSize && size < MAX_BATCH;) {
+      if (this.#unrendered === this.#first) this.render(1);
       const { json } = this.#shift();
       if (json === null) continue;
       records.push(json);
       size += json.length;
     }
-    if (records.length === 0 && !this.#losses.areUnreported) return null;
+    if (records.length === 0 && !this.#losses.hasUnreported) return null;
     this.#batches += 1;
     return new Batch(`${this.#settings.clientId}-${this.#batches}`, records, this.#losses.take());
   }
 
   /**
-   * Make so many of those JSON that are not, the oldest first, and return whether there are more.
+   * Render entries that are not rendered yet, the oldest first. Return whether there are more.
    *
-   * @param {number} most
+   * @param {number} maximum
    */
-  render(most) {
-    const stop = Math.min(this.#fresh + most, this.#entries.length);
-    for (; this.#fresh < stop; this.#fresh++) {
-      const entry = /** @type {Entry} */ (this.#entries[this.#fresh]);
+  render(maximum) {
+    const stop = Math.min(this.#unrendered + maximum, this.#entries.length);
+    for (; this.#unrendered < stop; this.#unrendered++) {
+      const entry = /** @type {Entry} */ (this.#entries[this.#unrendered]);
       this.#size -= entry.size;
       try {
         entry.render();
@@ -92,18 +92,18 @@ export class Queue {
       }
       this.#size += entry.size;
     }
-    return this.#fresh < this.#entries.length;
+    return this.#unrendered < this.#entries.length;
   }
 
   #shift() {
     const entry = /** @type {Entry} */ (this.#entries[this.#first]);
     this.#entries[this.#first] = undefined;
     this.#first += 1;
-    this.#fresh = Math.max(this.#fresh, this.#first);
+    this.#unrendered = Math.max(this.#unrendered, this.#first);
     this.#size -= entry.size;
     if (this.#first >= 1000 && this.#first * 2 >= this.#entries.length) {
       this.#entries.splice(0, this.#first);
-      this.#fresh -= this.#first;
+      this.#unrendered -= this.#first;
       this.#first = 0;
     }
     return entry;

@@ -1,10 +1,10 @@
-// A record: what a logging call said, kept as it was then, and made JSON when it leaves.
+// A record: a copy of the arguments of a logging call, rendered as JSON before it is sent.
 
-import { membersOf } from "./place.js";
-import { now, toJson } from "./pristine.js";
+import { callSiteMembers } from "./call_site.js";
+import { now, toJson } from "./builtins.js";
 import {
   Json,
-  MOST,
+  MAX_MEMBERS,
   isError,
   isPlain,
   jsonOf,
@@ -17,15 +17,15 @@ import {
 
 /** @typedef {import("./values.js").Rendering} Rendering */
 
-const OURS = new Set(["level", "level_number", "message", "created_at", "sequence"]);
-const PLACE = new Set(["file_path", "line_number", "function_name"]);
-const ERRORS = new Set(["error", "err", "exception"]);
-const MOST_CAUSES = 5;
-const LARGEST = 1_048_576; // characters of a record; of a larger one, the message is kept
-const FIXED = 200; // characters that every record takes, about
+const RESERVED = new Set(["level", "level_number", "message", "created_at", "sequence"]);
+const CALL_SITE = new Set(["file_path", "line_number", "function_name"]);
+const ERROR_FIELDS = new Set(["error", "err", "exception"]);
+const MAX_CAUSES = 5;
+const MAX_RECORD = 1_048_576; // characters; a larger record loses its fields, but not its message
+const OVERHEAD = 200; // approximate size of a record without its message and fields, in characters
 
 /**
- * Names and values by turns. Each value is text, a finite number, a boolean, null, or JSON.
+ * Names and values in turn. Each value is a string, a finite number, a boolean, null, or JSON.
  *
  * @typedef {(string | number | boolean | null | Json)[]} Fields
  */
@@ -33,51 +33,51 @@ const FIXED = 200; // characters that every record takes, about
 /** @type {Fields} */
 const NONE = [];
 
-/** What waits to be sent. */
+/** A record in the queue. */
 export class Entry {
   /**
    * @param {string | Json} level
    * @param {string | Json} message
    * @param {Fields} fields
-   * @param {Bound} bound
+   * @param {BoundFields} bound
    * @param {number} sequence
-   * @param {Error | null} seen
+   * @param {Error | null} caller
    */
-  constructor(level, message, fields, bound, sequence, seen) {
+  constructor(level, message, fields, bound, sequence, caller) {
     this.time = now();
     this.level = level;
     this.message = message;
     this.fields = fields;
     this.bound = bound;
     this.sequence = sequence;
-    this.seen = seen;
+    this.caller = caller;
     /** The record as JSON, once it is rendered. @type {string | null} */
     this.json = null;
-    /** About how many characters it takes. */
-    this.size = FIXED + sizeOf(message) + fields.reduce(addSize, 0);
+    /** The approximate size, in characters. */
+    this.size = OVERHEAD + sizeOf(message) + fields.reduce(addSize, 0);
   }
 
-  /** Make the record JSON, and let go of what it was made of: `seen` keeps in memory what ran then. */
+  /** Render the record as JSON, and release its parts: `caller` keeps the functions on its stack in memory. */
   render() {
     this.json = this.#rendered();
-    this.size = FIXED + this.json.length;
+    this.size = OVERHEAD + this.json.length;
     this.message = "";
     this.fields = NONE;
-    this.seen = null;
+    this.caller = null;
   }
 
   #rendered() {
     const head =
       `{"created_at":${this.time},"level":${jsonOfValue(this.level)},"message":${jsonOfValue(this.message)}` +
       `,"sequence":${this.sequence}`;
-    const place = this.seen !== null && !mentions(this.fields, PLACE) ? membersOf(this.seen) : "";
-    const json = `${head}${place}${this.bound.membersWith(this.fields)}}`;
-    return json.length <= LARGEST ? json : `${head}${place},"left_out":"${json.length} characters of fields"}`;
+    const callSite = this.caller !== null && !includesAny(this.fields, CALL_SITE) ? callSiteMembers(this.caller) : "";
+    const json = `${head}${callSite}${this.bound.membersWith(this.fields)}}`;
+    return json.length <= MAX_RECORD ? json : `${head}${callSite},"left_out":"${json.length} characters of fields"}`;
   }
 }
 
-/** Fields that every record of a logger carries. */
-export class Bound {
+/** The fields that a logger adds to each of its records. */
+export class BoundFields {
   /** @param {Fields} fields */
   constructor(fields) {
     this.fields = fields;
@@ -86,44 +86,44 @@ export class Bound {
   }
 
   /**
-   * Return the members of a record that has `fields` besides, each after a comma.
+   * Return these fields and the fields of one record as members of a JSON object, each after a comma.
    *
    * @param {Fields} fields
    */
   membersWith(fields) {
     if (this.names.size === 0) return membersOfFields(fields);
-    return mentions(fields, this.names)
+    return includesAny(fields, this.names)
       ? membersOfFields(merged(this.fields, fields))
       : this.members + membersOfFields(fields);
   }
 
   /**
-   * Return these fields and others, which count more.
+   * Return these fields, overridden by others.
    *
    * @param {Fields} fields
    */
   with(fields) {
-    return new Bound(merged(this.fields, fields));
+    return new BoundFields(merged(this.fields, fields));
   }
 }
 
 /**
- * Return a copy of what a caller said besides the message, which no later change of his can touch. Never throws.
+ * Return a copy of the fields of a logging call, which later changes by the program do not affect. Never throws.
  *
- * @param {unknown} said an object, or an error; anything else becomes the field `fields`
- * @param {unknown} [message] which may be an error, too
+ * @param {unknown} given an object or an error; any other value becomes the field `fields`
+ * @param {unknown} [message] adds its fields if it is an error
  * @returns {Fields}
  */
-export function fieldsOf(said, message) {
+export function fieldsOf(given, message) {
   /** @type {Fields} */
   const fields = [];
   const state = rendering();
   try {
     if (typeof message === "object" && isError(message)) addError(fields, message, state);
-    if (said === undefined || said === null) return fields;
-    if (isError(said)) addError(fields, said, state);
-    else if (typeof said !== "object" || Array.isArray(said)) fields.push("fields", valueOf(said, state));
-    else addMembers(fields, said, state);
+    if (given === undefined || given === null) return fields;
+    if (isError(given)) addError(fields, given, state);
+    else if (typeof given !== "object" || Array.isArray(given)) fields.push("fields", valueOf(given, state));
+    else addMembers(fields, given, state);
   } catch (error) {
     fields.push("fields", new Json(unreadable(error)));
   }
@@ -142,7 +142,7 @@ export function messageOf(message) {
   try {
     if (isError(message)) return textOf(String(message.message));
   } catch {
-    // It is rendered like anything else.
+    // It is rendered like any other value.
   }
   const text = jsonOf(message);
   return text.startsWith('"') ? new Json(text) : textOf(text);
@@ -150,32 +150,33 @@ export function messageOf(message) {
 
 /**
  * @param {Fields} fields
- * @param {object} said
+ * @param {object} given
  * @param {Rendering} state
  */
-function addMembers(fields, said, state) {
-  const names = Object.keys(said);
-  if (names.length === 0 && !isPlain(said)) fields.push("fields", valueOf(said, state));
-  for (let index = 0; index < names.length && index < MOST; index++) addMember(fields, said, names[index], state);
-  if (names.length > MOST) fields.push("left_out", `${names.length - MOST} fields`);
+function addMembers(fields, given, state) {
+  const names = Object.keys(given);
+  if (names.length === 0 && !isPlain(given)) fields.push("fields", valueOf(given, state));
+  for (let index = 0; index < names.length && index < MAX_MEMBERS; index++)
+    addMember(fields, given, names[index], state);
+  if (names.length > MAX_MEMBERS) fields.push("left_out", `${names.length - MAX_MEMBERS} fields`);
 }
 
 /**
  * @param {Fields} fields
- * @param {object} said
+ * @param {object} given
  * @param {string} name
  * @param {Rendering} state
  */
-function addMember(fields, said, name, state) {
+function addMember(fields, given, name, state) {
   let value;
   try {
-    value = /** @type {Record<string, unknown>} */ (said)[name];
+    value = /** @type {Record<string, unknown>} */ (given)[name];
   } catch (error) {
     fields.push(name, new Json(unreadable(error)));
     return;
   }
   if (value === undefined) return;
-  if (typeof value === "object" && ERRORS.has(name) && isError(value)) addError(fields, value, state);
+  if (typeof value === "object" && ERROR_FIELDS.has(name) && isError(value)) addError(fields, value, state);
   else fields.push(name, valueOf(value, state));
 }
 
@@ -187,9 +188,9 @@ function addMember(fields, said, name, state) {
 function valueOf(value, state) {
   if (typeof value === "boolean" || value === null || (typeof value === "number" && Number.isFinite(value)))
     return value;
-  if (typeof value !== "string" || value.length > state.left) return new Json(jsonOf(value, state));
+  if (typeof value !== "string" || value.length > state.budget) return new Json(jsonOf(value, state));
   const text = textOf(value);
-  state.left -= sizeOf(text);
+  state.budget -= sizeOf(text);
   return text;
 }
 
@@ -206,7 +207,7 @@ function addError(fields, error, state) {
 /** @param {unknown} error */
 function stackOf(error) {
   const parts = [];
-  for (let each = error; isError(each) && parts.length < MOST_CAUSES; each = /** @type {any} */ (each).cause) {
+  for (let each = error; isError(each) && parts.length < MAX_CAUSES; each = /** @type {any} */ (each).cause) {
     parts.push(each.stack || `${each.name}: ${each.message}`);
   }
   return parts.join("\nCaused by: ");
@@ -227,7 +228,7 @@ function merged(first, second) {
  * @param {Fields} fields
  * @param {Set<unknown>} names
  */
-function mentions(fields, names) {
+function includesAny(fields, names) {
   for (let index = 0; index < fields.length; index += 2) if (names.has(fields[index])) return true;
   return false;
 }
@@ -235,14 +236,14 @@ function mentions(fields, names) {
 /** @param {Fields} fields */
 function membersOfFields(fields) {
   let members = "";
-  let aside = "";
+  let attributes = "";
   for (let index = 0; index < fields.length; index += 2) {
     const member = `,${jsonOfText(String(fields[index]))}:${jsonOfValue(fields[index + 1])}`;
-    // What a record says of itself is not to be said twice.
-    if (OURS.has(/** @type {string} */ (fields[index]))) aside += member;
+    // A field must not have the name of a member that every record has.
+    if (RESERVED.has(/** @type {string} */ (fields[index]))) attributes += member;
     else members += member;
   }
-  return aside ? `${members},"attributes":{${aside.slice(1)}}` : members;
+  return attributes ? `${members},"attributes":{${attributes.slice(1)}}` : members;
 }
 
 /** @param {Fields[number]} value */
@@ -266,10 +267,10 @@ function addSize(size, value) {
 }
 
 /**
- * Return a record with texts of `longest` characters at most, for a server that takes no larger one.
+ * Return a record with shortened texts, for a server that rejects it as too large.
  *
  * @param {string} json
- * @param {number} longest
+ * @param {number} longest maximum characters of each text
  */
 export function shortenedRecord(json, longest) {
   const record = JSON.parse(json);

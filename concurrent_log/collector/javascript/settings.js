@@ -1,33 +1,33 @@
-// What a client is told, checked at once.
+// The options of a client, checked at once.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 import { randomHex } from "./trace.js";
 import { VERSION } from "./version.js";
 
 /**
- * What a client may be told.
+ * The options of a client.
  *
  * @typedef {object} Options
  * @property {string} [service] the name of the program
  * @property {string} [environment] where it runs, such as `production`
- * @property {string} [serviceVersion] its version
- * @property {string} [logType] of which kind it is; `BACKEND` in Node, `FRONTEND` in a browser
- * @property {string} [token] what the server asks for, if it does
+ * @property {string} [serviceVersion] the version of the program
+ * @property {string} [logType] the kind of the program; defaults to `BACKEND` in Node, `FRONTEND` in a browser
+ * @property {string} [token] the token of the server, if it requires one
  * @property {Record<string, string>} [headers] further headers of each request
- * @property {number} [batchSize] so many records leave at once; 1000
- * @property {number} [flushInterval] so many milliseconds after its first record, a smaller batch leaves, too; 1000
- * @property {boolean} [enableCompression] whether batches are compressed; true
- * @property {number} [compressFrom] from how many records on; 100
- * @property {number} [maxQueueSize] how many records may wait; then the oldest are dropped; 100,000
- * @property {number} [maxQueueBytes] about how many bytes they may take; 64 MiB, in a browser 16 MiB
- * @property {number} [timeout] for how many milliseconds a request may last; 10,000
- * @property {number} [stopTimeout] for how many milliseconds `flush`, `close` and the exit wait; 5000
- * @property {boolean} [caller] whether records tell which function, file and line logged them; true
- * @property {boolean} [enableGlobalErrorHandler] whether errors that nobody catches are logged; false
+ * @property {number} [batchSize] maximum records per batch; defaults to 1000
+ * @property {number} [flushInterval] maximum milliseconds that a record waits for its batch to fill; defaults to 1000
+ * @property {boolean} [enableCompression] whether to compress batches; defaults to true
+ * @property {number} [compressFrom] minimum records of a compressed batch; defaults to 100
+ * @property {number} [maxQueueSize] maximum queued records, beyond which the oldest are dropped; defaults to 100,000
+ * @property {number} [maxQueueBytes] approximate maximum bytes of the queue; defaults to 64 MiB, in a browser 16 MiB
+ * @property {number} [timeout] maximum milliseconds of a request; defaults to 10,000
+ * @property {number} [stopTimeout] maximum milliseconds that `flush`, `close` and the exit wait; defaults to 5000
+ * @property {boolean} [caller] whether records contain the function, file and line that logged them; defaults to true
+ * @property {boolean} [enableGlobalErrorHandler] whether to log uncaught errors; defaults to false
  */
 
 /**
- * What a client was told, and what follows from it.
+ * The options with their defaults, and the values derived from them.
  *
  * @typedef {Required<Omit<Options, "token" | "service" | "environment" | "serviceVersion">> & {
  *   endpoint: string, clientId: string, envelope: string, hint: string }} Settings
@@ -46,31 +46,31 @@ const DEFAULTS = {
   caller: true,
   enableGlobalErrorHandler: false,
 };
-const TEXTS = ["service", "environment", "serviceVersion", "logType", "token"];
-const FROM_ONE = ["batchSize", "compressFrom", "maxQueueSize", "maxQueueBytes", "timeout"];
-const FROM_ZERO = ["flushInterval", "stopTimeout"];
-const SWITCHES = ["enableCompression", "caller", "enableGlobalErrorHandler"];
-const NAMES = [...TEXTS, ...FROM_ONE, ...FROM_ZERO, ...SWITCHES, "headers"];
-const LONGEST_TIME = 2_147_483_647; // milliseconds that a timer knows
+const STRINGS = ["service", "environment", "serviceVersion", "logType", "token"];
+const AT_LEAST_ONE = ["batchSize", "compressFrom", "maxQueueSize", "maxQueueBytes", "timeout"];
+const AT_LEAST_ZERO = ["flushInterval", "stopTimeout"];
+const BOOLEANS = ["enableCompression", "caller", "enableGlobalErrorHandler"];
+const NAMES = [...STRINGS, ...AT_LEAST_ONE, ...AT_LEAST_ZERO, ...BOOLEANS, "headers"];
+const MAX_TIMER = 2_147_483_647; // milliseconds; the maximum of setTimeout
 
 /**
  * Return the settings of a client.
  *
  * @param {string | URL} serverUrl
  * @param {Options} options
- * @param {{ base?: string, common: Record<string, unknown>, options: Options }} surroundings what counts where nothing
- *   is said: for addresses, in each record, and as options
+ * @param {{ base?: string, common: Record<string, unknown>, options: Options }} platform the base of relative URLs,
+ *   the fields of each record, and the default options
  * @returns {Settings}
- * @throws {TypeError | RangeError} naming what is wrong, and what to do
+ * @throws {TypeError | RangeError} naming the wrong option and the remedy
  */
-export function settingsOf(serverUrl, options, surroundings) {
+export function settingsOf(serverUrl, options, platform) {
   check(options);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   /** @type {typeof DEFAULTS & Options & { logType: string }} */
   const { token, service, environment, serviceVersion, ...rest } = {
     ...DEFAULTS,
     logType: "BACKEND",
-    ...surroundings.options,
+    ...platform.options,
     ...given,
   };
   const common = {
@@ -78,15 +78,15 @@ export function settingsOf(serverUrl, options, surroundings) {
     environment,
     service_version: serviceVersion,
     log_type: rest.logType,
-    ...surroundings.common,
+    ...platform.common,
   };
   const clientId = randomHex(16);
-  const endpoint = endpointOf(serverUrl, surroundings.base);
+  const endpoint = endpointOf(serverUrl, platform.base);
   const client = { id: clientId, name: `concurrent-log-js/${VERSION}` };
   return {
     ...rest,
     endpoint,
-    hint: hintFor(endpoint, surroundings.base),
+    hint: hintFor(endpoint, platform.base),
     headers: headersOf(rest.headers, token),
     clientId,
     envelope: `"client":${toJson(client)},"common":${toJson(common)}`,
@@ -100,9 +100,9 @@ export function settingsOf(serverUrl, options, surroundings) {
 function headersOf(given, token) {
   const texts = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]));
   try {
-    if (typeof Headers !== "undefined") new Headers(texts); // Node can be told to do without, but not in our thread.
+    if (typeof Headers !== "undefined") new Headers(texts); // Node may run without it, but the worker thread has it.
   } catch {
-    throw new TypeError(`headers must be of names and values that HTTP allows, not ${Object.keys(given).join(", ")}`);
+    throw new TypeError(`headers must be names and values that HTTP allows, not ${Object.keys(given).join(", ")}`);
   }
   return {
     ...texts,
@@ -115,8 +115,8 @@ function headersOf(given, token) {
 function check(options) {
   if (typeof options !== "object" || options === null) throw new TypeError(`options must be an object, not ${options}`);
   for (const [name, value] of Object.entries(options)) {
-    if (!NAMES.includes(name)) throw new TypeError(`there is no option ${name}: take one of ${NAMES.join(", ")}`);
-    if (value !== undefined) checkOne(name, value);
+    if (!NAMES.includes(name)) throw new TypeError(`there is no option ${name}: use one of ${NAMES.join(", ")}`);
+    if (value !== undefined) checkOption(name, value);
   }
 }
 
@@ -124,29 +124,28 @@ function check(options) {
  * @param {string} name
  * @param {unknown} value
  */
-function checkOne(name, value) {
-  const isNumber =
-    typeof value === "number" && value <= (/Timeout|timeout|Interval/.test(name) ? LONGEST_TIME : Infinity);
-  if (TEXTS.includes(name) && typeof value !== "string") throw wrong(name, value, "a text");
-  if (SWITCHES.includes(name) && typeof value !== "boolean") throw wrong(name, value, "true or false");
-  if (FROM_ONE.includes(name) && !(isNumber && value >= 1)) throw wrong(name, value, "a number, 1 at least");
-  if (FROM_ZERO.includes(name) && !(isNumber && value >= 0)) throw wrong(name, value, "a number, 0 at least");
+function checkOption(name, value) {
+  const isNumber = typeof value === "number" && value <= (/Timeout|timeout|Interval/.test(name) ? MAX_TIMER : Infinity);
+  if (STRINGS.includes(name) && typeof value !== "string") throw wrong(name, value, "a string");
+  if (BOOLEANS.includes(name) && typeof value !== "boolean") throw wrong(name, value, "true or false");
+  if (AT_LEAST_ONE.includes(name) && !(isNumber && value >= 1)) throw wrong(name, value, "a number of at least 1");
+  if (AT_LEAST_ZERO.includes(name) && !(isNumber && value >= 0)) throw wrong(name, value, "a number of at least 0");
   if (name === "headers" && (typeof value !== "object" || value === null)) throw wrong(name, value, "an object");
   if (name === "token" && !/^[\x21-\x7e]+$/.test(String(value)))
-    throw new TypeError("token must be of printable ASCII characters");
+    throw new TypeError("token must consist of printable ASCII characters");
 }
 
 /**
  * @param {string} name
  * @param {unknown} value
- * @param {string} what
+ * @param {string} expected
  */
-function wrong(name, value, what) {
-  return new TypeError(`${name} must be ${what}, not ${typeof value === "string" ? toJson(value) : String(value)}`);
+function wrong(name, value, expected) {
+  return new TypeError(`${name} must be ${expected}, not ${typeof value === "string" ? toJson(value) : String(value)}`);
 }
 
 /**
- * Return what may be wrong where a page gets no answer, which a browser does not tell it.
+ * Return the likely cause when a page gets no response from another origin. A browser hides the cause from the page.
  *
  * @param {string} endpoint
  * @param {string | undefined} page
@@ -154,7 +153,7 @@ function wrong(name, value, what) {
 function hintFor(endpoint, page) {
   const origin = page && new URL(page).origin;
   if (!origin || new URL(endpoint).origin === origin) return "";
-  return ` (if it is up, it does not let in pages of this origin: concurrent-log serve --cors-origin ${origin})`;
+  return ` (if it is running, allow the origin of this page: concurrent-log serve --cors-origin ${origin})`;
 }
 
 /**

@@ -1,242 +1,242 @@
-// Sees to it that the server gets what is logged: when a batch leaves, and what happens at the end.
+// Decides when records are sent: at intervals, when a batch is full, on request, and when the process ends.
 
 import { Losses } from "./losses.js";
-import { clearTimeout, now, setTimeout, ticks } from "./pristine.js";
+import { clearTimeout, now, setTimeout, monotonic } from "./builtins.js";
 import { Queue } from "./queue.js";
-import { Sender } from "./sender.js";
+import { Outbox } from "./outbox.js";
 
-/** @typedef {import("./courier.js").Answer} Answer */
-/** @typedef {import("./courier.js").Courier} Courier */
-/** @typedef {import("./sender.js").Delivery} Delivery */
+/** @typedef {import("./transport.js").HttpResponse} HttpResponse */
+/** @typedef {import("./transport.js").Transport} Transport */
+/** @typedef {import("./outbox.js").Delivery} Delivery */
 /** @typedef {import("./settings.js").Settings} Settings */
 
 /**
- * What differs between Node and a browser.
+ * What differs between Node and browsers.
  *
- * @typedef {object} Surroundings
- * @property {(onAnswer: (answer: Answer) => void) => Courier} courier
- * @property {(line: string) => void} tell
- * @property {(shipper: Shipper) => void} begin called before the first record: what watches for the end may begin
- * @property {(shipper: Shipper) => void} end
- * @property {() => void} [settled] called when the server may have more than before
+ * @typedef {object} Platform
+ * @property {(onResponse: (response: HttpResponse) => void) => Transport} transport
+ * @property {(line: string) => void} warn
+ * @property {(shipper: Shipper) => void} start called before the first record, to watch for the end of the program
+ * @property {(shipper: Shipper) => void} stop
+ * @property {() => void} [onSettled] called when the server may have acknowledged records
  */
 
 /**
- * What became of the records of a client.
+ * The state of a client's records.
  *
  * @typedef {object} Stats
- * @property {number} queued how many wait, or are on their way
- * @property {number} bytes about how many bytes those that wait take
- * @property {number} sent how many were sent, however often each
- * @property {number} acknowledged how many the server has
- * @property {Record<string, number>} dropped how many were lost, by reason
- * @property {string} lastError what went wrong last; empty for nothing
- * @property {boolean} healthy whether the last attempt was a success, or there was none
+ * @property {number} queued records that are queued or in flight
+ * @property {number} bytes approximate size of the queued records
+ * @property {number} sent records sent, counting each attempt
+ * @property {number} acknowledged records that the server has acknowledged
+ * @property {Record<string, number>} dropped lost records, by reason
+ * @property {string} lastError the last error, or an empty string
+ * @property {boolean} healthy whether the last attempt succeeded; true before the first one
  */
 
-const RENDERED_AFTER = 10; // milliseconds
-const RENDERED_AT_ONCE = 1000; // records
-const LAST_PAUSE = 100; // milliseconds between two attempts at the end
-const LAST_ATTEMPTS = 4; // in vain, one after the other
-const LONGEST = 2_147_483_647; // milliseconds that a timer knows
+const RENDER_DELAY = 10; // milliseconds
+const RENDER_CHUNK = 1000; // records
+const LAST_PAUSE = 100; // milliseconds between two attempts while the process ends
+const MAX_LAST_FAILURES = 4; // in a row, while the process ends
+const MAX_TIMER = 2_147_483_647; // milliseconds; the maximum of setTimeout
 
 export class Shipper {
   /** @type {Delivery | null} */
-  #onItsWay = null;
-  /** @type {Courier | null} */
-  #courier = null;
+  #inFlight = null;
+  /** @type {Transport | null} */
+  #transport = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #isPaused = false;
   #isRendering = false;
-  #isOurs = false;
-  /** How many records there were when the process was about to end by itself. */
+  #isInternal = false;
+  /** The number of records when the event loop last became empty. */
   #countWhenIdle = -1;
-  /** When the process began to exit, in `ticks`. @type {number | null} */
+  /** When the process began to exit, on the clock of `monotonic`. @type {number | null} */
   #exitedAt = null;
-  /** What is to be called when something is settled. @type {Set<() => void>} */
-  #waiting = new Set();
-  #around;
+  /** Called whenever records may have been settled. @type {Set<() => void>} */
+  #waiters = new Set();
+  #platform;
 
   /**
    * @param {Settings} settings
-   * @param {Surroundings} around
+   * @param {Platform} platform
    */
-  constructor(settings, around) {
-    const tell = this.tell.bind(this);
+  constructor(settings, platform) {
+    const warn = this.warn.bind(this);
     this.settings = settings;
-    this.#around = around;
-    /** How many records there were. */
+    this.#platform = platform;
+    /** The number of records so far. */
     this.count = 0;
-    this.losses = new Losses(tell);
+    this.losses = new Losses(warn);
     this.queue = new Queue(settings, this.losses);
-    this.sender = new Sender(settings, this.queue, this.losses, tell);
+    this.outbox = new Outbox(settings, this.queue, this.losses, warn);
   }
 
-  /** How many records are not settled. */
-  get left() {
-    return this.queue.length + this.sender.left;
+  /** The number of records that are not settled: neither acknowledged nor counted as lost. */
+  get pending() {
+    return this.queue.length + this.outbox.pending;
   }
 
   /**
-   * Let an entry be sent.
+   * Queue an entry.
    *
    * @param {import("./record.js").Entry} entry
    */
   put(entry) {
-    if (this.#isOurs) return; // Somebody hands on to us what we do ourselves.
+    if (this.#isInternal) return; // The program has hooked a function that the client itself calls, and logs the call.
     this.count += 1;
     this.queue.put(entry);
-    if (this.#courier === null) this.begin();
+    if (this.#transport === null) this.start();
     if (this.#exitedAt !== null) {
       this.drain(this.#exitedAt);
       return;
     }
     if (!this.#isRendering) this.#renderSoon();
-    if (this.#timer === undefined && this.#onItsWay === null) this.#sleep(this.settings.flushInterval);
-    // Never at once: the caller is not to wait for what a batch takes.
-    if (this.queue.length === this.settings.batchSize && this.#onItsWay === null && !this.#isPaused) this.#sleep(0);
+    if (this.#timer === undefined && this.#inFlight === null) this.#schedule(this.settings.flushInterval);
+    // Not in this call: a logging call must not take the time that rendering a batch takes.
+    if (this.queue.length === this.settings.batchSize && this.#inFlight === null && !this.#isPaused) this.#schedule(0);
   }
 
   /**
-   * Send what somebody before us could not send.
+   * Send batches that an earlier page could not send.
    *
    * @param {import("./batch.js").Batch[]} batches
    */
   resume(batches) {
     if (batches.length === 0) return;
-    this.sender.batches.push(...batches);
-    this.begin();
-    this.#sleep(0);
+    this.outbox.batches.push(...batches);
+    this.start();
+    this.#schedule(0);
   }
 
-  /** Let there be a courier; what watches for the end begins, too. */
-  begin() {
-    this.#courier ??= this.#around.courier((answer) => this.#answered(answer));
-    this.#around.begin(this);
+  /** Create the transport if there is none, and watch for the end of the program. */
+  start() {
+    this.#transport ??= this.#platform.transport((response) => this.#onResponse(response));
+    this.#platform.start(this);
   }
 
   /**
-   * Wait until the server has all that was put before, and return whether it has; false also where something was lost.
+   * Wait until all earlier records are settled. Return whether they are, and none was lost meanwhile.
    *
    * @param {number} milliseconds
    * @returns {Promise<boolean>}
    */
   flush(milliseconds) {
-    const mark = this.count;
+    const countBefore = this.count;
     const lost = this.losses.count;
-    const isSettled = () => this.count - this.left >= mark && !this.sender.owesDrops;
+    const isSettled = () => this.count - this.pending >= countBefore && !this.outbox.hasUnreportedDrops;
     if (isSettled()) return Promise.resolve(true);
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
-        this.#waiting.delete(look);
+        this.#waiters.delete(check);
         resolve(isSettled() && this.losses.count === lost);
       };
-      const look = () => isSettled() && end();
-      const timer = setTimeout(end, Math.min(milliseconds, LONGEST)); // It keeps the process alive meanwhile.
-      this.#waiting.add(look);
-      this.begin();
-      this.hurry();
+      const check = () => isSettled() && end();
+      const timer = setTimeout(end, Math.min(milliseconds, MAX_TIMER)); // Keeps the process alive meanwhile.
+      this.#waiters.add(check);
+      this.start();
+      this.sendNow();
     });
   }
 
   /**
-   * Send what waits, and end what was begun; what is logged later begins anew.
+   * Send the pending records, and stop the transport. A later record starts it again.
    *
    * @param {number} milliseconds
    * @returns {Promise<boolean>}
    */
   async close(milliseconds) {
-    const mark = this.count;
+    const countBefore = this.count;
     const isDone = await this.flush(milliseconds);
-    if (this.count > mark) return isDone; // It has begun anew.
-    this.#rest();
-    this.#courier?.end();
-    this.#courier = this.#onItsWay = null;
-    this.#around.end(this);
-    this.#sayGoodbye();
+    if (this.count > countBefore) return isDone; // A record that was logged meanwhile needs the transport.
+    this.#cancelTimer();
+    this.#transport?.end();
+    this.#transport = this.#inFlight = null;
+    this.#platform.stop(this);
+    this.#reportUnsent();
     return isDone;
   }
 
-  /** Go on for a while where the process is about to end by itself, and nothing can be sent without the event loop. */
-  linger() {
-    if (this.#courier?.wait || this.left === 0 || this.count === this.#countWhenIdle) return;
+  /** Keep a process alive whose event loop is empty, if the transport can send only with the event loop. */
+  delayExit() {
+    if (this.#transport?.wait || this.pending === 0 || this.count === this.#countWhenIdle) return;
     this.#countWhenIdle = this.count;
     void this.flush(this.settings.stopTimeout);
   }
 
   /**
-   * Let what is next be on its way, since the process ends.
+   * Send the next delivery without waiting for the response, because the process ends.
    *
-   * @param {number} since when that began, in `ticks`
+   * @param {number} since when the process began to end, on the clock of `monotonic`
    */
-  depart(since) {
-    this.#rest();
-    this.#onItsWay ??= this.#send(since + this.settings.stopTimeout - ticks());
+  startLastRequest(since) {
+    this.#cancelTimer();
+    this.#inFlight ??= this.#send(since + this.settings.stopTimeout - monotonic());
   }
 
   /**
-   * Send what waits without the event loop, since the process ends.
+   * Send the pending records without the event loop, because the process ends.
    *
-   * @param {number} since when that began, in `ticks`
+   * @param {number} since when the process began to end, on the clock of `monotonic`
    */
   drain(since) {
-    this.#rest();
-    if (this.#courier?.wait) this.#drainBy(this.#courier.wait, since + this.settings.stopTimeout);
-    this.#sayGoodbye();
+    this.#cancelTimer();
+    if (this.#transport?.wait) this.#drainWith(this.#transport.wait, since + this.settings.stopTimeout);
+    this.#reportUnsent();
   }
 
   /**
-   * Send without the event loop each record that is still to come, such as those of other listeners.
+   * From now on, send each record within its logging call, because other exit listeners may log.
    *
-   * @param {number} since when the process began to end, in `ticks`
+   * @param {number} since when the process began to end, on the clock of `monotonic`
    */
-  drainAlways(since) {
+  drainNewRecords(since) {
     this.#exitedAt = since;
   }
 
   /**
-   * @param {(milliseconds: number) => Answer | undefined} wait
+   * @param {(milliseconds: number) => HttpResponse | undefined} wait
    * @param {number} deadline
    */
-  #drainBy(wait, deadline) {
-    for (let failures = 0; failures < LAST_ATTEMPTS;) {
-      this.#onItsWay ??= this.#send(deadline - ticks());
-      const answer = this.#onItsWay && wait(deadline - ticks());
-      if (!this.#onItsWay || !answer) return;
-      const pause = this.sender.settle(this.#onItsWay, answer);
-      this.#onItsWay = null;
+  #drainWith(wait, deadline) {
+    for (let failures = 0; failures < MAX_LAST_FAILURES;) {
+      this.#inFlight ??= this.#send(deadline - monotonic());
+      const response = this.#inFlight && wait(deadline - monotonic());
+      if (!this.#inFlight || !response) return;
+      const pause = this.outbox.settle(this.#inFlight, response);
+      this.#inFlight = null;
       failures = pause ? failures + 1 : 0;
-      if (pause) wait(Math.min(LAST_PAUSE, deadline - ticks()));
+      if (pause) wait(Math.min(LAST_PAUSE, deadline - monotonic()));
     }
   }
 
-  #sayGoodbye() {
-    const why = this.sender.lastError && ` (${this.sender.lastError})`;
-    if (this.left) this.tell(`${this.left} records could not be sent in time${why}`);
-    this.losses.tell();
+  #reportUnsent() {
+    const why = this.outbox.lastError && ` (${this.outbox.lastError})`;
+    if (this.pending) this.warn(`${this.pending} records could not be sent in time${why}`);
+    this.losses.warn();
   }
 
-  /** Send now what waits, unless the server asked for a pause. */
-  hurry() {
-    if (this.#onItsWay === null && !(this.#isPaused && this.sender.isAsked)) this.#sleep(0);
+  /** Send the pending records now, unless the server requested a pause. */
+  sendNow() {
+    if (this.#inFlight === null && !(this.#isPaused && this.outbox.isServerPause)) this.#schedule(0);
   }
 
   /**
-   * Return what is not acknowledged, the oldest first, in parts of so many characters at most.
+   * Return the records that are not acknowledged, the oldest first.
    *
-   * @param {number} most
-   * @param {number} altogether about how many characters are enough
+   * @param {number} maxPart maximum characters of each delivery
+   * @param {number} maxTotal approximate maximum characters of all deliveries together
    * @returns {Delivery[]}
    */
-  unsettled(most, altogether) {
+  pendingDeliveries(maxPart, maxTotal) {
     const deliveries = [];
-    for (let index = 0, left = altogether; left > 0 && this.sender.has(index); index++) {
-      const batch = this.sender.batches[index];
-      batch.divide(most);
+    for (let index = 0, left = maxTotal; left > 0 && this.outbox.fill(index); index++) {
+      const batch = this.outbox.batches[index];
+      batch.divide(maxPart);
       for (const part of batch.parts) {
-        deliveries.push(this.sender.deliveryOf(batch, part));
+        deliveries.push(this.outbox.deliveryOf(batch, part));
         left -= deliveries[deliveries.length - 1].body.length;
       }
     }
@@ -244,132 +244,132 @@ export class Shipper {
   }
 
   /**
-   * Note that the server has what was sent another way.
+   * Record that the server has acknowledged a delivery that was sent without the transport.
    *
    * @param {Delivery} delivery
-   * @param {Answer} answer
+   * @param {HttpResponse} response
    */
-  acknowledge(delivery, answer) {
-    this.sender.acknowledge(delivery, answer);
-    this.#look();
+  acknowledge(delivery, response) {
+    this.outbox.acknowledge(delivery, response);
+    this.#notifyWaiters();
   }
 
   /**
-   * Say something to whoever runs the program.
+   * Write a warning to stderr or the console.
    *
    * @param {string} line
    */
-  tell(line) {
+  warn(line) {
     try {
-      this.unlogged(() => this.#around.tell(`concurrent-log: ${line}`));
+      this.withoutLogging(() => this.#platform.warn(`concurrent-log: ${line}`));
     } catch {
-      // There is nobody to tell.
+      // There is no stderr or console.
     }
   }
 
   /**
-   * Do something of which nothing is logged here, lest we log for ever that we log.
+   * Call a function, and ignore what is logged meanwhile. Otherwise a hooked `fetch` or `console` would log without end.
    *
    * @template Result
    * @param {() => Result} action
    * @returns {Result}
    */
-  unlogged(action) {
-    this.#isOurs = true;
+  withoutLogging(action) {
+    this.#isInternal = true;
     try {
       return action();
     } finally {
-      this.#isOurs = false;
+      this.#isInternal = false;
     }
   }
 
   /** @returns {Stats} */
   stats() {
-    const { sender, queue, losses } = this;
+    const { outbox, queue, losses } = this;
     return {
-      queued: this.left,
+      queued: this.pending,
       bytes: queue.size,
-      sent: sender.sent,
-      acknowledged: sender.acknowledged,
+      sent: outbox.sent,
+      acknowledged: outbox.acknowledged,
       dropped: losses.totals,
-      lastError: sender.lastError,
-      healthy: sender.isHealthy,
+      lastError: outbox.lastError,
+      healthy: outbox.isHealthy,
     };
   }
 
-  /** Render what waits, also where it cannot be sent: until then, it keeps in memory more than it will take. */
+  /** Render queued entries, even if they cannot be sent: an entry uses more memory before that. */
   #renderSoon() {
     this.#isRendering = true;
-    later(() => {
+    unrefTimer(() => {
       this.#isRendering = false;
-      if (this.queue.render(RENDERED_AT_ONCE)) this.#renderSoon();
-    }, RENDERED_AFTER);
+      if (this.queue.render(RENDER_CHUNK)) this.#renderSoon();
+    }, RENDER_DELAY);
   }
 
   /** @param {number} milliseconds */
-  #sleep(milliseconds) {
+  #schedule(milliseconds) {
     clearTimeout(this.#timer);
-    this.#timer = later(() => this.#wake(), milliseconds);
+    this.#timer = unrefTimer(() => this.#onTimer(), milliseconds);
   }
 
-  #rest() {
+  #cancelTimer() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#isPaused = false;
   }
 
-  #wake() {
-    this.#rest();
-    this.#onItsWay ??= this.#send();
+  #onTimer() {
+    this.#cancelTimer();
+    this.#inFlight ??= this.#send();
   }
 
   /**
-   * Send what is next, and return it.
+   * Send the next delivery, and return it.
    *
-   * @param {number} [longest] milliseconds that it may take
+   * @param {number} [longest] maximum milliseconds, besides the timeout
    */
   #send(longest = Infinity) {
-    const delivery = this.sender.next();
+    const delivery = this.outbox.next();
     if (delivery === null) return null;
     const { endpoint: url, headers, timeout } = this.settings;
     const { body, compress } = delivery;
     const milliseconds = Math.max(1, Math.ceil(Math.min(timeout, longest)));
-    this.unlogged(() => this.#courier?.post({ url, headers, body, compress, timeout: milliseconds }));
+    this.withoutLogging(() => this.#transport?.post({ url, headers, body, compress, timeout: milliseconds }));
     return delivery;
   }
 
-  /** @param {Answer} answer */
-  #answered(answer) {
-    const delivery = this.#onItsWay;
+  /** @param {HttpResponse} response */
+  #onResponse(response) {
+    const delivery = this.#inFlight;
     if (delivery === null) return;
-    this.#onItsWay = null;
-    const pause = this.sender.settle(delivery, answer);
-    this.#look();
+    this.#inFlight = null;
+    const pause = this.outbox.settle(delivery, response);
+    this.#notifyWaiters();
     if (pause) {
-      this.#sleep(pause);
+      this.#schedule(pause);
       this.#isPaused = true;
-    } else if (this.sender.left || this.#waiting.size || this.queue.length >= this.settings.batchSize) {
-      this.#sleep(0);
+    } else if (this.outbox.pending || this.#waiters.size || this.queue.length >= this.settings.batchSize) {
+      this.#schedule(0);
     } else if (this.queue.length) {
-      const waited = Math.max(0, now() - this.queue.since); // The clock may have been set back.
-      this.#sleep(Math.max(0, this.settings.flushInterval - waited));
+      const waited = Math.max(0, now() - this.queue.oldestTime); // The clock may have been set back.
+      this.#schedule(Math.max(0, this.settings.flushInterval - waited));
     }
   }
 
-  #look() {
-    this.#around.settled?.();
-    for (const look of [...this.#waiting]) look();
+  #notifyWaiters() {
+    this.#platform.onSettled?.();
+    for (const check of [...this.#waiters]) check();
   }
 }
 
 /**
- * Set a timer that keeps no process alive.
+ * Start a timer that does not keep the process alive.
  *
- * @param {() => void} call
+ * @param {() => void} callback
  * @param {number} milliseconds
  */
-function later(call, milliseconds) {
-  const timer = setTimeout(call, milliseconds);
+function unrefTimer(callback, milliseconds) {
+  const timer = setTimeout(callback, milliseconds);
   /** @type {{ unref?: () => void }} */ (/** @type {unknown} */ (timer)).unref?.();
   return timer;
 }

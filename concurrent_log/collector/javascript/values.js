@@ -1,13 +1,13 @@
-// Any value as JSON: what cannot be rendered costs nothing but its own rendering, and nothing is changed.
+// Rendering any value as JSON. A value that cannot be rendered is replaced by a text; no value is changed.
 
-import { toJson } from "./pristine.js";
+import { toJson } from "./builtins.js";
 
-const DEEPEST = 10; // objects within each other
-export const MOST = 1000; // members of one object, or items of one list
-const LONGEST = 65_536; // characters of one text
-const LARGEST = 524_288; // characters of all values of a record, about
+const MAX_DEPTH = 10; // nested objects
+export const MAX_MEMBERS = 1000; // members of one object, or items of one list
+const MAX_TEXT = 65_536; // characters of one text
+const MAX_CHARACTERS = 524_288; // approximate, of all values of a record together
 
-/** Text that is JSON already. */
+/** Text that is already JSON. */
 export class Json {
   /** @param {string} text */
   constructor(text) {
@@ -16,73 +16,73 @@ export class Json {
 }
 
 /**
- * What is being rendered: the objects around a value, and how many characters may still be added.
+ * The state of rendering: the objects that contain the current value, and how many characters may still be added.
  *
- * @typedef {{ within: object[], left: number }} Rendering
+ * @typedef {{ within: object[], budget: number }} Rendering
  */
 
 /**
- * Return what the values of one record are rendered with.
+ * Return the state for rendering the values of one record.
  *
  * @returns {Rendering}
  */
 export function rendering() {
-  return { within: [], left: LARGEST };
+  return { within: [], budget: MAX_CHARACTERS };
 }
 
 /**
- * Return `value` as JSON. Never throws: a getter that does, a circle or a function leaves a text in its place.
+ * Return `value` as JSON. Never throws: a getter that throws, a circular reference or a function is replaced by a text.
  *
  * @param {unknown} value
  * @param {Rendering} [state]
  * @returns {string}
  */
 export function jsonOf(value, state = rendering()) {
-  return rendered(value, state);
+  return render(value, state);
 }
 
 /**
- * Return a text, as JSON where it is cut: a part of it would keep the whole in memory.
+ * Return a text; if it is too long, a shortened copy as JSON. A slice would keep the whole text in memory.
  *
  * @param {string} text
  */
 export function textOf(text) {
-  return text.length <= LONGEST ? text : new Json(jsonOfText(text));
+  return text.length <= MAX_TEXT ? text : new Json(jsonOfText(text));
 }
 
 /**
- * Return a text as JSON, cut where it is longer than anybody reads.
+ * Return a text as JSON, shortened to the maximum length.
  *
  * @param {string} text
  * @returns {string}
  */
 export function jsonOfText(text) {
-  return toJson(shortened(text, LONGEST));
+  return toJson(shortened(text, MAX_TEXT));
 }
 
 /**
- * Return a text of `longest` characters at most; how many are missing is said.
+ * Return the first `longest` characters of a text, followed by the number of characters left out.
  *
  * @param {string} text
  * @param {number} longest
  */
 export function shortened(text, longest) {
   if (text.length <= longest) return text;
-  const end = /[\ud800-\udbff]/.test(text[longest - 1]) ? longest - 1 : longest; // Half a character is none.
+  const end = /[\ud800-\udbff]/.test(text[longest - 1]) ? longest - 1 : longest; // Do not divide a surrogate pair.
   return `${text.slice(0, end)}… [${text.length - end} characters left out]`;
 }
 
 /**
- * Return what stands in place of something that throws when it is read.
+ * Return the text that replaces a value that throws when it is read.
  *
  * @param {unknown} error
  */
 export function unreadable(error) {
-  return toJson(`[unreadable: ${described(error)}]`);
+  return toJson(`[unreadable: ${describe(error)}]`);
 }
 
 /**
- * Return whether `value` is an error, also one of another frame or context.
+ * Return whether `value` is an error, including errors from other frames and contexts.
  *
  * @param {unknown} value
  * @returns {value is Error}
@@ -100,20 +100,20 @@ export function isError(value) {
  * @param {Rendering} state
  * @returns {string}
  */
-function rendered(value, state) {
-  if (state.left <= 0) return '"…"';
+function render(value, state) {
+  if (state.budget <= 0) return '"…"';
   let text;
   try {
-    text = typeof value === "object" && value !== null ? ofObject(value, state) : ofPrimitive(value);
+    text = typeof value === "object" && value !== null ? renderObject(value, state) : renderPrimitive(value);
   } catch (error) {
     text = unreadable(error);
   }
-  state.left -= text.length;
+  state.budget -= text.length;
   return text;
 }
 
 /** @param {unknown} value */
-function ofPrimitive(value) {
+function renderPrimitive(value) {
   switch (typeof value) {
     case "string":
       return jsonOfText(value);
@@ -136,51 +136,51 @@ function ofPrimitive(value) {
  * @param {object} value
  * @param {Rendering} state
  */
-function ofObject(value, state) {
+function renderObject(value, state) {
   if (state.within.includes(value)) return '"[circular]"';
-  if (state.within.length >= DEEPEST) return '"…"';
+  if (state.within.length >= MAX_DEPTH) return '"…"';
   state.within.push(value);
   try {
-    return ofKnown(value, state) ?? ofMembers(value, state);
+    return renderBuiltIn(value, state) ?? renderMembers(value, state);
   } finally {
     state.within.pop();
   }
 }
 
 /**
- * Return what the objects of the language come to, which have nothing that can be seen; undefined for others.
+ * Render built-in objects, most of which have no enumerable members; undefined for other objects.
  *
  * @param {object} value
  * @param {Rendering} state
  */
-function ofKnown(value, state) {
+function renderBuiltIn(value, state) {
   if (value instanceof Json) return value.text;
-  if (Array.isArray(value)) return ofItems(value, state);
-  if (isError(value)) return ofError(value, state);
+  if (Array.isArray(value)) return renderItems(value, state);
+  if (isError(value)) return renderError(value, state);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? '"Invalid Date"' : `"${value.toISOString()}"`;
   if (value instanceof RegExp) return jsonOfText(String(value));
-  if (value instanceof Set) return ofItems(value, state);
-  if (value instanceof Map) return ofPairs(value, state);
+  if (value instanceof Set) return renderItems(value, state);
+  if (value instanceof Map) return renderMap(value, state);
   if (ArrayBuffer.isView(value) && Symbol.iterator in value) {
-    return ofItems(/** @type {Iterable<unknown>} */ (/** @type {unknown} */ (value)), state);
+    return renderItems(/** @type {Iterable<unknown>} */ (/** @type {unknown} */ (value)), state);
   }
-  if (isOfPage(value)) return jsonOfText(tagOf(value));
+  if (isDomObject(value)) return jsonOfText(renderTag(value));
   const { toJSON } = /** @type {{ toJSON?: unknown }} */ (value);
-  return typeof toJSON === "function" ? rendered(toJSON.call(value), state) : undefined;
+  return typeof toJSON === "function" ? render(toJSON.call(value), state) : undefined;
 }
 
 /**
  * @param {Iterable<unknown>} items
  * @param {Rendering} state
  */
-function ofItems(items, state) {
+function renderItems(items, state) {
   const parts = [];
   for (const item of items) {
-    if (parts.length >= MOST || state.left <= 0) {
+    if (parts.length >= MAX_MEMBERS || state.budget <= 0) {
       parts.push('"…"');
       break;
     }
-    parts.push(rendered(item, state));
+    parts.push(render(item, state));
   }
   return `[${parts.join(",")}]`;
 }
@@ -189,15 +189,15 @@ function ofItems(items, state) {
  * @param {Map<unknown, unknown>} map
  * @param {Rendering} state
  */
-function ofPairs(map, state) {
+function renderMap(map, state) {
   const parts = [];
   for (const [key, value] of map) {
-    if (parts.length >= MOST || state.left <= 0) {
+    if (parts.length >= MAX_MEMBERS || state.budget <= 0) {
       parts.push('"…":"…"');
       break;
     }
-    const name = typeof key === "string" ? key : rendered(key, state);
-    parts.push(`${jsonOfText(name)}:${rendered(value, state)}`);
+    const name = typeof key === "string" ? key : render(key, state);
+    parts.push(`${jsonOfText(name)}:${render(value, state)}`);
   }
   return `{${parts.join(",")}}`;
 }
@@ -206,26 +206,26 @@ function ofPairs(map, state) {
  * @param {Error} error
  * @param {Rendering} state
  */
-function ofError(error, state) {
+function renderError(error, state) {
   const { name, message, stack, cause } = /** @type {Error & { cause?: unknown }} */ (error);
-  const said = { type: name, message, stack, ...(cause === undefined ? {} : { cause }) };
-  return ofMembers({ ...said, ...error }, state);
+  const known = { type: name, message, stack, ...(cause === undefined ? {} : { cause }) };
+  return renderMembers({ ...known, ...error }, state);
 }
 
 /**
  * @param {object} value
  * @param {Rendering} state
  */
-function ofMembers(value, state) {
+function renderMembers(value, state) {
   const keys = Object.keys(value);
   if (keys.length === 0 && !isPlain(value)) return jsonOfText(Object.prototype.toString.call(value));
   const parts = [];
   for (const key of keys) {
-    if (parts.length >= MOST || state.left <= 0) {
+    if (parts.length >= MAX_MEMBERS || state.budget <= 0) {
       parts.push('"…":"…"');
       break;
     }
-    const member = memberOf(value, key, state);
+    const member = renderMember(value, key, state);
     if (member !== undefined) parts.push(`${jsonOfText(key)}:${member}`);
   }
   return `{${parts.join(",")}}`;
@@ -236,38 +236,38 @@ function ofMembers(value, state) {
  * @param {string} key
  * @param {Rendering} state
  */
-function memberOf(value, key, state) {
+function renderMember(value, key, state) {
   try {
     const member = /** @type {Record<string, unknown>} */ (value)[key];
-    return member === undefined ? undefined : rendered(member, state);
+    return member === undefined ? undefined : render(member, state);
   } catch (error) {
     return unreadable(error);
   }
 }
 
 /**
- * Return whether `value` is a window, or a node, on which frameworks hang all that they know.
+ * Return whether `value` is a window or a DOM node. Frameworks attach large objects to these.
  *
  * @param {object} value
  */
-function isOfPage(value) {
+function isDomObject(value) {
   const { window, nodeType, nodeName } = /** @type {Record<string, unknown>} */ (value);
   return window === value || (typeof nodeType === "number" && typeof nodeName === "string");
 }
 
 /**
- * Return the beginning of an element as it is written; of anything else, what it calls itself.
+ * Return the start tag of an element; for other objects, their type.
  *
  * @param {object} value
  */
-function tagOf(value) {
+function renderTag(value) {
   if (typeof Element === "undefined" || !(value instanceof Element)) return Object.prototype.toString.call(value);
-  const said = ["id", "class", "name", "type"].filter((name) => value.hasAttribute(name));
-  return `<${[value.localName, ...said.map((name) => `${name}="${value.getAttribute(name)}"`)].join(" ")}>`;
+  const attributes = ["id", "class", "name", "type"].filter((name) => value.hasAttribute(name));
+  return `<${[value.localName, ...attributes.map((name) => `${name}="${value.getAttribute(name)}"`)].join(" ")}>`;
 }
 
 /**
- * Return whether all that an object has are its members.
+ * Return whether an object is plain: created by a literal, or without a prototype.
  *
  * @param {object} value
  */
@@ -277,10 +277,10 @@ export function isPlain(value) {
 }
 
 /** @param {unknown} error */
-function described(error) {
+function describe(error) {
   try {
     return shortened(String(error), 200);
   } catch {
-    return "an error that cannot be read, either";
+    return "an error that cannot be read";
   }
 }

@@ -1,3 +1,3 @@
-// The version of the package, which is also that of the server that it comes with.
+// The version of the package, which is also the version of the server that it belongs to.
 
 export const VERSION = "2.0.0";

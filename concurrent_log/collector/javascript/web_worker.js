@@ -1,63 +1,63 @@
-// A courier in a worker of its own, for browsers; in the page's own thread where a page may have none.
+// The transport for browsers: a web worker, or the page's own thread if the page may not create workers.
 
-import { WorkerCourier, inThread, sourceOf } from "./courier.js";
+import { WorkerTransport, inlineTransport, workerSource } from "./transport.js";
 
-/** @typedef {import("./courier.js").Answer} Answer */
-/** @typedef {import("./courier.js").Broken} Broken */
-/** @typedef {import("./courier.js").Courier} Courier */
-/** @typedef {import("./courier.js").Request} Request */
+/** @typedef {import("./transport.js").HttpResponse} HttpResponse */
+/** @typedef {import("./transport.js").WorkerFailure} WorkerFailure */
+/** @typedef {import("./transport.js").Transport} Transport */
+/** @typedef {import("./transport.js").HttpRequest} HttpRequest */
 
 const READY = "ready";
-const PATIENCE = 3000; // milliseconds for a worker to begin
-const SOURCE = sourceOf(`
-  onmessage = ({ data }) => carry(data, (answer) => postMessage(answer));
+const START_TIMEOUT = 3000; // milliseconds
+const SOURCE = workerSource(`
+  onmessage = ({ data }) => handle(data, (response) => postMessage(response));
   postMessage("${READY}");`);
 
 /**
- * Return a courier that works in a worker, or in this thread where there can be none, as under many a policy.
+ * Return a transport that sends from a worker, or from this thread if a content security policy forbids workers.
  *
- * @param {(answer: Answer) => void} onAnswer
- * @returns {Courier}
+ * @param {(response: HttpResponse) => void} onResponse
+ * @returns {Transport}
  */
-export function webWorkerCourier(onAnswer) {
+export function webWorkerTransport(onResponse) {
   try {
-    return new WebWorkerCourier(onAnswer);
+    return new WebWorkerTransport(onResponse);
   } catch {
-    return inThread(onAnswer);
+    return inlineTransport(onResponse);
   }
 }
 
-class WebWorkerCourier extends WorkerCourier {
+class WebWorkerTransport extends WorkerTransport {
   #isReady = false;
   #worker;
 
-  /** @param {(answer: Answer) => void} onAnswer */
-  constructor(onAnswer) {
-    super(onAnswer);
+  /** @param {(response: HttpResponse) => void} onResponse */
+  constructor(onResponse) {
+    super(onResponse);
     const address = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
     this.#worker = new Worker(address, { name: "concurrent-log" });
-    const patience = setTimeout(() => this.break(), PATIENCE);
+    const startTimer = setTimeout(() => this.fallBack(), START_TIMEOUT);
     this.#worker.onmessage = ({ data }) => {
       if (data === READY) {
-        clearTimeout(patience);
+        clearTimeout(startTimer);
         URL.revokeObjectURL(address);
-        this.#begin();
-      } else this.take(data);
+        this.#onReady();
+      } else this.onMessage(data);
     };
     this.#worker.onerror = (event) => {
-      event.preventDefault(); // It is no error of the page.
-      this.break();
+      event.preventDefault(); // It is not an error of the page.
+      this.fallBack();
     };
   }
 
-  /** @param {Request} request */
-  hand(request) {
+  /** @param {HttpRequest} request */
+  dispatch(request) {
     if (this.#isReady) this.#worker.postMessage(request);
   }
 
-  break() {
+  fallBack() {
     this.#worker.terminate();
-    super.break();
+    super.fallBack();
   }
 
   end() {
@@ -65,8 +65,8 @@ class WebWorkerCourier extends WorkerCourier {
     this.#worker.terminate();
   }
 
-  #begin() {
+  #onReady() {
     this.#isReady = true;
-    if (this.request !== null && !this.isBroken) this.hand(this.request);
+    if (this.request !== null && !this.hasFailed) this.dispatch(this.request);
   }
 }

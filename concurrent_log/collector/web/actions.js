@@ -1,8 +1,8 @@
-// What one can do on the page: with a record and its values, and by a key or a button of the head.
+// The actions of the user: on a record and its values, and by a key or a button of the toolbar.
 
 import { excluding, including, withColumn, withoutFilters } from "./query.js";
 
-/** Return what one can do with a record and its values. */
+/** Return the actions on a record and its values. */
 export function recordActions(query, go, toggle) {
   const closed = { trace: "", around: "", groups: "" };
   return {
@@ -12,28 +12,28 @@ export function recordActions(query, go, toggle) {
     column: (key) => go({ column: withColumn(query, key).column }),
     trace: (id) => go({ ...closed, trace: id }),
     listTrace: (id) => go({ ...withoutFilters(query), ...closed, trace_id: id, since: "all", until: "", live: "" }),
-    around: (id) => go({ ...closed, around: id }),
+    context: (id) => go({ ...closed, around: id }),
   };
 }
 
-/** Return what each key does; the buttons of the head do the same. */
-export function keyActions({ query, go, settings, change, isDark, marks, tail, actions, again, help }) {
-  const { record } = marks;
+/** Return the action of each key. The buttons of the toolbar have the same actions. */
+export function keyActions({ query, go, settings, change, isDark, selection, tail, actions, reload, help }) {
+  const { record } = selection;
   const keys = {
-    ...marks.keys,
+    ...selection.keys,
     "/": () => document.getElementById("search").select(),
     "?": help,
     d: () => change({ theme: isDark ? "light" : "dark" }),
     g: () => go({ groups: "1" }),
     s: () => go({ services: "1d" }),
     h: () => go({ health: "1" }),
-    n: again,
+    n: reload,
     t: () => go(query.live ? { live: "" } : { live: "1", until: "", since: query.until ? "15m" : query.since }),
     w: () => change({ wrap: !settings.wrap }),
     z: () => change({ zone: settings.zone === "utc" ? "local" : "utc" }),
   };
-  if (query.live) keys.p = tail.isHeld ? again : tail.hold;
-  if (record) keys.c = () => actions.around(record.id);
+  if (query.live) keys.p = tail.isPaused ? reload : tail.pause;
+  if (record) keys.c = () => actions.context(record.id);
   if (record?.trace_id) keys.x = () => actions.trace(record.trace_id);
   return keys;
 }

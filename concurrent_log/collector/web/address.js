@@ -1,9 +1,9 @@
-// The query in the address of the page: what one sees can be sent to somebody, and the browser's "back" goes back.
+// The query in the address of the page, so that the user can share the address, and go back in the browser.
 
 import { useCallback, useEffect, useRef, useState } from "./html.js";
 import { parse, write } from "./query.js";
 
-/** Return the query, and what changes some of it. */
+/** Return the query, and a function that changes some of its members. */
 export function useQuery() {
   const [query, setQuery] = useState(() => parse(location.search));
   const latest = useRef(query);

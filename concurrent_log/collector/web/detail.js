@@ -1,17 +1,17 @@
-// Everything that a record says, and what one can do with it.
+// All data of a record, and the actions on it.
 
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { fullTime } from "./times.js";
-import { asText, attributesOf, canBeAskedFor, columnsOf, copy, LONGEST_LINE } from "./values.js";
+import { asText, attributesOf, isFilterable, columnsOf, copy, MAX_LINE } from "./values.js";
 
 export function Detail({ record, zone, actions, columns }) {
-  const isCut = record.message?.length > LONGEST_LINE;
+  const isCut = record.message?.length > MAX_LINE;
   return html`<div class="detail" role="row"><div role="gridcell">
-    <div class="deeds">
+    <div class="actions">
       ${record.trace_id && html`<button onClick=${() => actions.trace(record.trace_id)}>
-        <${Icon} name="trace" /> Whole trace</button>`}
-      <button onClick=${() => actions.around(record.id)}><${Icon} name="around" /> Lines around this</button>
+        <${Icon} name="trace" /> Show trace</button>`}
+      <button onClick=${() => actions.context(record.id)}><${Icon} name="context" /> Surrounding records</button>
       <${Copy} text=${JSON.stringify(record, null, 2)} label="Copy as JSON" />
     </div>
     <pre class="full-message ${isCut ? "cut" : ""}" aria-label="Message">${record.message}</pre>
@@ -40,14 +40,14 @@ function Fields({ name, fields, ...rest }) {
 
 function Field({ name, value, zone, actions, columns }) {
   const text = asText(value);
-  const what = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   const isTime = name.endsWith("_at");
-  const can = canBeAskedFor(name, value) && !isTime;
+  const hasFilters = isFilterable(name, value) && !isTime;
   return html`<div class="field">
     <span class="tools">
-      ${can && html`
-        <${Tool} icon="plus" label=${`Only ${name}=${what}`} onClick=${() => actions.include(name, text)} />
-        <${Tool} icon="minus" label=${`Not ${name}=${what}`} onClick=${() => actions.exclude(name, text)} />`}
+      ${hasFilters && html`
+        <${Tool} icon="plus" label=${`Only ${name}=${shown}`} onClick=${() => actions.include(name, text)} />
+        <${Tool} icon="minus" label=${`Exclude ${name}=${shown}`} onClick=${() => actions.exclude(name, text)} />`}
       <${Tool} icon="column" label=${`${name} as a column`} isOn=${columns.includes(name)}
         onClick=${() => actions.column(name)} />
     </span>
@@ -59,7 +59,7 @@ function Field({ name, value, zone, actions, columns }) {
 function Value({ name, text, value, actions, isTime, zone, isDeep }) {
   if (name === "trace_id") {
     const show = () => actions.trace(text);
-    return html`<button class="link value" title="Show the whole trace" onClick=${show}>${text}</button>`;
+    return html`<button class="link value" title="Show the trace" onClick=${show}>${text}</button>`;
   }
   if (isTime) return html`<span class="value" title=${text}>${fullTime(text, zone)}</span>`;
   if (isDeep) return html`<pre class="value">${JSON.stringify(value, null, 1)}</pre>`;

@@ -1,20 +1,20 @@
-// Filters to choose from: the level, and the services, environments and hosts that the store has seen.
+// The filters with a choice of values: the level, and the services, environments and hosts in the store.
 
 import { html, useEffect, useState } from "./html.js";
 import { LEVELS, levelClass } from "./levels.js";
 import { Menu } from "./menu.js";
 import { count } from "./numbers.js";
 import { added, without } from "./query.js";
-import { ask } from "./server.js";
+import { getJson } from "./server.js";
 
 const NAMES = { service: "Service", environment: "Environment", host: "Host" };
 
-/** The level and above, as a row of buttons; those that are found light up. */
+/** The minimum level, as a row of buttons; the levels that are included are highlighted. */
 export function LevelFilter({ level, go }) {
-  const least = LEVELS.indexOf(level || "TRACE");
+  const minimum = LEVELS.indexOf(level || "TRACE");
   return html`<div class="levels" role="radiogroup" aria-label="Level and above">
-    ${LEVELS.map((each, rank) => html`<label key=${each} class="${levelClass(each)} ${rank >= least ? "found" : ""}">
-      <input type="radio" name="level" value=${each} checked=${rank === least}
+    ${LEVELS.map((each, rank) => html`<label key=${each} class="${levelClass(each)} ${rank >= minimum ? "found" : ""}">
+      <input type="radio" name="level" value=${each} checked=${rank === minimum}
         onChange=${() => go({ level: rank ? each : "" })} />
       <span>${rank ? each : "ALL"}</span>
     </label>`)}
@@ -30,7 +30,7 @@ export function FacetMenu({ field, chosen, go }) {
 }
 
 function Choices({ field, chosen, go }) {
-  const [{ values, is_sample: isSample }, trouble] = useValues(field);
+  const [{ values, is_sample: isSample }, error] = useValues(field);
   const [typed, setTyped] = useState("");
   const unseen = chosen.filter((each) => !values.some(({ value }) => value === each));
   const all = [...values, ...unseen.map((value) => ({ value }))];
@@ -39,24 +39,24 @@ function Choices({ field, chosen, go }) {
   return html`<div class="choices">
     <input type="search" placeholder=${`Find ${field}`} aria-label=${`Find ${field}`} value=${typed}
       onInput=${(event) => setTyped(event.target.value)} />
-    ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
+    ${error && html`<p class="error-message" role="alert">${error}</p>`}
     <ul>${shown.map((each) => html`<li key=${each.value}><label>
       <input type="checkbox" checked=${chosen.includes(each.value)}
         onChange=${(event) => choose(each.value, event.target.checked)} />
       <span class="value">${each.value}</span> <span class="count">${each.count && count(each.count)}</span>
     </label></li>`)}</ul>
-    ${isSample && html`<p class="hint">Counted among the newest records only.</p>`}
-    ${values.length === 0 && !trouble && html`<p class="hint">No ${field} in the last day.</p>`}
+    ${isSample && html`<p class="hint">Counted in the newest records only.</p>`}
+    ${values.length === 0 && !error && html`<p class="hint">No ${field} in the last day.</p>`}
     ${chosen.length > 0 && html`<button class="link" onClick=${() => go({ [field]: [] })}>Any ${field}</button>`}
   </div>`;
 }
 
-/** Return the most frequent values of a field, and why they cannot be had, if so. */
+/** Return the most frequent values of a field, and the message of an error. */
 function useValues(field) {
   const [found, setFound] = useState([{ values: [] }, ""]);
   useEffect(() => {
-    ask("values", new URLSearchParams({ field })).then(
-      (answer) => setFound([answer, ""]),
+    getJson("values", new URLSearchParams({ field })).then(
+      (response) => setFound([response, ""]),
       (error) => setFound([{ values: [] }, error.message]),
     );
   }, [field]);

@@ -1,19 +1,19 @@
-// The health of the pipeline: who sends and who fell silent, what was lost on the way, how much there is.
+// The panel of the pipeline's health: the size of the store, the services that send, and the records lost by clients.
 
-import { useAnswer } from "./asking.js";
+import { useRequest } from "./request.js";
 import { html } from "./html.js";
 import { LEVELS, levelClass } from "./levels.js";
 import { bytes, count, rate } from "./numbers.js";
 import { Panel, Pending } from "./panel.js";
 import { ago, fullTime } from "./times.js";
 
-const EVERY = 5000; // milliseconds
-const SILENT = 15 * 60000; // milliseconds after which a service stands out
+const INTERVAL = 5000; // milliseconds
+const SILENT = 15 * 60000; // milliseconds without records after which a service is highlighted
 
 export function HealthPanel({ zone, onClose }) {
-  const [stats, trouble, again] = useAnswer("stats", "", EVERY);
-  return html`<${Panel} title="Health of the pipeline" onClose=${onClose} className="health">
-    ${(trouble || !stats) && html`<${Pending} trouble=${trouble} again=${again} />`}
+  const [stats, error, reload] = useRequest("stats", "", INTERVAL);
+  return html`<${Panel} title="Pipeline health" onClose=${onClose} className="health">
+    ${(error || !stats) && html`<${Pending} error=${error} reload=${reload} />`}
     ${stats && html`
       <${Figures} stats=${stats} />
       <${Services} services=${stats.services} zone=${zone} />
@@ -26,7 +26,7 @@ function Figures({ stats }) {
   const levels = new Map(stats.level_distribution.map((each) => [each.level, each.count]));
   return html`<dl class="figures">
     <${Figure} name="Records" value=${(stats.is_estimate ? "≈ " : "") + count(stats.total_logs)} />
-    <${Figure} name="Coming in" value=${rate(stats.records_per_second)} unit="/s" />
+    <${Figure} name="Incoming" value=${rate(stats.records_per_second)} unit="/s" />
     <${Figure} name="Store" value=${bytes(stats.size_bytes)} />
     <${Figure} name="Errors, last hour" value=${count(stats.recent_errors_1h)} />
   </dl>
@@ -41,24 +41,24 @@ function Figure({ name, value, unit, className }) {
 }
 
 function Services({ services, zone }) {
-  if (!services.length) return html`<p class="hint">No service has sent anything yet.</p>`;
+  if (!services.length) return html`<p class="hint">No service has sent records yet.</p>`;
   return html`<${Table} caption="Services" heads=${["Service", "Last seen", "Records"]}>
     ${services.map(({ service, last_seen: seen, records }) => html`<tr key=${service}>
-      <td>${service || "(without a name)"}</td>
-      <${Seen} at=${seen} zone=${zone} />
+      <td>${service || "(no name)"}</td>
+      <${LastSeen} at=${seen} zone=${zone} />
       <td class="number">${count(records)}</td>
     </tr>`)}
   <//>`;
 }
 
-function Seen({ at, zone }) {
+function LastSeen({ at, zone }) {
   const isSilent = Date.now() - Date.parse(at) > SILENT;
   return html`<td class=${isSilent ? "old" : ""} title=${fullTime(at, zone)}>${ago(at)}</td>`;
 }
 
 function Losses({ drops, zone }) {
-  if (!drops.length) return html`<p class="hint">No client has said that it lost a record.</p>`;
-  return html`<${Table} caption="Lost by clients, as they say" heads=${["Client", "Reason", "Last", "Records"]}>
+  if (!drops.length) return html`<p class="hint">No client has reported lost records.</p>`;
+  return html`<${Table} caption="Records lost by clients" heads=${["Client", "Reason", "Last", "Records"]}>
     ${drops.map((drop) => html`<tr key=${`${drop.client} ${drop.reason}`}>
       <td title=${drop.client}>${clientName(drop)}</td><td>${drop.reason}</td>
       <td title=${fullTime(drop.last_seen, zone)}>${ago(drop.last_seen)}</td>

@@ -1,4 +1,4 @@
-// The keys.
+// The panel of the keyboard shortcuts.
 
 import { html } from "./html.js";
 import { Panel } from "./panel.js";
@@ -7,28 +7,28 @@ export const KEYS = [
   ["/", "search"],
   ["j k ↓ ↑", "next, previous record"],
   ["Enter", "open or close the record"],
-  ["Esc", "close what is open; leave the search"],
-  ["c", "lines around the record"],
-  ["x", "its whole trace"],
-  ["t", "live tail: on, off"],
-  ["p", "live tail: pause, go on"],
-  ["n", "show the new records; without live tail, ask again"],
+  ["Esc", "close the record or panel; leave the search field"],
+  ["c", "surrounding records"],
+  ["x", "trace of the record"],
+  ["t", "live tail on or off"],
+  ["p", "pause or resume the live tail"],
+  ["n", "reload; in a live tail, show the new records"],
   ["w", "wrap long lines"],
   ["z", "local time or UTC"],
   ["d", "dark or light"],
-  ["g", "groups of records that say the same"],
-  ["s", "services that programs watch"],
-  ["h", "health of the pipeline"],
-  ["?", "these keys"],
+  ["g", "groups of similar records"],
+  ["s", "monitored services"],
+  ["h", "pipeline health"],
+  ["?", "keyboard shortcuts"],
 ];
 
 export function HelpPanel({ onClose }) {
-  return html`<${Panel} title="Keys" onClose=${onClose}>
-    <table class="keys"><tbody>${KEYS.map(([keys, does]) => html`<tr key=${keys}>
-      <th scope="row">${keys.split(" ").map((key) => html`<kbd key=${key}>${key}</kbd>`)}</th><td>${does}</td>
+  return html`<${Panel} title="Keyboard shortcuts" onClose=${onClose}>
+    <table class="keys"><tbody>${KEYS.map(([keys, action]) => html`<tr key=${keys}>
+      <th scope="row">${keys.split(" ").map((key) => html`<kbd key=${key}>${key}</kbd>`)}</th><td>${action}</td>
     </tr>`)}</tbody></table>
     <p class="hint">Search for words, or for a field: <code>customer=Ada</code>, <code>status!=200</code>${", "}
-      <code>user="Ada Lovelace"</code>, <code>error_type!=</code> (it has one). What is in quotes is taken as it
-      stands: <code>"a=b"</code>.</p>
+      <code>user="Ada Lovelace"</code>, <code>error_type!=</code> (any value). Text in quotes is searched for
+      literally: <code>"a=b"</code>.</p>
   <//>`;
 }

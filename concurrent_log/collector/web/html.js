@@ -1,4 +1,4 @@
-// What every component is written with: html`…` makes elements, and puts values into them as text, never as markup.
+// The template tag of the components: html`…` creates elements. Values in it become text, never markup.
 
 import htm from "./vendored/htm.js";
 import { h } from "./vendored/preact.js";

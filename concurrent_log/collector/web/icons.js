@@ -1,9 +1,9 @@
-// Small drawings, in the colour of the text around them. They say nothing that is not also said in words.
+// Icons, in the colour of the text around them. Each has a text or a label with the same meaning.
 
 import { html } from "./html.js";
 
 const PATHS = {
-  around: "M3 3h10M3 13h10M2 8h12M5 5.5h6M5 10.5h6",
+  context: "M3 3h10M3 13h10M2 8h12M5 5.5h6M5 10.5h6",
   clock: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M8 5v3.2l2.2 1.6",
   close: "M4 4l8 8M12 4l-8 8",
   column: "M3 3h10v10H3zM8 3v10",

@@ -1,4 +1,4 @@
-// The levels, from the least to the most serious, and the colour that the theme gives each.
+// The levels, from the least to the most serious, and their CSS classes, to which the theme gives colours.
 
 export const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 

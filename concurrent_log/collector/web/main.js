@@ -1,22 +1,22 @@
-// The page begins here: with the door, where the server has one, and then the logs.
+// The entry point of the page: the login, if the server requires a token, and then the logs.
 
 import { html, render, useEffect, useState } from "./html.js";
 import { Login } from "./login.js";
-import { Reader } from "./reader.js";
-import { ask, logout } from "./server.js";
+import { App } from "./app.js";
+import { getJson, logout } from "./server.js";
 
 const OPEN = { token_needed: false, logged_in: true };
 
 function Page() {
   const [session, setSession] = useState(null);
-  const become = (isIn) => setSession({ token_needed: true, logged_in: isIn });
+  const setLoggedIn = (isIn) => setSession({ token_needed: true, logged_in: isIn });
   useEffect(() => {
-    ask("session").then(setSession, () => setSession(OPEN)); // Whatever is wrong, the page itself says it best.
+    getJson("session").then(setSession, () => setSession(OPEN)); // The page shows the errors of its own requests.
   }, []);
   if (session === null) return null;
-  if (!session.logged_in) return html`<${Login} onDone=${() => become(true)} />`;
-  const leave = () => logout().finally(() => become(false));
-  return html`<${Reader} onLocked=${() => become(false)} leave=${session.token_needed && leave} />`;
+  if (!session.logged_in) return html`<${Login} onDone=${() => setLoggedIn(true)} />`;
+  const logOut = () => logout().finally(() => setLoggedIn(false));
+  return html`<${App} onLocked=${() => setLoggedIn(false)} logOut=${session.token_needed && logOut} />`;
 }
 
 render(html`<${Page} />`, document.body);

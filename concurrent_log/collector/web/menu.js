@@ -1,18 +1,18 @@
-// A button that opens a box below itself, which closes on Escape, on a click elsewhere, and where the focus leaves it.
+// A button that opens a box below itself. The box closes on Escape, on a click elsewhere, and when it loses the focus.
 
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 
-/** Show a button with `label`; `children(close)` is what the box has in it. */
+/** Show a button with `label`. `children(close)` returns the contents of the box. */
 export function Menu({ label, title, icon, isOn, align = "left", children, className = "" }) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef();
   useEffect(() => {
     if (!isOpen) return undefined;
     root.current.querySelector(".box")?.querySelector("input, button, a")?.focus({ preventScroll: true });
-    const elsewhere = (event) => root.current.contains(event.target) || setOpen(false);
-    document.addEventListener("pointerdown", elsewhere);
-    return () => document.removeEventListener("pointerdown", elsewhere);
+    const onPointerDown = (event) => root.current.contains(event.target) || setOpen(false);
+    document.addEventListener("pointerdown", onPointerDown);
+    return () => document.removeEventListener("pointerdown", onPointerDown);
   }, [isOpen]);
   const close = () => {
     setOpen(false);

@@ -1,4 +1,4 @@
-// Numbers and sizes as people read them.
+// Numbers and sizes in readable form.
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -12,7 +12,7 @@ export function counted(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** Return a rate, with a digit more where it is small. */
+/** Return a rate, with a decimal digit if it is small. */
 export function rate(number) {
   return number > 0 && number < 10 ? number.toFixed(1) : count(number);
 }

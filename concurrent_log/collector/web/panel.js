@@ -1,9 +1,9 @@
-// A sheet over the page, for what is looked at by the way: a trace, the lines around a record, the pipeline, the keys.
+// A panel over the page: a trace, surrounding records, groups, services, pipeline health, or keyboard shortcuts.
 
 import { html, useLayoutEffect, useRef } from "./html.js";
 import { Icon } from "./icons.js";
 
-/** Show `children` in a dialog with a title; the browser keeps the focus in it, and gives it back. */
+/** Show `children` in a dialog with a title. The browser keeps the focus in it, and restores the focus afterwards. */
 export function Panel({ title, onClose, children, className = "" }) {
   const dialog = useRef();
   useLayoutEffect(() => {
@@ -17,7 +17,7 @@ export function Panel({ title, onClose, children, className = "" }) {
   };
   return html`<dialog ref=${dialog} class="panel ${className}" aria-label=${title} onCancel=${onCancel}
       onClick=${(event) => event.target === dialog.current && onClose()}>
-    <div class="sheet">
+    <div class="panel-body">
       <header><h2>${title}</h2>
         <button aria-label="Close" title="Close (Esc)" onClick=${onClose}><${Icon} name="close" /></button></header>
       ${children}
@@ -25,8 +25,8 @@ export function Panel({ title, onClose, children, className = "" }) {
   </dialog>`;
 }
 
-/** Show what a request is about as long as there is no answer: that it is under way, or why it failed. */
-export function Pending({ trouble, again }) {
-  if (!trouble) return html`<p class="hint" role="status">One moment …</p>`;
-  return html`<p class="trouble" role="alert">${trouble.message} <button onClick=${again}>Try again</button></p>`;
+/** Show the state of a request without a response: loading, or an error. */
+export function Pending({ error, reload }) {
+  if (!error) return html`<p class="hint" role="status">Loading …</p>`;
+  return html`<p class="error-message" role="alert">${error.message} <button onClick=${reload}>Try again</button></p>`;
 }

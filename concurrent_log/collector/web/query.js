@@ -1,21 +1,20 @@
-// What is asked for, as it stands in the address of the page; with the server's own names, so that one can be read
-// as the other.
+// The query in the address of the page. Its parameters have the names that they have in the server's API.
 
 const SINGLE = ["since", "until", "level", "trace_id", "q"];
 const LISTS = ["service", "environment", "host", "where", "column"];
 const VIEWS = ["trace", "around", "groups", "services", "health", "live"];
-const LONGEST = 1000; // characters of a text to look for
+const MAX_TEXT = 1000; // characters of a search text
 
-/** The range that is shown when nothing else is asked for. */
+/** The default range. */
 export const DEFAULT_SINCE = "1h";
 
-/** What the server writes for whatever varies in the messages of a group. */
+/** The server's placeholder for the parts of a group's messages that vary. */
 export const PLACEHOLDER = "<*>";
 
-/** The logger of monitors. */
-const HEALTH = "concurrent_log.health";
+/** The name of the logger of health monitors. */
+const HEALTH_LOGGER = "concurrent_log.health";
 
-/** Columns that have a filter of their own; what is chosen of any other goes into `where`. */
+/** Columns with a filter of their own. The parameter `where` filters by all other columns and attributes. */
 export const FACETS = ["service", "environment", "host"];
 
 /** Read a query from the part of an address that begins with "?". */
@@ -28,7 +27,7 @@ export function parse(search) {
   return query;
 }
 
-/** Write a query as the part of an address that begins with "?", or as "" where it is the default. */
+/** Write a query as the part of an address that begins with "?"; the default query is "". */
 export function write(query) {
   const written = parameters(query, [...SINGLE, ...LISTS, ...VIEWS]);
   const isDefault = query.since === (query.until ? "all" : DEFAULT_SINCE);
@@ -37,12 +36,12 @@ export function write(query) {
   return text && `?${text}`;
 }
 
-/** Return what the server is to filter by. */
+/** Return the filters of a query as parameters of a request. */
 export function filters(query, without = []) {
   const names = [...SINGLE, ...LISTS].filter((name) => name !== "column" && !without.includes(name));
-  const asked = parameters(query, names);
-  if (asked.get("since") === "all") asked.delete("since");
-  return asked;
+  const written = parameters(query, names);
+  if (written.get("since") === "all") written.delete("since");
+  return written;
 }
 
 function parameters(query, names) {
@@ -75,31 +74,31 @@ export function excluding(query, key, value) {
   return { ...query, ...changed, where: added(without(query.where, `${key}=${value}`), `${key}!=${value}`) };
 }
 
-/** Return the query that finds a group: its level, its type of error, and the words of its messages, in any order. */
-export function ofGroup(query, { level, error_type: type, message }) {
+/** Return the query for the records of a group: its level, its error type, and the words of its messages, in any order. */
+export function groupQuery(query, { level, error_type: type, message }) {
   const same = including(including(query, "level", level), "error_type", type);
   const words = message.split(PLACEHOLDER).flatMap((part) => part.split(/["\r\n]/)).map((part) => part.trim());
   const terms = words.filter((part) => /[\p{L}\p{N}]/u.test(part)).map((part) => `"${part}"`);
-  const join = (text, term) => (text.length + term.length < LONGEST ? `${text} ${term}`.trim() : text);
+  const join = (text, term) => (text.length + term.length < MAX_TEXT ? `${text} ${term}`.trim() : text);
   return { ...same, level, q: [...new Set(terms)].reduce(join, query.q) };
 }
 
-/** Return the query that finds what the monitor of a program logged: all of it, or the changes of the service `name`. */
-export function ofMonitor(query, program, name) {
-  const place = Object.entries(program).filter(([key]) => [...FACETS, "process_id"].includes(key));
-  const known = place.filter(([, value]) => value !== null);
+/** Return the query for the records of a program's monitor: all of them, or those about the service `name`. */
+export function monitorQuery(query, program, name) {
+  const fields = Object.entries(program).filter(([key]) => [...FACETS, "process_id"].includes(key));
+  const known = fields.filter(([, value]) => value !== null);
   const same = known.reduce((found, [key, value]) => including(found, key, value), withoutFilters(query));
-  const found = including(same, "logger", HEALTH);
+  const found = including(same, "logger", HEALTH_LOGGER);
   return name ? including(found, "health.service", name) : found;
 }
 
-/** Return the query with a column more, or less where it has that column. */
+/** Return the query with a column added, or removed if the query has it. */
 export function withColumn(query, key) {
   const isShown = query.column.includes(key);
   return { ...query, column: isShown ? without(query.column, key) : added(query.column, key) };
 }
 
-/** Return a condition as `[key, "=" or "!=", value]`, or null where the text is none. */
+/** Return a condition as `[key, "=" or "!=", value]`, or null if the text is not a condition. */
 export function condition(text) {
   const found = /^([^\s=!<>"']+?)(!?=)(.*)$/s.exec(text);
   return found && [found[1], found[2], found[3].replace(/^"(.*)"$/s, "$1")];

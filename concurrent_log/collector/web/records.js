@@ -1,34 +1,34 @@
-// The records that the page holds: newest first, page after page from the store, and what comes in live on top.
+// The records of the list, newest first: loaded from the server page by page, with new records of a live tail on top.
 
 import { useEffect, useMemo, useState } from "./html.js";
 import { filters } from "./query.js";
-import { ask } from "./server.js";
+import { getJson } from "./server.js";
 import { justAfter, microseconds } from "./times.js";
 
 const PAGE = 200;
 
-/** How many records the page holds at most. Whoever reads further goes on from there with a query of their own. */
-export const MOST = 20000;
+/** Maximum records of the list. A button continues with a new query. */
+export const MAX_RECORDS = 20000;
 
-/** How many it holds while new ones come in. */
-export const MOST_LIVE = 2000;
+/** Maximum records of the list during a live tail. */
+export const MAX_LIVE_RECORDS = 2000;
 
 /**
- * The list, newest first. An item is a record, or `{id, gap}`: so many records that came in live are left out there.
+ * The list, newest first. An item is a record, or `{id, gap}`, where `gap` records of a live tail were skipped.
  *
- * Calls `onChange` after each change of `items`, `state` ("loading", "ready" or "failed"), `trouble` or `isAtEnd`.
+ * Calls `onChange` after each change of `items`, `state` ("loading", "ready" or "failed"), `error` or `isAtEnd`.
  */
 export class Records {
   items = [];
   state = "loading";
-  trouble = null;
+  error = null;
   isAtEnd = false;
   #query = null;
-  #from = {};
+  #position = {};
   #known = new Set();
-  #underway = null;
+  #controller = null;
   #gaps = 0;
-  #meanwhile = null;
+  #arrivedWhileLoading = null;
   #onChange;
 
   constructor(onChange) {
@@ -36,96 +36,96 @@ export class Records {
   }
 
   get isFull() {
-    return this.items.length >= MOST;
+    return this.items.length >= MAX_RECORDS;
   }
 
-  /** Begin anew with the first page of a query; what is shown stays until it is there. */
+  /** Load the first page of a query. The current records stay until it arrives. */
   async load(query) {
     this.#query = query;
-    this.#from = {};
-    this.#meanwhile = [];
-    await this.#take((page) => {
+    this.#position = {};
+    this.#arrivedWhileLoading = [];
+    await this.#load((page) => {
       this.#known = new Set();
-      this.items = this.#unknown(page.logs);
-      const came = this.#meanwhile;
-      this.#meanwhile = null;
-      if (came.length) this.add(came, 0);
+      this.items = this.#addUnknown(page.logs);
+      const arrived = this.#arrivedWhileLoading;
+      this.#arrivedWhileLoading = null;
+      if (arrived.length) this.add(arrived, 0);
     });
   }
 
-  /** Add the page of records before the last one; nothing happens while one is under way. */
+  /** Load the next page, which has older records, unless a page is being loaded. */
   async older() {
     if (this.state !== "ready" || this.isAtEnd || this.isFull) return;
-    await this.#take((page) => {
-      this.items = [...this.items, ...this.#unknown(page.logs)];
+    await this.#load((page) => {
+      this.items = [...this.items, ...this.#addUnknown(page.logs)];
     });
   }
 
-  /** Put records that came in live on top, above a gap for those left out; while a load is under way, after it. */
-  add(records, leftOut) {
-    if (this.#meanwhile) {
-      this.#meanwhile.push(...records);
+  /** Add records of a live tail, on top of a gap for those skipped. While a page is being loaded, they wait for it. */
+  add(records, skipped) {
+    if (this.#arrivedWhileLoading) {
+      this.#arrivedWhileLoading.push(...records);
       return;
     }
-    const fresh = this.#unknown(records).sort(newestFirst);
+    const added = this.#addUnknown(records).sort(newestFirst);
     const newest = this.items.find((item) => !item.gap);
-    const onTop = newest ? fresh.filter((record) => newestFirst(record, newest) < 0) : fresh;
-    this.items = [...onTop, ...this.#gap(leftOut), ...this.items];
-    for (const late of fresh.slice(onTop.length)) this.#insert(late);
-    this.#forgetOldest();
+    const onTop = newest ? added.filter((record) => newestFirst(record, newest) < 0) : added;
+    this.items = [...onTop, ...this.#gap(skipped), ...this.items];
+    for (const older of added.slice(onTop.length)) this.#insert(older);
+    this.#dropOldest();
     this.#onChange();
   }
 
-  #gap(leftOut) {
-    return leftOut ? [{ id: `gap-${(this.#gaps += 1)}`, gap: leftOut }] : [];
+  #gap(skipped) {
+    return skipped ? [{ id: `gap-${(this.#gaps += 1)}`, gap: skipped }] : [];
   }
 
   #insert(record) {
-    const place = this.items.findIndex((item) => !item.gap && newestFirst(record, item) < 0);
-    if (place >= 0) this.items.splice(place, 0, record);
+    const index = this.items.findIndex((item) => !item.gap && newestFirst(record, item) < 0);
+    if (index >= 0) this.items.splice(index, 0, record);
   }
 
-  #forgetOldest() {
-    const forgotten = this.items.splice(MOST_LIVE);
-    if (!forgotten.length) return;
-    for (const { id } of forgotten) this.#known.delete(id);
-    this.#from = { until: justAfter(this.items.findLast((item) => !item.gap).created_at) };
+  #dropOldest() {
+    const dropped = this.items.splice(MAX_LIVE_RECORDS);
+    if (!dropped.length) return;
+    for (const { id } of dropped) this.#known.delete(id);
+    this.#position = { until: justAfter(this.items.findLast((item) => !item.gap).created_at) };
     this.isAtEnd = false;
   }
 
-  async #take(use) {
-    this.#underway?.abort();
-    const underway = (this.#underway = new AbortController());
-    this.#become("loading", null);
+  async #load(use) {
+    this.#controller?.abort();
+    const controller = (this.#controller = new AbortController());
+    this.#setState("loading", null);
     try {
-      const page = await ask("logs", this.#asked(), underway.signal);
-      if (underway.signal.aborted) return;
-      this.#from = { cursor: page.next };
+      const page = await getJson("logs", this.#parameters(), controller.signal);
+      if (controller.signal.aborted) return;
+      this.#position = { cursor: page.next };
       this.isAtEnd = !page.next;
       use(page);
-      this.#become("ready", null);
+      this.#setState("ready", null);
     } catch (error) {
-      if (!underway.signal.aborted) this.#become("failed", error);
+      if (!controller.signal.aborted) this.#setState("failed", error);
     }
   }
 
-  #become(state, trouble) {
+  #setState(state, error) {
     this.state = state;
-    this.trouble = trouble;
+    this.error = error;
     this.#onChange();
   }
 
-  #asked() {
-    const asked = filters(this.#query);
-    asked.set("limit", PAGE);
-    for (const [name, value] of Object.entries(this.#from)) asked.set(name, value);
-    return asked;
+  #parameters() {
+    const parameters = filters(this.#query);
+    parameters.set("limit", PAGE);
+    for (const [name, value] of Object.entries(this.#position)) parameters.set(name, value);
+    return parameters;
   }
 
-  #unknown(records) {
-    const fresh = records.filter(({ id }) => !this.#known.has(id));
-    for (const { id } of fresh) this.#known.add(id);
-    return fresh;
+  #addUnknown(records) {
+    const unknown = records.filter(({ id }) => !this.#known.has(id));
+    for (const { id } of unknown) this.#known.add(id);
+    return unknown;
   }
 }
 
@@ -134,12 +134,12 @@ function newestFirst(one, other) {
   return difference || other.id.length - one.id.length || (other.id > one.id ? 1 : -1);
 }
 
-/** Return the records of a query, loaded anew whenever its filters change. */
-export function useRecords(query, onTrouble) {
+/** Return the records of a query, loaded again when its filters change. */
+export function useRecords(query, onError) {
   const [, setVersion] = useState(0);
   const records = useMemo(() => new Records(() => setVersion((before) => before + 1)), []);
-  const asked = filters(query).toString();
-  useEffect(() => void records.load(query), [asked]);
-  useEffect(() => void (records.trouble && onTrouble(records.trouble)), [records.trouble]);
+  const filterText = filters(query).toString();
+  useEffect(() => void records.load(query), [filterText]);
+  useEffect(() => void (records.error && onError(records.error)), [records.error]);
   return records;
 }

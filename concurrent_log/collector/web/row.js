@@ -1,15 +1,15 @@
-// A record as one line, and the same with everything it says below it.
+// A record as one line, with all its data below if it is open.
 
 import { Detail } from "./detail.js";
 import { html } from "./html.js";
 import { levelClass } from "./levels.js";
 import { counted } from "./numbers.js";
 import { duration, fullTime, shortTime } from "./times.js";
-import { asText, attributesOf, LONGEST_LINE, valueOf } from "./values.js";
+import { asText, attributesOf, MAX_LINE, valueOf } from "./values.js";
 
-const LONGEST_VALUE = 200; // characters that a line shows of one
+const MAX_VALUE = 200; // characters of an attribute in the line
 
-/** A line of the list. `words` are marked where they occur in it. */
+/** A line of the list. Occurrences of `words` are marked. */
 export function Row({ record, index, isOpen, isSelected, onToggle, columns, words, zone, actions }) {
   const classes = `row ${levelClass(record.level)} ${isOpen ? "open" : ""} ${isSelected ? "selected" : ""}`;
   const pairs = attributesOf(record).filter(([key]) => !columns.includes(key));
@@ -23,27 +23,27 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
       ${columns.map((key) => html`
         <span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
       <span class="message" role="gridcell">
-        <span>${marked((record.message ?? "").slice(0, LONGEST_LINE), words)}</span>
+        <span>${marked((record.message ?? "").slice(0, MAX_LINE), words)}</span>
         ${record.duration_ms !== undefined && html` <span class="pair">${duration(record.duration_ms)}</span>`}
         ${record.error_type && html` <span class="error-type">${marked(record.error_type, words)}</span>`}
         ${pairs.map(([key, value]) => html` <span class="pair"><span class="key">${key}=</span>${
-          marked(asText(value).slice(0, LONGEST_VALUE), words)}</span>`)}
+          marked(asText(value).slice(0, MAX_VALUE), words)}</span>`)}
       </span>
     </div>
     ${isOpen && html`<${Detail} record=${record} zone=${zone} actions=${actions} columns=${columns} />`}`;
 }
 
-/** Return the style of a list whose rows have these columns; the times of other days are wider: they have a date. */
+/** Return the style of a list with these columns. Times of other days need more room, for the date. */
 export function columnWidths(columns, records, zone) {
   const ends = [records[0], records.at(-1)].filter((record) => record?.created_at);
   const widest = Math.max(12, ...ends.map((record) => shortTime(record.created_at, zone).length));
   return { "--columns": columns.map(() => "16ch").join(" ") || " ", "--time": `${widest}ch` };
 }
 
-/** A place in the list where records that came in live were left out. */
+/** A gap in the list, where records of a live tail were skipped. */
 export function Gap({ number, onShow }) {
   return html`<div class="gap" role="row"><span role="gridcell">
-    <button class="link" onClick=${onShow}>${counted(number, "more record")} came in here; show them</button>
+    <button class="link" onClick=${onShow}>${counted(number, "more record")} arrived here; show them</button>
   </span></div>`;
 }
 
@@ -51,7 +51,7 @@ function shown(value) {
   return value === undefined ? "" : asText(value);
 }
 
-/** Return text with `words` marked in it, upper and lower case alike. */
+/** Return text with `words` marked in it, ignoring case. */
 function marked(text, words) {
   if (!words.length) return text;
   const pattern = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
@@ -59,7 +59,7 @@ function marked(text, words) {
   return parts.map((part, index) => (index % 2 ? html`<mark>${part}</mark>` : part));
 }
 
-// Whoever selects text to copy it does not mean to open or close a record.
+// Selecting text to copy it must not open or close the record.
 function unlessSelecting(onToggle) {
   return () => window.getSelection().isCollapsed && onToggle();
 }

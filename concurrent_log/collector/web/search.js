@@ -1,10 +1,10 @@
-// The line to search with, and the filters that hold, each with a button to take it away.
+// The search field, and the active filters, each with a button that removes it.
 
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { condition, excluding, FACETS, hasFilters, including, without, withoutFilters } from "./query.js";
 
-/** Return the query with what somebody typed: conditions become filters, the rest is the text to look for. */
+/** Return the query for a typed text: conditions become filters, the rest is the text to search for. */
 export function searching(query, typed) {
   const words = [];
   let found = query;
@@ -16,7 +16,7 @@ export function searching(query, typed) {
   return { ...found, q: words.join(" ") };
 }
 
-/** Return what of a text is searched for: its words, and what is in double quotes as one. */
+/** Return the terms of a search text: its words, and each text in double quotes as one term. */
 export function wordsOf(text) {
   return [...text.matchAll(/"([^"]+)"|([^\s"]+|")/g)].map(([, quoted, word]) => quoted ?? word);
 }
@@ -26,10 +26,10 @@ export function SearchLine({ query, go }) {
   useEffect(() => setTyped(query.q), [query.q]);
   const onSubmit = (event) => {
     event.preventDefault();
-    const asked = searching(query, typed);
-    setTyped(asked.q);
-    go(asked);
-    document.querySelector(".scroll").focus(); // So that the keys of the list work at once.
+    const next = searching(query, typed);
+    setTyped(next.q);
+    go(next);
+    document.querySelector(".scroll").focus(); // So that keyboard shortcuts work at once.
   };
   return html`<form class="search" role="search" onSubmit=${onSubmit}>
     <${Icon} name="search" />
@@ -42,7 +42,7 @@ export function SearchLine({ query, go }) {
 
 export function Chips({ query, go }) {
   if (!hasFilters(query)) return null;
-  return html`<ul class="chips" aria-label="Filters that hold">
+  return html`<ul class="chips" aria-label="Active filters">
     ${chips(query).map(([text, rest]) => html`<li key=${text} class=${/^[^=]*!=/.test(text) ? "chip not" : "chip"}>
       <span>${/=$/.test(text) ? `${text}""` : text}</span>
       <button aria-label=${`Remove ${text}`} title="Remove" onClick=${() => go(rest)}><${Icon} name="close" /></button>
@@ -51,14 +51,14 @@ export function Chips({ query, go }) {
   </ul>`;
 }
 
-/** Return what each chip says, and the changes that take it away. */
+/** Return the text of each chip, and the change that removes its filter. */
 function chips(query) {
-  const some = [];
-  if (query.q) some.push([`text: ${query.q}`, { q: "" }]);
-  if (query.level) some.push([`level ≥ ${query.level}`, { level: "" }]);
-  if (query.trace_id) some.push([`trace_id=${query.trace_id}`, { trace_id: "" }]);
+  const found = [];
+  if (query.q) found.push([`text: ${query.q}`, { q: "" }]);
+  if (query.level) found.push([`level ≥ ${query.level}`, { level: "" }]);
+  if (query.trace_id) found.push([`trace_id=${query.trace_id}`, { trace_id: "" }]);
   for (const key of FACETS) {
-    if (query[key].length) some.push([`${key}=${query[key].join(" or ")}`, { [key]: [] }]);
+    if (query[key].length) found.push([`${key}=${query[key].join(" or ")}`, { [key]: [] }]);
   }
-  return [...some, ...query.where.map((each) => [each, { where: without(query.where, each) }])];
+  return [...found, ...query.where.map((each) => [each, { where: without(query.where, each) }])];
 }

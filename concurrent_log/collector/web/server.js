@@ -1,20 +1,20 @@
-// Requests to the server that this page comes from. What goes wrong becomes a sentence that can be shown.
+// Requests to the server of this page. Errors become messages for the user.
 
-/** Something went wrong, in words for the reader. `status` is 0 where no answer came. */
-export class Trouble extends Error {
+/** A failed request. The message is for the user; `status` is 0 if there was no response. */
+export class RequestError extends Error {
   constructor(message, status) {
     super(message);
     this.status = status;
   }
 }
 
-/** Return what the server answers to `GET path?parameters`. */
-export async function ask(path, parameters = new URLSearchParams(), signal = undefined) {
-  return answerTo(address(path, parameters), { signal });
+/** Return the JSON response to `GET path?parameters`. */
+export async function getJson(path, parameters = new URLSearchParams(), signal = undefined) {
+  return request(urlFor(path, parameters), { signal });
 }
 
-/** Return the address of a request, below wherever this page is served. */
-export function address(path, parameters) {
+/** Return the URL of a request, relative to the URL of this page. */
+export function urlFor(path, parameters) {
   const text = parameters.toString();
   return new URL(text ? `${path}?${text}` : path, document.baseURI).href;
 }
@@ -22,32 +22,32 @@ export function address(path, parameters) {
 /** Exchange the token for a session. */
 export async function login(token) {
   const body = JSON.stringify({ token });
-  await answerTo(address("login", ""), { method: "POST", body, headers: { "Content-Type": "application/json" } });
+  await request(urlFor("login", ""), { method: "POST", body, headers: { "Content-Type": "application/json" } });
 }
 
-/** Forget the session. */
+/** End the session. */
 export async function logout() {
-  await answerTo(address("logout", ""), { method: "POST" });
+  await request(urlFor("logout", ""), { method: "POST" });
 }
 
-async function answerTo(url, options) {
-  const answer = await reached(url, options);
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
-  throw new Trouble(await reason(answer), answer.status);
+async function request(url, options) {
+  const response = await send(url, options);
+  if (response.ok) return response.status === 204 ? null : response.json();
+  throw new RequestError(await errorText(response), response.status);
 }
 
-async function reached(url, options) {
+async function send(url, options) {
   try {
     return await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Trouble("The server does not answer. Is it running, and is this machine connected to it?", 0);
+    throw new RequestError("The server does not respond. Is it running, and is this machine connected to it?", 0);
   }
 }
 
-async function reason(answer) {
-  const words = await answer.json().then(({ detail }) => detail, () => null);
-  if (typeof words === "string") return words;
-  if (Array.isArray(words)) return words.map((each) => each.msg).join("; ");
-  return `The server answered ${answer.status} ${answer.statusText}.`;
+async function errorText(response) {
+  const detail = await response.json().then((body) => body.detail, () => null);
+  if (typeof detail === "string") return detail;
+  if (Array.isArray(detail)) return detail.map((each) => each.msg).join("; ");
+  return `The server responded with ${response.status} ${response.statusText}.`;
 }

@@ -1,11 +1,11 @@
-// What this reader likes, kept in the browser. Nothing here is part of a query, so it does not travel with a link.
+// The settings of the user, saved in the browser. They are not part of a query, so a shared link does not contain them.
 
 import { useEffect, useMemo, useState } from "./html.js";
 
 const NAME = "concurrent-log";
 const DEFAULTS = { theme: "system", zone: "local", wrap: false, histogram: true, saved: [] };
 
-/** Return the settings, and what changes some of them. */
+/** Return the settings, and a function that changes some of them. */
 export function useSettings() {
   const [settings, setSettings] = useState(read);
   useEffect(() => {
@@ -14,7 +14,7 @@ export function useSettings() {
   const change = (changes) => {
     setSettings((before) => {
       const after = { ...before, ...changes };
-      keep(after);
+      save(after);
       return after;
     });
   };
@@ -29,16 +29,16 @@ function read() {
   }
 }
 
-function keep(settings) {
+function save(settings) {
   try {
     localStorage.setItem(NAME, JSON.stringify(settings));
   } catch {
-    // A browser that keeps nothing still shows logs.
+    // The page also works in a browser without storage.
   }
 }
 
-/** Return whether the page is dark, by the reader's choice or the system's. */
-export function useDarkness(theme) {
+/** Return whether the page is dark, by its own setting or the system's. */
+export function useDarkMode(theme) {
   const system = useMemo(() => window.matchMedia("(prefers-color-scheme: dark)"), []);
   const [isSystemDark, setSystemDark] = useState(system.matches);
   useEffect(() => {

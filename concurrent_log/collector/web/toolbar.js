@@ -1,4 +1,4 @@
-// The head of the page: what to look for, and when.
+// The toolbar: search, filters and time range, the live tail, and buttons for the panels.
 
 import { FacetMenu, LevelFilter } from "./filters.js";
 import { html } from "./html.js";
@@ -6,13 +6,13 @@ import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { counted, rate } from "./numbers.js";
 import { FACETS, filters } from "./query.js";
-import { RangeMenu, Zone, ZoomOut } from "./range.js";
-import { SavedMenu } from "./saved.js";
+import { RangeMenu, Zone, ZoomOut } from "./time_range.js";
+import { SavedMenu } from "./saved_queries.js";
 import { Chips, SearchLine } from "./search.js";
-import { address } from "./server.js";
+import { urlFor } from "./server.js";
 import { ServicesButton } from "./services.js";
 
-export function Toolbar({ query, go, settings, change, tail, total, deeds, leave }) {
+export function Toolbar({ query, go, settings, change, tail, total, commands, logOut }) {
   const setZone = (zone) => change({ zone });
   return html`<header class="toolbar">
     <div class="line">
@@ -22,15 +22,15 @@ export function Toolbar({ query, go, settings, change, tail, total, deeds, leave
         <${RangeMenu} ...${{ query, go, setZone }} zone=${settings.zone} />
         <${ZoomOut} query=${query} go=${go} />
       </div>
-      <${LiveButtons} query=${query} tail=${tail} deeds=${deeds} />
+      <${LiveButtons} query=${query} tail=${tail} commands=${commands} />
       <div class="group">
         <${SavedMenu} ...${{ query, go }} saved=${settings.saved} setSaved=${(saved) => change({ saved })} />
-        <button title="Groups of records that say the same (g)" aria-label="Groups of records that say the same"
-          onClick=${deeds.g}><${Icon} name="groups" /></button>
-        <${ServicesButton} onClick=${deeds.s} />
-        <button title="Health of the pipeline (h)" aria-label="Health of the pipeline" onClick=${deeds.h}>
+        <button title="Groups of similar records (g)" aria-label="Groups of similar records"
+          onClick=${commands.g}><${Icon} name="groups" /></button>
+        <${ServicesButton} onClick=${commands.s} />
+        <button title="Pipeline health (h)" aria-label="Pipeline health" onClick=${commands.h}>
           <${Icon} name="pulse" /></button>
-        <${MoreMenu} ...${{ query, settings, change, deeds, leave, setZone }} />
+        <${MoreMenu} ...${{ query, settings, change, commands, logOut, setZone }} />
       </div>
     </div>
     <div class="line">
@@ -39,46 +39,46 @@ export function Toolbar({ query, go, settings, change, tail, total, deeds, leave
         ${FACETS.map((field) => html`<${FacetMenu} key=${field} field=${field} chosen=${query[field]} go=${go} />`)}
       </div>
       <p class="total" role="status" aria-live="polite">${total === null ? "" : counted(total, "record")}</p>
-      <button title="Ask again (n)" aria-label="Ask again" onClick=${deeds.n}><${Icon} name="refresh" /></button>
+      <button title="Reload (n)" aria-label="Reload" onClick=${commands.n}><${Icon} name="refresh" /></button>
     </div>
     <${Chips} query=${query} go=${go} />
   </header>`;
 }
 
-function LiveButtons({ query, tail, deeds }) {
+function LiveButtons({ query, tail, commands }) {
   const open = `Live ${rate(tail.rate)}/s`;
-  const words = { connecting: "Live …", open, lost: "Live: connecting again …", off: "Live" };
-  const pause = tail.isHeld ? "Go on" : "Pause";
+  const words = { connecting: "Live …", open, lost: "Live: reconnecting …", off: "Live" };
+  const pause = tail.isPaused ? "Resume" : "Pause";
   const isOn = Boolean(query.live);
-  return html`<div class="group live ${tail.state} ${tail.isHeld ? "held" : ""}">
-    <button aria-pressed=${isOn} title="Show records as they come in (t)" onClick=${deeds.t}>
+  return html`<div class="group live ${tail.state} ${tail.isPaused ? "paused" : ""}">
+    <button aria-pressed=${isOn} title="Show new records as they arrive (t)" onClick=${commands.t}>
       <i class="light" aria-hidden="true"></i><span>${words[tail.state]}</span></button>
-    ${isOn && html`<button title=${`${pause} (p)`} aria-label=${pause} onClick=${deeds.p}>
-      <${Icon} name=${tail.isHeld ? "play" : "pause"} /></button>`}
+    ${isOn && html`<button title=${`${pause} (p)`} aria-label=${pause} onClick=${commands.p}>
+      <${Icon} name=${tail.isPaused ? "play" : "pause"} /></button>`}
   </div>`;
 }
 
-function MoreMenu({ query, settings, change, deeds, leave, setZone }) {
+function MoreMenu({ query, settings, change, commands, logOut, setZone }) {
   const download = (format) => {
-    const asked = filters(query);
-    asked.set("format", format);
-    return address("download", asked);
+    const parameters = filters(query);
+    parameters.set("format", format);
+    return urlFor("download", parameters);
   };
   return html`<${Menu} title="More" icon="menu" align="right">
     ${(close) => html`<div class="more">
       <a class="entry" href=${download("ndjson")} download>Download as NDJSON</a>
       <a class="entry" href=${download("csv")} download>Download as CSV</a>
       <hr />
-      <label class="entry"><input type="checkbox" checked=${settings.wrap} onChange=${deeds.w} />
+      <label class="entry"><input type="checkbox" checked=${settings.wrap} onChange=${commands.w} />
         Wrap long lines</label>
       <label class="entry"><input type="checkbox" checked=${settings.histogram}
         onChange=${() => change({ histogram: !settings.histogram })} /> Histogram</label>
       <${Zone} zone=${settings.zone} setZone=${setZone} />
       <${Theme} theme=${settings.theme} setTheme=${(theme) => change({ theme })} />
       <hr />
-      <button class="entry" onClick=${() => (close(), deeds["?"]())}>Keys <kbd>?</kbd></button>
-      <a class="entry" href="docs" target="_blank" rel="noopener">The server's interface</a>
-      ${leave && html`<button class="entry" onClick=${leave}>Log out</button>`}
+      <button class="entry" onClick=${() => (close(), commands["?"]())}>Keyboard shortcuts <kbd>?</kbd></button>
+      <a class="entry" href="docs" target="_blank" rel="noopener">API of this server</a>
+      ${logOut && html`<button class="entry" onClick=${logOut}>Log out</button>`}
     </div>`}
   <//>`;
 }

@@ -1,25 +1,25 @@
-// Everything that was logged under one trace id, in order, whichever service logged it.
+// The panel of a trace: the records of all services with one trace id, oldest first.
 
-import { useAnswer } from "./asking.js";
+import { useRequest } from "./request.js";
 import { Detail } from "./detail.js";
 import { html, useState } from "./html.js";
 import { levelClass } from "./levels.js";
 import { counted } from "./numbers.js";
 import { Panel, Pending } from "./panel.js";
 import { duration, fullTime, microseconds } from "./times.js";
-import { LONGEST_LINE } from "./values.js";
+import { MAX_LINE } from "./values.js";
 
-const MOST = 1000;
+const MAX_STEPS = 1000;
 const HUES = 8;
 
 export function TracePanel({ id, zone, actions, columns, onClose }) {
-  const asked = new URLSearchParams({ trace_id: id, order: "asc", limit: MOST }).toString();
-  const [answer, trouble, again] = useAnswer("logs", asked);
+  const parameters = new URLSearchParams({ trace_id: id, order: "asc", limit: MAX_STEPS }).toString();
+  const [response, error, reload] = useRequest("logs", parameters);
   return html`<${Panel} title="Trace" onClose=${onClose} className="wide">
     <p class="subject"><code>${id}</code>
       <button class="link" onClick=${() => actions.listTrace(id)}>Show in the list</button></p>
-    ${answer ? html`<${Steps} records=${answer.logs} isMore=${answer.next} ...${{ zone, actions, columns }} />`
-      : html`<${Pending} trouble=${trouble} again=${again} />`}
+    ${response ? html`<${Steps} records=${response.logs} isMore=${response.next} ...${{ zone, actions, columns }} />`
+      : html`<${Pending} error=${error} reload=${reload} />`}
   <//>`;
 }
 
@@ -33,7 +33,7 @@ function Steps({ records, isMore, zone, ...rest }) {
       duration(length / 1000)}, from ${fullTime(records[0].created_at, zone)}</p>
     <ol class="steps" aria-label="Records of the trace">${records.map((record) => html`<${Step} key=${record.id}
       ...${{ record, begin, length, zone, ...rest }} hue=${services.indexOf(record.service) % HUES} />`)}</ol>
-    ${isMore && html`<p class="hint">These are the first ${counted(MOST, "record")}. The list shows all of them.</p>`}`;
+    ${isMore && html`<p class="hint">These are the first ${counted(MAX_STEPS, "record")}. The list shows all of them.</p>`}`;
 }
 
 function Step({ record, begin, length, hue, zone, actions, columns }) {
@@ -46,13 +46,13 @@ function Step({ record, begin, length, hue, zone, actions, columns }) {
       <span class="track" aria-hidden="true"><span class="bar" style=${bar(record, at, length)}></span></span>
       <span class="service">${record.service}</span>
       <span class="name">${record.level}</span>
-      <span class="message">${(record.message ?? "").slice(0, LONGEST_LINE)}</span>
+      <span class="message">${(record.message ?? "").slice(0, MAX_LINE)}</span>
     </button>
     ${isOpen && html`<${Detail} ...${{ record, zone, actions, columns }} />`}
   </li>`;
 }
 
-// A record that says how long something took was logged at its end.
+// A record with a duration is logged at the end of that duration.
 function bar({ duration_ms: took }, at, length) {
   const width = took && length ? Math.min(at, ((Number(took) * 1000) / length) * 100) : 0;
   return { left: `${at - width}%`, width: `${width}%` };

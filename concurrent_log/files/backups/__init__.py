@@ -1,1 +1,1 @@
-"""The backups of a log file: their names, which exist, and which retention removes."""
+"""Backups of a log file: their names, their lookup and their retention. Internal."""

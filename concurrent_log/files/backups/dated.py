@@ -1,4 +1,4 @@
-"""The names of dated log files, such as ``App_2025-01-20_001_KST.log``: prefix, day, number and zone."""
+"""Dated log files, such as ``App_2025-01-20_001_KST.log``: the name has a prefix, the day, a number and the zone."""
 
 import contextlib
 import os
@@ -17,9 +17,9 @@ class DatedFile(NamedTuple):
 
     Attributes:
         day: Such as ``2025-01-20``.
-        number: From 1; the first three digits of it stand in the name at least.
-        path: Where it stands.
-        is_plain: Whether records may be appended to it: it is neither compressed by somebody, nor a folder.
+        number: From 1; the name has at least three digits.
+        path: The path of the file.
+        is_plain: Whether records may be appended to it: it is neither compressed nor a folder.
     """
 
     day: str
@@ -32,16 +32,16 @@ class DatedFiles:
     """All log files of one prefix and one zone.
 
     Args:
-        folder: The absolute path of the folder that they stand in.
-        prefix: What their names begin with.
-        zone: How their names spell the zone.
+        folder: The absolute path of their folder.
+        prefix: The beginning of their names.
+        zone: The zone as their names spell it.
     """
 
     def __init__(self, folder: str, prefix: str, zone: str) -> None:
         self._folder = folder
         self._prefix = prefix
         self._zone = zone
-        # The whole name must be one of ours: the files of the prefix App_2 are none of those of App.
+        # The whole name must match: the files of the prefix App_2 do not belong to App.
         self._pattern = re.compile(
             rf"{re.escape(prefix)}_([1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}})_([0-9]{{3,}})_{re.escape(zone)}\.log{_ENDING}",
             re.DOTALL,
@@ -52,15 +52,15 @@ class DatedFiles:
         return os.path.join(self._folder, f"{self._prefix}_{day}_{number:03}_{self._zone}.log")
 
     def existing(self) -> list[DatedFile]:
-        """Return the files that exist, in the order of their records; also compressed ones, whose names are taken."""
+        """Return the existing files in the order of their records, including compressed ones."""
         return sorted(self._find())
 
     def newest(self, up_to: str) -> DatedFile | None:
-        """Return the newest file to which records may be appended, of those up to and including the day ``up_to``."""
+        """Return the newest plain file, up to and including the day ``up_to``."""
         return max((file for file in self._find() if file.is_plain and file.day <= up_to), default=None)
 
     def last(self, day: str) -> DatedFile | None:
-        """Return the file of ``day`` that has the highest number."""
+        """Return the file of ``day`` with the highest number."""
         return max((file for file in self._find() if file.day == day), default=None)
 
     def _find(self) -> Iterator[DatedFile]:

@@ -1,6 +1,6 @@
 """The backups of a log file that rolls over by size: ``app.log.1`` is the newest, ``app.log.2`` the one before.
 
-With each rollover every backup gets the next number, up to the first number that is free.
+At each rollover every backup gets the next number, up to the first number that is free.
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent_log.files.backups.timed import COMPRESSIONS, files_in
 from concurrent_log.files.rename import move
 
-_TRIES = 10
+_ATTEMPTS = 10
 
 
 class NumberedBackups:
@@ -17,7 +17,7 @@ class NumberedBackups:
 
     Args:
         log_file: The absolute path of the log file.
-        rename: Turns the default name of a backup, ``LOG_FILE.NUMBER``, into the one it gets.
+        rename: Function that turns the default name of a backup, ``LOG_FILE.NUMBER``, into the final one.
     """
 
     def __init__(self, log_file: str, rename: Callable[[str], str]) -> None:
@@ -25,27 +25,27 @@ class NumberedBackups:
         self._rename = rename
 
     def path(self, number: int) -> str:
-        """Return the path of backup ``number``, as long as it is not compressed."""
-        return os.fspath(self._rename(f"{self._log_file}.{number}"))  # a namer may well return a Path
+        """Return the path of backup ``number`` before it is compressed."""
+        return os.fspath(self._rename(f"{self._log_file}.{number}"))  # A namer may return a Path.
 
     def existing(self) -> list[str]:
-        """Return the paths of the backups without a gap before them, oldest first."""
+        """Return the paths of the backups up to the first gap in the numbers, oldest first."""
         return [path for _, path in reversed(list(self._from(1)))]
 
-    def surplus(self, keep: int) -> list[str]:
-        """Return the paths of the backups with numbers above ``keep``, without a gap before them, oldest first."""
+    def expired(self, keep: int) -> list[str]:
+        """Return the paths of the backups with numbers above ``keep``, up to the first gap, oldest first."""
         return [path for _, path in reversed(list(self._from(keep + 1)))]
 
     def make_room(self, keep: int) -> None:
         """Give each backup the next number, so that number 1 is free; call it with the exclusive lock held.
 
-        Killed halfway, it leaves a gap, up to which the next call moves the numbers. Where a name has no number,
-        since only one backup is to be kept, that backup is deleted.
+        A process that is killed halfway leaves a gap; the next call moves the backups before it. If a namer gives all
+        numbers the same name, because only one backup is kept, that backup is deleted.
 
         Raises:
-            ValueError: More than one backup is to be kept under one name.
+            ValueError: A namer gives several backups the same name.
         """
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             try:
                 for number, path in reversed(list(self._from(1))):
                     ending = path.removeprefix(self.path(number))
@@ -53,15 +53,15 @@ class NumberedBackups:
                     if next_path != path:
                         move(path, next_path)
                     elif number < keep:
-                        raise ValueError(f"backups {number} and {number + 1} have one name, {path}: mend the namer")
+                        raise ValueError(f"backups {number} and {number + 1} have the same name, {path}: fix the namer")
                     else:
                         os.remove(path)
             except (FileNotFoundError, FileExistsError):
-                continue  # Somebody else moves them, with another lock file: look again.
+                continue  # A process with another lock file moves them, too.
             return
 
     def _from(self, number: int) -> Iterator[tuple[int, str]]:
-        """Yield backup ``number`` and those after it, up to the first number that is free, or has no own name."""
+        """Yield backup ``number`` and those after it, up to the first number that is free or has no name of its own."""
         listed: dict[str, set[str]] = {}
         named = {self.path(number - 1)} if number > 1 else set()
         while True:

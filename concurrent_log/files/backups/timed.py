@@ -1,11 +1,12 @@
-"""The backups of a log file that rolls over by time: their names, which exist, which have outlived retention.
+"""The backups of a log file that rolls over by time: their names, their lookup and their retention.
 
-A backup is named after the period whose records it holds. Where that name is taken already (by the first part of a
-period that has more than ``maxBytes``, or by a file that was restored), the next one gets a number,
-``app.log.2026-11-22.0001``: nothing is ever overwritten, and the names sort in the order of the records.
+A backup is named after the period of its records. If that name is taken (by the first part of a period with more than
+``maxBytes``, or by a restored file), the next backup gets a number, ``app.log.2026-11-22.0001``: no backup is ever
+overwritten, and the names sort in the order of the records.
 """
 
-import _strptime  # type: ignore[import-not-found]  # noqa: F401 - else a worker that gave up its privileges imports it
+# Imported here, because a worker that has dropped its privileges may not be able to import it.
+import _strptime  # type: ignore[import-not-found]  # noqa: F401
 import os
 import re
 import time
@@ -21,13 +22,13 @@ _DIRECTIVES = (
 _DIRECTIVE = re.compile("(%.)")
 _ENDING = rf"({'|'.join(map(re.escape, COMPRESSIONS))})"
 _COMPRESSED = re.compile(rf"{_ENDING}$")
-_LONGEST_FIRST = "%Y%m%d%H%M%S"  # digits in this order sort as text like the times that they spell
+_LONGEST_FIRST = "%Y%m%d%H%M%S"  # Times in this format sort as text.
 _NUMBERED = re.compile(r"\.\d{4,}$")
 _NUMBER = re.compile(rf"(?:\.(\d{{4,}}))?{_ENDING}?")
 
 
 class Backup(NamedTuple):
-    """One backup: ``period``, by which backups sort in the order of time, and the ``path`` of the file."""
+    """One backup: its ``period``, by which backups sort in the order of time, and its ``path``."""
 
     period: str
     path: str
@@ -38,9 +39,9 @@ class Backups:
 
     Args:
         log_file: The absolute path of the log file.
-        suffix: The `time.strftime` format of the time in a backup's name.
-        rename: Turns the default name of a backup, ``LOG_FILE.TIME``, into the one it gets.
-        pattern: Finds the time in a name that ``suffix`` does not describe; by default the suffix does.
+        suffix: The format of the time in a backup's name; see `time.strftime`.
+        rename: Function that turns the default name of a backup, ``LOG_FILE.TIME``, into the final one.
+        pattern: Matches the time in a name if ``suffix`` does not describe it.
     """
 
     def __init__(
@@ -55,25 +56,25 @@ class Backups:
         self._pattern = pattern or re.compile(_expression(suffix))
 
     def path(self, time_text: str) -> str:
-        """Return the path of the first backup of the period that ``time_text`` names."""
+        """Return the path of the first backup of the period ``time_text``."""
         return self._rename(f"{self._log_file}.{time_text}")
 
-    def free_path(self, time_text: str) -> str:
-        """Return a path for one more backup of that period, which sorts after all that exist, compressed or not."""
+    def new_path(self, time_text: str) -> str:
+        """Return the path of the next backup of that period, which sorts after all existing ones."""
         path = self.path(time_text)
         numbers = [number for number, _ in _numbered(path)]
         return f"{path}.{max(numbers) + 1:04}" if numbers else path
 
     def last_path(self, time_text: str) -> str | None:
-        """Return the path of the newest backup of that period, or None where there is none.
+        """Return the path of the newest backup of that period; None if there is none.
 
-        Where it stands both plain and compressed, a process was killed after it had compressed it.
+        If a process was killed while it compressed the backup, both the plain and the compressed one exist.
         """
         return max(_numbered(self.path(time_text)), default=(0, None))[1]
 
     def existing(self) -> list[Backup]:
-        """Return the backups that exist, oldest first."""
-        # Wherever the backup of this moment would stand: a namer may choose another folder.
+        """Return the existing backups, oldest first."""
+        # The folder of the next backup: a namer may choose another one than the log file's.
         folder = os.path.dirname(self.path(time.strftime(self._suffix))) or os.curdir
         found = []
         for file_name in files_in(folder):
@@ -82,18 +83,18 @@ class Backups:
                 found.append(Backup(period, os.path.join(folder, file_name)))
         return sorted(found)
 
-    def surplus(self, keep: int, current: str | None) -> list[str]:
-        """Return the paths of all backups but those of the newest ``keep`` periods before the current one.
+    def expired(self, keep: int, current: str | None) -> list[str]:
+        """Return the paths of all backups except those of the newest ``keep`` periods, oldest first.
 
-        ``current`` is the time text of that; its backups are neither counted nor returned. The oldest come first.
+        ``current`` is the time text of the current period. Its backups are neither counted nor returned.
         """
         existing = self.existing()
         periods = sorted(self._before(existing, current))
-        outlived = set(periods[: max(0, len(periods) - keep)])
-        return [backup.path for backup in existing if backup.period in outlived]
+        expired = set(periods[: max(0, len(periods) - keep)])
+        return [backup.path for backup in existing if backup.period in expired]
 
     def would_keep(self, time_text: str, keep: int, current: str | None) -> bool:
-        """Return whether a backup of that period would be among the newest ``keep`` periods before the current one."""
+        """Return whether that period is among the newest ``keep`` periods before the current one."""
         period = self._sortable(time_text)
         return sum(other > period for other in self._before(self.existing(), current)) < keep
 
@@ -105,7 +106,7 @@ class Backups:
         return {period for period in periods if period < now}
 
     def _period_of(self, file_name: str) -> str | None:
-        """Return which period's backup ``file_name`` is, or None where it is something else."""
+        """Return the period of the backup ``file_name``; None if it is not a backup."""
         if file_name == self._log_name:
             return None
         for name in _without_endings(file_name):
@@ -116,7 +117,7 @@ class Backups:
 
     def _times_in(self, name: str) -> Iterator[str]:
         if self._own_pattern:
-            # Somebody's pattern may be anchored, or not, and is meant for what follows the log file's name.
+            # The user's pattern, which may be anchored, is meant for the text after the log file's name.
             name = name.removeprefix(self._log_name + ".")
         match = self._pattern.search(name)
         while match:
@@ -124,7 +125,7 @@ class Backups:
             match = self._pattern.search(name, match.start() + 1)
 
     def _sortable(self, time_text: str) -> str:
-        if self._sorts_as_text:  # the usual case; to parse it would be half the price of looking at a backup
+        if self._sorts_as_text:  # The usual case. Parsing would take half the time of the whole lookup.
             return time_text
         try:
             return datetime.strptime(time_text, self._suffix).isoformat()
@@ -133,12 +134,12 @@ class Backups:
 
 
 def is_compressed(path: str) -> bool:
-    """Return whether ``path`` has the ending of a compressed file."""
+    """Return whether ``path`` ends like a compressed file."""
     return path.endswith(COMPRESSIONS)
 
 
 def files_in(folder: str) -> list[str]:
-    """Return the names in ``folder``, none where that does not exist."""
+    """Return the names in ``folder``, none if it does not exist."""
     try:
         return os.listdir(folder)
     except FileNotFoundError:
@@ -146,7 +147,7 @@ def files_in(folder: str) -> list[str]:
 
 
 def _numbered(path: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and the path of each backup that is called ``path``; the first one has the number 0."""
+    """Yield the number and the path of each backup named ``path``; the first one has the number 0."""
     folder, name = os.path.split(path)
     for file_name in files_in(folder):
         match = _NUMBER.fullmatch(file_name, len(name)) if file_name.startswith(name) else None
@@ -155,7 +156,7 @@ def _numbered(path: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_endings(file_name: str) -> Iterator[str]:
-    """Yield ``file_name`` as it is, and without the number and the compression that come after a backup's name."""
+    """Yield ``file_name`` unchanged, then without the endings for compression and number."""
     yield file_name
     plain = _COMPRESSED.sub("", file_name)
     if plain != file_name:
@@ -166,7 +167,7 @@ def _without_endings(file_name: str) -> Iterator[str]:
 
 
 def _expression(suffix: str) -> str:
-    """Return the regular expression of what the `time.strftime` format ``suffix`` can produce."""
+    """Return a regular expression that matches the results of the `time.strftime` format ``suffix``."""
     expression = ""
     for part in _DIRECTIVE.split(suffix):
         directive = part[1:] if len(part) == 2 and part[0] == "%" else ""

@@ -1,11 +1,11 @@
-"""Whether our own collector can store records."""
+"""Check of a log collector of this package."""
 
 from dataclasses import replace
 from os import PathLike
 
-from concurrent_log.health.checks.asking import TIMEOUT, Check, check_of, seconds
-from concurrent_log.health.checks.request import Request, web_address
-from concurrent_log.health.checks.tls import trusted
+from concurrent_log.health.checks.http_request import HttpRequest, web_address
+from concurrent_log.health.checks.probes import TIMEOUT, Check, check_timeout, make_check
+from concurrent_log.health.checks.tls import tls_context
 from concurrent_log.health.status import CheckFailed
 
 
@@ -16,22 +16,22 @@ def collector(
     ca_file: "str | PathLike[str] | None" = None,
     timeout: float = TIMEOUT,
 ) -> Check:
-    """Return a check that asks a collector's server whether its database answers; it needs urllib3.
+    """Return a check of a collector's server and its database. It needs urllib3.
 
     Args:
-        url: ``https://HOST:PORT``, where the server is.
-        token: With it, the check also asks for a record, which the server refuses where the token is wrong.
-        ca_file: Whose certificates are trusted.
-        timeout: In seconds, for each of the one or two requests.
+        url: ``https://HOST:PORT`` of the server.
+        token: If given, the check also requests one record, which fails if the token is wrong.
+        ca_file: File with the trusted certificate authorities.
+        timeout: Seconds for each of the one or two requests.
     """
-    seconds(timeout)
-    context = trusted(ca_file)
+    check_timeout(timeout)
+    context = tls_context(ca_file)
     address = web_address(url)
     if address.query:
-        raise ValueError("url must be of the form https://HOST:PORT, without a part after ?")
+        raise ValueError("url must be of the form https://HOST:PORT, without a query")
     path = address.path.rstrip("/")
-    health = Request(replace(address, path=f"{path}/health"), context, expected={200, 503})
-    logs = Request(
+    health = HttpRequest(replace(address, path=f"{path}/health"), context, expected={200, 503})
+    logs = HttpRequest(
         replace(address, path=f"{path}/logs", query="limit=1"),
         context,
         expected={200, 401},
@@ -40,12 +40,12 @@ def collector(
     )
 
     def probe() -> None:
-        answer = health.send(timeout)
-        if answer.status == 503:
-            raise CheckFailed("the database of the collector is away")
-        if b'"ok"' not in answer.body:
-            raise CheckFailed("the answer is not that of a collector")
+        response = health.send(timeout)
+        if response.status == 503:
+            raise CheckFailed("the database of the collector is unavailable")
+        if b'"ok"' not in response.body:
+            raise CheckFailed("the server is not a collector")
         if token is not None and logs.send(timeout).status == 401:
-            raise CheckFailed("the token is refused")
+            raise CheckFailed("the token was rejected")
 
-    return check_of("collector", probe)
+    return make_check("collector", probe)

@@ -1,13 +1,20 @@
-"""Whether a database answers a query."""
+"""Checks of databases: each runs a query."""
 
 import contextlib
 from os import PathLike
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.tls import trusted
-from concurrent_log.health.checks.url import address_of
+from concurrent_log.health.checks.address import parse_address
+from concurrent_log.health.checks.client_library import client_library
+from concurrent_log.health.checks.probes import (
+    TIMEOUT,
+    AsyncCheck,
+    Check,
+    check_timeout,
+    make_async_check,
+    make_check,
+)
+from concurrent_log.health.checks.tls import tls_context
 
 
 def postgres(
@@ -17,31 +24,32 @@ def postgres(
     ca_file: "str | PathLike[str] | None" = None,
     timeout: float = TIMEOUT,
 ) -> AsyncCheck:
-    """Return a check that connects to a PostgreSQL database and runs ``query``; it needs asyncpg.
+    """Return a check that connects to a PostgreSQL database and runs ``query``. It needs asyncpg.
 
     Args:
-        url: ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``; also with parameters such as ``?sslmode=require``.
-        query: What must succeed.
-        ca_file: Whose certificates are trusted; TLS is required then.
-        timeout: In seconds, for all of it.
+        url: ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``, optionally with parameters such as
+            ``?sslmode=require``.
+        query: The query that must succeed.
+        ca_file: File with the trusted certificate authorities. If given, TLS is required.
+        timeout: Seconds for the whole check.
     """
     form = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-    address_of(url, form, "postgresql", "postgres", takes_query=True)
-    options: dict[str, Any] = {"timeout": seconds(timeout), "command_timeout": timeout}
+    parse_address(url, form, "postgresql", "postgres", allows_query=True)
+    options: dict[str, Any] = {"timeout": check_timeout(timeout), "command_timeout": timeout}
     if ca_file is not None:
-        options["ssl"] = trusted(ca_file)
-    with needed("asyncpg", "a PostgreSQL server"):
+        options["ssl"] = tls_context(ca_file)
+    with client_library("asyncpg", "a PostgreSQL server"):
         import asyncpg
 
     async def probe() -> None:
         connection = await asyncpg.connect(url, **options)
         try:
-            await connection.execute(query)  # Nothing is prepared for it, which a pooler in between may not allow.
+            await connection.execute(query)  # Without a prepared statement, which a connection pooler may not support.
             await connection.close()
         finally:
             connection.terminate()
 
-    return async_check_of("postgres", probe, timeout)
+    return make_async_check("postgres", probe, timeout)
 
 
 def mysql(
@@ -51,18 +59,18 @@ def mysql(
     ca_file: "str | PathLike[str] | None" = None,
     timeout: float = TIMEOUT,
 ) -> Check:
-    """Return a check that connects to a MySQL or MariaDB database and runs ``query``; it needs PyMySQL.
+    """Return a check that connects to a MySQL or MariaDB database and runs ``query``. It needs PyMySQL.
 
     Args:
         url: ``mysql://USER:PASSWORD@HOST:PORT/DATABASE``, or ``mariadb://``.
-        query: What must succeed.
-        ca_file: Whose certificates are trusted; TLS is required then.
-        timeout: In seconds, for each of connecting, sending and receiving.
+        query: The query that must succeed.
+        ca_file: File with the trusted certificate authorities. If given, TLS is required.
+        timeout: Seconds for each of connecting, sending and receiving.
     """
-    address = address_of(url, "mysql://USER:PASSWORD@HOST:PORT/DATABASE", "mysql", "mariadb")
-    seconds(timeout)
-    context = None if ca_file is None else trusted(ca_file)
-    with needed("pymysql", "a MySQL or MariaDB server"):
+    address = parse_address(url, "mysql://USER:PASSWORD@HOST:PORT/DATABASE", "mysql", "mariadb")
+    check_timeout(timeout)
+    context = None if ca_file is None else tls_context(ca_file)
+    with client_library("pymysql", "a MySQL or MariaDB server"):
         import pymysql
 
     def probe() -> None:
@@ -74,4 +82,4 @@ def mysql(
         with contextlib.closing(connection), connection.cursor() as cursor:
             cursor.execute(query)
 
-    return check_of("mysql", probe)
+    return make_check("mysql", probe)

@@ -1,4 +1,4 @@
-"""Whether a lock can be taken and released: any lock, or a lock file."""
+"""Checks of locks: each acquires a lock and releases it."""
 
 import inspect
 import os
@@ -8,61 +8,71 @@ from typing import Any
 
 import portalocker
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
+from concurrent_log.health.checks.probes import (
+    TIMEOUT,
+    AsyncCheck,
+    Check,
+    check_timeout,
+    make_async_check,
+    make_check,
+    require_sync,
+)
 from concurrent_log.health.status import CheckFailed
 
-_HELD = "the lock is held by another"
-_MUST_BE_ASYNC = "a function that makes an async lock must be async def"
+_HELD = "the lock is already held"
+_NEEDS_ASYNC = "a function that creates an async lock must be async def"
 
 
 def lock(lock: Any, *, timeout: float = TIMEOUT) -> Check | AsyncCheck:
-    """Return a check that takes a lock and releases it.
+    """Return a check that acquires a lock and releases it.
 
     Args:
-        lock: Anything with ``acquire`` and ``release``, both sync or both async, or a function that makes one for each
-            check, which must be an async one if the lock is.
-        timeout: In seconds. A sync lock gets it as ``timeout`` or ``blocking_timeout``, whichever it takes.
+        lock: An object with ``acquire`` and ``release``, both sync or both async, or a function that creates one for
+            each check. The function must be async if the lock is.
+        timeout: Seconds. A sync lock receives it as the argument ``timeout`` or ``blocking_timeout`` if it has one.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: ``lock`` is neither a lock nor a function.
     """
-    seconds(timeout)
+    check_timeout(timeout)
     is_lock = hasattr(lock, "acquire") and not isinstance(lock, type)
     if not is_lock and not callable(lock):
-        raise TypeError(f"lock must have acquire() and release(), or make what has them, not {type(lock).__name__}")
+        raise TypeError(
+            f"lock must have acquire() and release(), or be a function that creates a lock, not {type(lock).__name__}"
+        )
 
     async def async_probe() -> None:
-        held = lock if is_lock else await lock()
-        if await held.acquire() is False:
+        checked = lock if is_lock else await lock()
+        if await checked.acquire() is False:
             raise CheckFailed(_HELD)
-        await held.release() if inspect.iscoroutinefunction(held.release) else held.release()
+        await checked.release() if inspect.iscoroutinefunction(checked.release) else checked.release()
 
     def probe() -> None:
-        held = lock if is_lock else lock()
-        if sync(held.acquire(**_limits(held.acquire, timeout)), _MUST_BE_ASYNC) is False:
+        checked = lock if is_lock else lock()
+        if require_sync(checked.acquire(**_timeout_arguments(checked.acquire, timeout)), _NEEDS_ASYNC) is False:
             raise CheckFailed(_HELD)
-        held.release()
+        checked.release()
 
     if inspect.iscoroutinefunction(lock.acquire if is_lock else lock):
-        return async_check_of("lock", async_probe, timeout)
-    return check_of("lock", probe)
+        return make_async_check("lock", async_probe, timeout)
+    return make_check("lock", probe)
 
 
 def file_lock(path: "str | PathLike[str]", *, timeout: float = TIMEOUT) -> Check:
-    """Return a check that locks a file, which is made if it is not there, and unlocks it."""
-    seconds(timeout)
+    """Return a check that locks a file and unlocks it. The file is created if it does not exist."""
+    check_timeout(timeout)
     name = os.fspath(path)
 
     def probe() -> None:
         with portalocker.Lock(name, "a", timeout=timeout):
             pass
 
-    return check_of("file_lock", probe)
+    return make_check("file_lock", probe)
 
 
-def _limits(acquire: Callable[..., Any], timeout: float) -> dict[str, float]:
+def _timeout_arguments(acquire: Callable[..., Any], timeout: float) -> dict[str, float]:
     try:
         known = set(inspect.signature(acquire).parameters)
-    except ValueError:  # that of threading.Lock, which is built in
+    except ValueError:  # threading.Lock.acquire is built-in and has no signature.
         known = {"timeout"}
     return {name: timeout for name in ("timeout", "blocking_timeout") if name in known}

@@ -1,21 +1,27 @@
-"""Whether NATS brings back a message, and whether a stream of JetStream is there."""
+"""Check of a NATS server and, optionally, of a JetStream stream."""
 
 import uuid
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.tls import needs_tls, trusted
-from concurrent_log.health.checks.url import Address, address_of
+from concurrent_log.health.checks.address import Address, parse_address
+from concurrent_log.health.checks.client_library import client_library
+from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.probes import (
+    TIMEOUT,
+    AsyncCheck,
+    check_timeout,
+    close_connection,
+    make_async_check,
+)
+from concurrent_log.health.checks.tls import require_tls, tls_context
 from concurrent_log.health.status import CheckFailed
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-# https://docs.nats.io/reference/reference-protocols/nats-protocol; the library has no other word of it.
-_REFUSAL = "Authorization Violation"
+# https://docs.nats.io/reference/reference-protocols/nats-protocol; the library has no class for this error.
+_AUTHORIZATION_ERROR = "Authorization Violation"
 
 
 def nats(
@@ -25,24 +31,24 @@ def nats(
     ca_file: "str | PathLike[str] | None" = None,
     timeout: float = TIMEOUT,
 ) -> AsyncCheck:
-    """Return a check that sends a message to an inbox of its own and waits for it there; it needs nats-py.
+    """Return a check that sends a message to its own inbox and waits for it. It needs nats-py.
 
     Args:
         url: ``nats://USER:PASSWORD@HOST:PORT``, ``nats://TOKEN@HOST:PORT``, or ``nats+tls://`` for TLS.
-        stream: A stream of JetStream that must be there.
-        ca_file: Whose certificates are trusted.
-        timeout: In seconds, for all of it.
+        stream: A JetStream stream that must exist.
+        ca_file: File with the trusted certificate authorities.
+        timeout: Seconds for the whole check.
     """
-    address = address_of(url, "nats://USER:PASSWORD@HOST:PORT", "nats", "nats+tls")
+    address = parse_address(url, "nats://USER:PASSWORD@HOST:PORT", "nats", "nats+tls")
     is_secure = address.scheme == "nats+tls"
-    needs_tls(ca_file, is_secure, "nats+tls")
-    options = _options(address, seconds(timeout))
+    require_tls(ca_file, is_secure, "nats+tls")
+    options = _options(address, check_timeout(timeout))
     if is_secure:
-        options |= {"tls": trusted(ca_file), "tls_hostname": address.host}
-    with needed("nats-py", "a NATS server"):
-        import nats.aio.client  # noqa: F401 - for all that comes
-    # asyncio warns of what the library does with TLS that fails.
-    keep_quiet("nats.aio.client", "asyncio")
+        options |= {"tls": tls_context(ca_file), "tls_hostname": address.host}
+    with client_library("nats-py", "a NATS server"):
+        import nats.aio.client  # noqa: F401 - raises here if it is missing
+    # asyncio logs a warning about what the library does after a failed TLS handshake.
+    mute_in_checks("nats.aio.client", "asyncio")
 
     async def probe() -> None:
         client = _client(is_secure)
@@ -52,9 +58,9 @@ def nats(
             if stream is not None:
                 await client.jetstream(timeout=timeout).stream_info(stream)
         finally:
-            await leave(client.close())
+            await close_connection(client.close())
 
-    return async_check_of("nats", probe, timeout)
+    return make_async_check("nats", probe, timeout)
 
 
 def _options(address: Address, timeout: float) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def _options(address: Address, timeout: float) -> dict[str, Any]:
         "token": address.user if has_token else None,
         "connect_timeout": timeout,
         "allow_reconnect": False,
-        "max_reconnect_attempts": 1,  # 0 is without end.
+        "max_reconnect_attempts": 1,  # 0 means no limit.
         "reconnect_time_wait": 0,
     }
 
@@ -76,7 +82,7 @@ def _client(is_secure: bool) -> "Client":
     from nats.errors import SecureConnWantedError
 
     class SecureClient(Client):
-        """One that does not say its password without TLS: the library does, where the server does not ask for TLS."""
+        """A client that sends its password over TLS only. The library's sends it to a server that offers no TLS."""
 
         def _connect_command(self) -> Any:
             if not self._server_info.get("tls_required"):
@@ -89,24 +95,24 @@ def _client(is_secure: bool) -> "Client":
 async def _connect(client: "Client", options: dict[str, Any]) -> None:
     from nats.errors import Error, NoServersError
 
-    heard: list[Exception] = []
+    errors: list[Exception] = []
 
-    async def hear(error: Exception) -> None:
-        heard.append(error)
+    async def collect_error(error: Exception) -> None:
+        errors.append(error)
 
     try:
-        await client.connect(**options, error_cb=hear)
-    except NoServersError as error:  # It does not say why.
-        raise error from (heard[-1] if heard else None)
+        await client.connect(**options, error_cb=collect_error)
+    except NoServersError as error:  # It has no cause.
+        raise error from (errors[-1] if errors else None)
     except Error as error:
-        if _REFUSAL in str(error):
-            raise CheckFailed("the user or password is refused") from None
+        if _AUTHORIZATION_ERROR in str(error):
+            raise CheckFailed("the user name or password was rejected") from None
         raise
 
 
 async def _send_and_receive(client: "Client", timeout: float) -> None:
-    inbox, token = client.new_inbox(), uuid.uuid4().hex.encode()
+    inbox, text = client.new_inbox(), uuid.uuid4().hex.encode()
     subscription = await client.subscribe(inbox)
-    await client.publish(inbox, token)
-    while (await subscription.next_msg(timeout)).data != token:
+    await client.publish(inbox, text)
+    while (await subscription.next_msg(timeout)).data != text:
         pass

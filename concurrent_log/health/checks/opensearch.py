@@ -1,26 +1,26 @@
-"""Whether a cluster of OpenSearch has all that it should have."""
+"""Check of the status of an OpenSearch cluster."""
 
 import contextlib
 from os import PathLike
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, Check, check_of, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.tls import trusted
-from concurrent_log.health.checks.url import address_of
+from concurrent_log.health.checks.address import parse_address
+from concurrent_log.health.checks.client_library import client_library
+from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.probes import TIMEOUT, Check, check_timeout, make_check
+from concurrent_log.health.checks.tls import tls_context
 from concurrent_log.health.status import CheckFailed, Degraded
 
 
 def opensearch(url: str, *, ca_file: "str | PathLike[str] | None" = None, timeout: float = TIMEOUT) -> Check:
-    """Return a check of the cluster: yellow is `Degraded`, red has failed; it needs opensearch-py.
+    """Return a check of the cluster: yellow is `Degraded`, red is `CheckFailed`. It needs opensearch-py.
 
     Args:
-        url: ``https://USER:PASSWORD@HOST:PORT``, also with a path.
-        ca_file: Whose certificates are trusted.
-        timeout: In seconds, for each of connecting and receiving.
+        url: ``https://USER:PASSWORD@HOST:PORT``, optionally with a path.
+        ca_file: File with the trusted certificate authorities.
+        timeout: Seconds for each of connecting and receiving.
     """
-    address = address_of(url, "https://USER:PASSWORD@HOST:PORT", "http", "https")
+    address = parse_address(url, "https://USER:PASSWORD@HOST:PORT", "http", "https")
     is_secure = address.scheme == "https"
     host = {
         "host": address.host,
@@ -28,27 +28,27 @@ def opensearch(url: str, *, ca_file: "str | PathLike[str] | None" = None, timeou
         "use_ssl": is_secure,
         "url_prefix": address.path.strip("/"),
     }
-    options: dict[str, Any] = {"hosts": [host], "timeout": seconds(timeout), "max_retries": 0}
+    options: dict[str, Any] = {"hosts": [host], "timeout": check_timeout(timeout), "max_retries": 0}
     if address.user is not None:
         options["http_auth"] = (address.user, address.password or "")
     if is_secure:
-        options["ssl_context"] = trusted(ca_file)
-    with needed("opensearch-py", "a cluster of OpenSearch"):
+        options["ssl_context"] = tls_context(ca_file)
+    with client_library("opensearch-py", "an OpenSearch cluster"):
         from opensearchpy import OpenSearch
-    keep_quiet("opensearch", "opensearchpy.trace")
+    mute_in_checks("opensearch", "opensearchpy.trace")
 
     def probe() -> None:
         with contextlib.closing(OpenSearch(**options)) as client:
-            _look_at(client.cluster.health())
+            _check_cluster(client.cluster.health())
 
-    return check_of("opensearch", probe)
+    return make_check("opensearch", probe)
 
 
-def _look_at(answer: Any) -> None:
-    colour = answer.get("status") if isinstance(answer, dict) else None
-    if colour == "yellow":
-        raise Degraded("the cluster is yellow: copies of some shards are missing")
-    if colour == "red":
-        raise CheckFailed("the cluster is red: some shards are missing")
-    if colour != "green":
-        raise CheckFailed("the answer is not that of a cluster of OpenSearch")
+def _check_cluster(health: Any) -> None:
+    status = health.get("status") if isinstance(health, dict) else None
+    if status == "yellow":
+        raise Degraded("the cluster is yellow: some replica shards are missing")
+    if status == "red":
+        raise CheckFailed("the cluster is red: some primary shards are missing")
+    if status != "green":
+        raise CheckFailed("the server is not an OpenSearch cluster")

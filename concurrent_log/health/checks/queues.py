@@ -1,4 +1,4 @@
-"""Whether what goes into a queue comes out of it: any queue, with two functions for its ends."""
+"""Check of any message queue: a text that is published must be received."""
 
 import asyncio
 import inspect
@@ -8,11 +8,19 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, Check, async_check_of, check_of, seconds, sync
+from concurrent_log.health.checks.probes import (
+    TIMEOUT,
+    AsyncCheck,
+    Check,
+    check_timeout,
+    make_async_check,
+    make_check,
+    require_sync,
+)
 from concurrent_log.health.status import CheckFailed
 
-_MUST_BE_ASYNC = "publish and receive must be async def where the queue is async"
-_PAUSE = 0.02  # seconds before another look into a queue that did not have it
+_NEEDS_ASYNC = "publish and receive must be async def if the queue is async"
+_POLL_INTERVAL = 0.02  # seconds
 
 
 def message_queue(
@@ -21,55 +29,55 @@ def message_queue(
     *,
     timeout: float = TIMEOUT,
 ) -> Check | AsyncCheck:
-    """Return a check that puts a text into a queue, and takes out of it what is there until the text comes.
+    """Return a check that publishes a text, and then receives messages until it receives this text.
 
     Args:
-        publish: Puts the text in.
-        receive: Returns what comes out next, as text or bytes; None, ``queue.Empty`` or ``asyncio.QueueEmpty`` is
-            nothing yet. It takes what others have put in as well: let the queue be one for checks only.
-        timeout: In seconds. A sync ``receive`` must not wait for longer by itself.
+        publish: Puts a text into the queue.
+        receive: Returns the next message as text or bytes. None, ``queue.Empty`` or ``asyncio.QueueEmpty`` means that
+            there is no message yet. It also removes messages of others, so use a queue that serves only the check.
+        timeout: Seconds. A sync ``receive`` must not block for longer.
 
     Raises:
-        TypeError: Only one of them is an ``async def``, or one cannot be called.
+        TypeError: One of them is not callable, or only one is an ``async def``.
     """
-    seconds(timeout)
+    check_timeout(timeout)
     if not callable(publish) or not callable(receive):
         raise TypeError("publish and receive must be functions")
     if inspect.iscoroutinefunction(publish) != inspect.iscoroutinefunction(receive):
-        raise TypeError("publish and receive must be async def both, or neither")
+        raise TypeError("publish and receive must both be async def, or neither")
 
     async def async_probe() -> None:
-        token = uuid.uuid4().hex
-        await publish(token)
-        while not _is(token, await _received(receive)):
-            await asyncio.sleep(_PAUSE)
+        text = uuid.uuid4().hex
+        await publish(text)
+        while not _is_equal(await _receive_async(receive), text):
+            await asyncio.sleep(_POLL_INTERVAL)
 
     def probe() -> None:
-        token, give_up_at = uuid.uuid4().hex, time.monotonic() + timeout
-        sync(publish(token), _MUST_BE_ASYNC)
-        while not _is(token, _received_now(receive)):
-            if time.monotonic() > give_up_at:
-                raise CheckFailed("what was put into the queue did not come out of it in time")
-            time.sleep(_PAUSE)
+        text, deadline = uuid.uuid4().hex, time.monotonic() + timeout
+        require_sync(publish(text), _NEEDS_ASYNC)
+        while not _is_equal(_receive(receive), text):
+            if time.monotonic() > deadline:
+                raise CheckFailed("the published message was not received in time")
+            time.sleep(_POLL_INTERVAL)
 
     if inspect.iscoroutinefunction(publish):
-        return async_check_of("message_queue", async_probe, timeout)
-    return check_of("message_queue", probe)
+        return make_async_check("message_queue", async_probe, timeout)
+    return make_check("message_queue", probe)
 
 
-async def _received(receive: Callable[[], Any]) -> Any:
+async def _receive_async(receive: Callable[[], Any]) -> Any:
     try:
         return await receive()
     except asyncio.QueueEmpty:
         return None
 
 
-def _received_now(receive: Callable[[], Any]) -> Any:
+def _receive(receive: Callable[[], Any]) -> Any:
     try:
-        return sync(receive(), _MUST_BE_ASYNC)
+        return require_sync(receive(), _NEEDS_ASYNC)
     except queue.Empty:
         return None
 
 
-def _is(token: str, received: Any) -> bool:
-    return bool((received.decode("utf-8", "replace") if isinstance(received, bytes) else received) == token)
+def _is_equal(message: Any, text: str) -> bool:
+    return bool((message.decode("utf-8", "replace") if isinstance(message, bytes) else message) == text)

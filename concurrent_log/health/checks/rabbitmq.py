@@ -1,12 +1,18 @@
-"""Whether RabbitMQ gives a channel, and whether a queue is there and not too long."""
+"""Check of a RabbitMQ server and, optionally, of one of its queues."""
 
 from os import PathLike
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, leave, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.quiet import keep_quiet
-from concurrent_log.health.checks.tls import needs_tls, trusted
-from concurrent_log.health.checks.url import address_of
+from concurrent_log.health.checks.address import parse_address
+from concurrent_log.health.checks.client_library import client_library
+from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.probes import (
+    TIMEOUT,
+    AsyncCheck,
+    check_timeout,
+    close_connection,
+    make_async_check,
+)
+from concurrent_log.health.checks.tls import require_tls, tls_context
 from concurrent_log.health.status import Degraded
 
 
@@ -18,41 +24,41 @@ def rabbitmq(
     ca_file: "str | PathLike[str] | None" = None,
     timeout: float = TIMEOUT,
 ) -> AsyncCheck:
-    """Return a check that opens a channel, and looks at ``queue`` where one is given; it needs aio-pika.
+    """Return a check that opens a channel and, if ``queue`` is given, inspects that queue. It needs aio-pika.
 
     Args:
         url: ``amqp://USER:PASSWORD@HOST:PORT/VHOST``, or ``amqps://`` for TLS.
-        queue: The queue that must be there. It is only looked at, not made.
-        most_waiting: How many messages may wait in it; more of them are `Degraded`.
-        ca_file: Whose certificates are trusted.
-        timeout: In seconds, for all of it.
+        queue: A queue that must exist. The check does not create it.
+        most_waiting: Maximum number of messages in the queue; more are `Degraded`.
+        ca_file: File with the trusted certificate authorities.
+        timeout: Seconds for the whole check.
     """
-    address = address_of(url, "amqp://USER:PASSWORD@HOST:PORT/VHOST", "amqp", "amqps")
-    seconds(timeout)
+    address = parse_address(url, "amqp://USER:PASSWORD@HOST:PORT/VHOST", "amqp", "amqps")
+    check_timeout(timeout)
     if most_waiting is not None and queue is None:
-        raise ValueError(f"most_waiting={most_waiting} needs the queue whose messages are counted")
-    context = trusted(ca_file) if address.scheme == "amqps" else None
-    needs_tls(ca_file, context is not None, "amqps")
-    with needed("aio-pika", "a RabbitMQ server"):
+        raise ValueError(f"most_waiting={most_waiting} needs the name of a queue: add queue")
+    context = tls_context(ca_file) if address.scheme == "amqps" else None
+    require_tls(ca_file, context is not None, "amqps")
+    with client_library("aio-pika", "a RabbitMQ server"):
         import aio_pika
         from aio_pika.connection import make_url
-    keep_quiet("aiormq.connection", "aiormq.channel", "aio_pika.connection", "aio_pika.channel")
+    mute_in_checks("aiormq.connection", "aiormq.channel", "aio_pika.connection", "aio_pika.channel")
 
     async def probe() -> None:
-        # What `aio_pika.connect` could not connect is left to a destructor that closes it in any thread.
+        # aio_pika.connect leaves a failed connection to a destructor, which closes it in any thread.
         connection = aio_pika.Connection(make_url(url), ssl_context=context)
         try:
             await connection.connect(timeout=timeout)
             channel = await connection.channel()
             if queue is not None:
                 found = await channel.declare_queue(queue, passive=True)
-                _look_at(found.declaration_result.message_count or 0, most_waiting)
+                _check_length(found.declaration_result.message_count or 0, most_waiting)
         finally:
-            await leave(connection.close())
+            await close_connection(connection.close())
 
-    return async_check_of("rabbitmq", probe, timeout)
+    return make_async_check("rabbitmq", probe, timeout)
 
 
-def _look_at(waiting: int, most_waiting: int | None) -> None:
-    if most_waiting is not None and waiting > most_waiting:
-        raise Degraded(f"{waiting:,} messages wait, more than {most_waiting:,}")
+def _check_length(messages: int, limit: int | None) -> None:
+    if limit is not None and messages > limit:
+        raise Degraded(f"{messages:,} messages in the queue, more than {limit:,}")

@@ -1,13 +1,13 @@
-"""Whether a bucket of S3, or of what speaks like it, is there for us."""
+"""Check of an S3 bucket."""
 
 import contextlib
 from os import PathLike
 from typing import Any
 
-from concurrent_log.health.checks.asking import TIMEOUT, Check, check_of, seconds
-from concurrent_log.health.checks.needing import needed
-from concurrent_log.health.checks.tls import trusted
-from concurrent_log.health.checks.url import address_of
+from concurrent_log.health.checks.address import parse_address
+from concurrent_log.health.checks.client_library import client_library
+from concurrent_log.health.checks.probes import TIMEOUT, Check, check_timeout, make_check
+from concurrent_log.health.checks.tls import tls_context
 
 
 def s3(
@@ -20,32 +20,32 @@ def s3(
     ca_file: "str | PathLike[str] | None" = None,
     timeout: float = TIMEOUT,
 ) -> Check:
-    """Return a check that asks for ``bucket``; it needs boto3.
+    """Return a check that a bucket exists and is accessible. It needs boto3.
 
     Args:
-        bucket: Its name.
-        endpoint: The URL of the server; AWS where it is None.
-        region: The region; what boto3 finds in the environment where it is None.
-        access_key: Who we are; what boto3 finds in the environment where it is None.
-        secret_key: That it is us; to be given together with ``access_key``.
-        ca_file: Whose certificates are trusted.
-        timeout: In seconds, for each of connecting and receiving.
+        bucket: Name of the bucket.
+        endpoint: URL of the server; None for AWS.
+        region: The region; None for the one that boto3 finds in the environment.
+        access_key: The access key; None for the credentials that boto3 finds in the environment.
+        secret_key: The secret key. Give both keys or none.
+        ca_file: File with the trusted certificate authorities.
+        timeout: Seconds for each of connecting and receiving.
     """
     if not isinstance(bucket, str) or not bucket:
         raise ValueError("bucket must be the name of a bucket")
     if (access_key is None) != (secret_key is None):
-        raise ValueError("access_key and secret_key are given together, or not at all")
+        raise ValueError("access_key and secret_key need each other: give both or none")
     if endpoint is not None:
-        address_of(endpoint, "https://HOST:PORT", "http", "https")
+        parse_address(endpoint, "https://HOST:PORT", "http", "https")
     if ca_file is not None:
-        trusted(ca_file)
-    with needed("boto3", "a bucket of S3"):
+        tls_context(ca_file)  # It validates the file.
+    with client_library("boto3", "an S3 bucket"):
         import boto3
         from botocore.config import Config
 
-    limits = Config(connect_timeout=seconds(timeout), read_timeout=timeout, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=check_timeout(timeout), read_timeout=timeout, retries={"total_max_attempts": 1})
     session = boto3.session.Session(access_key, secret_key, region_name=region)
-    options: dict[str, Any] = {"endpoint_url": endpoint, "config": limits}
+    options: dict[str, Any] = {"endpoint_url": endpoint, "config": config}
     if ca_file is not None:
         options["verify"] = str(ca_file)
 
@@ -53,4 +53,4 @@ def s3(
         with contextlib.closing(session.client("s3", **options)) as client:
             client.head_bucket(Bucket=bucket)
 
-    return check_of("s3", probe)
+    return make_check("s3", probe)

@@ -1,20 +1,20 @@
-"""Whether something listens at a port."""
+"""Check that a TCP port accepts connections."""
 
 import asyncio
 
-from concurrent_log.health.checks.asking import TIMEOUT, AsyncCheck, async_check_of, seconds
+from concurrent_log.health.checks.probes import TIMEOUT, AsyncCheck, check_timeout, make_async_check
 
 
 def tcp(host: str, port: int, *, timeout: float = TIMEOUT) -> AsyncCheck:
-    """Return a check that connects to ``port`` of ``host``, and says nothing there.
+    """Return a check that connects to a port and sends nothing.
 
     Raises:
-        TypeError: The host is not a text, or the port or timeout not a number.
-        ValueError: The host is empty, or the port or timeout is out of its range.
+        TypeError: The host is not a string, or the port or the timeout is not a number.
+        ValueError: The host is empty, or the port or the timeout is out of range.
     """
-    seconds(timeout)
+    check_timeout(timeout)
     if not isinstance(host, str) or isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError("host must be a text, and port a whole number")
+        raise TypeError("host must be a string, and port a whole number")
     if not host or not 0 < port < 65536:
         raise ValueError(f"port={port} must be from 1 to 65535, and host must not be empty")
 
@@ -23,4 +23,4 @@ def tcp(host: str, port: int, *, timeout: float = TIMEOUT) -> AsyncCheck:
         writer.close()
         await writer.wait_closed()
 
-    return async_check_of("tcp", probe, timeout)
+    return make_async_check("tcp", probe, timeout)

@@ -1,13 +1,13 @@
-"""The health of services over HTTP: ``/health``, ``/ready``, ``/live`` and ``/metrics``.
+"""HTTP endpoints for the health of services: ``/health``, ``/ready``, ``/live`` and ``/metrics``.
 
-`asgi_app` and `wsgi_app` are mounted in the program's own web application, or are one by themselves. `serve` is for a
-program without a web server. None of them checks anything: they say what the monitor knows.
+Mount `asgi_app` or `wsgi_app` in a web application, or serve it alone. `serve` is for a program without a web server.
+The endpoints run no checks: they return the state of the monitor.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from concurrent_log.health.endpoints.answers import answer
+from concurrent_log.health.endpoints.responses import respond
 from concurrent_log.health.endpoints.server import EndpointServer
 from concurrent_log.health.monitor import ServiceMonitor
 
@@ -21,32 +21,31 @@ WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def asgi_app(monitor: ServiceMonitor) -> ASGIApp:
-    """Return an ASGI application for what ``monitor`` knows.
+    """Return an ASGI application with the endpoints of ``monitor``.
 
-    As the whole application of a server, it starts monitoring with the server, unless that has been done, and stops
-    with the server what it has started. Where it is mounted in another application, it is not told when the server
-    starts: there, the program starts the monitor.
+    Served alone, it starts the monitor with the server, unless it is running, and stops it with the server. Mounted in
+    another application, it receives no lifespan events: there, the program must start the monitor.
     """
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _respond(monitor, scope, send)
+            await _send_response(monitor, scope, send)
         elif scope["type"] == "lifespan":
-            await _live_with_server(monitor, receive, send)
+            await _handle_lifespan(monitor, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
-            raise ValueError(f"the health endpoints speak HTTP, not {scope['type']!r}")
+            raise ValueError(f"the health endpoints support HTTP, not {scope['type']!r}")
 
     return app
 
 
 def wsgi_app(monitor: ServiceMonitor) -> WSGIApp:
-    """Return a WSGI application for what ``monitor`` knows; the program starts the monitor, in each process."""
+    """Return a WSGI application with the endpoints of ``monitor``, which the program must start in each process."""
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        status, headers, body = answer(monitor, method, path, environ.get("HTTP_ACCEPT", ""))
+        status, headers, body = respond(monitor, method, path, environ.get("HTTP_ACCEPT", ""))
         start_response(f"{status.value} {status.phrase}", headers)
         return [body]
 
@@ -54,40 +53,40 @@ def wsgi_app(monitor: ServiceMonitor) -> WSGIApp:
 
 
 def serve(monitor: ServiceMonitor, port: int, host: str = "127.0.0.1") -> EndpointServer:
-    """Answer at ``port`` of ``host``, in a thread that keeps no program from ending; its ``close()`` ends that.
+    """Serve the endpoints at ``host`` and ``port`` in a daemon thread, until ``close()`` of the returned server.
 
-    The program starts the monitor. Port 0 takes a free one; ``port`` of what is returned says which. There is no
-    password: at any other address than this machine's own, everybody who reaches it may ask. A child process, after a
-    fork, does not answer.
+    The program must start the monitor. Port 0 selects a free port, which the attribute ``port`` of the server holds.
+    There is no authentication: at any address other than the loopback address, every client that reaches the port can
+    read the health. A forked child process does not serve.
 
     Raises:
-        OSError: It is not possible to listen there.
-        OverflowError: There is no such port.
+        OSError: The server cannot listen there.
+        OverflowError: The port is out of range.
     """
     return EndpointServer(wsgi_app(monitor), host, port)
 
 
-async def _respond(monitor: ServiceMonitor, scope: Message, send: Send) -> None:
+async def _send_response(monitor: ServiceMonitor, scope: Message, send: Send) -> None:
     accept = next((value for name, value in scope["headers"] if name == b"accept"), b"").decode("latin-1")
-    status, headers, body = answer(monitor, scope["method"], _path_below_mount(scope), accept)
+    status, headers, body = respond(monitor, scope["method"], _path_below_mount(scope), accept)
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": status.value, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
 
 
 def _path_below_mount(scope: Message) -> str:
-    """Return the path without that of the mount, which some frameworks have taken off already."""
+    """Return the path without the path of the mount, which some frameworks have already removed."""
     path, mount = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     return path[len(mount) :] if path.startswith(f"{mount}/") else path
 
 
-async def _live_with_server(monitor: ServiceMonitor, receive: Receive, send: Send) -> None:
+async def _handle_lifespan(monitor: ServiceMonitor, receive: Receive, send: Send) -> None:
     await receive()
-    starts_here = not monitor.is_running
-    if starts_here:
+    is_owner = not monitor.is_running
+    if is_owner:
         await monitor.start_monitoring()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    if starts_here:
+    if is_owner:
         await monitor.stop_monitoring()
     await send({"type": "lifespan.shutdown.complete"})

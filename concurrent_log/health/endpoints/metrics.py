@@ -1,4 +1,4 @@
-"""What Prometheus can read of the services; it needs ``prometheus_client``."""
+"""Metrics of the services for Prometheus. This module needs ``prometheus_client``."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,33 +13,33 @@ from concurrent_log.health.monitor import ServiceMonitor
 from concurrent_log.health.service import Service
 from concurrent_log.health.status import ServiceHealth, ServiceStatus
 
-# A value of one service, or None where there is none yet.
+# Returns a value of one service, or None if there is none yet.
 _Value = Callable[[ServiceHealth], float | None]
 
 
 class MonitorCollector(Collector):
-    """The metrics of the services of ``monitor``, for a registry of the program: ``REGISTRY.register(...)``.
+    """Collects the metrics of ``monitor`` for a registry of the program: ``REGISTRY.register(...)``.
 
-    A registry takes one of these: their metrics have the same names.
+    A registry accepts only one of these, because all of them have the same metric names.
     """
 
     def __init__(self, monitor: ServiceMonitor) -> None:
         self._monitor = monitor
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics, as they are now."""
+        """Yield the current metrics."""
         services = list(self._monitor.services.values())
-        known = [service.snapshot() for service in services]
-        is_running = "Whether the services are checked in this process; where it is 0, nothing else is up to date."
-        yield GaugeMetricFamily("concurrent_log_monitoring_up", is_running, float(self._monitor.is_running))
+        health = [service.snapshot() for service in services]
+        meaning = "1 while the monitor runs in this process. If it is 0, the other metrics are out of date."
+        yield GaugeMetricFamily("concurrent_log_monitoring_up", meaning, float(self._monitor.is_running))
         for name, meaning, value in _GAUGES:
-            yield _gauge(f"concurrent_log_service_{name}", meaning, known, value)
-        yield _states("service_status", "status", "How the service is.", known, ServiceStatus, lambda each: each.status)
-        yield _states("breaker_state", "state", "The circuit breaker.", known, BreakerState, lambda each: each.breaker)
+            yield _gauge(f"concurrent_log_service_{name}", meaning, health, value)
+        yield _states("service_status", "status", "Service status.", health, ServiceStatus, lambda each: each.status)
+        yield _states("breaker_state", "state", "Circuit breaker.", health, BreakerState, lambda each: each.breaker)
         yield _checks(services)
 
 
-def written(monitor: ServiceMonitor, accept: str = "") -> tuple[bytes, str]:
+def render_metrics(monitor: ServiceMonitor, accept: str = "") -> tuple[bytes, str]:
     """Return the metrics in the format that the header ``accept`` prefers, and their content type."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MonitorCollector(monitor))
@@ -60,17 +60,17 @@ def _last_success(health: ServiceHealth) -> float | None:
 
 
 _GAUGES: tuple[tuple[str, str, _Value], ...] = (
-    ("up", "1 unless the service is unhealthy; absent until its first check.", _is_up),
-    ("critical", "1 where the program cannot do without the service.", lambda health: float(health.critical)),
-    ("response_seconds", "How long the last check took.", _response_seconds),
-    ("consecutive_failures", "How many checks have failed since one went well.", lambda h: h.consecutive_failures),
-    ("last_success_timestamp_seconds", "When a check went well for the last time.", _last_success),
+    ("up", "0 if the service is unhealthy, else 1. Absent until the first check.", _is_up),
+    ("critical", "1 if the program depends on the service.", lambda health: float(health.critical)),
+    ("response_seconds", "Duration of the last check.", _response_seconds),
+    ("consecutive_failures", "Failed checks since the last success.", lambda health: health.consecutive_failures),
+    ("last_success_timestamp_seconds", "Time of the last successful check.", _last_success),
 )
 
 
-def _gauge(name: str, meaning: str, known: Iterable[ServiceHealth], value_of: _Value) -> Metric:
+def _gauge(name: str, meaning: str, services: Iterable[ServiceHealth], value_of: _Value) -> Metric:
     metric = GaugeMetricFamily(name, meaning, labels=["service"])
-    for health in known:
+    for health in services:
         if (value := value_of(health)) is not None:
             metric.add_metric([health.name], value)
     return metric
@@ -80,20 +80,20 @@ def _states(
     name: str,
     label: str,
     meaning: str,
-    known: Iterable[ServiceHealth],
+    services: Iterable[ServiceHealth],
     states: type[ServiceStatus] | type[BreakerState],
     state_of: Callable[[ServiceHealth], Any],
 ) -> Metric:
-    """Return one series for each state of each service: 1 where it is in that, and 0 for all others."""
-    metric = GaugeMetricFamily(f"concurrent_log_{name}", f"{meaning} 1 for what it is now.", labels=["service", label])
-    for health in known:
+    """Return one series for each state of each service: 1 for the current state, 0 for the others."""
+    metric = GaugeMetricFamily(f"concurrent_log_{name}", f"{meaning} 1 for the current one.", labels=["service", label])
+    for health in services:
         for state in states:
             metric.add_metric([health.name, state.value], float(state is state_of(health)))
     return metric
 
 
 def _checks(services: Iterable[Service]) -> Metric:
-    metric = CounterMetricFamily("concurrent_log_service_checks", "Checks made.", labels=["service", "outcome"])
+    metric = CounterMetricFamily("concurrent_log_service_checks", "Number of checks.", labels=["service", "outcome"])
     for service in services:
         metric.add_metric([service.name, "success"], service.successful_checks)
         metric.add_metric([service.name, "failure"], service.failed_checks)

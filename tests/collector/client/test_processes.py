@@ -16,7 +16,7 @@ import pytest
 from support.fake_collector import DEADLINE, Collector
 from support.processes import PROGRAMS, Load, environment, serving
 from support.processes import run as run_python
-from support.record_counter import ids, told_counts
+from support.record_counter import ids, source_counts
 
 pytest.importorskip("msgspec")
 pytest.importorskip("urllib3")
@@ -433,7 +433,7 @@ def test_gunicorn_that_preloads_loses_nothing(
         server.stop()
     found = _ids(collector)
     arbiter = server.process.pid
-    told = told_counts(server.output)["background"]
+    told = source_counts(server.output)["background"]
 
     assert not load.unanswered
     assert set(found.values()) == {1}
@@ -450,7 +450,7 @@ def test_celery_that_forks_loses_nothing(tmp_path: Path, collector: Collector, r
     options = ["--pool", "prefork", "--concurrency", "4", "--without-gossip", "--without-mingle"]
     with serving(tmp_path, lambda fd: ["-m", "celery", "--app", "errands_collector", "worker", *options]) as server:
         run_python(tmp_path, str(PROGRAMS / "errands_collector.py"), *sources)
-        server.wait_until(lambda: told_counts(server.output).keys() >= set(sources))
+        server.wait_until(lambda: source_counts(server.output).keys() >= set(sources))
         server.stop()
     found = _ids(collector)
 

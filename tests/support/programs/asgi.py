@@ -1,4 +1,4 @@
-"""An ASGI application that logs some records for each request and answers with its process id."""
+"""An ASGI application that logs five records per request and responds with its process id."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ logger = logging.getLogger("app")
 async def application(
     scope: dict[str, Any], receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]
 ) -> None:
-    """Log five records whose ids are made of the path."""
+    """Log five records whose ids begin with the path."""
     request = scope["path"].removeprefix("/")
     for number in range(5):
         length = 50 * number

@@ -1,4 +1,4 @@
-"""Children of multiprocessing that end by os._exit, without any of the tidying up at the end of a program."""
+"""Children of multiprocessing that exit with os._exit, which skips all exit hooks."""
 
 import multiprocessing
 import os
@@ -7,9 +7,9 @@ import writing
 
 
 def work(source: str) -> None:
-    """Log and vanish."""
+    """Log, and exit without exit hooks."""
     writing.configure()
-    writing.tell(writing.log_until_rolled_over(source))
+    writing.report(writing.log_until_rolled_over(source))
     os._exit(0)
 
 

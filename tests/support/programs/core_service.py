@@ -1,4 +1,4 @@
-"""A program that was written for the monitor, the settings and the loggers of another package: only imports changed."""
+"""A program written for the monitor, settings and loggers of another package, with only its imports changed."""
 
 import asyncio
 import sys
@@ -10,23 +10,25 @@ from concurrent_log.settings import parse_app_env, parse_log_level
 
 
 class PaymentService:
-    """Works every second time that it is asked, beginning with the second."""
+    """Works at every second request, starting with the second one. After the last request, it hangs."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests, self.last = 0, int(sys.argv[-1])
 
     async def health_check(self) -> bool:
-        """Say whether it works."""
+        """Return whether it works."""
         await asyncio.sleep(0)
-        self.asked += 1
-        return self.asked % 2 == 0
+        self.requests += 1
+        if self.requests > self.last:
+            await asyncio.Event().wait()
+        return self.requests % 2 == 0
 
 
 payments = PaymentService()
 
 
 class ShopMonitor(ServiceMonitor):
-    """The monitor, with one service more."""
+    """The monitor with one more service."""
 
     async def _check_payments(self, service_name: str) -> None:
         start_time = time.time()
@@ -39,7 +41,7 @@ class ShopMonitor(ServiceMonitor):
 
 
 async def main() -> None:
-    """Monitor for a moment, and tell what was found."""
+    """Monitor for a short time, and log the result."""
     log_level, app_env = parse_log_level(), parse_app_env()
     Logger.init(FileLogger(log_level=log_level, use_console=False, prefix="shop", folder="logs", timezone="KST"))
     Logger.info(f"log level: {log_level}, environment: {app_env}")
@@ -52,7 +54,7 @@ async def main() -> None:
 
     await monitor.start_monitoring()
     assert monitor._monitoring_active
-    while payments.asked < int(sys.argv[-1]):
+    while payments.requests <= payments.last:  # Then the outcome of the last one has been recorded.
         await asyncio.sleep(0.001)
     await monitor.stop_monitoring()
 

@@ -1,6 +1,6 @@
-"""A Celery application, started as a worker; run as a program, it sends tasks to that worker.
+"""A Celery application. As a program, this module sends tasks to the running worker.
 
-The environment says which broker to use, and in which of the two usual ways the worker gets our handler.
+Environment variables select the broker, and one of the two usual ways to install our handler in the worker.
 """
 
 import contextlib
@@ -47,15 +47,15 @@ else:
 
 
 class OneLine(logging.Formatter):
-    """Makes one line of a traceback, so that records can be told apart."""
+    """Formats a record, including its traceback, as one line, so that a test can count lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format as ever, and escape newlines."""
+        """Format as usual, and escape newlines."""
         return super().format(record).replace("\n", "\\n")
 
 
 def name_unless_broken(path: str) -> str:
-    """Keep the names of backups, but fail while there is a file named "broken"."""
+    """Return the name of the backup unchanged, but fail while there is a file named "broken"."""
     if os.path.exists("broken"):
         raise PermissionError(errno.EACCES, "no backup can be made", path)
     return path
@@ -73,14 +73,14 @@ if "REDIRECTED" not in os.environ:
 
     @setup_logging.connect
     def configure(**options: object) -> None:
-        """Keep Celery from setting up any logging."""
+        """Configure logging instead of Celery."""
         logging.basicConfig(level=logging.INFO, handlers=[make_handler()])
 
 else:
 
     @after_setup_logger.connect
     def add_handler(logger: logging.Logger, **options: object) -> None:
-        """Replace Celery's handler; it still makes loggers of the standard output and error."""
+        """Replace Celery's handler. Celery still redirects standard output and error to a logger."""
         logger.handlers = [make_handler()]
         if os.environ["REDIRECTED"] == "wrapped":
             logging.getLogger("celery.redirected").handlers = logger.handlers
@@ -91,67 +91,67 @@ def work(source: str) -> None:
     """Log five records."""
     for number in range(5):
         logger.info("record %s-%d  0", source, number)
-    writing.tell(f"{source} 5")
+    writing.report(f"{source} 5")
 
 
 @app.task
 def work_long(source: str) -> None:
     """Log until the file rolls over."""
-    writing.tell(writing.log_over_rollover(source))
+    writing.report(writing.log_over_rollover(source))
 
 
 @app.task
 def work_until_killed(source: str) -> None:
-    """Log until this process is killed, where the file rolls over."""
-    writing.log_and_tell(source, is_killed=True)
+    """Log until this process is killed when the file rolls over."""
+    writing.log_and_report(source, is_killed=True)
 
 
 @app.task(soft_time_limit=1)
 def work_overtime(source: str) -> None:
-    """Log without a pause until the time is over, and tell how many calls returned before that."""
-    over: list[int] = []
+    """Log without a pause until the time limit, and report how many calls returned before it."""
+    expired: list[int] = []
     raise_limit = signal.getsignal(signal.SIGUSR1)
     assert callable(raise_limit)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        over.append(number)  # since the handler may keep to itself what is raised inside it
+    def expire(number: int, frame: FrameType | None) -> None:
+        expired.append(number)  # The handler may swallow an exception that is raised inside it.
         raise_limit(number, frame)
 
-    signal.signal(signal.SIGUSR1, end)
+    signal.signal(signal.SIGUSR1, expire)
     number = 0
     with reported_limit():
         try:
-            while not over:
+            while not expired:
                 logger.info("record %s-%d  0", source, number)
                 number += 1
-            number -= 1  # the call in which the time was over returned as if nothing was
+            number -= 1  # the call that was interrupted returned normally
         except SoftTimeLimitExceeded:
             pass
-    writing.tell(f"{source} {number}")
+    writing.report(f"{source} {number}")
 
 
 @app.task(soft_time_limit=1)
 def work_in_slow_rollover(source: str) -> None:
-    """Log over a rollover that takes longer than the time limit."""
+    """Log until a rollover takes longer than the time limit."""
 
     def hang(path: str) -> str:
         handler.namer = name_unless_broken
-        writing.tell("stuck in a rollover")
+        writing.report("stuck in a rollover")
         threading.Event().wait()
         return path
 
     (handler,) = logging.getLogger().handlers
     handler.namer = hang
     with reported_limit() as reported:
-        writing.tell(writing.log_over_rollover(source))
-        writing.tell(f"reported {len(reported)}")
+        writing.report(writing.log_over_rollover(source))
+        writing.report(f"reported {len(reported)}")
 
 
 @contextlib.contextmanager
 def reported_limit() -> Iterator[list[logging.LogRecord]]:
-    """Take the place of ``handleError``, as Celery does it, and yield the records in which the time was over."""
+    """Replace ``handleError``, as Celery does, and yield the records that the time limit interrupted."""
 
-    def take(record: logging.LogRecord) -> None:
+    def collect(record: logging.LogRecord) -> None:
         if isinstance(sys.exc_info()[1], SoftTimeLimitExceeded):
             reported.append(record)
         else:
@@ -159,18 +159,19 @@ def reported_limit() -> Iterator[list[logging.LogRecord]]:
 
     reported: list[logging.LogRecord] = []
     (handler,) = logging.getLogger().handlers
-    with mock.patch.object(handler, "handleError", take):
+    with mock.patch.object(handler, "handleError", collect):
         yield reported
 
 
 def main(task: str, *sources: str) -> None:
-    """Send ``task`` for each source, or for ever new ones until the file has rolled over twice; tell which."""
+    """Send ``task`` for each source, or for new sources until the file has rolled over twice; print the sources."""
     for source in sources or map(str, count()):
         if not sources and len(glob("app.log.*")) >= 2:
             break
         app.send_task(f"errands.{task}", [source], task_id=source)
         for message in glob("sent/*"):
-            os.rename(message, message.replace("sent", "queue"))  # whole, since the worker takes them half written
+            # Celery writes the file in place, and the worker would read a half-written one.
+            os.rename(message, message.replace("sent", "queue"))
         print(source)
         time.sleep(0.01)
 

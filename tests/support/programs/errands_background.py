@@ -1,4 +1,4 @@
-"""The Celery application of `errands`, logging in the background; the environment says by what kind of worker."""
+"""The Celery application of `errands` with background logging; the environment selects thread or process."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from concurrent_log.background import BackgroundHandler
 
 @setup_logging.connect
 def configure(**options: object) -> None:
-    """Put our handler into the background; the configuration of `errands` has run before."""
+    """Wrap our handler in a `BackgroundHandler`; the configuration of `errands` has already run."""
     root = logging.getLogger()
-    root.handlers = [BackgroundHandler([errands.make_handler()], worker=os.environ["BACKGROUND_WORKER"])]
+    worker = os.environ["BACKGROUND_WORKER"]
+    root.handlers = [BackgroundHandler([errands.make_handler()], worker=worker, stop_timeout=100)]

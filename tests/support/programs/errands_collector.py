@@ -35,7 +35,7 @@ def work(source: str) -> None:
     """Log some records."""
     for number in range(50):
         logging.getLogger("app").info("record %s-%d  0", source, number)
-    writing.tell(f"{source} 50")
+    writing.report(f"{source} 50")
 
 
 if __name__ == "__main__":

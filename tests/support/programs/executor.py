@@ -1,4 +1,4 @@
-"""A ProcessPoolExecutor of four workers; its arguments: a start method, and how the workers get their handler."""
+"""A ProcessPoolExecutor with four workers. Arguments: the start method, and how workers get their handler."""
 
 import logging
 import multiprocessing
@@ -12,22 +12,22 @@ import concurrent_log
 
 WORKERS = 4
 
-together: "multiprocessing.synchronize.Barrier"  # in a worker
+barrier: "multiprocessing.synchronize.Barrier"  # set in each worker
 
 
-def start(barrier: "multiprocessing.synchronize.Barrier", configured: bool) -> None:
-    """Make a worker ready."""
-    global together
-    together = barrier
+def initialize(shared_barrier: "multiprocessing.synchronize.Barrier", configured: bool) -> None:
+    """Initialize a worker."""
+    global barrier
+    barrier = shared_barrier
     if configured:
         writing.configure()
 
 
 def work(source: str, handler: logging.Handler | None) -> str:
-    """Log together with the other workers."""
+    """Log at the same time as the other workers."""
     if handler is not None:
         writing.attach(handler)
-    together.wait(30)
+    barrier.wait(100)
     return writing.log_until_rolled_over(source)
 
 
@@ -43,6 +43,6 @@ if __name__ == "__main__":
     context = multiprocessing.get_context(start_method)
     handler = make_handler() if way == "argument" else None
     arguments = (context.Barrier(WORKERS), way == "initializer")
-    with ProcessPoolExecutor(WORKERS, context, initializer=start, initargs=arguments) as executor:
+    with ProcessPoolExecutor(WORKERS, context, initializer=initialize, initargs=arguments) as executor:
         for line in executor.map(work, "abcd", [handler] * WORKERS):
-            writing.tell(line)
+            writing.report(line)

@@ -1,4 +1,4 @@
-"""A program with threads that log, which forks while they do; parent, threads and children share one handler."""
+"""A program that forks while its threads log. The parent's threads and the children share one handler."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ import writing
 
 def work(source: str) -> None:
     """Log from a thread."""
-    writing.tell(writing.log_until_rolled_over(source))
+    writing.report(writing.log_until_rolled_over(source))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The health endpoints in an application of Flask."""
+"""The health endpoints mounted in a Flask application."""
 
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -6,7 +6,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from concurrent_log.health import ServiceMonitor
 from concurrent_log.health.endpoints import wsgi_app
 
-monitor = ServiceMonitor(interval=0.1)
+monitor = ServiceMonitor(interval=0.1, slow=60, timeout=60)  # No check is slow on a busy machine.
 monitor.add("clock", lambda: True)
 monitor.start()
 

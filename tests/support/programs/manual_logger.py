@@ -1,4 +1,4 @@
-"""A logger that is made by hand and registered, and one with every option; the end of the program closes them."""
+"""A logger created directly and registered, and one with every option. The exit of the program closes them."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Loggers by name: made, used, looked at, and closed."""
+"""Named loggers: create, use, inspect and close them."""
 
 from concurrent_log.loggers import LoggerManager, get_logger
 

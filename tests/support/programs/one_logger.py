@@ -1,4 +1,4 @@
-"""One logger for the application: on the console, then in files; and what can be asked and set while it runs."""
+"""One logger for the application: first the console, then files; its state and its settings at run time."""
 
 from concurrent_log.loggers import ConsoleLogger, FileLogger, Logger, LogLevel
 

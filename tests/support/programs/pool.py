@@ -1,4 +1,4 @@
-"""A multiprocessing.Pool that inherits, or makes, its handler, and whose workers are terminated at the end."""
+"""A multiprocessing.Pool whose workers inherit or create their handler and are terminated at the end."""
 
 import multiprocessing
 
@@ -7,4 +7,4 @@ import writing
 if __name__ == "__main__":
     with multiprocessing.Pool(4, writing.configure) as pool:
         for line in pool.imap_unordered(writing.log_until_rolled_over, "abcd"):
-            writing.tell(line)
+            writing.report(line)

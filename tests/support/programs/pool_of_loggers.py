@@ -1,4 +1,4 @@
-"""Processes that each make the same loggers: START METHOD and WORKER are the arguments."""
+"""Processes that all create the same loggers. Arguments: start method and worker."""
 
 import multiprocessing
 import sys
@@ -20,7 +20,7 @@ def work(task):
 
 
 def main():
-    """Let the children of a fork inherit the loggers, and others make their own."""
+    """With "fork", let the children inherit the loggers; otherwise let them create their own."""
     if sys.argv[1] == "fork":
         work(100)
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:

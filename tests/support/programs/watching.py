@@ -1,6 +1,6 @@
-"""Watches the service ``database``, which works as long as there is no file ``down``, and sends that to a collector.
+"""Monitors the service ``database``, which works while there is no file ``down``, and sends the log to a collector.
 
-``python watching.py URL SERVICE``: it says when it watches, and ends when its standard input does.
+Usage: ``python watching.py URL SERVICE``. It prints "watching" when it has started, and ends at the end of stdin.
 """
 
 import logging
@@ -17,10 +17,10 @@ def check_database() -> bool:
 
 
 def main(url: str, service: str) -> None:
-    """Watch until nobody is there."""
+    """Monitor until the end of stdin."""
     handler = CollectorHandler(url, service=service, flush_interval=0.05, spool_directory=f"spool-{service}")
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # A machine that is busy makes nothing slow.
+    # A slow or overdue check must not change the status on a busy machine.
     monitor = ServiceMonitor(
         interval=0.05, slow=60, timeout=60, failure_threshold=2, recovery_timeout=0.1, report_interval=0.2
     )

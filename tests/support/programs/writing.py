@@ -1,4 +1,4 @@
-"""What the programs of several processes do: configure logging, and log until the file has rolled over twice."""
+"""Functions for programs of several processes: configure logging, and log until the file has rolled over twice."""
 
 import logging.config
 import os
@@ -8,6 +8,8 @@ import time
 from glob import glob
 from itertools import count
 from typing import Any
+
+_DEADLINE = 100.0  # seconds: it only ends a program that hangs
 
 FORMAT = "%(created)r %(process)d %(name)s %(message)s"
 
@@ -29,45 +31,48 @@ CONFIGURATION: dict[str, Any] = {
 
 
 def configure() -> None:
-    """Give the logger ``app`` the handler, by its name."""
+    """Add the file handler to the logger ``app``, with `logging.config.dictConfig`."""
     logging.config.dictConfig(CONFIGURATION)
 
 
 def attach(handler: logging.Handler) -> None:
-    """Give the logger ``app`` this handler."""
+    """Make ``handler`` the only handler of the logger ``app``."""
     logger = logging.getLogger("app")
     logger.setLevel(logging.INFO)
     logger.handlers = [handler]
 
 
 def log_over_rollover(source: str, times: int = 1) -> str:
-    """Log records until the file has rolled over, or so many times; say how many records those were."""
+    """Log records until the file has rolled over ``times`` more times, and return the source and their number."""
     return log_until_rolled_over(source, len(glob("app.log.*")) + times)
 
 
 def log_until_rolled_over(source: str, backups: int = 2) -> str:
-    """Log records ``SOURCE-0``, ``SOURCE-1`` … until there are that many backups; say how many records those were."""
+    """Log records ``SOURCE-0``, ``SOURCE-1`` … until there are enough backups; return the source and their number."""
     logger = logging.getLogger("app")
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + _DEADLINE
     number = 0
     while len(glob("app.log.*")) < backups and time.monotonic() < give_up_at:
         for _ in range(10):
             length = number % 100
             logger.info("record %s-%d %s %d", source, number, "x" * length, length)
             number += 1
-        time.sleep(0.002)  # leaves fewer records to read back
+        time.sleep(0.002)  # limits the number of records that the test reads back
     return f"{source} {number}"
 
 
-def log_and_tell(source: str, to: int = 1, *, is_killed: bool = False) -> None:
-    """Log records ``SOURCE-0``, ``SOURCE-1`` … until this process ends; say after each how many there are.
+def log_and_report(source: str, to: int = 1, *, is_killed: bool = False) -> None:
+    """Log records ``SOURCE-0``, ``SOURCE-1`` … until this process ends, and report their number after each record.
 
-    If it ``is_killed``, that is where the file rolls over, between or within any two steps.
+    Args:
+        source: The name of the source.
+        to: The file descriptor for the reports.
+        is_killed: Kill this process when the file rolls over, between any two steps or within one.
     """
     pause = threading.Event()
     for number in count():
         logging.getLogger("app").info("record %s-%d  0", source, number)
-        tell(f"{source} {number + 1}", to)
+        report(f"{source} {number + 1}", to)
         if is_killed and number == 0:
             threading.Thread(target=_kill_at_rollover, daemon=True).start()
         pause.wait(0.002)
@@ -80,13 +85,13 @@ def _kill_at_rollover() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def tell(line: str, to: int = 1) -> None:
-    """Write ``line`` to a descriptor, the standard output's, whole among the lines of other processes."""
+def report(line: str, to: int = 1) -> None:
+    """Write ``line`` to a file descriptor in one call, so that lines of several processes do not mix."""
     os.write(to, f"{line}\n".encode())
 
 
 def log_past_seconds(source: str) -> None:
-    """Log records ``SOURCE-0`` to ``SOURCE-5`` that were created in the course of three seconds, which are over."""
+    """Log records ``SOURCE-0`` to ``SOURCE-5`` whose creation times are in three seconds of the past."""
     logger = logging.getLogger("app")
     start = float(int(time.time()) - 10)
     for number in range(6):

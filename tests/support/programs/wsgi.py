@@ -1,4 +1,4 @@
-"""A WSGI application that logs some records for each request and answers with its process id."""
+"""A WSGI application that logs five records per request and responds with its process id."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ logger = logging.getLogger("app")
 
 
 def application(environ: dict[str, str], start_response: Callable[..., object]) -> Iterable[bytes]:
-    """Log five records whose ids are made of the path."""
+    """Log five records whose ids begin with the path."""
     request = environ["PATH_INFO"].removeprefix("/")
     for number in range(5):
         length = 50 * number

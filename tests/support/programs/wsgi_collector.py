@@ -11,4 +11,4 @@ from concurrent_log.collector import CollectorHandler
 
 writing.attach(CollectorHandler(os.environ["COLLECTOR_URL"], flush_interval=0.1))
 logging.getLogger("app").info("record imported-0  0")
-threading.Thread(target=writing.log_and_tell, args=("background",), daemon=True).start()
+threading.Thread(target=writing.log_and_report, args=("background",), daemon=True).start()

@@ -1,4 +1,4 @@
-"""The WSGI application in a server that imports it before it forks; a request for "stuck" hangs in a rollover.
+"""The WSGI application for a server that imports it before it forks. A request for "stuck" hangs in a rollover.
 
 Only uWSGI can import this.
 """
@@ -19,7 +19,7 @@ logger.info("record imported-0  0")
 
 
 def application(environ: dict[str, str], start_response: Callable[..., object]) -> Iterable[bytes]:
-    """Log and answer, unless the request is to be killed for its slowness: as uWSGI says, by harakiri."""
+    """Log and respond. For "stuck", set the time limit after which uWSGI kills the worker (harakiri), and hang."""
     if environ["PATH_INFO"] == "/stuck":
         uwsgi.set_user_harakiri(1)
         _hang_in_rollover()
@@ -27,12 +27,12 @@ def application(environ: dict[str, str], start_response: Callable[..., object]) 
 
 
 def _hang_in_rollover() -> None:
-    def wait_for_ever(name: str) -> str:
-        writing.tell("stuck in a rollover")
+    def block(name: str) -> str:
+        writing.report("stuck in a rollover")
         threading.Event().wait()
         return name
 
     (handler,) = logger.handlers
     assert isinstance(handler, ConcurrentTimedRotatingFileHandler)
-    handler.namer = wait_for_ever
+    handler.namer = block
     handler.doRollover()

@@ -1,4 +1,4 @@
-"""The WSGI application with logging of its own: the handler is made, and a thread logs, where this is imported."""
+"""The WSGI application with its own logging. Importing it creates the handler and starts a thread that logs."""
 
 import logging
 import threading
@@ -8,4 +8,4 @@ from wsgi import application as application
 
 writing.configure()
 logging.getLogger("app").info("record imported-0  0")
-threading.Thread(target=writing.log_and_tell, args=("background",), daemon=True).start()
+threading.Thread(target=writing.log_and_report, args=("background",), daemon=True).start()

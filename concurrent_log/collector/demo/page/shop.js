@@ -1,4 +1,4 @@
-// The page of the shop. It loads the client from the collector, and logs as any page would.
+// The page of the shop. It loads the client from the collector, like any other page.
 
 const { collector } = document.documentElement.dataset;
 const { createLogClient } = await import(`${collector}/client.js`);
@@ -9,45 +9,45 @@ const logger = createLogClient(collector, {
   flushInterval: 200,
   enableGlobalErrorHandler: true,
 });
-logger.info("the page is open", { language: navigator.language });
+logger.info("page opened", { language: navigator.language });
 
-const deeds = {
+const actions = {
   flood() {
     for (let number = 1; number <= 1000; number++) logger.debug(`record ${number} of 1000`, { number });
-    tell("1,000 records are logged.", `?q=${encodeURIComponent('"of 1000"')}`);
+    show("1,000 records logged.", `?q=${encodeURIComponent('"of 1000"')}`);
   },
   fail() {
-    tell("This page has an error that nobody catches.", "?level=FATAL");
+    show("This page has thrown an uncaught error.", "?level=FATAL");
     undefined.method();
   },
 };
 
 async function order(fruit) {
-  const step = logger.withTrace(); // All of this order's records carry one trace id, here and in the back end.
-  step.info(`somebody wants one ${fruit}`, { fruit });
+  const step = logger.withTrace(); // All records of this order have one trace id, here and in the back end.
+  step.info(`order for one ${fruit} clicked`, { fruit });
   const begin = performance.now();
-  const answer = await fetch("/orders", {
+  const response = await fetch("/orders", {
     method: "POST",
     headers: { ...step.headers, "Content-Type": "application/json" },
     body: JSON.stringify({ fruit }),
   });
-  const { detail } = await answer.json();
-  const fields = { fruit, status: answer.status, duration_ms: Math.round(performance.now() - begin) };
-  if (answer.ok) step.info("the shop says yes", fields);
-  else step.error("the shop says no", fields);
-  tell(detail, `?trace=${step.traceId}`);
+  const { detail } = await response.json();
+  const fields = { fruit, status: response.status, duration_ms: Math.round(performance.now() - begin) };
+  if (response.ok) step.info("order accepted", fields);
+  else step.error("order rejected", fields);
+  show(detail, `?trace=${step.traceId}`);
 }
 
-function tell(what, query) {
+function show(text, query) {
   const item = document.createElement("li");
   const link = document.createElement("a");
-  Object.assign(link, { href: `${collector}/${query}`, target: "_blank", rel: "noopener", textContent: "See it" });
-  item.append(`${what} `, link);
+  Object.assign(link, { href: `${collector}/${query}`, target: "_blank", rel: "noopener", textContent: "Show in the logs" });
+  item.append(`${text} `, link);
   document.querySelector(".done").prepend(item);
 }
 
 for (const button of document.querySelectorAll("button")) {
-  const { fruit, deed } = button.dataset;
-  button.addEventListener("click", () => (fruit ? order(fruit) : deeds[deed]()));
+  const { fruit, action } = button.dataset;
+  button.addEventListener("click", () => (fruit ? order(fruit) : actions[action]()));
 }
 document.documentElement.dataset.ready = "";

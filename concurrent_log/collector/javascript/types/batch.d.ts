@@ -1,26 +1,26 @@
 /** @typedef {import("./losses.js").Drop} Drop */
 /**
- * Some of a batch's records, from one index to before another one. `partOf` has the ids of all that it was divided or
- * shortened from: a server that has stored one of these has stored the part.
+ * A range of a batch's records; `stop` is exclusive. `partOf` has the ids of the batch and the parts that it was divided
+ * or shortened from. A server that has stored one of them has stored this part.
  *
  * @typedef {{ start: number, stop: number, shortened: number, partOf: string[] }} Part
  */
-/** Records on their way, until each of them is settled. */
+/** Records that are being sent, until each of them is settled: acknowledged, or counted as lost. */
 export class Batch {
     /**
      * @param {string} id
      * @param {string[]} records as JSON
-     * @param {Drop[]} drops what was lost before them
-     * @param {string[]} [partOf] the ids of larger batches that these records were sent in before
+     * @param {Drop[]} drops losses to report with these records
+     * @param {string[]} [partOf] the ids of larger batches in which these records were sent before
      */
     constructor(id: string, records: string[], drops: Drop[], partOf?: string[]);
     id: string;
     records: string[];
     drops: import("./losses.js").Drop[];
-    /** What is not settled: the first one goes next. @type {Part[]} */
+    /** The parts that are not settled. The first one is sent next. @type {Part[]} */
     parts: Part[];
-    /** How many records are not settled. */
-    get left(): number;
+    /** The number of records that are not settled. */
+    get pending(): number;
     /**
      * Return the id of a part.
      *
@@ -31,11 +31,11 @@ export class Batch {
      * Return the body of the request for a part.
      *
      * @param {Part} part
-     * @param {string} envelope members that each body has, as JSON
+     * @param {string} envelope members of every body, as JSON
      */
     body(part: Part, envelope: string): string;
     /**
-     * Return a part as it would be a batch of its own.
+     * Return the contents of a part, in the form of a batch of its own.
      *
      * @param {Part} part
      */
@@ -46,31 +46,31 @@ export class Batch {
         partOf: string[];
     };
     /**
-     * Settle all that is within a part, and return how many records of it were not settled before.
+     * Settle the records of a part. Return how many of them were not settled before.
      *
      * @param {Part} part
      */
     settle({ start, stop }: Part): number;
-    /** Let the halves of the next part go one after the other. */
+    /** Divide the next part into halves. */
     halve(): void;
     /**
-     * Divide all that is not settled into parts of so many characters at most, or of one record.
+     * Divide the parts that are not settled into parts of limited size. A larger record is a part of its own.
      *
-     * @param {number} most
+     * @param {number} maximum in characters
      */
-    divide(most: number): void;
+    divide(maximum: number): void;
     /**
-     * Let the one record of the next part have texts of `longest` characters at most.
+     * Shorten the texts in the next part, which is one record.
      *
-     * @param {number} longest
+     * @param {number} longest maximum characters of each text
      */
     shorten(longest: number): void;
     #private;
 }
 export type Drop = import("./losses.js").Drop;
 /**
- * Some of a batch's records, from one index to before another one. `partOf` has the ids of all that it was divided or
- * shortened from: a server that has stored one of these has stored the part.
+ * A range of a batch's records; `stop` is exclusive. `partOf` has the ids of the batch and the parts that it was divided
+ * or shortened from. A server that has stored one of them has stored this part.
  */
 export type Part = {
     start: number;

@@ -1,20 +1,20 @@
 /**
- * Return a client for where the program runs: here, in a browser.
+ * Return a client for the current runtime, here a browser.
  *
- * @param {string | URL} [serverUrl] such as `https://logs.example`; by default, where the page comes from
+ * @param {string | URL} [serverUrl] such as `https://logs.example`; defaults to the server of the page
  * @param {Options} [options]
  * @returns {LogClient}
- * @throws {TypeError} naming what is wrong, and what to do
+ * @throws {TypeError} naming the wrong option and the remedy
  */
 export function createLogClient(serverUrl?: string | URL, options?: Options): LogClient;
 export { LogClient } from "./client.js";
 export { VERSION } from "./version.js";
-/** A client whose requests are made in a worker of its own. What a page cannot send any more, the next one sends. */
+/** A client that sends from a web worker. Records that a page cannot send are sent by the next page of the site. */
 export class WebWorkerLogClient extends LogClient {
     /**
-     * @param {string | URL} [serverUrl] such as `https://logs.example`; by default, where the page comes from
+     * @param {string | URL} [serverUrl] such as `https://logs.example`; defaults to the server of the page
      * @param {Options} [options]
-     * @throws {TypeError} naming what is wrong, and what to do
+     * @throws {TypeError} naming the wrong option and the remedy
      */
     constructor(serverUrl?: string | URL, options?: Options);
 }

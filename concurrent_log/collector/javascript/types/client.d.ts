@@ -3,27 +3,27 @@
 export class LogClient extends Logger {
     /**
      * @param {Shipper} shipper
-     * @param {(logger: Logger) => () => void} watch logs what nobody catches, and returns what ends that
+     * @param {(logger: Logger) => () => void} watchErrors starts to log uncaught errors, and returns a function that stops
      */
-    constructor(shipper: Shipper, watch: (logger: Logger) => () => void);
-    /** Log from now on errors that nobody catches, as FATAL. They take their course as ever. */
+    constructor(shipper: Shipper, watchErrors: (logger: Logger) => () => void);
+    /** Log uncaught errors as FATAL from now on. The runtime still handles them as usual. */
     enableGlobalErrorHandler(): void;
     /**
-     * Wait until the server has acknowledged all that was logged before.
+     * Wait until the server has acknowledged all earlier records.
      *
-     * @param {number} [milliseconds] how long at most; by default, `stopTimeout`
-     * @returns {Promise<boolean>} whether it has; false also where something was lost meanwhile
+     * @param {number} [milliseconds] maximum; defaults to `stopTimeout`
+     * @returns {Promise<boolean>} true if it has; false after the time is up, and if a record was lost meanwhile
      */
     flush(milliseconds?: number): Promise<boolean>;
     /**
-     * Send what waits, and end everything that was begun. What is logged afterwards begins anew.
+     * Flush, and stop the worker and the error handler. A later record starts the worker again.
      *
-     * @param {number} [milliseconds] how long at most; by default, `stopTimeout`
-     * @returns {Promise<boolean>} as `flush`
+     * @param {number} [milliseconds] maximum; defaults to `stopTimeout`
+     * @returns {Promise<boolean>} like `flush`
      */
     close(milliseconds?: number): Promise<boolean>;
     /**
-     * Return what became of the records up to now.
+     * Return the numbers of queued, sent, acknowledged and lost records, and the last error.
      *
      * @returns {Stats}
      */

@@ -1,15 +1,15 @@
 export class Logger {
     /**
      * @param {Shipper} shipper
-     * @param {Bound} [bound]
+     * @param {BoundFields} [bound]
      */
-    constructor(shipper: Shipper, bound?: Bound);
+    constructor(shipper: Shipper, bound?: BoundFields);
     /**
      * Log at any level.
      *
-     * @param {Level | (string & {})} level such as `INFO`; the server knows the names of other dialects, too
-     * @param {unknown} message text; anything else is rendered
-     * @param {LogFields | Error} [fields] whatever belongs to the record; an error gives its type and stack trace
+     * @param {Level | (string & {})} level such as `INFO`; the server also maps the level names of other libraries
+     * @param {unknown} message text; any other value is rendered as text
+     * @param {LogFields | Error} [fields] further fields of the record; an error adds its type and stack trace
      */
     log(level: Level | (string & {}), message: unknown, fields?: LogFields | Error): void;
     /**
@@ -43,32 +43,32 @@ export class Logger {
      */
     fatal(message: unknown, fields?: LogFields | Error): void;
     /**
-     * Return a logger whose records carry these fields, besides those that this one's carry.
+     * Return a logger that adds these fields to its records, besides the fields of this logger.
      *
      * @param {LogFields} fields
      * @returns {Logger}
      */
     with(fields: LogFields): Logger;
     /**
-     * Return a logger for one step of a trace: that of the request which brought `traceparent`, or a new one.
+     * Return a logger for one span of a trace: the trace of the current request, or a new one.
      *
-     * @param {string | string[]} [traceparent] the header of that name
+     * @param {string | string[]} [traceparent] the header of that name of the current request
      * @returns {TraceLogger}
      */
     withTrace(traceparent?: string | string[]): TraceLogger;
     #private;
 }
-/** A logger for one step of a trace. */
+/** A logger for one span of a trace. */
 export class TraceLogger extends Logger {
     /**
      * @param {Shipper} shipper
-     * @param {Bound} bound
+     * @param {BoundFields} bound
      * @param {Trace} trace
      */
-    constructor(shipper: Shipper, bound: Bound, trace: Trace);
-    /** The id of the trace: 32 hexadecimal digits. */
+    constructor(shipper: Shipper, bound: BoundFields, trace: Trace);
+    /** The trace id: 32 hexadecimal digits. */
     get traceId(): string;
-    /** What tells another service of the trace: the value of the header `traceparent`. */
+    /** The header `traceparent` for requests to other services. */
     get traceparent(): string;
     /** The headers for a request to another service, as in `fetch(url, { headers: logger.headers })`. */
     get headers(): {
@@ -79,5 +79,5 @@ export class TraceLogger extends Logger {
 export type Shipper = import("./shipper.js").Shipper;
 export type Level = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
 export type LogFields = Record<string, unknown>;
-import { Bound } from "./record.js";
+import { BoundFields } from "./record.js";
 import { Trace } from "./trace.js";

@@ -1,32 +1,32 @@
 /** @typedef {{ reason: string, records: number, since: number }} Drop `since` is in milliseconds since 1970 */
 export class Losses {
-    /** @param {(line: string) => void} tell */
-    constructor(tell: (line: string) => void);
-    /** How many records were lost. */
+    /** @param {(line: string) => void} warn */
+    constructor(warn: (line: string) => void);
+    /** The number of lost records. */
     get count(): number;
-    /** How many records were lost, by reason. */
+    /** The number of lost records by reason. */
     get totals(): {
         [k: string]: number;
     };
-    /** Whether there is something that the server does not know. */
-    get areUnreported(): boolean;
+    /** Whether there are losses that are not reported to the server yet. */
+    get hasUnreported(): boolean;
     /**
-     * Count records that are lost, and say so: at once, and then every 30 seconds at most.
+     * Count lost records, and warn: at once the first time, then every 30 seconds at most.
      *
      * @param {string} reason
      * @param {number} [records]
      */
     add(reason: string, records?: number): void;
-    /** Say what was lost and is not told yet. */
-    tell(): void;
-    /** Return what the server is to be told, and take it to be told. */
+    /** Warn about the losses since the last warning. */
+    warn(): void;
+    /** Return the losses to report to the server, and count them as reported. */
     take(): Drop[];
     /**
-     * Let be told with another batch what could not be told.
+     * Count losses as unreported again, because the batch that should report them was not sent.
      *
      * @param {Drop[]} drops
      */
-    giveBack(drops: Drop[]): void;
+    restore(drops: Drop[]): void;
     #private;
 }
 /**

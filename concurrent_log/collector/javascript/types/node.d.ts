@@ -1,25 +1,25 @@
 /**
- * Return a client for where the program runs: here, in Node.
+ * Return a client for the current runtime, here Node.
  *
- * @param {string | URL} [serverUrl] such as `https://logs.example`; by default, `http://localhost:8000`
+ * @param {string | URL} [serverUrl] such as `https://logs.example`; defaults to `http://localhost:8000`
  * @param {Options} [options]
  * @returns {LogClient}
- * @throws {TypeError} naming what is wrong, and what to do
+ * @throws {TypeError} naming the wrong option and the remedy
  */
 export function createLogClient(serverUrl?: string | URL, options?: Options): LogClient;
 export { LogClient } from "./client.js";
 export { VERSION } from "./version.js";
 /**
- * A client whose requests are made in a thread of its own.
+ * A client that sends from a worker thread.
  *
- * What is not said is taken from the environment: `LOG_SERVER_URL`, `SERVICE_NAME`, `ENVIRONMENT` or `NODE_ENV`,
- * `SERVICE_VERSION`, `LOG_TYPE`, `ENABLE_GLOBAL_ERROR_HANDLER`.
+ * Defaults come from the environment: `LOG_SERVER_URL`, `SERVICE_NAME`, `ENVIRONMENT` or `NODE_ENV`, `SERVICE_VERSION`,
+ * `LOG_TYPE`, `ENABLE_GLOBAL_ERROR_HANDLER`.
  */
 export class WorkerThreadsLogClient extends LogClient {
     /**
-     * @param {string | URL} [serverUrl] such as `https://logs.example`; by default, `http://localhost:8000`
+     * @param {string | URL} [serverUrl] such as `https://logs.example`; defaults to `http://localhost:8000`
      * @param {Options} [options]
-     * @throws {TypeError} naming what is wrong, and what to do
+     * @throws {TypeError} naming the wrong option and the remedy
      */
     constructor(serverUrl?: string | URL, options?: Options);
 }

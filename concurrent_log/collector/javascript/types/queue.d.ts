@@ -5,24 +5,24 @@ export class Queue {
      */
     constructor(settings: import("./settings.js").Settings, losses: Losses);
     get length(): number;
-    /** About how many characters wait. */
+    /** The approximate size of the queued entries, in characters. */
     get size(): number;
-    /** When the oldest was logged, in milliseconds since 1970. */
-    get since(): number;
+    /** When the oldest entry was logged, in milliseconds since 1970. */
+    get oldestTime(): number;
     /**
-     * Let an entry wait; the oldest ones go where there is no room.
+     * Add an entry. If the queue is full, drop the oldest entries.
      *
      * @param {Entry} entry
      */
     put(entry: Entry): void;
-    /** Return the next batch, of those that wait longest; null where there is nothing to tell the server. */
+    /** Remove the oldest entries, and return them as a batch; null if there is nothing to send or report. */
     take(): Batch | null;
     /**
-     * Make so many of those JSON that are not, the oldest first, and return whether there are more.
+     * Render entries that are not rendered yet, the oldest first. Return whether there are more.
      *
-     * @param {number} most
+     * @param {number} maximum
      */
-    render(most: number): boolean;
+    render(maximum: number): boolean;
     #private;
 }
 export type Entry = import("./record.js").Entry;

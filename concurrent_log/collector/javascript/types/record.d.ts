@@ -1,11 +1,11 @@
 /**
- * Return a copy of what a caller said besides the message, which no later change of his can touch. Never throws.
+ * Return a copy of the fields of a logging call, which later changes by the program do not affect. Never throws.
  *
- * @param {unknown} said an object, or an error; anything else becomes the field `fields`
- * @param {unknown} [message] which may be an error, too
+ * @param {unknown} given an object or an error; any other value becomes the field `fields`
+ * @param {unknown} [message] adds its fields if it is an error
  * @returns {Fields}
  */
-export function fieldsOf(said: unknown, message?: unknown): Fields;
+export function fieldsOf(given: unknown, message?: unknown): Fields;
 /**
  * Return the message as text. Never throws.
  *
@@ -14,61 +14,61 @@ export function fieldsOf(said: unknown, message?: unknown): Fields;
  */
 export function messageOf(message: unknown): string | Json;
 /**
- * Return a record with texts of `longest` characters at most, for a server that takes no larger one.
+ * Return a record with shortened texts, for a server that rejects it as too large.
  *
  * @param {string} json
- * @param {number} longest
+ * @param {number} longest maximum characters of each text
  */
 export function shortenedRecord(json: string, longest: number): string;
-/** What waits to be sent. */
+/** A record in the queue. */
 export class Entry {
     /**
      * @param {string | Json} level
      * @param {string | Json} message
      * @param {Fields} fields
-     * @param {Bound} bound
+     * @param {BoundFields} bound
      * @param {number} sequence
-     * @param {Error | null} seen
+     * @param {Error | null} caller
      */
-    constructor(level: string | Json, message: string | Json, fields: Fields, bound: Bound, sequence: number, seen: Error | null);
+    constructor(level: string | Json, message: string | Json, fields: Fields, bound: BoundFields, sequence: number, caller: Error | null);
     time: number;
     level: string | Json;
     message: string | Json;
     fields: Fields;
-    bound: Bound;
+    bound: BoundFields;
     sequence: number;
-    seen: Error | null;
+    caller: Error | null;
     /** The record as JSON, once it is rendered. @type {string | null} */
     json: string | null;
-    /** About how many characters it takes. */
+    /** The approximate size, in characters. */
     size: number;
-    /** Make the record JSON, and let go of what it was made of: `seen` keeps in memory what ran then. */
+    /** Render the record as JSON, and release its parts: `caller` keeps the functions on its stack in memory. */
     render(): void;
     #private;
 }
-/** Fields that every record of a logger carries. */
-export class Bound {
+/** The fields that a logger adds to each of its records. */
+export class BoundFields {
     /** @param {Fields} fields */
     constructor(fields: Fields);
     fields: Fields;
     members: string;
     names: Set<string | number | boolean | Json | null>;
     /**
-     * Return the members of a record that has `fields` besides, each after a comma.
+     * Return these fields and the fields of one record as members of a JSON object, each after a comma.
      *
      * @param {Fields} fields
      */
     membersWith(fields: Fields): string;
     /**
-     * Return these fields and others, which count more.
+     * Return these fields, overridden by others.
      *
      * @param {Fields} fields
      */
-    with(fields: Fields): Bound;
+    with(fields: Fields): BoundFields;
 }
 export type Rendering = import("./values.js").Rendering;
 /**
- * Names and values by turns. Each value is text, a finite number, a boolean, null, or JSON.
+ * Names and values in turn. Each value is a string, a finite number, a boolean, null, or JSON.
  */
 export type Fields = (string | number | boolean | null | Json)[];
 import { Json } from "./values.js";

@@ -3,18 +3,18 @@
  *
  * @param {string | URL} serverUrl
  * @param {Options} options
- * @param {{ base?: string, common: Record<string, unknown>, options: Options }} surroundings what counts where nothing
- *   is said: for addresses, in each record, and as options
+ * @param {{ base?: string, common: Record<string, unknown>, options: Options }} platform the base of relative URLs,
+ *   the fields of each record, and the default options
  * @returns {Settings}
- * @throws {TypeError | RangeError} naming what is wrong, and what to do
+ * @throws {TypeError | RangeError} naming the wrong option and the remedy
  */
-export function settingsOf(serverUrl: string | URL, options: Options, surroundings: {
+export function settingsOf(serverUrl: string | URL, options: Options, platform: {
     base?: string;
     common: Record<string, unknown>;
     options: Options;
 }): Settings;
 /**
- * What a client may be told.
+ * The options of a client.
  */
 export type Options = {
     /**
@@ -26,15 +26,15 @@ export type Options = {
      */
     environment?: string | undefined;
     /**
-     * its version
+     * the version of the program
      */
     serviceVersion?: string | undefined;
     /**
-     * of which kind it is; `BACKEND` in Node, `FRONTEND` in a browser
+     * the kind of the program; defaults to `BACKEND` in Node, `FRONTEND` in a browser
      */
     logType?: string | undefined;
     /**
-     * what the server asks for, if it does
+     * the token of the server, if it requires one
      */
     token?: string | undefined;
     /**
@@ -42,48 +42,48 @@ export type Options = {
      */
     headers?: Record<string, string> | undefined;
     /**
-     * so many records leave at once; 1000
+     * maximum records per batch; defaults to 1000
      */
     batchSize?: number | undefined;
     /**
-     * so many milliseconds after its first record, a smaller batch leaves, too; 1000
+     * maximum milliseconds that a record waits for its batch to fill; defaults to 1000
      */
     flushInterval?: number | undefined;
     /**
-     * whether batches are compressed; true
+     * whether to compress batches; defaults to true
      */
     enableCompression?: boolean | undefined;
     /**
-     * from how many records on; 100
+     * minimum records of a compressed batch; defaults to 100
      */
     compressFrom?: number | undefined;
     /**
-     * how many records may wait; then the oldest are dropped; 100,000
+     * maximum queued records, beyond which the oldest are dropped; defaults to 100,000
      */
     maxQueueSize?: number | undefined;
     /**
-     * about how many bytes they may take; 64 MiB, in a browser 16 MiB
+     * approximate maximum bytes of the queue; defaults to 64 MiB, in a browser 16 MiB
      */
     maxQueueBytes?: number | undefined;
     /**
-     * for how many milliseconds a request may last; 10,000
+     * maximum milliseconds of a request; defaults to 10,000
      */
     timeout?: number | undefined;
     /**
-     * for how many milliseconds `flush`, `close` and the exit wait; 5000
+     * maximum milliseconds that `flush`, `close` and the exit wait; defaults to 5000
      */
     stopTimeout?: number | undefined;
     /**
-     * whether records tell which function, file and line logged them; true
+     * whether records contain the function, file and line that logged them; defaults to true
      */
     caller?: boolean | undefined;
     /**
-     * whether errors that nobody catches are logged; false
+     * whether to log uncaught errors; defaults to false
      */
     enableGlobalErrorHandler?: boolean | undefined;
 };
 /**
- * What a client was told, and what follows from it.
+ * The options with their defaults, and the values derived from them.
  */
 export type Settings = Required<Omit<Options, "token" | "service" | "environment" | "serviceVersion">> & {
     endpoint: string;

@@ -1,153 +1,153 @@
 export class Shipper {
     /**
      * @param {Settings} settings
-     * @param {Surroundings} around
+     * @param {Platform} platform
      */
-    constructor(settings: Settings, around: Surroundings);
+    constructor(settings: Settings, platform: Platform);
     settings: import("./settings.js").Settings;
-    /** How many records there were. */
+    /** The number of records so far. */
     count: number;
     losses: Losses;
     queue: Queue;
-    sender: Sender;
-    /** How many records are not settled. */
-    get left(): number;
+    outbox: Outbox;
+    /** The number of records that are not settled: neither acknowledged nor counted as lost. */
+    get pending(): number;
     /**
-     * Let an entry be sent.
+     * Queue an entry.
      *
      * @param {import("./record.js").Entry} entry
      */
     put(entry: import("./record.js").Entry): void;
     /**
-     * Send what somebody before us could not send.
+     * Send batches that an earlier page could not send.
      *
      * @param {import("./batch.js").Batch[]} batches
      */
     resume(batches: import("./batch.js").Batch[]): void;
-    /** Let there be a courier; what watches for the end begins, too. */
-    begin(): void;
+    /** Create the transport if there is none, and watch for the end of the program. */
+    start(): void;
     /**
-     * Wait until the server has all that was put before, and return whether it has; false also where something was lost.
+     * Wait until all earlier records are settled. Return whether they are, and none was lost meanwhile.
      *
      * @param {number} milliseconds
      * @returns {Promise<boolean>}
      */
     flush(milliseconds: number): Promise<boolean>;
     /**
-     * Send what waits, and end what was begun; what is logged later begins anew.
+     * Send the pending records, and stop the transport. A later record starts it again.
      *
      * @param {number} milliseconds
      * @returns {Promise<boolean>}
      */
     close(milliseconds: number): Promise<boolean>;
-    /** Go on for a while where the process is about to end by itself, and nothing can be sent without the event loop. */
-    linger(): void;
+    /** Keep a process alive whose event loop is empty, if the transport can send only with the event loop. */
+    delayExit(): void;
     /**
-     * Let what is next be on its way, since the process ends.
+     * Send the next delivery without waiting for the response, because the process ends.
      *
-     * @param {number} since when that began, in `ticks`
+     * @param {number} since when the process began to end, on the clock of `monotonic`
      */
-    depart(since: number): void;
+    startLastRequest(since: number): void;
     /**
-     * Send what waits without the event loop, since the process ends.
+     * Send the pending records without the event loop, because the process ends.
      *
-     * @param {number} since when that began, in `ticks`
+     * @param {number} since when the process began to end, on the clock of `monotonic`
      */
     drain(since: number): void;
     /**
-     * Send without the event loop each record that is still to come, such as those of other listeners.
+     * From now on, send each record within its logging call, because other exit listeners may log.
      *
-     * @param {number} since when the process began to end, in `ticks`
+     * @param {number} since when the process began to end, on the clock of `monotonic`
      */
-    drainAlways(since: number): void;
-    /** Send now what waits, unless the server asked for a pause. */
-    hurry(): void;
+    drainNewRecords(since: number): void;
+    /** Send the pending records now, unless the server requested a pause. */
+    sendNow(): void;
     /**
-     * Return what is not acknowledged, the oldest first, in parts of so many characters at most.
+     * Return the records that are not acknowledged, the oldest first.
      *
-     * @param {number} most
-     * @param {number} altogether about how many characters are enough
+     * @param {number} maxPart maximum characters of each delivery
+     * @param {number} maxTotal approximate maximum characters of all deliveries together
      * @returns {Delivery[]}
      */
-    unsettled(most: number, altogether: number): Delivery[];
+    pendingDeliveries(maxPart: number, maxTotal: number): Delivery[];
     /**
-     * Note that the server has what was sent another way.
+     * Record that the server has acknowledged a delivery that was sent without the transport.
      *
      * @param {Delivery} delivery
-     * @param {Answer} answer
+     * @param {HttpResponse} response
      */
-    acknowledge(delivery: Delivery, answer: Answer): void;
+    acknowledge(delivery: Delivery, response: HttpResponse): void;
     /**
-     * Say something to whoever runs the program.
+     * Write a warning to stderr or the console.
      *
      * @param {string} line
      */
-    tell(line: string): void;
+    warn(line: string): void;
     /**
-     * Do something of which nothing is logged here, lest we log for ever that we log.
+     * Call a function, and ignore what is logged meanwhile. Otherwise a hooked `fetch` or `console` would log without end.
      *
      * @template Result
      * @param {() => Result} action
      * @returns {Result}
      */
-    unlogged<Result>(action: () => Result): Result;
+    withoutLogging<Result>(action: () => Result): Result;
     /** @returns {Stats} */
     stats(): Stats;
     #private;
 }
-export type Answer = import("./courier.js").Answer;
-export type Courier = import("./courier.js").Courier;
-export type Delivery = import("./sender.js").Delivery;
+export type HttpResponse = import("./transport.js").HttpResponse;
+export type Transport = import("./transport.js").Transport;
+export type Delivery = import("./outbox.js").Delivery;
 export type Settings = import("./settings.js").Settings;
 /**
- * What differs between Node and a browser.
+ * What differs between Node and browsers.
  */
-export type Surroundings = {
-    courier: (onAnswer: (answer: Answer) => void) => Courier;
-    tell: (line: string) => void;
+export type Platform = {
+    transport: (onResponse: (response: HttpResponse) => void) => Transport;
+    warn: (line: string) => void;
     /**
-     * called before the first record: what watches for the end may begin
+     * called before the first record, to watch for the end of the program
      */
-    begin: (shipper: Shipper) => void;
-    end: (shipper: Shipper) => void;
+    start: (shipper: Shipper) => void;
+    stop: (shipper: Shipper) => void;
     /**
-     * called when the server may have more than before
+     * called when the server may have acknowledged records
      */
-    settled?: (() => void) | undefined;
+    onSettled?: (() => void) | undefined;
 };
 /**
- * What became of the records of a client.
+ * The state of a client's records.
  */
 export type Stats = {
     /**
-     * how many wait, or are on their way
+     * records that are queued or in flight
      */
     queued: number;
     /**
-     * about how many bytes those that wait take
+     * approximate size of the queued records
      */
     bytes: number;
     /**
-     * how many were sent, however often each
+     * records sent, counting each attempt
      */
     sent: number;
     /**
-     * how many the server has
+     * records that the server has acknowledged
      */
     acknowledged: number;
     /**
-     * how many were lost, by reason
+     * lost records, by reason
      */
     dropped: Record<string, number>;
     /**
-     * what went wrong last; empty for nothing
+     * the last error, or an empty string
      */
     lastError: string;
     /**
-     * whether the last attempt was a success, or there was none
+     * whether the last attempt succeeded; true before the first one
      */
     healthy: boolean;
 };
 import { Losses } from "./losses.js";
 import { Queue } from "./queue.js";
-import { Sender } from "./sender.js";
+import { Outbox } from "./outbox.js";

@@ -1,17 +1,17 @@
 /**
- * Return a random number of so many bytes, in hexadecimal digits.
+ * Return random bytes as hexadecimal digits.
  *
  * @param {number} bytes
  */
 export function randomHex(bytes: number): string;
-/** One step of a trace. */
+/** A span of a trace. */
 export class Trace {
-    /** @param {unknown} [traceparent] the header of a request that is being served; a new trace begins without one */
+    /** @param {unknown} [traceparent] the header of the current request; without a valid one, a new trace starts */
     constructor(traceparent?: unknown);
-    /** The id of the trace: 32 hexadecimal digits. */
+    /** The trace id: 32 hexadecimal digits. */
     traceId: string;
-    /** The id of this step: 16 hexadecimal digits. */
+    /** The span id: 16 hexadecimal digits. */
     spanId: string;
-    /** What tells another service of the trace. */
+    /** The header `traceparent` for requests to other services. */
     get traceparent(): string;
 }

@@ -1,16 +1,16 @@
 /**
- * What is being rendered: the objects around a value, and how many characters may still be added.
+ * The state of rendering: the objects that contain the current value, and how many characters may still be added.
  *
- * @typedef {{ within: object[], left: number }} Rendering
+ * @typedef {{ within: object[], budget: number }} Rendering
  */
 /**
- * Return what the values of one record are rendered with.
+ * Return the state for rendering the values of one record.
  *
  * @returns {Rendering}
  */
 export function rendering(): Rendering;
 /**
- * Return `value` as JSON. Never throws: a getter that does, a circle or a function leaves a text in its place.
+ * Return `value` as JSON. Never throws: a getter that throws, a circular reference or a function is replaced by a text.
  *
  * @param {unknown} value
  * @param {Rendering} [state]
@@ -18,55 +18,55 @@ export function rendering(): Rendering;
  */
 export function jsonOf(value: unknown, state?: Rendering): string;
 /**
- * Return a text, as JSON where it is cut: a part of it would keep the whole in memory.
+ * Return a text; if it is too long, a shortened copy as JSON. A slice would keep the whole text in memory.
  *
  * @param {string} text
  */
 export function textOf(text: string): string | Json;
 /**
- * Return a text as JSON, cut where it is longer than anybody reads.
+ * Return a text as JSON, shortened to the maximum length.
  *
  * @param {string} text
  * @returns {string}
  */
 export function jsonOfText(text: string): string;
 /**
- * Return a text of `longest` characters at most; how many are missing is said.
+ * Return the first `longest` characters of a text, followed by the number of characters left out.
  *
  * @param {string} text
  * @param {number} longest
  */
 export function shortened(text: string, longest: number): string;
 /**
- * Return what stands in place of something that throws when it is read.
+ * Return the text that replaces a value that throws when it is read.
  *
  * @param {unknown} error
  */
 export function unreadable(error: unknown): string;
 /**
- * Return whether `value` is an error, also one of another frame or context.
+ * Return whether `value` is an error, including errors from other frames and contexts.
  *
  * @param {unknown} value
  * @returns {value is Error}
  */
 export function isError(value: unknown): value is Error;
 /**
- * Return whether all that an object has are its members.
+ * Return whether an object is plain: created by a literal, or without a prototype.
  *
  * @param {object} value
  */
 export function isPlain(value: object): boolean;
-export const MOST: 1000;
-/** Text that is JSON already. */
+export const MAX_MEMBERS: 1000;
+/** Text that is already JSON. */
 export class Json {
     /** @param {string} text */
     constructor(text: string);
     text: string;
 }
 /**
- * What is being rendered: the objects around a value, and how many characters may still be added.
+ * The state of rendering: the objects that contain the current value, and how many characters may still be added.
  */
 export type Rendering = {
     within: object[];
-    left: number;
+    budget: number;
 };

@@ -1,11 +1,11 @@
 /**
- * Return a courier that works in a worker, or in this thread where there can be none, as under many a policy.
+ * Return a transport that sends from a worker, or from this thread if a content security policy forbids workers.
  *
- * @param {(answer: Answer) => void} onAnswer
- * @returns {Courier}
+ * @param {(response: HttpResponse) => void} onResponse
+ * @returns {Transport}
  */
-export function webWorkerCourier(onAnswer: (answer: Answer) => void): Courier;
-export type Answer = import("./courier.js").Answer;
-export type Broken = import("./courier.js").Broken;
-export type Courier = import("./courier.js").Courier;
-export type Request = import("./courier.js").Request;
+export function webWorkerTransport(onResponse: (response: HttpResponse) => void): Transport;
+export type HttpResponse = import("./transport.js").HttpResponse;
+export type WorkerFailure = import("./transport.js").WorkerFailure;
+export type Transport = import("./transport.js").Transport;
+export type HttpRequest = import("./transport.js").HttpRequest;

@@ -1,4 +1,4 @@
-"""The project's one application, which works in the background of every process that loads it."""
+"""The only application of the project. It starts a thread in each process that loads it."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from django.apps import AppConfig
 
 
 class ShopConfig(AppConfig):
-    """Starts a thread where it is ready, as schedulers do: in the reloader's process, too."""
+    """Starts a thread when it is ready, as schedulers do; also in the process of the reloader."""
 
     name = "shop"
 
     def ready(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         if "runserver" in sys.argv:
-            threading.Thread(target=writing.log_and_tell, args=(f"background{os.getpid()}",), daemon=True).start()
+            threading.Thread(target=writing.log_and_report, args=(f"background{os.getpid()}",), daemon=True).start()

@@ -1,13 +1,13 @@
-"""Settings as ``django-admin startproject`` makes them, as far as logging to a file needs them."""
+"""The settings of ``django-admin startproject`` that logging to a file needs."""
 
 import writing
 
-SECRET_KEY = "of no use"
+SECRET_KEY = "not used"
 DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "shop.urls"
 INSTALLED_APPS = ["shop.apps.ShopConfig"]
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]  # which tells the length, so that half an answer is known
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]  # sets Content-Length: clients detect incomplete responses
 
 LOGGING = {
     **writing.CONFIGURATION,

@@ -1,4 +1,4 @@
-"""Every address leads to one view, which logs some records and answers with its process id."""
+"""All paths lead to one view, which logs five records and responds with its process id."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ logger = logging.getLogger("app")
 
 
 def view(request: HttpRequest, name: str) -> HttpResponse:
-    """Log five records whose ids are made of the path."""
+    """Log five records whose ids begin with the path."""
     for number in range(5):
         length = 50 * number
         logger.info("record %s-%d %s %d", name, number, "x" * length, length)

@@ -1,4 +1,4 @@
-"""What a WSGI server serves."""
+"""The WSGI application of the project."""
 
 import os
 

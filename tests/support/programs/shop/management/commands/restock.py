@@ -1,4 +1,4 @@
-"""A management command that logs while the web workers do."""
+"""A management command that logs at the same time as the web workers."""
 
 import writing
 from django.core.management.base import BaseCommand, CommandParser
@@ -8,9 +8,9 @@ class Command(BaseCommand):
     """Log until the file rolls over."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the name of the source."""
+        """Add the argument for the name of the source."""
         parser.add_argument("source")
 
     def handle(self, *arguments: object, source: str, **options: object) -> None:
-        """Log, and tell how many records that were."""
+        """Log, and print the number of records."""
         self.stdout.write(writing.log_over_rollover(source))

@@ -1,9 +1,0 @@
-/**
- * Send at the end what this shipper has.
- *
- * @param {Shipper} shipper
- */
-export function watchExit(shipper: Shipper): void;
-/** @param {Shipper} shipper */
-export function unwatchExit(shipper: Shipper): void;
-export type Shipper = import("./shipper.js").Shipper;
