@@ -177,6 +177,12 @@ def postgres() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def new_database() -> Callable[[], contextlib.AbstractContextManager[str]]:
+    """Return a function that creates a PostgreSQL database; it is dropped at the end of the ``with`` block."""
+    return _new_database
+
+
 @contextlib.contextmanager
 def _new_database() -> Iterator[str]:
     if importlib.util.find_spec("asyncpg") is None:

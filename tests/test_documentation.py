@@ -63,6 +63,7 @@ _NOT_RUN = {
     ("releasing.md", "python -m pip install '.[release]'"),
     ("releasing.md", "python -m pip install 'dist/concurrent_log-2.0.0-py3-none-any.whl[stress]'"),
     ("releasing.md", 'git commit -am "Release 2.0.0"'),
+    ("collector.md", "python -m pip install '.[server,collector]'"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
     ("contributing.md", "cd tests/javascript && npm ci && npm run check && npm run types"),
     ("javascript.md", "python -m concurrent_log demo"),

@@ -1,6 +1,6 @@
-"""Logs of many processes and machines in one place: the client, the server, and the page to read them on.
+"""The log collector: a client that sends records, a server that stores them, and a web page that shows them.
 
-What needs the packages of an extra is imported when it is asked for.
+The names of this module are imported at first use, because they need the packages of an extra.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from concurrent_log.collector.client.async_log_client import AsyncLogClient
     from concurrent_log.collector.client.handler import CollectorHandler
     from concurrent_log.collector.client.middleware import RequestContextMiddleware, WsgiRequestContextMiddleware
-    from concurrent_log.collector.client.shipper import Shipper, Stats
+    from concurrent_log.collector.client.shipper import CollectorStats, Shipper
 
 __all__ = [
     "AsyncLogClient",
     "CollectorHandler",
+    "CollectorStats",
     "RequestContextMiddleware",
     "Shipper",
-    "Stats",
     "WsgiRequestContextMiddleware",
 ]
 
 _MODULES = {
     "AsyncLogClient": "client.async_log_client",
     "CollectorHandler": "client.handler",
+    "CollectorStats": "client.shipper",
     "RequestContextMiddleware": "client.middleware",
     "Shipper": "client.shipper",
-    "Stats": "client.shipper",
     "WsgiRequestContextMiddleware": "client.middleware",
 }
 

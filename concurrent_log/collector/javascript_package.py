@@ -1,4 +1,4 @@
-"""Where the JavaScript client is, an npm package; and the command ``javascript``, which says so."""
+"""The folder of the JavaScript client, an npm package, and the command ``javascript``, which prints it."""
 
 import argparse
 import pathlib
@@ -9,8 +9,9 @@ FOLDER = pathlib.Path(__file__).parent / "javascript"
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the command to the command line."""
-    what = "print the folder of the JavaScript client, for npm install"
-    commands.add_parser("javascript", help=what, description=what.capitalize()).set_defaults(run=main)
+    description = "print the folder of the JavaScript client, for npm install"
+    parser = commands.add_parser("javascript", help=description, description=description.capitalize())
+    parser.set_defaults(run=main)
 
 
 def main(_: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from collector_stack import Database, Server
 from measuring import Duel, Figure, Work, serve
 
-from concurrent_log.collector.store import COLUMNS
+from concurrent_log.collector.store.columns import COLUMNS
 
 _ORIGINAL = "log-collector-async 1.1.1, `info()`"
 _CLAIM = 20_000.0  # records per second, as the original claims

@@ -75,13 +75,13 @@ def _prepare(folder: str, store: str, records: int, way: str) -> Callable[[], di
 
 async def _plan(database: str) -> str:
     """Return the database's plan of the first query, shortened."""
-    from concurrent_log.collector.store import store_of
-    from concurrent_log.collector.store.query import Filters, Statement
-    from concurrent_log.collector.store.reader import reader_of
+    from concurrent_log.collector.store.factory import create_reader, create_store
+    from concurrent_log.collector.store.sql.dialect import Statement
+    from concurrent_log.collector.store.sql.filters import Filters
 
-    store = store_of(database)
+    store = create_store(database)
     await store.open()
-    reader = reader_of(store)
+    reader = create_reader(store)
     rows, asked = reader.rows, []
 
     async def noted(statement: Statement, *seconds: float) -> Any:
@@ -120,17 +120,18 @@ def _ask(url: str) -> float:
 
 
 async def _fill(database: str, records: int) -> None:
-    from concurrent_log.collector.store import Batch, store_of
+    from concurrent_log.collector.store.factory import create_store
+    from concurrent_log.collector.store.interface import IncomingBatch
 
-    store = store_of(database)
+    store = create_store(database)
     await store.open()
     for rows in _rows(records):
-        await store.add(Batch(rows))
+        await store.add(IncomingBatch(rows))
     await store.close()
 
 
 def _rows(records: int) -> Iterator[list[tuple[Any, ...]]]:
-    from concurrent_log.collector.store import COLUMNS, LEVELS
+    from concurrent_log.collector.store.columns import COLUMNS, LEVELS
 
     chance = random.Random(1)
     first = int((time() - _DAYS * 86_400) * 1e6)

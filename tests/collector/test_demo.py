@@ -88,5 +88,5 @@ def test_missing_extra_is_reported_in_one_line(tmp_path: pathlib.Path) -> None:
 
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "concurrent-log demo: the server needs more packages: run pip install 'concurrent_log[server]'"
+        "concurrent-log demo: the server needs fastapi: in a clone, run python -m pip install '.[server]'"
     ]

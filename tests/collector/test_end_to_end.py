@@ -1,4 +1,4 @@
-"""Client and server together, in processes of their own: what was logged is in the database, each record once."""
+"""Client and server together, in separate processes: each logged record is in the database once."""
 
 import json
 import logging
@@ -14,36 +14,33 @@ from pathlib import Path
 
 import pytest
 
-from support.fake_collector import is_half_written
+from support.fake_collector import DEADLINE, is_half_written
 from support.processes import environment
 
-pytest.importorskip("msgspec", reason="msgspec is not installed: pip install 'concurrent_log[collector]'")
-pytest.importorskip("urllib3", reason="urllib3 is not installed: pip install 'concurrent_log[collector]'")
-pytest.importorskip("tenacity", reason="tenacity is not installed: pip install 'concurrent_log[collector]'")
-pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
+pytest.importorskip("msgspec", reason="msgspec is not installed: pip install msgspec")
+pytest.importorskip("urllib3", reason="urllib3 is not installed: pip install urllib3")
+pytest.importorskip("tenacity", reason="tenacity is not installed: pip install tenacity")
+pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.client.batch import Batch
+from concurrent_log.collector.client.batch import OutgoingBatch
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.sender import Sender
-from concurrent_log.collector.client.settings import Settings
-from concurrent_log.collector.client.worker import Worker
+from concurrent_log.collector.client.settings import ClientSettings
+from concurrent_log.collector.client.worker import SendWorker
 from support.collector_server import Server
 
 _TOKEN = "a-secret-of-the-tests"
-_DEADLINE = 60.0
 
 
 @pytest.fixture
 def logger() -> logging.Logger:
-    """Return a logger of the test's own."""
+    """Return a new logger."""
     return logging.Logger("shop.orders", logging.DEBUG)
 
 
-def test_records_arrive_with_everything_that_is_known_of_them(
-    tmp_path: Path, database: str, logger: logging.Logger
-) -> None:
-    """What a logging call says, the server answers."""
+def test_record_arrives_with_all_fields(tmp_path: Path, database: str, logger: logging.Logger) -> None:
+    """A query returns all fields of the logging call."""
     with Server(tmp_path, database, variables={"CONCURRENT_LOG_TOKEN": _TOKEN}) as server:
         handler = CollectorHandler(
             server.url, service="shop", environment="production", service_version="1.2", token=_TOKEN
@@ -54,7 +51,7 @@ def test_records_arrive_with_everything_that_is_known_of_them(
             raise LookupError("no such order")
         except LookupError:
             logger.exception("order %d", 17, extra={**values, "trace_id": "t1", "user_id": 5})
-        assert handler.flush(_DEADLINE)
+        assert handler.flush(DEADLINE)
         handler.close()
         headers = {"Authorization": f"Bearer {_TOKEN}"}
         (summary,) = server.get("/logs", **headers)["logs"]
@@ -65,7 +62,7 @@ def test_records_arrive_with_everything_that_is_known_of_them(
     assert [record[name] for name in known] == expected
     assert record["user_id"] == "5"
     assert record["stack_trace"].endswith("LookupError: no such order")
-    assert record["function_name"] == "test_records_arrive_with_everything_that_is_known_of_them"
+    assert record["function_name"] == "test_record_arrives_with_all_fields"
     assert record["attributes"] == {
         "customer": "Ada",
         "amount": "1.10",
@@ -75,27 +72,29 @@ def test_records_arrive_with_everything_that_is_known_of_them(
     }
 
 
-def test_as_many_records_are_stored_as_were_logged(tmp_path: Path, database: str, logger: logging.Logger) -> None:
-    """1.1 Queue: as fast as possible; the original loses almost half of so many."""
+@pytest.mark.slow
+def test_all_records_of_a_large_burst_are_stored(tmp_path: Path, database: str, logger: logging.Logger) -> None:
+    """50,000 records, logged as fast as possible; log-collector-async loses almost half of them."""
     count = 50_000
     with Server(tmp_path, database) as server:
         handler = CollectorHandler(server.url)
         logger.addHandler(handler)
         for number in range(count):
             logger.info("record %d", number)
-        assert handler.flush(_DEADLINE)
+        assert handler.flush(DEADLINE)
         handler.close()
 
         assert handler.stats().dropped == {}
         assert server.select("SELECT count(*), count(DISTINCT message) FROM logs") == [(count, count)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
 @pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_kills_of_client_and_server_lose_nothing_and_store_nothing_twice(
     tmp_path: Path, database: str, rounds: int
 ) -> None:
-    """Both are killed at random moments under load; acknowledged but missing = 0, stored twice = 0."""
+    """Both are killed at random moments under load; no logged record is missing, and none is stored twice."""
     chance = random.Random(rounds)
     program = """
 import logging, os, sys, time
@@ -107,9 +106,9 @@ for number in range(int(sys.argv[3])):
     logger.info("%s %d", sys.argv[2], number)
     os.write(1, b"%d\\n" % number)
     time.sleep(0.0005)
-logger.handlers[0].flush(60)
+logger.handlers[0].flush(100)
 """
-    told: Counter[str] = Counter()
+    logged: Counter[str] = Counter()
     with Server(tmp_path, database) as server:
         for turn in range(rounds):
             command = [sys.executable, "-c", program, server.url, f"round{turn}", "1000000"]
@@ -122,28 +121,29 @@ logger.handlers[0].flush(60)
             server.start()
             time.sleep(chance.uniform(0, 0.5))
             client.send_signal(signal.SIGKILL)
-            lines = client.communicate(timeout=_DEADLINE)[0].splitlines()
-            told[f"round{turn}"] = int(lines[-1]) if lines else 0
+            lines = client.communicate(timeout=DEADLINE)[0].splitlines()
+            logged[f"round{turn}"] = int(lines[-1]) if lines else 0
         last = [sys.executable, "-c", program, server.url, "last", "1"]
-        subprocess.run(last, cwd=tmp_path, env=environment(), check=True, timeout=_DEADLINE, stdout=subprocess.DEVNULL)
-        found = Counter(message for (message,) in server.select("SELECT message FROM logs"))
+        subprocess.run(last, cwd=tmp_path, env=environment(), check=True, timeout=DEADLINE, stdout=subprocess.DEVNULL)
+        stored = Counter(message for (message,) in server.select("SELECT message FROM logs"))
 
-    assert [text for text, times in found.items() if times > 1] == []
-    assert {f"{source} {n}" for source, end in told.items() for n in range(end + 1)} - found.keys() == set()
-    assert found["last 0"] == 1
+    assert [text for text, times in stored.items() if times > 1] == []
+    assert {f"{source} {n}" for source, end in logged.items() for n in range(end + 1)} - stored.keys() == set()
+    assert stored["last 0"] == 1
     assert [path for path in (tmp_path / "spool").iterdir() if not is_half_written(path)] == []
 
 
-def test_batch_that_a_smaller_server_refuses_after_it_was_stored_is_stored_once(tmp_path: Path, database: str) -> None:
-    """The answer was lost when the server was told to end, and started again it takes less at once."""
+@pytest.mark.slow
+def test_stored_batch_is_stored_once_after_the_limit_decreased(tmp_path: Path, database: str) -> None:
+    """The response is lost when the server stops; restarted with a lower limit, it refuses the batch."""
     records = [b'{"message":"record %d"}' % number for number in range(200)]
-    batch = Batch("batch-1", b"{}", records)
+    batch = OutgoingBatch("batch-1", b"{}", records)
     with Server(tmp_path, database) as server:
         server.send([json.loads(record) for record in records], batch_id="batch-1")
     with Server(tmp_path, database, "--max-body", "2000") as server:
         losses = Losses(lambda: None)
-        worker = Worker(Settings(url=server.url), is_stopped=False)
-        sender = Sender(Settings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
+        worker = SendWorker(ClientSettings(url=server.url), is_stopped=False)
+        sender = Sender(ClientSettings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
         assert sender.deliver(batch)
         sender.close()
 
@@ -152,19 +152,20 @@ def test_batch_that_a_smaller_server_refuses_after_it_was_stored_is_stored_once(
         assert server.select("SELECT count(*), count(DISTINCT message) FROM logs") == [(200, 200)]
 
 
-def test_server_that_is_started_late_gets_everything(
+@pytest.mark.slow
+def test_server_started_after_the_client_gets_everything(
     tmp_path: Path, database: str, logger: logging.Logger, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Memory: an outage within the limits costs nothing."""
+    """An outage within the limits of the queue loses nothing."""
     with Server(tmp_path, database) as server:
-        server.end()
+        server.stop()
         handler = CollectorHandler(server.url)
         logger.addHandler(handler)
         for number in range(2000):
             logger.info("record %d", number)
         assert not handler.flush(0.5)
         server.start()
-        assert handler.flush(_DEADLINE)
+        assert handler.flush(DEADLINE)
         handler.close()
 
         assert server.select("SELECT count(*), count(DISTINCT message) FROM logs") == [(2000, 2000)]

@@ -32,7 +32,7 @@ def attach():
     if sys.argv[1] == "collector":
         from concurrent_log.collector import CollectorHandler
         from concurrent_log.collector.client import worker
-        worker._PARKING = 30
+        worker._PARK_TIMEOUT = 30
         # Else the first request waits for logging's lock, which a fork holds.
         for name in ("urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(name).isEnabledFor(logging.DEBUG)

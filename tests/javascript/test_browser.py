@@ -403,7 +403,7 @@ def test_restarting_server_neither_loses_nor_duplicates_records(tab: Tab, site: 
 @pytest.mark.slow
 def test_unreliable_network_neither_loses_nor_duplicates_records(tab: Tab, site: Site, server: Server) -> None:
     """With requests and responses lost, truncated, duplicated or delayed, each record is stored once."""
-    proxy = Proxy([server.port], seed=7, patience=1.0, limit=150)
+    proxy = Proxy([server.port], seed=7, client_timeout=1.0, limit=150)
     site.batches_port = int(proxy.url.rpartition(":")[2])
     script = """
         for (let i = 0; i < 3000; i++) logger.info(`record ${i}`, { source: "page", number: i });

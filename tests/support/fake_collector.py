@@ -1,4 +1,4 @@
-"""A tiny collector for tests of the client: it remembers what it was sent, and misbehaves as it is told."""
+"""A small collector for tests of the client, which records requests and can misbehave; and an HTTP proxy."""
 
 import contextlib
 import gzip
@@ -19,7 +19,7 @@ from support.deadlines import DEADLINE
 
 @dataclass
 class Request:
-    """What one request was: its headers, its JSON, and how it was answered."""
+    """One request, and the status of its response."""
 
     headers: dict[str, str]
     body: dict[str, Any]
@@ -28,20 +28,20 @@ class Request:
     status: int = 0
 
 
-# How to answer a request: a status, with headers; None is to store and answer as a collector does.
+# The response to a request: a status with headers; None to behave as a collector; or one of the words below.
 Behaviour = Callable[[Request], "tuple[int, dict[str, str]] | str | None"]
 
 
 @dataclass
 class Collector:
-    """A server in a thread of this process; see `serving`.
+    """A server in a thread of this process.
 
     Attributes:
-        requests: All requests, in order.
-        batches: The records stored, by the id of their batch; a batch that comes again is stored once.
-        divided: The ids of batches of which parts are stored.
-        behave: How to answer: None stores; a status and headers are answered; ``lose`` stores and drops the connection;
-            ``hang`` answers nothing; ``dribble`` answers one byte at a time.
+        requests: All requests in order.
+        batches: The stored records by the id of their batch; a batch that is sent again is stored once.
+        divided: The ids of batches whose parts are stored.
+        behave: Returns the response: None stores the batch; a status and headers are sent; ``lose`` stores the batch
+            and drops the connection; ``hang`` does not respond; ``dribble`` sends one byte at a time.
     """
 
     behave: Behaviour = lambda request: None
@@ -58,17 +58,17 @@ class Collector:
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """The records stored, with what their batches have in common."""
+        """The stored records, with the common fields of their batches."""
         with self._lock:
             return [record for batch in self.batches.values() for record in batch]
 
     @property
     def messages(self) -> list[str]:
-        """The messages stored."""
+        """The stored messages."""
         return [record["message"] for record in self.logs]
 
     def store(self, request: Request) -> "dict[str, Any] | None":
-        """Store the batch unless it is known, and return what a collector answers; None where it has to be divided."""
+        """Store the batch unless it is known, and return the response; None if the client must divide the batch."""
         body = request.body
         larger = body.get("part_of", [])
         with self._lock:
@@ -82,24 +82,22 @@ class Collector:
                 self.divided.update(larger)
                 for drop in body.get("dropped", ()):
                     self.drops[drop["reason"]] += drop["records"]
-        reasons = [{"index": i, "reason": "as told"} for i in rejected]
+        reasons = [{"index": i, "reason": "configured"} for i in rejected]
         return {"status": "ok", "count": len(body["logs"]), "duplicate": is_duplicate, "rejected": reasons}
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as ``condition`` holds."""
+        """Wait until ``condition`` is true."""
         give_up_at = time.monotonic() + DEADLINE
         while not condition():
-            assert time.monotonic() < give_up_at, (
-                f"waited in vain: {len(self.requests)} requests, {len(self.logs)} logs"
-            )
+            assert time.monotonic() < give_up_at, f"timeout: {len(self.requests)} requests, {len(self.logs)} logs"
             time.sleep(0.005)
 
     def wait_for(self, records: int) -> None:
-        """Return as soon as so many records are stored."""
+        """Wait until ``records`` records are stored."""
         self.wait_until(lambda: len(self.logs) >= records)
 
     def start(self, port: int = 0, context: ssl.SSLContext | None = None) -> "Collector":
-        """Begin to serve."""
+        """Start the server."""
         self.server = _Server(("127.0.0.1", port), _Handler)
         self.server.collector = self
         if context is not None:
@@ -112,7 +110,7 @@ class Collector:
         return self
 
     def stop(self) -> None:
-        """Serve no more; connections that are open are closed, too."""
+        """Stop the server and close its connections."""
         self.released.set()
         if self.server is not None:
             self.server.shutdown()
@@ -122,9 +120,9 @@ class Collector:
 
 
 def is_half_written(path: Path) -> bool:
-    """Return whether a segment was set aside because of half a record at its end, of a call that did not return.
+    """Return whether a segment was renamed because its last record is incomplete, of a call that did not return.
 
-    A process that is killed in the middle of a write leaves what was written, up to the end of a page of memory.
+    A process that is killed during a write may leave a part of the record, up to the end of a memory page.
     """
     from concurrent_log.collector.client.queue.segment import content_of
 
@@ -156,7 +154,7 @@ class _Server(http.server.ThreadingHTTPServer):
                 each.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients here go away at any moment."""
+        """Print nothing: clients disconnect at any moment."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -172,24 +170,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         request = Request(dict(self.headers), json.loads(content), self.path, self.client_address)
         with collector._lock:
             collector.requests.append(request)
-        told = collector.behave(request)
-        if told is None:
+        behaviour = collector.behave(request)
+        if behaviour is None:
             stored = collector.store(request)
             request.status = 413 if stored is None else 200
-            self.answer(request.status, {}, stored)
-        elif told == "lose":
+            self.respond(request.status, {}, stored)
+        elif behaviour == "lose":
             collector.store(request)
             self.close_connection = True
-        elif told == "hang":
+        elif behaviour == "hang":
             collector.released.wait(DEADLINE)
             self.close_connection = True
-        elif told == "dribble":
+        elif behaviour == "dribble":
             self.dribble()
-        elif isinstance(told, tuple):
-            request.status = told[0]
-            self.answer(told[0], told[1], {"detail": f"status {told[0]}"})
+        elif isinstance(behaviour, tuple):
+            status, headers = behaviour
+            request.status = status
+            self.respond(status, headers, {"detail": f"status {status}"})
 
-    def answer(self, status: int, headers: dict[str, str], body: Any) -> None:
+    def respond(self, status: int, headers: dict[str, str], body: Any) -> None:
         content = json.dumps(body).encode() if status != 204 else b""
         self.send_response(status)
         for name, value in headers.items():
@@ -199,7 +198,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def dribble(self) -> None:
-        """Answer one byte at a time, for ever."""
+        """Send one byte at a time, without end."""
         self.close_connection = True
         try:
             while not self.server.collector.released.wait(0.02):
@@ -208,26 +207,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             pass
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 class Proxy:
-    """A proxy: it forwards requests, and makes tunnels.
+    """An HTTP proxy, which forwards requests and opens tunnels.
 
     Attributes:
-        asked: What it was asked for.
-        authorizations: The credentials it was shown.
+        requested: The method and target of each request.
+        authorizations: The credentials of each request.
     """
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.authorizations: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop the proxy."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -245,7 +244,7 @@ class Proxy:
                 head += client.recv(65536)
             line, _, rest = head.partition(b"\r\n")
             method, target, _ = line.decode().split()
-            self.asked.append(f"{method} {target}")
+            self.requested.append(f"{method} {target}")
             for header in rest.partition(b"\r\n\r\n")[0].decode().split("\r\n"):
                 if header.lower().startswith("proxy-authorization:"):
                     self.authorizations.append(header.partition(":")[2].strip())

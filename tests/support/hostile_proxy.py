@@ -1,6 +1,6 @@
-"""A proxy between clients and a collector that does to requests and answers whatever a network may do.
+"""A proxy between clients and a collector that injects the faults of a network into requests and responses.
 
-It also notes what the server has acknowledged, whoever learned of it.
+It also records which records the server has acknowledged, even if the response did not reach the client.
 """
 
 import contextlib
@@ -25,25 +25,25 @@ Record = tuple[str, int]  # source and number
 
 @dataclass
 class Proxy:
-    """Takes requests at `url`, and passes each on to one of ``server_ports``.
+    """Accepts requests at `url`, and forwards each to one of ``server_ports``.
 
     Attributes:
-        trouble: The share of requests to which something is done.
-        limit: How many records a request may have; there is a 413 for more.
-        poison: The share of requests, of more records than one, for which there is a 400.
-        patience: Seconds after which a client gives a request up.
-        acknowledged: Each record of a request that the server answered with 200, and the ids of its batches.
-        problems: Answers that should not be.
-        faults: What was done, and how often.
-        requests: How many were passed on.
+        fault_rate: The share of requests with a fault.
+        limit: Maximum records of a request; larger ones get a 413.
+        bad_rate: The share of requests with more than one record that get a 400.
+        client_timeout: Seconds after which a client abandons a request.
+        acknowledged: Each record in a request to which the server responded with 200, with the ids of its batches.
+        problems: Responses that must not occur.
+        faults: The number of times that each fault was injected.
+        requests: The number of forwarded requests.
     """
 
     server_ports: list[int]
     seed: int
-    patience: float
-    trouble: float = 0.3
+    client_timeout: float
+    fault_rate: float = 0.3
     limit: int = 1000
-    poison: float = 0.0
+    bad_rate: float = 0.0
     acknowledged: "dict[Record, set[str]]" = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     faults: "Counter[str]" = field(default_factory=Counter)
@@ -59,41 +59,41 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Where clients send to."""
+        """The URL for clients."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def refuses(self, records: "list[Record]") -> int:
-        """Return the status with which these records are refused, always; 0 where they are not."""
+        """Return the status with which a request of these records is always refused; 0 if it is not."""
         if len(records) <= 1:
             return 0
-        status = 413 if len(records) > self.limit else 400 if records[0][1] % 100 < 100 * self.poison else 0
+        status = 413 if len(records) > self.limit else 400 if records[0][1] % 100 < 100 * self.bad_rate else 0
         with self._lock:
             self.faults[f"status_{status}"] += status > 0
         return status
 
     def draw(self) -> "Callable[[_Handler], None]":
-        """Return what to do to a request."""
+        """Return the fault for a request, chosen at random."""
         with self._lock:
-            if self._random.random() >= self.trouble:
-                return _Handler.pass_on
+            if self._random.random() >= self.fault_rate:
+                return _Handler.without_fault
             fault = self._random.choice(_FAULTS)
             self.faults[fault.__name__] += 1
             return fault
 
     def port(self) -> int:
-        """Return where one of the servers listens."""
+        """Return the port of one of the servers."""
         with self._lock:
             return self._random.choice(self.server_ports)
 
     def amount(self) -> float:
-        """Return a number below 1."""
+        """Return a random number below 1."""
         with self._lock:
             return self._random.random()
 
     def forward(
         self, headers: dict[str, str], body: bytes, records: "list[Record]", batch_id: str
     ) -> tuple[int, dict[str, str], bytes]:
-        """Let the server have a request, and return its answer: status, headers and body."""
+        """Forward a request, and return the response: status, headers and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=_SERVER_TIMEOUT)
         with self._counted(), contextlib.closing(connection):
             connection.request("POST", "/logs", body, headers)
@@ -121,18 +121,18 @@ class Proxy:
                 if json.loads(content)["rejected"]:
                     self.problems.append(f"the server rejected {content[:300]!r}")
             elif status == 413 and b"parts of the batch" in content:
-                self.faults["wholes_that_came_after_parts"] += 1
+                self.faults["whole_batch_after_its_parts"] += 1
             elif status not in (429, 503):
-                self.problems.append(f"the server answered {status} {content[:300]!r}")
+                self.problems.append(f"the server responded {status} {content[:300]!r}")
 
     def wait_until_idle(self, seconds: float) -> None:
-        """Return when no request is on its way any more."""
+        """Wait until no request is in flight."""
         give_up_at = time.monotonic() + seconds
         while self._running and time.monotonic() < give_up_at:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Take no more requests."""
+        """Stop accepting requests."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -144,7 +144,7 @@ class _Listener(http.server.ThreadingHTTPServer):
     proxy: Proxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: everybody here goes away at any moment."""
+        """Print nothing: clients disconnect at any moment."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -153,7 +153,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Listener
 
     def do_POST(self) -> None:
-        """Take a request, and do something to it."""
+        """Accept a request, and forward it with or without a fault."""
         self.content = self.rfile.read(int(self.headers["Content-Length"]))
         is_compressed = self.headers.get("Content-Encoding") == "gzip"
         body = json.loads(gzip.decompress(self.content) if is_compressed else self.content)
@@ -166,25 +166,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 self.server.proxy.draw()(self)
         except (OSError, http.client.HTTPException):
-            self.hang_up()
+            self.disconnect()
 
-    def ask(self) -> tuple[int, dict[str, str], bytes]:
-        """Let the server have it."""
+    def forward(self) -> tuple[int, dict[str, str], bytes]:
+        """Forward the request to the server."""
         kept = ("Content-Type", "Content-Encoding", "Authorization")
         headers = {name: value for name, value in self.headers.items() if name in kept}
         return self.server.proxy.forward(headers, self.content, self.records, self.batch_id)
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Break the connection."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
-        """Answer."""
+        """Send a response."""
         self.send_response(status)
         for name in headers.keys() & {"retry-after", "Retry-After"}:
             self.send_header(name, headers[name])
@@ -192,23 +192,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    # What may become of a request; the names are those of the summary.
+    # The faults; their names appear in the summary of a run.
 
-    def pass_on(self) -> None:
-        self.reply(*self.ask())
+    def without_fault(self) -> None:
+        self.reply(*self.forward())
 
     def lost_request(self) -> None:
-        self.hang_up()
+        self.disconnect()
 
-    def lost_answer(self) -> None:
-        self.ask()
-        self.hang_up()
+    def lost_response(self) -> None:
+        self.forward()
+        self.disconnect()
 
-    def half_answer(self) -> None:
-        content = self.ask()[2]
+    def half_response(self) -> None:
+        content = self.forward()[2]
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content))
         self.wfile.write(content[: int(len(content) * self.server.proxy.amount())])
-        self.hang_up()
+        self.disconnect()
 
     def half_request(self) -> None:
         half = self.content[: int(len(self.content) * self.server.proxy.amount())]
@@ -217,38 +217,38 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             head += "Content-Encoding: gzip\r\n"
         with socket.create_connection(("127.0.0.1", self.server.proxy.port()), 5) as server:
             server.sendall(head.encode() + b"\r\n" + half)
-        self.hang_up()
+        self.disconnect()
 
-    def slow_answer(self) -> None:
-        self.ask()
-        until = time.monotonic() + 2 * self.server.proxy.patience
+    def slow_response(self) -> None:
+        self.forward()
+        until = time.monotonic() + 2 * self.server.proxy.client_timeout
         for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2" + b" " * 10_000:
             if time.monotonic() > until:
                 break
             self.wfile.write(bytes([byte]))
             time.sleep(_SLOW)
-        self.hang_up()
+        self.disconnect()
 
-    def late_answer(self) -> None:
-        answer = self.ask()
-        time.sleep(self.server.proxy.patience * 1.2)
-        self.reply(*answer)
+    def delayed_response(self) -> None:
+        response = self.forward()
+        time.sleep(self.server.proxy.client_timeout * 1.2)
+        self.reply(*response)
 
-    def late_request(self) -> None:
-        time.sleep(self.server.proxy.patience * 1.5)
-        self.reply(*self.ask())
+    def delayed_request(self) -> None:
+        time.sleep(self.server.proxy.client_timeout * 1.5)
+        self.reply(*self.forward())
 
     def twice(self) -> None:
-        threads = [threading.Thread(target=self._ask_quietly) for _ in range(2)]
+        threads = [threading.Thread(target=self._forward_quietly) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.reply(*self.ask())
+        self.reply(*self.forward())
 
-    def _ask_quietly(self) -> None:
+    def _forward_quietly(self) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            self.ask()
+            self.forward()
 
     def status_429(self) -> None:
         self.reply(429, {"Retry-After": "1"}, b'{"detail": "slower"}')
@@ -257,7 +257,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.reply(503, {"Retry-After": "0"}, b"<html>")
 
     def status_500(self) -> None:
-        self.ask()
+        self.forward()
         self.reply(500, {}, b"")
 
     def status_408(self) -> None:
@@ -266,29 +266,30 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def status_401(self) -> None:
         self.reply(401, {}, b"")
 
-    def sudden_413(self) -> None:
+    def random_413(self) -> None:
         self.refuse(413)
 
-    def sudden_400(self) -> None:
+    def random_400(self) -> None:
         self.refuse(400)
 
     def refuse(self, status: int) -> None:
-        """Refuse what was passed on before, perhaps, or is now, or later, and is taken when it comes again."""
+        """Refuse a request, which may have been forwarded before or is forwarded later, and is accepted next time."""
         if len(self.records) <= 1:
-            self.pass_on()
+            self.without_fault()
             return
-        how = self.server.proxy.amount()
-        if how < 0.4:
-            self.ask()
+        moment = self.server.proxy.amount()
+        if moment < 0.4:
+            self.forward()
         self.reply(status, {}, b"")
-        if how > 0.7:
-            self.hang_up()
-            time.sleep(self.server.proxy.patience * self.server.proxy.amount())
-            self._ask_quietly()
+        if moment > 0.7:
+            self.disconnect()
+            time.sleep(self.server.proxy.client_timeout * self.server.proxy.amount())
+            self._forward_quietly()
 
 
 _FAULTS = [
-    _Handler.lost_request, _Handler.lost_answer, _Handler.half_answer, _Handler.half_request, _Handler.slow_answer,
-    _Handler.late_answer, _Handler.late_request, _Handler.twice, _Handler.status_429, _Handler.status_503,
-    _Handler.status_500, _Handler.status_408, _Handler.status_401, _Handler.sudden_413, _Handler.sudden_400,
+    _Handler.lost_request, _Handler.lost_response, _Handler.half_response, _Handler.half_request,
+    _Handler.slow_response, _Handler.delayed_response, _Handler.delayed_request, _Handler.twice, _Handler.status_429,
+    _Handler.status_503, _Handler.status_500, _Handler.status_408, _Handler.status_401, _Handler.random_413,
+    _Handler.random_400,
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, which may be killed and frozen."""
+"""A PostgreSQL server that a test can kill and suspend."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-_DEADLINE = 60.0  # seconds for what takes one or two on an idle machine
+_DEADLINE = 120.0  # seconds for what takes one or two on an idle machine
 _USER = "postgres"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -25,19 +25,19 @@ _SETTINGS = {
 
 
 def programs() -> Path | None:
-    """Return the folder with the newest PostgreSQL's programs; None where there is none."""
+    """Return the folder with the programs of the newest PostgreSQL, or None."""
     known = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     found = shutil.which("initdb")
     return known[-1].parent if known else Path(found).resolve().parent if found else None
 
 
 class Cluster:
-    """A server, with its files in a folder of its own; ``access`` are lines for its pg_hba.conf, before all others."""
+    """A server with a folder of its own; ``access`` are the first lines of its pg_hba.conf."""
 
     def __init__(self, bin_folder: Path, access: str = "") -> None:
         self._bin = bin_folder
         self._folder = Path(tempfile.mkdtemp(prefix="cluster-"))
-        # PostgreSQL does not run as root.
+        # PostgreSQL refuses to run as root.
         self._user = _USER if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self._folder, self._user)
@@ -65,20 +65,20 @@ class Cluster:
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Begin to serve; what was killed is recovered."""
+        """Start the server; after a kill, it recovers."""
         settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
         with (self._folder / "log.txt").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._folder / "data", *settings],
                 user=self._user, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        give_up_at = time.monotonic() + _DEADLINE
-        while not self._answers():
-            if time.monotonic() > give_up_at or self._process.poll() is not None:
+        deadline = time.monotonic() + _DEADLINE
+        while not self._responds():
+            if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError((self._folder / "log.txt").read_text()[-2000:])
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             asyncio.run(self._execute("postgres", "SELECT 1"))
         except (OSError, asyncio.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -86,7 +86,7 @@ class Cluster:
         return True
 
     def create(self, database: str) -> str:
-        """Make a database, and return its address."""
+        """Create a database, and return its address."""
         asyncio.run(self._execute("postgres", f"CREATE DATABASE {database}"))
         return self.address(database)
 
@@ -107,33 +107,33 @@ class Cluster:
         self._wait()
 
     def kill_backend(self) -> None:
-        """Kill one that serves a client, upon which all of them end, and recover."""
+        """Kill a backend; then PostgreSQL ends all of them, and recovers."""
         for pid in [pid for pid in self._children() if "127.0.0.1(" in _command(pid)][-1:]:
             _send(pid, signal.SIGKILL)
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop it, by default without a checkpoint."""
+        """Stop the server, by default without a checkpoint."""
         if self._process is not None and self._process.poll() is None:
             self._do("pg_ctl", "stop", "-D", str(self._folder / "data"), "-m", mode)
             self._wait()
 
     def freeze(self) -> None:
-        """Let none of its processes go on."""
+        """Suspend all its processes."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let all of them go on."""
+        """Resume all its processes."""
         self._signal(signal.SIGCONT)
 
     def remove(self) -> None:
-        """Kill it, and remove its files."""
+        """Kill the server, and remove its files."""
         if self._process is not None:
             self.kill()
         shutil.rmtree(self._folder)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        # The main one first, so that it makes no others.
+        # The main process is first, so that it starts no others.
         for pid in [self._process.pid, *self._children()]:
             _send(pid, number)
 
@@ -145,12 +145,12 @@ class Cluster:
     def _wait(self) -> None:
         assert self._process is not None
         self._process.wait(_DEADLINE)
-        give_up_at = time.monotonic() + _DEADLINE
-        while self._is_in_use() and time.monotonic() < give_up_at:
+        deadline = time.monotonic() + _DEADLINE
+        while self._is_in_use() and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def _is_in_use(self) -> bool:
-        """Return whether any process still has the data as its folder."""
+        """Return whether a process still runs in the data folder."""
         data = str(self._folder / "data")
         for path in Path("/proc").glob("[0-9]*/cwd"):
             try:

@@ -1,17 +1,17 @@
-"""How much work a question is for a database, in figures that do not depend on the machine."""
+"""The cost of a query, in figures that do not depend on the machine."""
 
 import contextlib
 import json
 from typing import Any
 
-from concurrent_log.collector.store import Store
-from concurrent_log.collector.store.postgres import PostgresStore
-from concurrent_log.collector.store.query import Statement
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.interface import Store
+from concurrent_log.collector.store.postgres.store import PostgresStore
+from concurrent_log.collector.store.sql.dialect import Statement
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 
-async def work(store: Store, statement: Statement) -> int:
-    """Return how many rows PostgreSQL, or how many tens of steps SQLite, goes through for a statement."""
+async def query_cost(store: Store, statement: Statement) -> int:
+    """Return the rows that PostgreSQL reads, or the steps of SQLite divided by ten."""
     if isinstance(store, PostgresStore):
         explained = await store.reading.fetchval(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.arguments
@@ -19,14 +19,14 @@ async def work(store: Store, statement: Statement) -> int:
         return rows_read(json.loads(explained)[0]["Plan"])
     assert isinstance(store, SqliteStore)
     steps: list[None] = []
-    with contextlib.closing(store.reader()) as connection:
+    with contextlib.closing(store.connect_read_only()) as connection:
         connection.set_progress_handler(lambda: steps.append(None), 10)
         connection.execute(statement.sql, statement.arguments).fetchall()
     return len(steps)
 
 
 def rows_read(plan: dict[str, Any]) -> int:
-    """Return how many rows the leaves of a plan gave, and threw away."""
+    """Return the number of rows that the leaves of a plan returned or filtered out."""
     if "Plans" in plan:
         return sum(rows_read(each) for each in plan["Plans"])
     return int((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])

@@ -1,4 +1,4 @@
-"""Records to be asked for, stores that have them, and what a question finds among them, in plain Python."""
+"""A model of queries in plain Python: random records, and the filters as a loop over them."""
 
 import asyncio
 import json
@@ -7,9 +7,11 @@ import string
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Batch, Row, store_of
-from concurrent_log.collector.store.query import Comparison, Filters
-from concurrent_log.collector.store.reader import Reader, reader_of
+from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS, LEVELS, RecordRow
+from concurrent_log.collector.store.factory import create_reader, create_store
+from concurrent_log.collector.store.interface import IncomingBatch
+from concurrent_log.collector.store.reader import RecordReader
+from concurrent_log.collector.store.sql.filters import Comparison, Filters
 
 BEGIN = 1_768_200_000_000_000  # microseconds: a Monday in January 2026, shortly before noon
 SPAN = 3 * 86_400_000_000
@@ -27,23 +29,23 @@ SCALARS = [*VALUES, 3, 3.0, 0.1, -7, 1000, True, False, None, 2**63, [1], {"meth
 _MISSING = object()
 
 
-def row(**values: Any) -> Row:
-    """Return a row with ``values``, and what it must have."""
+def row(**values: Any) -> RecordRow:
+    """Return a row with ``values``, and defaults for the required columns."""
     given = {"created_at": BEGIN, "level": "INFO", **values}
     given["level_number"] = LEVELS[given["level"]]
     return tuple(given.get(name) for name in COLUMNS)
 
 
-def with_reader(database: str, rows: list[Row], test: Callable[[Reader], Awaitable[None]]) -> None:
-    """Run ``test`` with what reads from a store that has ``rows``."""
+def with_reader(database: str, rows: list[RecordRow], test: Callable[[RecordReader], Awaitable[None]]) -> None:
+    """Run ``test`` with a reader of a store that contains ``rows``."""
 
     async def run() -> None:
-        store = store_of(database)
+        store = create_store(database)
         await store.open()
-        reader = reader_of(store)
+        reader = create_reader(store)
         try:
-            await reader.ready()
-            await store.add(Batch(rows))
+            await reader.prepare()
+            await store.add(IncomingBatch(rows))
             await test(reader)
         finally:
             await reader.close()
@@ -52,13 +54,13 @@ def with_reader(database: str, rows: list[Row], test: Callable[[Reader], Awaitab
     asyncio.run(run())
 
 
-def rows(count: int, seed: int = 1) -> list[Row]:
-    """Return rows at random; many have the same time."""
+def rows(count: int, seed: int = 1) -> list[RecordRow]:
+    """Return random rows; many have the same time."""
     rng = random.Random(seed)
     return [_row(rng) for _ in range(count)]
 
 
-def _row(rng: random.Random) -> Row:
+def _row(rng: random.Random) -> RecordRow:
     level = rng.choice(list(LEVELS))
     attributes = {rng.choice(KEYS): rng.choice(SCALARS) for _ in range(rng.randrange(4))}
     if rng.random() < 0.3:
@@ -80,8 +82,8 @@ def _row(rng: random.Random) -> Row:
     )
 
 
-def matches(filters: Filters, row: Row) -> bool:
-    """Return whether the filters find a row."""
+def matches(filters: Filters, row: RecordRow) -> bool:
+    """Return whether a row matches the filters."""
     record = dict(zip(COLUMNS, row, strict=True))
     return (
         (filters.since is None or record["created_at"] >= filters.since)
@@ -96,12 +98,12 @@ def matches(filters: Filters, row: Row) -> bool:
                 ("trace_id", () if filters.trace_id is None else (filters.trace_id,)),
             ]
         )
-        and all(_has(record, term) for term in filters.terms)
-        and all(_holds(record, comparison) for comparison in filters.where)
+        and all(_contains(record, term) for term in filters.terms)
+        and all(_compare(record, comparison) for comparison in filters.where)
     )
 
 
-def _has(record: dict[str, Any], term: str) -> bool:
+def _contains(record: dict[str, Any], term: str) -> bool:
     texts = [record[name] or "" for name in ("message", "stack_trace", "error_type")]
     if term.isascii():
         upper_to_lower = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -113,7 +115,7 @@ def _lower(text: str) -> str:
     return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
 
 
-def _holds(record: dict[str, Any], comparison: Comparison) -> bool:
+def _compare(record: dict[str, Any], comparison: Comparison) -> bool:
     if comparison.key in record and comparison.key != "attributes":
         found = _column_is(comparison.key, record[comparison.key], comparison.value)
     else:

@@ -1,23 +1,23 @@
-"""What a round of the collector's torture test is made of, drawn from a seed."""
+"""The plan of a round of the collector's torture test, derived from a seed."""
 
 import enum
 import random
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE = 1.5  # seconds after which a client gives a request up
+CLIENT_TIMEOUT = 1.5  # seconds after which a client abandons a request
 
 
 class Fault(enum.Enum):
-    """What goes wrong on purpose, besides what the proxy does."""
+    """A fault that is injected, in addition to those of the proxy."""
 
     KILL_CLIENT = "clients killed"
     FREEZE_CLIENT = "clients stopped for a while"
     KILL_SERVER = "servers killed"
-    END_SERVER = "servers told to end"
+    END_SERVER = "servers terminated"
     FREEZE_SERVER = "servers stopped for a while"
     KILL_DATABASE = "databases killed"
-    CRASH_DATABASE = "databases stopped at once"
+    CRASH_DATABASE = "databases stopped immediately"
     KILL_BACKEND = "processes of databases killed"
     FREEZE_DATABASE = "databases stopped for a while"
     DAMAGE = "segments damaged"
@@ -33,12 +33,12 @@ _IN_POSTGRES += [Fault.FREEZE_DATABASE]
 
 @dataclass(frozen=True)
 class Event:
-    """One fault: when it comes, in seconds, how long it lasts, and a number below 1 that says to whom."""
+    """One fault: its time and duration in seconds, and a number below 1 that selects its target."""
 
     at: float
     fault: Fault
-    lasting: float
-    whom: float
+    duration: float
+    target: float
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Source:
 
     Attributes:
         kind: ``handler`` or ``client``, which is `AsyncLogClient`.
-        spool: Which spool it has; None for memory. Programs may share one.
-        options: What its handler or client is told besides.
-        threads: How many threads log.
-        forks: Whether it forks in the middle of that.
+        spool: The number of its spool, which programs may share; None for a queue in memory.
+        options: Further options of its handler or client.
+        threads: The number of threads that log.
+        forks: Whether it forks while they log.
         clock_steps: Whether the clock is wrong for some of its records.
-        pause: Seconds between two bursts, at most.
+        pause: Maximum seconds between two bursts.
     """
 
     kind: str
@@ -69,24 +69,24 @@ class Round:
     """One round.
 
     Attributes:
-        seed: What it was drawn from.
+        seed: The seed of the plan.
         store: ``sqlite`` or ``postgres``.
-        seconds: How long the programs log.
-        trouble: To which share of requests the proxy does something.
-        limit: How many records a request may have.
-        poison: The share of requests that are refused until they have one record only.
-        servers: How many servers write to the one database.
-        small_disk: What lies on a small disk, ``spool`` or ``database``, if anything.
+        seconds: The time during which the programs log.
+        fault_rate: The share of requests into which the proxy injects a fault.
+        limit: Maximum records of a request.
+        bad_rate: The share of requests that are refused until they have a single record.
+        servers: The number of servers with the same database.
+        small_disk: What is on a small disk: ``spool``, ``database`` or nothing.
         sources: The programs.
-        events: The faults, in order.
+        events: The faults in order.
     """
 
     seed: int
     store: str
     seconds: float
-    trouble: float
+    fault_rate: float
     limit: int
-    poison: float
+    bad_rate: float
     servers: int
     small_disk: str | None
     sources: tuple[Source, ...]
@@ -94,24 +94,26 @@ class Round:
 
 
 def draw(seed: int, store: str, *, can_mount: bool) -> Round:
-    """Return the round of a seed."""
+    """Return the plan for a seed."""
     random_ = random.Random(f"{seed} {store}")
     seconds = random_.uniform(2.0, 6.0)
     small_disk = _small_disk(random_, store) if can_mount else None
-    limit, poison = random_.choice([1000, 1000, 250, 40]), random_.choice([0.0, 0.0, 0.05])
+    limit, bad_rate = random_.choice([1000, 1000, 250, 40]), random_.choice([0.0, 0.0, 0.05])
     faults = _ANYWHERE + (_IN_POSTGRES if store == "postgres" else [])
     if small_disk == "spool":
-        # What waits in memory instead ends with its process.
+        # Records that are queued in memory instead would be lost with their process.
         faults = [fault for fault in faults if fault is not Fault.KILL_CLIENT] + [Fault.FILL_SPOOL] * 5
     elif small_disk == "database":
         faults = faults + [Fault.FILL_DATABASE] * 6
     else:
         faults = [*faults, Fault.DAMAGE, Fault.DAMAGE]
     sources = tuple(_source(random_, small_disk) for _ in range(random_.randint(2, 5)))
-    events = sorted((_event(random_, seconds, faults) for _ in range(random_.randint(2, 7))), key=lambda each: each.at)
-    trouble = random_.choice([0.0, 0.2, 0.4, 0.7])
+    events = sorted(
+        (_event(random_, seconds, faults) for _ in range(random_.randint(2, 7))), key=lambda event: event.at
+    )
+    fault_rate = random_.choice([0.0, 0.2, 0.4, 0.7])
     servers = random_.choice([1, 1, 2])
-    return Round(seed, store, seconds, trouble, limit, poison, servers, small_disk, sources, tuple(events))
+    return Round(seed, store, seconds, fault_rate, limit, bad_rate, servers, small_disk, sources, tuple(events))
 
 
 def _small_disk(random_: random.Random, store: str) -> str | None:
@@ -121,7 +123,7 @@ def _small_disk(random_: random.Random, store: str) -> str | None:
 
 def _source(random_: random.Random, small_disk: str | None) -> Source:
     options: dict[str, Any] = {
-        "timeout": PATIENCE,
+        "timeout": CLIENT_TIMEOUT,
         "flush_interval": random_.choice([0.05, 0.3, 1.0]),
         "batch_size": random_.choice([1, 20, 300, 1000]),
         "stop_timeout": 5.0,

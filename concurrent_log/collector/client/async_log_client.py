@@ -1,4 +1,4 @@
-"""`AsyncLogClient`: a logger for programs without the standard `logging`, with fields as keywords."""
+"""`AsyncLogClient`: a logger with fields as keyword arguments, for programs that do not use standard `logging`."""
 
 import re
 import sys
@@ -12,56 +12,56 @@ from types import FrameType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from concurrent_log.collector.client import context, error_fields
-from concurrent_log.collector.client.awaitable_result import Outcome, without_blocking_a_loop
-from concurrent_log.collector.client.context import ready
-from concurrent_log.collector.client.deferred import entry_of_call
+from concurrent_log.collector.client.awaitable_result import AwaitableResult, run_without_blocking_loop
+from concurrent_log.collector.client.context import frozen_fields
+from concurrent_log.collector.client.deferred_entry import build_call_entry
 from concurrent_log.collector.client.environment import Environment
-from concurrent_log.collector.client.timers import Measure, Stretch, Timer, milliseconds_since, start
-from concurrent_log.collector.client.uncaught_errors import Uncaught, unwatch, watch
-from concurrent_log.internal.extras import needs_extra
+from concurrent_log.collector.client.extra import needs_extra
+from concurrent_log.collector.client.timers import FunctionTimer, StartTime, TimedBlock, milliseconds_since, start_timer
+from concurrent_log.collector.client.uncaught_errors import UncaughtError, subscribe, unsubscribe
 from concurrent_log.internal.validation import check_choice, check_count
 
 with needs_extra():
     from concurrent_log.collector.client.json_values import freeze, text_of
     from concurrent_log.collector.client.record import level_of
     from concurrent_log.collector.client.sequence import next_number
-    from concurrent_log.collector.client.shipper import Shipper, Stats
+    from concurrent_log.collector.client.shipper import CollectorStats, Shipper
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
-_LEFT_OUT: Any = object()
-_SPECIAL = context.OURS | {"attributes"}  # fields that have to be put in their places
-_USUAL_SIZE = 200  # bytes of a record without its message and its fields
-_LONG = 500  # characters from which it matters how many bytes each of them takes
+_MISSING: Any = object()
+_SPECIAL_FIELDS = context.RESERVED | {"attributes"}  # They need more than `dict.update`.
+_TYPICAL_SIZE = 200  # bytes of a record without its message and its fields
+_LONG_TEXT = 500  # characters; from this length the bytes per character matter
 
 
 class AsyncLogClient:
-    """Sends records to a collector, in the background.
+    """Sends records to a collector, in a background thread.
 
-    A call puts the record into a queue, and never waits nor raises for what it is given. A thread sends what waits, in
-    batches. Safe in all threads, in asyncio, and after a fork.
+    A logging call puts the record into a queue; it never waits for the network, and never raises for the values of
+    fields. A thread sends the records in batches. Safe in all threads, in asyncio, and after a fork.
 
-    An argument that is left out is taken from the environment variable that its line names.
+    An argument that is None, or empty, defaults to the environment variable named below, then to the value named there.
 
     Args:
-        server_url: Where the collector is: ``LOG_SERVER_URL``, or else ``http://localhost:8000``.
-        service: What the program is called: ``SERVICE_NAME``.
-        environment: Where it runs: ``ENVIRONMENT`` or ``NODE_ENV``, or else ``development``.
-        service_version: ``SERVICE_VERSION``, or else ``v0.0.0-dev``.
-        log_type: ``LOG_TYPE``, or else ``BACKEND``.
-        batch_size: A batch leaves when it has so many records,
-        flush_interval: or its first record is so many seconds old.
-        max_queue_size: How many records may wait; when there are more, the oldest are dropped, counted and reported.
-        enable_compression: Whether batches of 100 records and more are compressed.
-        max_retries: Is taken, and changes nothing: a batch is sent again until the collector has it, as long as
-            there is room for it.
-        enable_global_error_handler: Whether to record errors that nobody catches: ``ENABLE_GLOBAL_ERROR_HANDLER``.
-        env_file: A file with more environment variables, for this client alone. It may be missing; None is none.
-        options: What else `CollectorHandler` takes, such as ``token``, ``spool_directory`` and ``timeout``.
+        server_url: The URL of the collector: ``LOG_SERVER_URL``, then ``http://localhost:8000``.
+        service: The name of the program: ``SERVICE_NAME``.
+        environment: The environment it runs in: ``ENVIRONMENT``, then ``NODE_ENV``, then ``development``.
+        service_version: ``SERVICE_VERSION``, then ``v0.0.0-dev``.
+        log_type: ``LOG_TYPE``, then ``BACKEND``.
+        batch_size: Maximum records per batch.
+        flush_interval: Maximum seconds that a record is queued before its batch is sent.
+        max_queue_size: Maximum records in the queue; above it, the oldest are dropped, counted and reported.
+        enable_compression: Whether batches of 100 records or more are compressed.
+        max_retries: Accepted for compatibility, without effect: a batch is sent again until the collector has stored
+            it, while the queue has room for it.
+        enable_global_error_handler: Whether to record uncaught errors: ``ENABLE_GLOBAL_ERROR_HANDLER``.
+        env_file: A file with more environment variables, for this client only. It may be missing; None reads no file.
+        options: Further arguments of `CollectorHandler`, such as ``token``, ``spool_directory`` and ``timeout``.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind; the message says which, and what would be.
+        TypeError, ValueError: An argument is wrong; the message names it, its value, and what is accepted.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class AsyncLogClient:
         **options: Any,
     ) -> None:
         check_choice("enable_compression", enable_compression, (True, False))
-        check_count("max_retries", max_retries, "is taken, too")
+        check_count("max_retries", max_retries, "is accepted, too")
         check_choice("enable_global_error_handler", enable_global_error_handler, (True, False, None))
-        found = Environment(env_file)
-        self.server_url = server_url or found.text("LOG_SERVER_URL") or "http://localhost:8000"
-        self.service = service or found.text("SERVICE_NAME")
-        self.environment = environment or found.text("ENVIRONMENT", "NODE_ENV") or "development"
-        self.service_version = service_version or found.text("SERVICE_VERSION") or "v0.0.0-dev"
-        self.log_type = log_type or found.text("LOG_TYPE") or "BACKEND"
+        variables = Environment(env_file)
+        self.server_url = server_url or variables.text("LOG_SERVER_URL") or "http://localhost:8000"
+        self.service = service or variables.text("SERVICE_NAME")
+        self.environment = environment or variables.text("ENVIRONMENT", "NODE_ENV") or "development"
+        self.service_version = service_version or variables.text("SERVICE_VERSION") or "v0.0.0-dev"
+        self.log_type = log_type or variables.text("LOG_TYPE") or "BACKEND"
         self.batch_size = batch_size
         self.flush_interval = flush_interval
         self.max_queue_size = max_queue_size
         self.enable_compression = enable_compression
         self.max_retries = max_retries
         if enable_global_error_handler is None:
-            enable_global_error_handler = found.is_on("ENABLE_GLOBAL_ERROR_HANDLER")
+            enable_global_error_handler = variables.is_on("ENABLE_GLOBAL_ERROR_HANDLER")
         self.enable_global_error_handler = enable_global_error_handler
-        self._shipper = self._start(options)
+        self._shipper = self._make_shipper(options)
         if enable_global_error_handler:
-            watch(self._tell_uncaught)
+            subscribe(self._log_uncaught)
 
-    def _start(self, options: dict[str, Any]) -> Shipper:
+    def _make_shipper(self, options: dict[str, Any]) -> Shipper:
         if not self.enable_compression:
             options = {"compress_from": None, **options}
         try:
@@ -118,86 +118,89 @@ class AsyncLogClient:
                 **options,
             )
         except (TypeError, ValueError) as error:
-            raise _in_our_names(error) from None
+            raise _with_our_argument_names(error) from None
 
-    # The logging calls. Each looks for its caller itself, since a further call would cost as much as all the rest.
+    # The logging calls. Each one finds its caller itself, because one more call would double the cost.
 
-    def log(self, level: Any = _LEFT_OUT, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
+    def log(self, level: Any = _MISSING, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
         """Send a record.
 
         Args:
-            level: ``TRACE``, ``DEBUG``, ``INFO``, ``WARN``, ``ERROR`` or ``FATAL``, a number of `logging`, or
+            level: ``TRACE``, ``DEBUG``, ``INFO``, ``WARN``, ``ERROR`` or ``FATAL``, a level number of `logging`, or
                 any other name.
-            message: What happened.
-            auto_caller: Whether to tell the function, the file and the line of this call.
-            fields: What else there is to say. A name that is a column of the collector fills it, such as ``user_id``,
-                ``trace_id`` or ``duration_ms``; the others are attributes, also ``level``, ``message``, ``created_at``.
+            message: The message.
+            auto_caller: Whether the record contains the function, the file and the line of this call.
+            fields: Further fields. A field with the name of a column of the collector fills it, such as ``user_id``,
+                ``trace_id`` or ``duration_ms``; the others are attributes, and so are ``level``, ``message`` and
+                ``created_at``.
         """
-        level = _taken("level", level, fields)
+        level = _argument("level", level, fields)
         self._log(level, message, fields, sys._getframe(1) if auto_caller else None)
 
-    def trace(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Send a record of the level that the method is called after; see `log`."""
+    def trace(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level that the method is named after; see `log`."""
         self._log("TRACE", message, fields, sys._getframe(1) if auto_caller else None)
 
-    def debug(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Like `trace`."""
+    def debug(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level DEBUG; see `log`."""
         self._log("DEBUG", message, fields, sys._getframe(1) if auto_caller else None)
 
-    def info(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Like `trace`."""
+    def info(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level INFO; see `log`."""
         self._log("INFO", message, fields, sys._getframe(1) if auto_caller else None)
 
-    def warn(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Like `trace`."""
+    def warn(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level WARN; see `log`."""
         self._log("WARN", message, fields, sys._getframe(1) if auto_caller else None)
 
-    def warning(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Do what `warn` does."""
+    def warning(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level WARN; the same as `warn`."""
         self._log("WARN", message, fields, sys._getframe(1) if auto_caller else None)
 
-    def error(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Like `trace`."""
+    def error(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level ERROR; see `log`."""
         self._log("ERROR", message, fields, sys._getframe(1) if auto_caller else None)
 
-    def fatal(self, message: Any = _LEFT_OUT, /, auto_caller: bool = True, **fields: Any) -> None:
-        """Like `trace`."""
+    def fatal(self, message: Any = _MISSING, /, auto_caller: bool = True, **fields: Any) -> None:
+        """Send a record of the level FATAL; see `log`."""
         self._log("FATAL", message, fields, sys._getframe(1) if auto_caller else None)
 
     def error_with_trace(
-        self, message: Any = _LEFT_OUT, /, exception: object = None, auto_caller: bool = True, **fields: Any
+        self, message: Any = _MISSING, /, exception: object = None, auto_caller: bool = True, **fields: Any
     ) -> None:
-        """Send an error with its type, its stack trace, and the function, file and line where it was raised.
+        """Send an error with its type, its stack trace, and the function, file and line that raised it.
 
         Args:
-            message: What happened.
-            exception: The exception; by default the one that is being handled, or else the calls that led here.
-            auto_caller: Whether to tell the place at all.
+            message: The message.
+            exception: The exception; defaults to the one that is being handled, then to the stack of this call.
+            auto_caller: Whether the record contains the function, file and line.
             fields: See `log`.
         """
-        place = error_fields.of_anything(exception, sys._getframe(1))
+        place = error_fields.fields_of_error(exception, sys._getframe(1))
         if not auto_caller:
             place = {name: value for name, value in place.items() if name not in error_fields.PLACE}
-        self._put("ERROR", _taken("message", message, fields), fields, place)
+        self._put("ERROR", _argument("message", message, fields), fields, place)
 
     def _log(self, level: Any, message: Any, fields: dict[str, Any], frame: FrameType | None) -> None:
-        if type(message) is not str or type(level) is not str or (fields and not _SPECIAL.isdisjoint(fields)):
-            message = _taken("message", message, fields)
-            self._put(level, message, fields, error_fields.of_frame(frame) if frame is not None else {})
+        if type(message) is not str or type(level) is not str or (fields and not _SPECIAL_FIELDS.isdisjoint(fields)):
+            message = _argument("message", message, fields)
+            self._put(level, message, fields, error_fields.fields_of_frame(frame) if frame is not None else {})
             return
         try:
-            size = _USUAL_SIZE + (len(message) if len(message) < _LONG else getsizeof(message))
+            size = _TYPICAL_SIZE + (len(message) if len(message) < _LONG_TEXT else getsizeof(message))
             if fields:
                 size += freeze(fields)
             code, instruction = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
-            thread, around = current_thread(), ready.get()
-            late = (entry_of_call, time(), level, message, code, instruction, thread, around, fields, next_number())
-            self._shipper.put_late(late, size)
+            thread, around = current_thread(), frozen_fields.get()
+            deferred = (
+                build_call_entry, time(), level, message, code, instruction, thread, around, fields, next_number()
+            )  # fmt: skip
+            self._shipper.put_deferred(deferred, size)
         except Exception as error:
-            self._lose(error)
+            self._count_lost(error)
 
     def _put(self, level: Any, message: Any, fields: dict[str, Any], place: dict[str, Any]) -> None:
-        """Send a record; what ``fields`` say counts more than ``place``."""
+        """Send a record; ``fields`` override ``place``."""
         try:
             entry = {**context.fields(), **place}
             entry["thread_name"] = current_thread().name
@@ -208,41 +211,41 @@ class AsyncLogClient:
             entry["message"] = message if type(message) is str else text_of(message)
             self._shipper.put(entry)
         except Exception as error:
-            self._lose(error)
+            self._count_lost(error)
 
-    def _lose(self, error: Exception) -> None:
-        """Count a record that could not be put, such as one logged too deep in the program."""
+    def _count_lost(self, error: Exception) -> None:
+        """Count a record that could not be queued, for example because of the recursion limit."""
         with suppress(Exception):
-            self._shipper.lose(f"{type(error).__name__} where it was logged")
+            self._shipper.count_lost(f"{type(error).__name__} in the logging call")
 
-    # How long something took.
+    # Timers.
 
-    def start_timer(self) -> Timer:
-        """Return what `end_timer` takes: the time of day, in seconds, and what a steadier clock says."""
-        return start()
+    def start_timer(self) -> StartTime:
+        """Return the current time for `end_timer`: seconds since the epoch, with a reading of a monotonic clock."""
+        return start_timer()
 
     def end_timer(
         self,
-        start_time: float = _LEFT_OUT,
-        level: Any = _LEFT_OUT,
-        message: Any = _LEFT_OUT,
+        start_time: float = _MISSING,
+        level: Any = _MISSING,
+        message: Any = _MISSING,
         /,
         auto_caller: bool = True,
         **fields: Any,
     ) -> None:
         """Send a record with ``duration_ms``, the milliseconds since ``start_time``; see `log` for the rest."""
-        duration = milliseconds_since(_taken("start_time", start_time, fields))
-        level, message = _taken("level", level, fields), _taken("message", message, fields)
+        duration = milliseconds_since(_argument("start_time", start_time, fields))
+        level, message = _argument("level", level, fields), _argument("message", message, fields)
         fields = {"duration_ms": duration, **fields}
         self._log(level, message, fields, sys._getframe(1) if auto_caller else None)
 
-    def timer(self, message: Any, level: Any = "INFO", **fields: Any) -> Stretch:
-        """Return what measures a ``with`` or ``async with`` statement.
+    def timer(self, message: Any, level: Any = "INFO", **fields: Any) -> TimedBlock:
+        """Return a context manager that measures a ``with`` or ``async with`` statement.
 
-        At its end it sends a record with ``duration_ms``; see `log` for the rest. An exception goes
-        through, and its type is in the record.
+        At the end of the statement it sends a record with ``duration_ms``; see `log` for the rest. An exception is
+        not suppressed, and its type is in the record.
         """
-        return Stretch(self._put, level, message, fields, sys._getframe(1))
+        return TimedBlock(self._put, level, message, fields, sys._getframe(1))
 
     @overload
     def measure(
@@ -253,39 +256,39 @@ class AsyncLogClient:
     def measure(self, message: Callable[[], _Result], level: Any = "INFO", **fields: Any) -> _Result: ...
 
     def measure(self, message: Any = None, level: Any = "INFO", **fields: Any) -> Any:
-        """Measure a function, also an asynchronous one: as a decorator, or this once.
+        """Measure a function, synchronous or asynchronous: as a decorator, or for one call.
 
-        ``@client.measure("order paid")`` sends a record whenever the function ends, ``client.measure(function)``
-        calls it now, without arguments, and returns what it returns: for a coroutine, something to be awaited. An
-        exception goes through, and is recorded as an error with its stack trace.
+        ``@client.measure("order paid")`` sends a record each time the function ends. ``client.measure(function)`` calls
+        the function once, without arguments, and returns its result: for a coroutine function, an awaitable. An
+        exception is not suppressed, and is recorded as an error with its stack trace.
 
         Args:
-            message: What the record says, by default the name of the function and what became of it; or the function.
-            level: The level where it succeeds.
+            message: The message of the record; defaults to the name of the function and the outcome. Or the function.
+            level: The level of a call that succeeds.
             fields: See `log`.
         """
         if callable(message):
-            return Measure(self._put, level, None, fields).once(message, sys._getframe(1))
-        return Measure(self._put, level, message, fields)
+            return FunctionTimer(self._put, level, None, fields).call_once(message, sys._getframe(1))
+        return FunctionTimer(self._put, level, message, fields)
 
-    # The end, and what one wants to know.
+    # Flush, close and statistics.
 
-    def flush(self, timeout: float | None = None) -> Outcome:
-        """Send what waits now. May be called, and may be awaited.
+    def flush(self, timeout: float | None = None) -> AwaitableResult:
+        """Send all queued records. May be called or awaited.
 
-        Returns when the collector has all that was logged before, or ``timeout`` seconds have passed, by default
-        ``stop_timeout``; what is returned is true if the collector has it. Where an event loop is running, which must
-        not wait, it returns at once: ``await client.flush()`` waits.
+        Returns when the collector has stored everything logged before, or after ``timeout`` seconds, by default
+        ``stop_timeout``. The result is true if the collector has stored it. In a thread with a running event loop,
+        which must not block, the call returns immediately, and ``await client.flush()`` waits.
         """
-        return without_blocking_a_loop(lambda: self._shipper.flush(timeout))
+        return run_without_blocking_loop(lambda: self._shipper.flush(timeout))
 
-    def close(self, timeout: float | None = None) -> Outcome:
-        """Send what waits, and end the thread; errors that nobody catches are no longer recorded.
+    def close(self, timeout: float | None = None) -> AwaitableResult:
+        """Send all queued records, end the thread, and stop recording uncaught errors.
 
-        May be called, and may be awaited, like `flush`. The exit of the program does the same.
+        May be called or awaited, like `flush`. The exit of the program does the same.
         """
-        unwatch(self._tell_uncaught)
-        return without_blocking_a_loop(lambda: self._close(timeout))
+        unsubscribe(self._log_uncaught)
+        return run_without_blocking_loop(lambda: self._close(timeout))
 
     def _close(self, timeout: float | None) -> bool:
         self._shipper.close(timeout)
@@ -303,28 +306,28 @@ class AsyncLogClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def stats(self) -> Stats:
-        """Return what became of the records up to now."""
+    def stats(self) -> CollectorStats:
+        """Return counts of the records of this process, and the last error."""
         return self._shipper.stats()
 
     @property
     def queue(self) -> Sized:
-        """What waits to be sent; only its length can be told."""
+        """The queue; it has a length and nothing else."""
         return range(self._shipper.stats().queued)
 
     @property
-    def _worker_thread(self) -> Thread | None:  # what programs look at that used another client before
+    def _worker_thread(self) -> Thread | None:  # read by programs that were written for log-collector-async
         worker = self._shipper._worker
         return worker.thread if worker is not None else None
 
-    def _tell_uncaught(self, found: Uncaught) -> None:
-        if found.error is None:
-            self._put("ERROR", found.where, {}, {})
+    def _log_uncaught(self, uncaught: UncaughtError) -> None:
+        if uncaught.error is None:
+            self._put("ERROR", uncaught.where, {}, {})
         else:
-            place = error_fields.of_error(found.error, found.traceback)
-            self._put("ERROR", f"{found.where}: {error_fields.summary(found.error)}", {}, place)
+            place = error_fields.fields_of_exception(uncaught.error, uncaught.traceback)
+            self._put("ERROR", f"{uncaught.where}: {error_fields.summarize(uncaught.error)}", {}, place)
 
-    # On whose behalf; the same for all clients, and for `CollectorHandler`.
+    # The context, shared by all clients and by `CollectorHandler`.
 
     user_context = staticmethod(context.user_context)
     set_user_context = staticmethod(context.set_user_context)
@@ -337,12 +340,12 @@ class AsyncLogClient:
     trace_id = staticmethod(context.trace_id)
 
 
-def _taken(name: str, value: Any, fields: dict[str, Any]) -> Any:
-    """Return an argument that was given by position or, as in ``message="done"``, by name."""
-    if value is not _LEFT_OUT:
+def _argument(name: str, value: Any, fields: dict[str, Any]) -> Any:
+    """Return an argument that was passed by position or, as in ``message="done"``, by name."""
+    if value is not _MISSING:
         return value
     if name not in fields:
-        raise TypeError(f"{name} is missing: give it as an argument")
+        raise TypeError(f"{name} is missing: pass it as an argument")
     return fields.pop(name)
 
 
@@ -351,10 +354,10 @@ def _level_name(level: Any) -> str:
     return level_of(int(level)) if is_number else text_of(level)
 
 
-def _in_our_names(error: Exception) -> Exception:
-    """Return ``error`` about an argument of the shipper as one about ours."""
-    said = str(error)
+def _with_our_argument_names(error: Exception) -> Exception:
+    """Return ``error``, which names an argument of `Shipper`, with the client's name of that argument."""
+    message = str(error)
     for theirs, ours in (("url", "server_url"), ("capacity", "max_queue_size")):
-        if re.match(rf"{theirs}\b", said):
-            return type(error)(ours + said.removeprefix(theirs))
+        if re.match(rf"{theirs}\b", message):
+            return type(error)(ours + message.removeprefix(theirs))
     return error

@@ -1,4 +1,4 @@
-"""What `AsyncLogClient.flush` and `close` return: something that may be awaited, and need not be."""
+"""The result of `AsyncLogClient.flush` and `AsyncLogClient.close`: it may be awaited, but does not have to be."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,10 @@ from concurrent.futures import Future
 from typing import Any
 
 
-class Outcome(Coroutine[Any, Any, bool]):
-    """Whether something was done in time. It is under way, or over, whether or not it is awaited.
+class AwaitableResult(Coroutine[Any, Any, bool]):
+    """The result of work that runs, or has finished, whether or not it is awaited: True if it succeeded in time.
 
-    As a truth value: whether it is over, and succeeded.
+    As a truth value: whether the work has finished and succeeded.
     """
 
     def __init__(self, future: "Future[bool]") -> None:
@@ -26,37 +26,37 @@ class Outcome(Coroutine[Any, Any, bool]):
             return self._future.result()
         return (yield from asyncio.wrap_future(self._future))
 
-    # A coroutine, since `asyncio.run` and `asyncio.create_task` take nothing else.
+    # A coroutine, because `asyncio.run` and `asyncio.create_task` accept nothing else.
 
     def send(self, value: Any) -> Any:
-        """Go on, as a coroutine does."""
+        """Continue, as a coroutine does."""
         self._steps = self._steps or self.__await__()
         return self._steps.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Go on with an error, such as that of being cancelled; what is under way goes on anyhow."""
+        """Continue with an error, such as a cancellation; the work itself continues."""
         self._steps = self._steps or self.__await__()
         return self._steps.throw(*error)
 
     def close(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         if self._steps is not None:
             self._steps.close()
 
 
-def without_blocking_a_loop(work: Callable[[], bool]) -> Outcome:
-    """Do ``work`` here and now; in a thread, where an event loop is running here that must not wait for it."""
+def run_without_blocking_loop(work: Callable[[], bool]) -> AwaitableResult:
+    """Do ``work`` in this thread; in a new thread, if this one runs an event loop, which must not block."""
     future: Future[bool] = Future()
-    future.set_running_or_notify_cancel()  # Who does not wait any longer cancels nothing.
+    future.set_running_or_notify_cancel()  # A caller that stops waiting cannot cancel the work.
     if asyncio._get_running_loop() is not None:
-        with contextlib.suppress(RuntimeError):  # The interpreter is ending, and starts no thread.
-            threading.Thread(target=_do, args=(work, future), name="concurrent_log flushing", daemon=True).start()
-            return Outcome(future)
-    _do(work, future)
-    return Outcome(future)
+        with contextlib.suppress(RuntimeError):  # The interpreter is shutting down, and starts no thread.
+            threading.Thread(target=_run, args=(work, future), name="concurrent_log flushing", daemon=True).start()
+            return AwaitableResult(future)
+    _run(work, future)
+    return AwaitableResult(future)
 
 
-def _do(work: Callable[[], bool], future: "Future[bool]") -> None:
+def _run(work: Callable[[], bool], future: "Future[bool]") -> None:
     try:
         future.set_result(work())
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""A batch: the records that go to the server in one request, and come again under the same id."""
+"""A batch: the records of one request, sent again under the same id until the server has stored them."""
 
 import gzip
 from collections.abc import Callable, Sequence
@@ -7,35 +7,35 @@ from typing import Any
 
 import msgspec
 
-from concurrent_log.collector.client.losses import Drop
+from concurrent_log.collector.client.losses import Loss
 
-LARGEST_BATCH = 4 * 2**20  # bytes of records, unless it is one alone
+LARGEST_BATCH = 4 * 2**20  # bytes of records; a single record may be larger
 DIVIDE, SETTLE = "divide", "settle"
-_GZIP_LEVEL = 1  # Higher ones cost three times as much for a tenth less.
+_GZIP_LEVEL = 1  # Higher levels cost three times the time and save a tenth of the size.
 
 
 @dataclass
-class Batch:
-    """Records on their way.
+class OutgoingBatch:
+    """Records that are being sent.
 
     Attributes:
-        id: What the server knows them by; the same however often they are sent.
-        common: What holds for all of them, as JSON.
-        logs: The records, as JSON; an empty one stands for one that a spool has lost.
-        dropped: What was lost before them; it goes with the first part.
-        parts: What is not settled yet, as pairs of where it begins and ends; the last one is the next one. A batch
-            that is too large, or has something bad in it, is divided here.
-        place: Where a spool has it.
-        note: Called with each step of dividing and settling, for who begins with this batch again after a crash.
-        shortened: To how many characters the texts of a record were shortened, one time after the other. Each time
-            makes its id another one, since it is not the same record any more.
-        failures: How often something unexpected happened to it.
+        id: Identifies the batch to the server; it is the same each time the batch is sent.
+        common: The fields that all records share, as JSON.
+        logs: The records, as JSON; an empty one is the place of a record that a spool has lost.
+        losses: The records lost before this batch; they are reported with its first part.
+        parts: The parts that are not settled, as pairs of start and stop; the last pair is sent next. A batch that is
+            too large, or that contains a bad record, is divided here.
+        place: The place of the batch in a spool.
+        note: Called at each step of dividing and settling, so that a process can continue after a crash.
+        shortened: For each record, the lengths that its texts were shortened to, in order. Each shortening changes
+            the id of the part, because the record is no longer the same.
+        failures: The number of unexpected errors while this batch was sent.
     """
 
     id: str
     common: bytes
     logs: list[bytes]
-    dropped: list[Drop] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     parts: list[tuple[int, int]] = field(default_factory=list)
     place: Any = None
     note: Callable[[str], None] = lambda step: None
@@ -45,26 +45,26 @@ class Batch:
     def __post_init__(self) -> None:
         self.parts = [(0, len(self.logs))]
 
-    def left(self) -> int:
-        """Return how many records are not settled."""
+    def pending(self) -> int:
+        """Return the number of records that are not settled."""
         return sum(self.count(start, stop) for start, stop in self.parts)
 
     def count(self, start: int, stop: int) -> int:
-        """Return how many records there are in a part; empty ones are none."""
+        """Return the number of records in a part, without empty ones."""
         return sum(map(bool, self.logs[start:stop]))
 
     def divide(self) -> None:
-        """Let the halves of the next part go one after the other."""
+        """Replace the next part by its two halves."""
         self.note(DIVIDE)
         self._halve()
 
     def pop(self) -> tuple[int, int]:
-        """Return the next part, which is settled."""
+        """Settle the next part and return it."""
         self.note(SETTLE)
         return self.parts.pop()
 
     def repeat(self, steps: Sequence[str]) -> None:
-        """Divide and settle as it was done before a crash."""
+        """Divide and settle again as before a crash."""
         for step in steps:
             if self.parts and step == SETTLE:
                 self.parts.pop()
@@ -77,10 +77,10 @@ class Batch:
         self.parts += [(middle, stop), (start, middle)]
 
     def part(self) -> list[bytes]:
-        """Return the records of the next part, as they are to be sent."""
+        """Return the records of the next part, shortened if necessary."""
         start, stop = self.parts[-1]
         lengths = self.shortened.get(start)
-        return [shortened(self.logs[start], lengths[-1])] if lengths else self.logs[start:stop]
+        return [shorten(self.logs[start], lengths[-1])] if lengths else self.logs[start:stop]
 
     def part_id(self) -> str:
         """Return the id of the next part."""
@@ -88,22 +88,22 @@ class Batch:
         lengths = self.shortened.get(start, ())
         return self._id_of(start, stop, *lengths[-1:])
 
-    def larger(self) -> list[str]:
-        """Return the ids of all that the next part was divided from, and shortened from, the whole first.
+    def larger_ids(self) -> list[str]:
+        """Return the ids of all batches that the next part was divided or shortened from, the whole batch first.
 
         A server that has stored one of these has stored the part.
         """
         start, stop = self.parts[-1]
         first, last = 0, len(self.logs)
-        found = []
+        ids = []
         while last - first > max(1, stop - start):
-            found.append(self._id_of(first, last))
+            ids.append(self._id_of(first, last))
             middle = (first + last) // 2
             first, last = (first, middle) if stop <= middle else (middle, last)
         lengths = self.shortened.get(start, ())
         if lengths:
-            found.append(self._id_of(start, stop))
-        return found + [self._id_of(start, stop, longest) for longest in lengths[:-1]]
+            ids.append(self._id_of(start, stop))
+        return ids + [self._id_of(start, stop, length) for length in lengths[:-1]]
 
     def _id_of(self, start: int, stop: int, *length: int) -> str:
         if (start, stop, *length) == (0, len(self.logs)):
@@ -111,30 +111,31 @@ class Batch:
         return f"{self.id}:{'-'.join(map(str, (start, stop, *length)))}"
 
 
-def body_of(batch: Batch, client: bytes) -> bytes:
+def build_body(batch: OutgoingBatch, client: bytes) -> bytes:
     """Return the body of the request for the next part of ``batch``."""
     head = b'{"batch_id":%b,"client":%b,"common":%b,' % (_json(batch.part_id()), client, batch.common)
-    if larger := batch.larger():
+    if larger := batch.larger_ids():
         head += b'"part_of":%b,' % _json(larger)
-    if batch.parts[-1][0] == 0 and batch.dropped:
-        head += b'"dropped":%b,' % _json(drops(batch.dropped))
+    if batch.parts[-1][0] == 0 and batch.losses:
+        head += b'"dropped":%b,' % _json([loss._asdict() for loss in batch.losses])
     return b'%b"logs":[%b]}' % (head, b",".join(filter(None, batch.part())))
 
 
-def compressed(body: bytes) -> bytes:
-    """Return ``body`` as gzip has it."""
+def compress(body: bytes) -> bytes:
+    """Return ``body`` in gzip format."""
     return gzip.compress(body, _GZIP_LEVEL, mtime=0)
 
 
-def shortened(record: bytes, longest: int) -> bytes:
-    """Return a record whose texts have ``longest`` characters at most; how many are missing is said."""
+def shorten(record: bytes, longest: int) -> bytes:
+    """Return a record whose texts have at most ``longest`` characters, each with the number of those left out."""
     entry = msgspec.json.decode(record)
-    return msgspec.json.encode({name: _short(value, longest) for name, value in entry.items()})
+    return msgspec.json.encode({name: _shorten_value(value, longest) for name, value in entry.items()})
 
 
-def _short(value: Any, longest: int) -> Any:
+def _shorten_value(value: Any, longest: int) -> Any:
     if isinstance(value, (dict, list)):
-        value = msgspec.json.encode(value).decode() if len(msgspec.json.encode(value)) > longest else value
+        encoded = msgspec.json.encode(value)
+        value = encoded.decode() if len(encoded) > longest else value
     if isinstance(value, str) and len(value) > longest:
         return f"{value[:longest]}… [{len(value) - longest:,} characters left out]"
     return value
@@ -142,8 +143,3 @@ def _short(value: Any, longest: int) -> Any:
 
 def _json(value: Any) -> bytes:
     return msgspec.json.encode(value)
-
-
-def drops(dropped: Sequence[Drop]) -> list[dict[str, Any]]:
-    """Return what was lost in the wire's names."""
-    return [drop._asdict() for drop in dropped]

@@ -1,58 +1,57 @@
-"""The handler that sends records to a collector."""
+"""`CollectorHandler`: the `logging` handler that sends records to a collector."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from concurrent_log.internal.extras import needs_extra
+from concurrent_log.collector.client.extra import needs_extra
 
 with needs_extra():
-    from concurrent_log.collector.client.context import complete
-    from concurrent_log.collector.client.record import entry_of
+    from concurrent_log.collector.client.context import add_missing
+    from concurrent_log.collector.client.record import record_to_entry
     from concurrent_log.collector.client.sender import is_sending
-    from concurrent_log.collector.client.shipper import Shipper, Stats
+    from concurrent_log.collector.client.shipper import CollectorStats, Shipper
 
-_RECURSION = "too deep in the program"
+_RECURSION = "recursion limit reached"
 
 
 class CollectorHandler(logging.Handler):
-    """Sends records to a collector, in batches, from a thread of its own.
+    """Sends records to a collector, in batches, in a background thread.
 
-    A logging call merges the message, renders the exception, and puts the record into a queue; it does not wait for
-    the network, and does not raise. Nothing is started before the first record, so that a program may configure its
-    logging and then fork.
+    A logging call merges the message, formats the exception, and puts the record into a queue. It does not wait for the
+    network, and does not raise. The thread starts with the first record, so a program may configure its logging and
+    then fork.
 
-    In **memory** mode the queue is bounded in records and in bytes; when it is full, the oldest record goes. In
-    **spool** mode, with ``spool_directory``, a record is on disk when the logging call returns, and survives the end
-    of the process, whatever it is; it is not forced to the medium, so that a crash of the machine itself may lose it.
+    In **memory** mode the queue is bounded in records and in bytes; when it is full, the oldest record is dropped. In
+    **spool** mode, with ``spool_directory``, a record is in a file when the logging call returns, and survives the end
+    of the process, even a kill. The file is not synced to the disk: a crash of the machine may lose the last records.
 
     Args:
-        url: Where the collector is, such as ``https://logs.example.com:8000``; ``/logs`` is added where it is missing.
+        url: The URL of the collector, such as ``https://logs.example.com:8000``; ``/logs`` is appended if missing.
         service: The name of the program.
-        environment: Where it runs, such as ``production``.
-        service_version: Its version.
-        log_type: Of which kind it is, such as ``BACKEND``.
-        host: The name of the machine, unless it is to be that which the machine says.
-        token: What the server asks for, if it does.
-        headers: Further headers of each request.
-        batch_size: So many records leave at once.
-        flush_interval: So many seconds after its first record, a smaller batch leaves, too.
-        compress_from: From how many records on a batch is compressed; None is never.
-        capacity: How many records may wait in memory.
-        capacity_bytes: About how many bytes they may take.
-        spool_directory: A folder of this program's own in which records wait on disk.
-        spool_bytes: How many bytes may wait there.
-        timeout: For how many seconds connecting, sending a request or reading its answer may each last.
-        stop_timeout: For how many seconds `close`, and with it the exit of the program, waits for what is not sent.
-            How much that is, is then said on stderr.
-        ca_certificate: A file with the certificates of those who may vouch for the server, unless it is to be those
-            whom the machine trusts.
-        client_certificate: A file with our own certificate and its key; or two, one for each.
+        environment: The environment that the program runs in, such as ``production``.
+        service_version: The version of the program.
+        log_type: The kind of program, such as ``BACKEND``.
+        host: The name of the machine; defaults to the system host name.
+        token: The token that the server requires, if any.
+        headers: Additional headers of each request.
+        batch_size: Maximum records per batch.
+        flush_interval: Maximum seconds that a record is queued before its batch is sent.
+        compress_from: Minimum records of a compressed batch; None disables compression.
+        capacity: Maximum records queued in memory.
+        capacity_bytes: Approximate maximum bytes queued in memory.
+        spool_directory: A folder for records on disk, used by this program only.
+        spool_bytes: Maximum bytes in that folder.
+        timeout: Maximum seconds each for connecting, sending a request, and reading the response.
+        stop_timeout: Maximum seconds that `close`, and so the exit of the program, waits until all records are sent.
+            The number of records that are not sent is then reported on stderr.
+        ca_file: A file with the certificates of the authorities to trust; defaults to those that the machine trusts.
+        client_certificate: A file with the client's certificate and key; or two files, one for each.
 
     Raises:
-        TypeError, ValueError, OSError: An argument is not of its kind, or names what cannot be used.
-        ModuleNotFoundError: The extra is not installed; the message has the command.
+        TypeError, ValueError, OSError: An argument has the wrong type, or names something that cannot be used.
+        ModuleNotFoundError: A package of the extra is not installed; the message has the command.
     """
 
     def __init__(
@@ -75,50 +74,69 @@ class CollectorHandler(logging.Handler):
         spool_bytes: int = 512 * 2**20,
         timeout: float = 10.0,
         stop_timeout: float = 5.0,
-        ca_certificate: "str | PathLike[str] | None" = None,
+        ca_file: "str | PathLike[str] | None" = None,
         client_certificate: "str | PathLike[str] | Sequence[str | PathLike[str]] | None" = None,
     ) -> None:
-        options = {name: value for name, value in locals().items() if name not in ("self", "url", "__class__")}
-        shipper = Shipper(url, **options)
+        shipper = Shipper(
+            url,
+            service=service,
+            environment=environment,
+            service_version=service_version,
+            log_type=log_type,
+            host=host,
+            token=token,
+            headers=headers,
+            batch_size=batch_size,
+            flush_interval=flush_interval,
+            compress_from=compress_from,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            spool_directory=spool_directory,
+            spool_bytes=spool_bytes,
+            timeout=timeout,
+            stop_timeout=stop_timeout,
+            ca_file=ca_file,
+            client_certificate=client_certificate,
+        )
         super().__init__()
         self.shipper = shipper
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Send ``record`` if the filters let it pass; no lock is needed for that."""
-        passed = self.filter(record)
-        if passed is not True and isinstance(passed, logging.LogRecord):
-            record = passed  # Python 3.12: a filter may return another record
-        if passed:
+        """Send ``record`` if the filters accept it. The handler's lock is not needed for that, and not acquired."""
+        accepted = self.filter(record)
+        if accepted is not True and isinstance(accepted, logging.LogRecord):
+            record = accepted  # Since Python 3.12 a filter may return another record.
+        if accepted:
             self.emit(record)
-        return passed
+        return accepted
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Let ``record`` be sent. Never raises: what goes wrong is reported through ``handleError``."""
+        """Queue ``record``. Never raises: errors are reported through ``handleError``."""
         if is_sending():
             return
         try:
             message = None if self.formatter is None else self.formatter.format(record)
-            entry = entry_of(record, self.shipper.common(), message)
-            complete(entry)
+            entry = record_to_entry(record, self.shipper.common(), message)
+            add_missing(entry)
             self.shipper.put(entry)
         except RecursionError:
-            self.shipper.lose(_RECURSION)
+            self.shipper.count_lost(_RECURSION)
         except Exception:
             self.handleError(record)
 
-    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # returns more
-        """Wait until the server has all that was logged before, for ``stop_timeout`` seconds unless told otherwise.
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's returns None
+        """Wait until the server has stored everything logged before, for at most ``timeout`` seconds.
 
-        Returns whether it has; also False where something was lost meanwhile.
+        ``timeout`` defaults to ``stop_timeout``. Returns whether all is stored; False also if a record was lost.
         """
         return self.shipper.flush(timeout)
 
-    def stats(self) -> Stats:
-        """Return what became of the records of this process up to now."""
+    def stats(self) -> CollectorStats:
+        """Return counts of the records of this process, and the last error."""
         return self.shipper.stats()
 
     def close(self) -> None:
-        """Send what waits, within ``stop_timeout`` seconds; a record that comes later is sent at once."""
+        """Send queued records within ``stop_timeout`` seconds; a record logged afterwards is sent immediately."""
         self.shipper.close()
         super().close()
 

@@ -1,7 +1,8 @@
-"""Any value as JSON: as it was when it was logged, and whatever it is.
+"""Convert any value to JSON, as it was when it was logged.
 
-Text, numbers, booleans and None cannot change after the call, and are encoded later. Everything else is rendered at
-once, since the program may go on changing it. No value is ever refused: what cannot be told is said to be so.
+Text, numbers, booleans and None cannot change after the call, and are encoded later. Everything else is converted
+immediately, because the program may continue to change it. Every value is accepted: one that cannot be converted is
+replaced by a text that says so.
 """
 
 import dataclasses
@@ -18,43 +19,43 @@ from typing import Any
 
 import msgspec
 
-_DEEPEST = 20  # containers within containers; deeper ones are told as text
-_MOST = 10_000  # items of one value; how many more there are is said
-_LONGEST = 1_000_000  # characters of what an object says about itself
+_MAX_DEPTH = 20  # levels of nested containers; deeper ones are replaced by a text
+_MAX_ITEMS = 10_000  # in one value; the number of further ones is noted
+_MAX_REPR = 1_000_000  # characters of the `repr` of an object
 
 _ENTRY_COST = 250  # bytes of a dictionary and its place in the queue
 _VALUE_COST = 24  # bytes of a short value
-_LONG = 500  # characters from which it matters how many bytes each of them takes
+_LONG_TEXT = 500  # characters; from this length the bytes per character matter
 
 _NUMBERS = (int, float)
-_LARGE = 2**63  # numbers from which not everybody reads them as they are
+_LARGE = 2**63  # Not every reader of JSON keeps larger numbers exact.
 
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
 def freeze(entry: dict[str, Any]) -> int:
-    """Render the values of ``entry`` that may change after the call; return about how many bytes all of it takes."""
+    """Convert the values of ``entry`` that may change after the call, and return its approximate size in bytes."""
     size = _ENTRY_COST
-    changed = None
+    mutable = None
     for key, value in entry.items():
         kind = type(value)
         if kind is str:
             length = len(value)
-            size += _VALUE_COST + length if length < _LONG else getsizeof(value)
+            size += _VALUE_COST + length if length < _LONG_TEXT else getsizeof(value)
         elif value is None or kind is bool or (kind in _NUMBERS and -_LARGE < value < _LARGE):
             size += _VALUE_COST
         else:
-            changed = changed or {}
-            changed[key] = value
-    if changed:
-        for key, value in changed.items():
+            mutable = mutable or {}
+            mutable[key] = value
+    if mutable:
+        for key, value in mutable.items():
             entry[key] = frozen = _freeze_value(value)
             size += _VALUE_COST + (len(frozen) if isinstance(frozen, (str, msgspec.Raw)) else 0)
     return size
 
 
 def encode_entry(entry: Mapping[str, Any]) -> bytes:
-    """Return ``entry`` as JSON in one line; never raises for what stands in it."""
+    """Return ``entry`` as one line of JSON. Never raises, whatever its values are."""
     try:
         return _encode(entry)
     except Exception:
@@ -67,54 +68,54 @@ def encode_entry(entry: Mapping[str, Any]) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` in the types that JSON knows; containers are copied, and generators are left alone."""
-    return _Rendering().plain(value, 0)
+    """Return ``value`` in the types of JSON. Containers are copied; generators are not consumed."""
+    return _Converter().convert(value, 0)
 
 
 def text_of(value: object) -> str:
-    """Return what ``value`` says about itself, also where that fails."""
+    """Return ``str(value)``, or a placeholder if that raises."""
     try:
-        found = str(value)
+        text = str(value)
     except Exception as error:
-        return _unprintable(value, error)
-    return _utf8(found)
+        return _placeholder(value, error)
+    return _utf8(text)
 
 
 def _freeze_value(value: Any) -> Any:
-    """Return something that does not change: text, a number, or a container as JSON."""
-    found = plain(value)
-    if type(found) not in (dict, list):
-        return found
-    return msgspec.Raw(_encode(found))
+    """Return an immutable copy: text, a number, or a container as JSON."""
+    converted = plain(value)
+    if type(converted) not in (dict, list):
+        return converted
+    return msgspec.Raw(_encode(converted))
 
 
-class _Rendering:
-    """Renders one value; knows which containers it is in, and how many items it may still take."""
+class _Converter:
+    """Converts one value; tracks the containers that it is inside of, and the items that it may still add."""
 
     def __init__(self) -> None:
         self._inside: set[int] = set()
-        self._room = _MOST
+        self._items_left = _MAX_ITEMS
 
-    def plain(self, value: Any, depth: int) -> Any:
+    def convert(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if value is None or kind is bool or kind is msgspec.Raw:
             return value
         try:
-            for of_kind, render in _SIMPLE:
-                if isinstance(value, of_kind):
-                    return render(value)
+            for types, convert in _SIMPLE:
+                if isinstance(value, types):
+                    return convert(value)
             return self._container(value, depth)
         except Exception as error:
-            return _unprintable(value, error)
+            return _placeholder(value, error)
 
     def _container(self, value: Any, depth: int) -> Any:
         items = _items(value)
         if items is None:
-            return _represent(value)
+            return _repr_of(value)
         if id(value) in self._inside:
             return f"<the same {type(value).__name__} again>"
-        if depth >= _DEEPEST:
-            return f"<{type(value).__name__}: deeper than {_DEEPEST} levels>"
+        if depth >= _MAX_DEPTH:
+            return f"<{type(value).__name__}: deeper than {_MAX_DEPTH} levels>"
         self._inside.add(id(value))
         try:
             return self._mapping(items, depth) if isinstance(items, Mapping) else self._sequence(items, depth)
@@ -122,28 +123,28 @@ class _Rendering:
             self._inside.discard(id(value))
 
     def _mapping(self, items: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        converted: dict[str, Any] = {}
         for key, value in list(items.items()):
-            if self._room <= 0:
-                found["…"] = f"{len(items) - len(found):,} more"
+            if self._items_left <= 0:
+                converted["…"] = f"{len(items) - len(converted):,} more"
                 break
-            self._room -= 1
-            found[_key(key)] = self.plain(value, depth + 1)
-        return found
+            self._items_left -= 1
+            converted[_key(key)] = self.convert(value, depth + 1)
+        return converted
 
     def _sequence(self, items: Sequence[Any], depth: int) -> list[Any]:
-        found: list[Any] = []
+        converted: list[Any] = []
         for value in items:
-            if self._room <= 0:
-                found.append(f"… {len(items) - len(found):,} more")
+            if self._items_left <= 0:
+                converted.append(f"… {len(items) - len(converted):,} more")
                 break
-            self._room -= 1
-            found.append(self.plain(value, depth + 1))
-        return found
+            self._items_left -= 1
+            converted.append(self.convert(value, depth + 1))
+        return converted
 
 
 def _items(value: Any) -> Mapping[Any, Any] | Sequence[Any] | None:
-    """Return what is in a container, as it is now; None for anything else."""
+    """Return the current items of a container; None if ``value`` is not one."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, (list, tuple, Set)):
@@ -160,29 +161,29 @@ def _key(key: Any) -> str:
 
 
 def _utf8(text: str) -> str:
-    """Return ``text`` as an exact string that can be encoded."""
+    """Return ``text`` as an exact `str` that can be encoded."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _integer(value: Any) -> int | str:
-    found = int(value)
-    if -(2**63) <= found < 2**64:
-        return found
-    return str(found) if found.bit_length() < 10_000 else hex(found)  # Python refuses more digits.
+    number = int(value)
+    if -(2**63) <= number < 2**64:
+        return number
+    return str(number) if number.bit_length() < 10_000 else hex(number)  # Python limits the decimal digits.
 
 
 def _real(value: Any) -> float | str:
-    found = float(value)
-    return found if math.isfinite(found) else str(found)
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
 
 
-def _represent(value: object) -> str:
-    found = repr(value)
-    return _utf8(found if len(found) <= _LONGEST else f"{found[:_LONGEST]}…")
+def _repr_of(value: object) -> str:
+    text = repr(value)
+    return _utf8(text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}…")
 
 
-def _unprintable(value: object, error: Exception) -> str:
-    return f"<{type(value).__name__}: cannot be rendered: {type(error).__name__}>"
+def _placeholder(value: object, error: Exception) -> str:
+    return f"<{type(value).__name__}: cannot be converted: {type(error).__name__}>"
 
 
 def _bytes(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What was lost, and why: counted, said on stderr, and reported to the server."""
+"""Lost records: counted by reason, reported on stderr, and reported to the server."""
 
 import threading
 import time
@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from concurrent_log.internal import stderr
 
-_BETWEEN = 30.0  # seconds at least between two lines on stderr
+_REPORT_INTERVAL = 30.0  # seconds between two lines on stderr
 
 
-class Drop(NamedTuple):
-    """How many records were dropped for one reason, and since when, in seconds since the epoch."""
+class Loss(NamedTuple):
+    """The number of records lost for one reason, and the time of the first, in seconds since the epoch.
+
+    The field names are those of the protocol.
+    """
 
     reason: str
     records: int
@@ -19,69 +22,69 @@ class Drop(NamedTuple):
 
 
 class Losses:
-    """Counts what is lost. Safe in any thread, and where a signal handler logs in the middle of it.
+    """Counts lost records. Safe in all threads, and re-entrant for signal handlers that log.
 
     Args:
-        ring: Called when there is something to be said at once.
+        wake: Called if there is something to report immediately.
     """
 
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._lock = threading.RLock()
         self._totals: dict[str, int] = {}
-        self._unreported: dict[str, Drop] = {}
-        self._untold: dict[str, int] = {}
-        self._since = 0.0  # the first that is not told
-        self._next_line = 0.0  # by time.monotonic
+        self._not_sent: dict[str, Loss] = {}  # not reported to the server
+        self._not_printed: dict[str, int] = {}  # not reported on stderr
+        self._first_not_printed = 0.0
+        self._next_line_at = 0.0  # by time.monotonic
 
     def add(self, reason: str, records: int = 1) -> None:
-        """Count what was lost."""
+        """Count lost records."""
         if records <= 0:
             return
         with self._lock:
             self._totals[reason] = self._totals.get(reason, 0) + records
-            self.give_back([Drop(reason, records, time.time())])
-            is_first = not self._untold
+            self.give_back([Loss(reason, records, time.time())])
+            is_first = not self._not_printed
             if is_first:
-                self._since = time.time()
-            self._untold[reason] = self._untold.get(reason, 0) + records
+                self._first_not_printed = time.time()
+            self._not_printed[reason] = self._not_printed.get(reason, 0) + records
         if is_first:
-            self._ring()
+            self._wake()
 
     def totals(self) -> dict[str, int]:
-        """Return how many were lost, by reason."""
+        """Return the number of lost records by reason."""
         with self._lock:
             return dict(self._totals)
 
     def is_unreported(self) -> bool:
-        """Return whether the server does not know of all."""
-        return bool(self._unreported)
+        """Return whether there are losses that the server does not know of."""
+        return bool(self._not_sent)
 
-    def take_report(self) -> list[Drop]:
-        """Return what is to be reported; it is out of here until it is given back."""
+    def take_report(self) -> list[Loss]:
+        """Remove the losses that the server does not know of, and return them."""
         with self._lock:
-            found, self._unreported = list(self._unreported.values()), {}
-            return found
+            report, self._not_sent = list(self._not_sent.values()), {}
+            return report
 
-    def give_back(self, report: list[Drop]) -> None:
-        """Let what did not reach the server be reported again."""
+    def give_back(self, report: list[Loss]) -> None:
+        """Report these losses again, because they did not reach the server."""
         with self._lock:
-            for drop in report:
-                before = self._unreported.get(drop.reason, Drop(drop.reason, 0, drop.since))
-                records, since = before.records + drop.records, min(before.since, drop.since)
-                self._unreported[drop.reason] = Drop(drop.reason, records, since)
+            for loss in report:
+                before = self._not_sent.get(loss.reason, Loss(loss.reason, 0, loss.since))
+                records, since = before.records + loss.records, min(before.since, loss.since)
+                self._not_sent[loss.reason] = Loss(loss.reason, records, since)
 
-    def next_line_in(self, now: float) -> float | None:
-        """Return after how many seconds something is to be said; None for nothing."""
-        return max(0.0, self._next_line - now) if self._untold else None
+    def seconds_until_line(self, now: float) -> float | None:
+        """Return the seconds until the next line on stderr is due; None if there is nothing to print."""
+        return max(0.0, self._next_line_at - now) if self._not_printed else None
 
-    def report(self, now: float, *, at_once: bool = False) -> None:
-        """Say what was lost, where that is due."""
-        if not self._untold or (now < self._next_line and not at_once):
+    def print_if_due(self, now: float, *, at_once: bool = False) -> None:
+        """Report the losses on stderr if the interval has passed, or in any case with ``at_once``."""
+        if not self._not_printed or (now < self._next_line_at and not at_once):
             return
         with self._lock:
-            untold, self._untold, since = self._untold, {}, self._since
-            self._next_line = now + _BETWEEN
-        reasons = ", ".join(f"{reason}: {records:,}" for reason, records in untold.items())
+            reasons, self._not_printed, since = self._not_printed, {}, self._first_not_printed
+            self._next_line_at = now + _REPORT_INTERVAL
+        details = ", ".join(f"{reason}: {records:,}" for reason, records in reasons.items())
         when = time.strftime("%H:%M:%S", time.localtime(since))
-        stderr.warn(f"records for the collector lost since {when}: {sum(untold.values()):,} ({reasons})")
+        stderr.warn(f"records for the collector lost since {when}: {sum(reasons.values()):,} ({details})")

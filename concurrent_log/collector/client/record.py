@@ -1,4 +1,4 @@
-"""A record of the standard library as an entry: a dictionary in the wire's names."""
+"""Convert a record of `logging` to an entry: a dictionary with the field names of the protocol."""
 
 import logging
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from concurrent_log.collector.client.json_values import text_of
 
 _FORMATTER = logging.Formatter()
 
-# What the collector says itself of each record; an extra of the same name stays an attribute.
-_SAID = ("created_at", "level", "message", "sequence", "logger", "function_name", "file_path", "line_number")
-_OURS = frozenset((*_SAID, "process_id", "process_name", "thread_name", "attributes", "metadata"))
+# The client sets these fields itself; an extra of the same name becomes an attribute.
+_SET_BY_CLIENT = ("created_at", "level", "message", "sequence", "logger", "function_name", "file_path", "line_number")
+_RESERVED = frozenset((*_SET_BY_CLIENT, "process_id", "process_name", "thread_name", "attributes", "metadata"))
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LEVELS = {
     "TRACE": "TRACE",
@@ -25,13 +25,13 @@ _LEVELS = {
 }
 
 
-def entry_of(record: logging.LogRecord, common: Mapping[str, Any], message: str | None = None) -> dict[str, Any]:
+def record_to_entry(record: logging.LogRecord, common: Mapping[str, Any], message: str | None = None) -> dict[str, Any]:
     """Return ``record`` as an entry.
 
     Args:
         record: The record.
-        common: What is said of all entries of this process, and is left out here.
-        message: What a formatter made of the record, if there is one.
+        common: The fields that all entries of this process share; they are omitted here.
+        message: The text of the formatter, if the handler has one.
     """
     entry: dict[str, Any] = {
         "created_at": record.created,
@@ -44,12 +44,12 @@ def entry_of(record: logging.LogRecord, common: Mapping[str, Any], message: str 
         "thread_name": record.threadName,
     }
     if record.process not in (None, common["process_id"]):
-        entry["process_id"] = record.process  # It was logged in another process, and handed on.
+        entry["process_id"] = record.process  # The record comes from another process, for example through a queue.
     if record.processName not in (None, common["process_name"]):
         entry["process_name"] = record.processName
     if record.exc_info or record.exc_text or record.stack_info:
         _add_exception(entry, record)
-    if len(record.__dict__) > _FEWEST:
+    if len(record.__dict__) > _MIN_ATTRIBUTES:
         _add_extras(entry, record)
     if record.levelname and record.levelname not in _LEVELS:
         entry.setdefault("level_name", record.levelname)
@@ -57,7 +57,7 @@ def entry_of(record: logging.LogRecord, common: Mapping[str, Any], message: str 
 
 
 def level_of(number: object) -> str:
-    """Return the name of the wire's level that a number of the standard library belongs to; INFO without one."""
+    """Return the protocol's level for a level number of `logging`; INFO if it is not a number."""
     if not isinstance(number, (int, float)):
         return "INFO"
     for limit, name in ((10, "TRACE"), (20, "DEBUG"), (30, "INFO"), (40, "WARN"), (50, "ERROR")):
@@ -67,7 +67,7 @@ def level_of(number: object) -> str:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the merged message; where message and arguments do not fit, both as they are."""
+    """Return the merged message; if message and arguments do not match, both of them and the error."""
     try:
         return record.getMessage()
     except Exception as error:
@@ -75,11 +75,11 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def _add_exception(entry: dict[str, Any], record: logging.LogRecord) -> None:
-    found = record.exc_info
+    exc_info = record.exc_info
     parts = []
-    if found and found[0] is not None:
-        entry["error_type"] = found[0].__name__
-        parts.append(record.exc_text or _traceback(found))
+    if exc_info and exc_info[0] is not None:
+        entry["error_type"] = exc_info[0].__name__
+        parts.append(record.exc_text or _format_traceback(exc_info))
     elif record.exc_text:
         parts.append(record.exc_text)
     if record.stack_info:
@@ -88,32 +88,32 @@ def _add_exception(entry: dict[str, Any], record: logging.LogRecord) -> None:
         entry["stack_trace"] = "\n".join(parts)
 
 
-def _traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | Any) -> str:
+def _format_traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | Any) -> str:
     try:
         return _FORMATTER.formatException(exc_info)
     except Exception as error:
-        return f"{exc_info[0].__name__} [its traceback cannot be rendered: {type(error).__name__}]"
+        return f"{exc_info[0].__name__} [its traceback cannot be formatted: {type(error).__name__}]"
 
 
 def _add_extras(entry: dict[str, Any], record: logging.LogRecord) -> None:
-    aside = {}
+    reserved = {}
     for name, value in record.__dict__.items():
         if name not in _STANDARD:
-            if name in _OURS:
-                aside[name] = value
+            if name in _RESERVED:
+                reserved[name] = value
             else:
                 entry[name] = value
     task = getattr(record, "taskName", None)
     if task is not None:
         entry.setdefault("task_name", task)
-    if aside:
-        _add_aside(entry, aside)
+    if reserved:
+        _add_reserved(entry, reserved)
 
 
-def _add_aside(entry: dict[str, Any], aside: dict[str, Any]) -> None:
-    """Add extras whose names are taken; two of them are dictionaries of attributes themselves."""
+def _add_reserved(entry: dict[str, Any], extras: dict[str, Any]) -> None:
+    """Add extras with reserved names as attributes; two of them may be dictionaries of attributes themselves."""
     attributes: dict[str, Any] = {}
-    for name, value in aside.items():
+    for name, value in extras.items():
         if name in ("attributes", "metadata") and isinstance(value, dict):
             attributes.update(value)
         else:
@@ -121,4 +121,4 @@ def _add_aside(entry: dict[str, Any], aside: dict[str, Any]) -> None:
     entry["attributes"] = attributes
 
 
-_FEWEST = len(vars(logging.makeLogRecord({}))) - 1  # attributes; taskName has something to say
+_MIN_ATTRIBUTES = len(vars(logging.makeLogRecord({}))) - 1  # of a record without extras and without a task name

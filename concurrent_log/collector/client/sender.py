@@ -1,8 +1,7 @@
-"""Sending a batch until the server has it: what to send again, and when; what to divide, and what to give up.
+"""Send a batch until the server has stored it: which responses to retry, when to divide, and when to give up.
 
-What a status means is decided here. Sent again, with growing pauses: no answer, 408, 429, 5xx, and whatever says that
-the client is set up wrongly, such as 401 or 404, since that can be put right while the records wait. Divided: 413
-and 400. Every 2xx is a success.
+Retried, with increasing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such as
+401 or 404, because it can be fixed while the records are queued. Divided: 413 and 400. Every 2xx is a success.
 """
 
 import email.utils
@@ -15,213 +14,214 @@ from typing import Any, Protocol
 import msgspec
 import tenacity
 
-from concurrent_log.collector.client.batch import Batch, body_of, compressed, shortened
+from concurrent_log.collector.client.batch import OutgoingBatch, build_body, compress, shorten
 from concurrent_log.collector.client.losses import Losses
-from concurrent_log.collector.client.settings import Settings
-from concurrent_log.collector.client.transport import Answer, Connection
+from concurrent_log.collector.client.settings import ClientSettings
+from concurrent_log.collector.client.transport import CollectorConnection, CollectorResponse
 from concurrent_log.internal import stderr
 
 REFUSED, REJECTED, TOO_LARGE = "refused by the server", "rejected by the server", "too large for the server"
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; before the second attempt at most, and at all
-_LONGEST_RETRY_AFTER = 300.0  # seconds for which a server may ask
-_TOLD_AFTER = 3  # attempts in vain until that is said
-_SHORTER = (16_384, 2_048, 256)  # characters of a text in a record that is too large alone
-_HOPELESS = 10  # records refused one by one, without one that is not, after which the rest of a batch is, too
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; the maximum before the second attempt, and the maximum overall
+_LONGEST_RETRY_AFTER = 300.0  # seconds that a server may request
+_REPORT_AFTER = 3  # failed attempts
+_SHORTER = (16_384, 2_048, 256)  # characters of each text in a record that is too large on its own
+_MAX_REFUSED = 10  # records refused one by one, without a success, after which the rest of the batch is dropped
 
-senders: set[int] = set()  # the threads of this process that are in the middle of a request
+senders: set[int] = set()  # ids of the threads of this process that are sending a request
 
 if hasattr(os, "register_at_fork"):
-    # A thread of the child may have the number that the parent's had.
+    # A thread of the child may have the same id as one of the parent.
     os.register_at_fork(after_in_child=senders.clear)
 
 
 def is_sending() -> bool:
-    """Return whether this thread is in the middle of a request: what it logs now comes from sending itself."""
+    """Return whether this thread is sending a request; the records that it logs then are caused by the request."""
     return threading.get_ident() in senders
 
 
-class Pause(Protocol):
-    """Who decides about waiting."""
+class RetryControl(Protocol):
+    """Decides when the sender waits, and when it gives up."""
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until there is a reason not to."""
+        """Wait for ``seconds``, or until there is a reason to continue earlier."""
 
-    def is_over(self, answer: Answer) -> bool:
-        """Return whether there is to be no further attempt, after that answer."""
+    def should_stop(self, response: CollectorResponse) -> bool:
+        """Return whether there must be no further attempt after ``response``."""
 
     def time_left(self) -> float:
-        """Return for how many seconds an attempt may last."""
+        """Return the maximum seconds of an attempt."""
 
 
 class Sender:
     """Sends batches, one at a time.
 
     Attributes:
-        acknowledged: How many records the server has.
-        sent: How many were sent, however often.
-        last_error: What went wrong last; an empty string for nothing.
-        is_healthy: Whether the last attempt was a success.
+        acknowledged: The number of records that the server has stored.
+        sent: The number of records sent, including repetitions.
+        last_error: The last error; an empty string if there was none.
+        is_healthy: Whether the last attempt was successful.
     """
 
-    def __init__(self, settings: Settings, client: bytes, losses: Losses, pause: Pause) -> None:
+    def __init__(self, settings: ClientSettings, client: bytes, losses: Losses, control: RetryControl) -> None:
         self._settings = settings
         self._client = client
         self._losses = losses
-        self._pause = pause
-        self._connection: Connection | None = None
+        self._control = control
+        self._connection: CollectorConnection | None = None
         self._may_compress = settings.compress_from is not None
         self._failures = 0
-        self._is_told = False
+        self._is_failure_reported = False
         self.acknowledged = self.sent = 0
         self.last_error = ""
         self.is_healthy = True
 
-    def deliver(self, batch: Batch) -> bool:
-        """Send ``batch``, and return whether all of it is settled; else the rest is still in its parts."""
+    def deliver(self, batch: OutgoingBatch) -> bool:
+        """Send ``batch``, and return whether it is settled; if not, its ``parts`` are what is left to send."""
         refused = itertools.count(1)
         while batch.parts:
-            answer = self._answer_for(batch)
-            if self._is_transient(answer):
+            response = self._send_part(batch)
+            if self._is_transient(response):
                 return False
-            if 200 <= answer.status < 300:
-                self._acknowledge(batch, answer)
-                refused = itertools.count(-(2**60))  # The server takes some of them.
-            elif self._is_divided(batch):
+            if 200 <= response.status < 300:
+                self._acknowledge(batch, response)
+                refused = itertools.count(-(2**60))  # The server accepts some of the records.
+            elif self._divide(batch):
                 pass
-            elif answer.status == 413:
-                self._shorten(batch)
+            elif response.status == 413:
+                self._send_shortened(batch)
             else:
-                self._give_up(batch, REFUSED, answer)
-                if next(refused) >= _HOPELESS:
-                    self._losses.add(REFUSED, batch.left())
+                self._give_up(batch, REFUSED, response)
+                if next(refused) >= _MAX_REFUSED:
+                    self._losses.add(REFUSED, batch.pending())
                     batch.parts.clear()
         return True
 
     def close(self) -> None:
-        """Close the connection; the next attempt makes another one."""
+        """Close the connection; the next attempt opens another one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Now, since the end of the interpreter is too late for what urllib3 does when it is let go.
+            # Explicitly, because urllib3's finalizers fail during the shutdown of the interpreter.
             connection.close()
 
-    # One part of a batch, until there is an answer that settles it.
+    # One part of a batch, until a response settles it.
 
-    def _answer_for(self, batch: Batch) -> Answer:
+    def _send_part(self, batch: OutgoingBatch) -> CollectorResponse:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(self._is_transient),
             wait=self._seconds_to_wait,
-            stop=lambda state: self._pause.is_over(state.outcome.result()),  # type: ignore[union-attr]
-            sleep=self._pause.wait,
+            stop=lambda state: self._control.should_stop(state.outcome.result()),  # type: ignore[union-attr]
+            sleep=self._control.wait,
             retry_error_callback=lambda state: state.outcome.result(),  # type: ignore[union-attr]
         )
-        body = body_of(batch, self._client)
+        body = build_body(batch, self._client)
         return retrying(self._attempt, body, batch)
 
-    def _attempt(self, body: bytes, batch: Batch) -> Answer:
-        """Send ``body`` once; what must be sent otherwise is sent again at once."""
+    def _attempt(self, body: bytes, batch: OutgoingBatch) -> CollectorResponse:
+        """Send ``body`` once; send it again without compression if the server does not support it."""
         start, stop = batch.parts[-1]
-        compress = self._may_compress and stop - start >= (self._settings.compress_from or 0)
-        answer = self._post(compressed(body) if compress else body, compress)
-        if answer.status == 415 and compress:
+        is_compressed = self._may_compress and stop - start >= (self._settings.compress_from or 0)
+        response = self._post(compress(body) if is_compressed else body, is_compressed)
+        if response.status == 415 and is_compressed:
             self._may_compress = False
-            answer = self._post(body, False)
+            response = self._post(body, False)
         self.sent += stop - start
-        self._note(answer)
-        return answer
+        self._note_response(response)
+        return response
 
-    def _post(self, body: bytes, is_compressed: bool) -> Answer:
+    def _post(self, body: bytes, is_compressed: bool) -> CollectorResponse:
         thread = threading.get_ident()
         is_outermost = thread not in senders
         senders.add(thread)
         try:
-            self._connection = self._connection or Connection(self._settings)
-            timeout = max(0.05, min(self._settings.timeout, self._pause.time_left()))
+            self._connection = self._connection or CollectorConnection(self._settings)
+            timeout = max(0.05, min(self._settings.timeout, self._control.time_left()))
             return self._connection.post(body, timeout, is_compressed=is_compressed)
         finally:
             if is_outermost:
                 senders.discard(thread)
 
-    def _is_transient(self, answer: Answer) -> bool:
-        return not 200 <= answer.status < 300 and answer.status not in (400, 413, 422)
+    def _is_transient(self, response: CollectorResponse) -> bool:
+        return not 200 <= response.status < 300 and response.status not in (400, 413, 422)
 
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
-        """Return a random part of a growing time, but what the server asks for at least."""
-        answer: Answer = state.outcome.result()  # type: ignore[union-attr]
+        """Return a random part of an increasing maximum, but at least the ``Retry-After`` of the server."""
+        response: CollectorResponse = state.outcome.result()  # type: ignore[union-attr]
         backoff = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)(state)
-        asked = min(retry_after(answer.retry_after, time.time()), _LONGEST_RETRY_AFTER)
-        return asked + min(backoff, 1.0) if asked else backoff
+        requested = min(retry_after(response.retry_after, time.time()), _LONGEST_RETRY_AFTER)
+        return requested + min(backoff, 1.0) if requested else backoff
 
-    def _note(self, answer: Answer) -> None:
-        """Remember how it went; say once that it does not go, and that it goes again."""
-        if not self._is_transient(answer):
-            if self._is_told:
-                self._tell("answers again")
-            self._failures, self._is_told, self.is_healthy = 0, False, True
+    def _note_response(self, response: CollectorResponse) -> None:
+        """Update the state; report once that the server does not accept records, and once that it does again."""
+        if not self._is_transient(response):
+            if self._is_failure_reported:
+                self._warn("accepts records again")
+            self._failures, self._is_failure_reported, self.is_healthy = 0, False, True
             return
         self._failures += 1
         self.is_healthy = False
-        self.last_error = _told(answer)
-        is_set_up_wrongly = 300 <= answer.status < 500 and answer.status not in (408, 429)
-        if not self._is_told and (self._failures >= _TOLD_AFTER or is_set_up_wrongly):
-            self._is_told = True
-            self._tell(f"does not take records, which wait: {self.last_error}")
+        self.last_error = _describe(response)
+        is_misconfigured = 300 <= response.status < 500 and response.status not in (408, 429)
+        if not self._is_failure_reported and (self._failures >= _REPORT_AFTER or is_misconfigured):
+            self._is_failure_reported = True
+            self._warn(f"does not accept records; they stay queued: {self.last_error}")
 
-    def _tell(self, what: str) -> None:
-        stderr.warn(f"the collector at {self._settings.endpoint} {what}")
+    def _warn(self, message: str) -> None:
+        stderr.warn(f"the collector at {self._settings.endpoint} {message}")
 
-    # What an answer means for the part.
+    # The consequences of a response.
 
-    def _acknowledge(self, batch: Batch, answer: Answer) -> None:
+    def _acknowledge(self, batch: OutgoingBatch, response: CollectorResponse) -> None:
         start, stop = batch.pop()
         if start == 0:
-            batch.dropped = []
+            batch.losses = []
         records = batch.count(start, stop)
-        rejected = min(_rejected(answer.reason), records)
+        rejected = min(_rejected_count(response.reason), records)
         if rejected:
-            self.last_error = _told(answer)
+            self.last_error = _describe(response)
             self._losses.add(REJECTED, rejected)
         self.acknowledged += records - rejected
 
-    def _is_divided(self, batch: Batch) -> bool:
+    def _divide(self, batch: OutgoingBatch) -> bool:
+        """Divide the next part, and return whether that is possible."""
         start, stop = batch.parts[-1]
         if stop - start > 1:
             batch.divide()
             return True
         return False
 
-    def _shorten(self, batch: Batch) -> None:
-        """Send a record that is too large alone with shorter texts."""
+    def _send_shortened(self, batch: OutgoingBatch) -> None:
+        """Send a record that is too large on its own with shorter texts."""
         start, stop = batch.parts[-1]
-        answer = Answer(413, "too large")
+        response = CollectorResponse(413, "too large")
         for longest in _SHORTER if batch.count(start, stop) else ():
             (before,) = batch.part()
             tried = batch.shortened.setdefault(start, [])
-            if longest in tried or len(shortened(batch.logs[start], longest)) >= len(before):
+            if longest in tried or len(shorten(batch.logs[start], longest)) >= len(before):
                 continue
             tried.append(longest)
-            answer = self._answer_for(batch)
-            if 200 <= answer.status < 300:
-                self._acknowledge(batch, answer)
+            response = self._send_part(batch)
+            if 200 <= response.status < 300:
+                self._acknowledge(batch, response)
                 return
-            if self._is_transient(answer):
-                return  # Nothing waits for ever: the next attempt begins with this one.
-            if answer.status != 413:
+            if self._is_transient(response):
+                return  # Out of time: the next attempt begins with this part.
+            if response.status != 413:
                 break
-        self._give_up(batch, TOO_LARGE, answer)
+        self._give_up(batch, TOO_LARGE, response)
 
-    def _give_up(self, batch: Batch, reason: str, answer: Answer) -> None:
-        """Drop the record that is the next part; what was lost before it is reported with another one."""
+    def _give_up(self, batch: OutgoingBatch, reason: str, response: CollectorResponse) -> None:
+        """Drop the record of the next part; report the losses before it with another batch."""
         start, stop = batch.pop()
-        self.last_error = _told(answer)
+        self.last_error = _describe(response)
         if stop > start:
-            self._losses.give_back(batch.dropped)
-        batch.dropped = []
+            self._losses.give_back(batch.losses)
+        batch.losses = []
         self._losses.add(reason, batch.count(start, stop))
 
 
 def retry_after(header: str, now: float) -> float:
-    """Return for how many seconds a server asks: a number, or a date; 0 for anything else."""
+    """Return the seconds of a ``Retry-After`` header, a number or a date; 0 if it is neither."""
     try:
         return max(0.0, float(header)) if header else 0.0
     except ValueError:
@@ -232,15 +232,15 @@ def retry_after(header: str, now: float) -> float:
         return 0.0
 
 
-def _rejected(text: str) -> int:
-    """Return how many records the server says that it could not store."""
+def _rejected_count(text: str) -> int:
+    """Return the number of records that the server reports as rejected."""
     try:
-        found: Any = msgspec.json.decode(text)
-        return len(found.get("rejected") or ())
+        content: Any = msgspec.json.decode(text)
+        return len(content.get("rejected") or ())
     except (msgspec.DecodeError, AttributeError, TypeError):
         return 0
 
 
-def _told(answer: Answer) -> str:
-    text = " ".join(answer.reason.split())[:300]
-    return f"{answer.status} {text}".strip() if answer.status else text
+def _describe(response: CollectorResponse) -> str:
+    text = " ".join(response.reason.split())[:300]
+    return f"{response.status} {text}".strip() if response.status else text

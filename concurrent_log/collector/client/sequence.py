@@ -1,4 +1,4 @@
-"""The number of a record in its process: what tells the order, and whether one is missing."""
+"""The sequence number of a record in its process: it gives the order, and shows whether a record is missing."""
 
 import itertools
 import os
@@ -11,10 +11,10 @@ def next_number() -> int:
     return next(_numbers)
 
 
-def _begin_anew() -> None:
+def _restart_after_fork() -> None:
     global _numbers
     _numbers = itertools.count(1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_restart_after_fork)

@@ -1,4 +1,4 @@
-"""What a client of the collector is told: what each argument may be, and one clear line for what it may not."""
+"""The settings of a client. Each argument is checked; an error names the argument and the remedy in one line."""
 
 import errno
 import os
@@ -18,11 +18,11 @@ _COMMON = ("service", "environment", "service_version", "log_type", "host")
 
 
 @dataclass(kw_only=True)
-class Settings:
-    """Where to send, as whom, and how much may wait meanwhile; see `CollectorHandler` for each of them.
+class ClientSettings:
+    """The arguments of `CollectorHandler`, which documents them.
 
     Raises:
-        TypeError, ValueError: An argument is not of its kind.
+        TypeError, ValueError: An argument has a wrong type or value.
         OSError: A certificate cannot be read.
     """
 
@@ -43,7 +43,7 @@ class Settings:
     spool_bytes: int = 512 * _MIB
     timeout: float = 10.0
     stop_timeout: float = 5.0
-    ca_certificate: "str | PathLike[str] | None" = None
+    ca_file: "str | PathLike[str] | None" = None
     client_certificate: "str | PathLike[str] | Sequence[str | PathLike[str]] | None" = None
     endpoint: str = field(init=False, repr=False)
 
@@ -57,42 +57,42 @@ class Settings:
             _check_count(name, getattr(self, name), unit)
         _check_count("spool_bytes", self.spool_bytes, "bytes")
         if self.compress_from is not None:
-            _check_count("compress_from", self.compress_from, "records; None is never")
+            _check_count("compress_from", self.compress_from, "records; None disables compression")
         for name in ("flush_interval", "timeout", "stop_timeout"):
             check_seconds(name, getattr(self, name))
         if not self.timeout:
-            raise ValueError("timeout=0 would let no request end: give it seconds, such as 10")
+            raise ValueError("timeout=0 leaves no time for a request: use a number of seconds, such as 10")
         self.host = self.host or socket.gethostname()
         self.spool_directory = _path("spool_directory", self.spool_directory)
         if self.spool_directory is not None and os.path.isfile(self.spool_directory):
             raise NotADirectoryError(errno.ENOTDIR, "spool_directory is a file; name a folder", self.spool_directory)
-        self.ca_certificate = _path("ca_certificate", self.ca_certificate)
-        self.client_certificate = _certificate(self.client_certificate)
-        self.tls()  # Raises where a certificate cannot be read.
+        self.ca_file = _path("ca_file", self.ca_file)
+        self.client_certificate = _certificate_files(self.client_certificate)
+        self.tls_context()  # Raises if a certificate cannot be read.
 
     def _check_token(self) -> None:
         token = self.token
         if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
-            raise ValueError("token must be visible ASCII characters; leave it out where the server has none")
+            raise ValueError("token must consist of visible ASCII characters; omit it if the server has no token")
 
     def common(self) -> dict[str, Any]:
-        """Return what holds for all records, as far as it is known."""
+        """Return the fields that all records share, without those that are None."""
         return {name: value for name in _COMMON if (value := getattr(self, name)) is not None}
 
-    def tls(self) -> ssl.SSLContext | None:
-        """Return how the server is known, and how it knows us; None where nothing is encrypted."""
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context; None for a URL without encryption."""
         certificate: Any = self.client_certificate
         if not self.endpoint.startswith("https:"):
-            if self.ca_certificate or certificate:
-                raise ValueError(f"url={self.url!r} is not encrypted, and needs no certificates: use https://")
+            if self.ca_file or certificate:
+                raise ValueError(f"url={self.url!r} is not encrypted, so certificates have no effect: use https://")
             return None
         try:
-            context = ssl.create_default_context(cafile=self.ca_certificate)
+            context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
-            raise _unreadable("ca_certificate", self.ca_certificate, error) from None
+            raise _unreadable("ca_file", self.ca_file, error) from None
         try:
             if certificate:
-                context.load_cert_chain(certificate[0], certificate[-1], password="")  # asks nobody
+                context.load_cert_chain(certificate[0], certificate[-1], password="")  # Without a prompt.
         except (OSError, ssl.SSLError) as error:
             raise _unreadable("client_certificate", certificate, error) from None
         return context
@@ -105,13 +105,13 @@ def _endpoint(url: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"url cannot be read ({error}): use one such as 'https://logs.example.com:8000'") from None
+        raise ValueError(f"url is invalid ({error}): use one such as 'https://logs.example.com:8000'") from None
     if parts.username is not None or parts.password is not None:
-        raise ValueError("url must not have a user name or password in it: use token, or headers")
+        raise ValueError("url must not contain a user name or password: use token, or headers")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError(f"url={url!r} must begin with http:// or https:// and a host")
-    if parts.query or parts.fragment or any(sign.isspace() or not sign.isprintable() for sign in url):
-        raise ValueError("url must end with the path: it may have no query, fragment or white space")
+    if parts.query or parts.fragment or any(char.isspace() or not char.isprintable() for char in url):
+        raise ValueError("url must end with the path: it must not contain a query, a fragment or white space")
     return url.rstrip("/") if parts.path.rstrip("/").endswith("/logs") else f"{url.rstrip('/')}/logs"
 
 
@@ -127,14 +127,14 @@ def _headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         raise TypeError(f"headers must be a dictionary, not {type(headers).__name__}")
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"headers must have strings only; {name!r} is otherwise")
-        if not name.isascii() or any(sign in name + value for sign in "\r\n\0") or not _is_latin(value):
-            raise ValueError(f"headers must fit in a line each, in ISO 8859-1; {name!r} does not")
+            raise TypeError(f"headers must contain only strings; {name!r} does not")
+        if not name.isascii() or any(char in name + value for char in "\r\n\0") or not _is_latin_1(value):
+            raise ValueError(f"each of headers must be one line of ISO 8859-1; {name!r} is not")
     return dict(headers)
 
 
-def _is_latin(text: str) -> bool:
-    return all(ord(sign) < 256 for sign in text)
+def _is_latin_1(text: str) -> bool:
+    return all(ord(char) < 256 for char in text)
 
 
 def _check_count(name: str, value: object, unit: str) -> None:
@@ -153,13 +153,13 @@ def _path(name: str, value: "str | PathLike[str] | None") -> str | None:
         raise TypeError(f"{name} must be a path, not {value!r}") from None
 
 
-def _certificate(value: Any) -> tuple[str, ...] | None:
-    """Return the file of the certificate, and that of its key where it has one of its own."""
+def _certificate_files(value: Any) -> tuple[str, ...] | None:
+    """Return the file of the certificate and, if it is separate, that of the key."""
     if value is None:
         return None
     files = value if isinstance(value, (list, tuple)) else [value]
     if len(files) not in (1, 2):
-        raise ValueError("client_certificate must be a path, or the paths of the certificate and of its key")
+        raise ValueError("client_certificate must be a path, or the two paths of the certificate and its key")
     return tuple(_path("client_certificate", each) or "" for each in files)
 
 

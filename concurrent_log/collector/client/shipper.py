@@ -1,35 +1,35 @@
-"""The engine: takes entries, and sees to it that the server gets them, through forks and to the exit."""
+"""`Shipper`: owns the queue and the send worker of one process, through forks and until the exit."""
 
 import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from concurrent_log.collector.client.extra import needs_extra
 from concurrent_log.internal import stderr
-from concurrent_log.internal.extras import needs_extra
 from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
 
 with needs_extra():
-    from concurrent_log.collector.client.deferred import Late
+    from concurrent_log.collector.client.deferred_entry import DeferredEntry
     from concurrent_log.collector.client.sender import is_sending, senders
     from concurrent_log.collector.client.sequence import next_number
-    from concurrent_log.collector.client.settings import Settings
-    from concurrent_log.collector.client.worker import Worker
+    from concurrent_log.collector.client.settings import ClientSettings
+    from concurrent_log.collector.client.worker import SendWorker
 
-_LAST_CHANCE = 0.1  # seconds for what could not be sent in time
+_SECOND_CLOSE_TIMEOUT = 0.1  # seconds for records that the first `close` could not send
 
 
 @dataclass(frozen=True)
-class Stats:
-    """What became of the records of one `Shipper`, in this process.
+class CollectorStats:
+    """Counts of the records of one client, in this process.
 
     Attributes:
-        queued: How many wait, or are on their way.
-        bytes: About how many bytes those that wait take.
-        sent: How many were sent, however often each.
-        acknowledged: How many the server has.
-        dropped: How many were lost, by reason.
-        last_error: What went wrong last, in one line; empty for nothing.
-        healthy: Whether the last attempt to send was a success, or there was none.
+        queued: The records that are queued or in flight.
+        bytes: The approximate size of the queued records.
+        sent: The records sent, including repetitions.
+        acknowledged: The records that the server has stored.
+        dropped: The lost records, by reason.
+        last_error: The last error in one line; empty if there was none.
+        healthy: Whether the last attempt to send was successful; true before the first one.
     """
 
     queued: int = 0
@@ -42,82 +42,82 @@ class Stats:
 
 
 class Shipper:
-    """Ships entries to a collector, from a thread that begins with the first of them.
+    """Sends entries to a collector, in a thread that starts with the first entry.
 
-    Nothing is started before, so that a program may configure its logging and then fork. The child after a fork has a
-    thread and a queue of its own; what waited in the parent is sent by the parent.
+    Nothing starts earlier, so a program may configure its logging and then fork. The child after a fork has its own
+    thread and queue; the parent sends what was queued in the parent.
 
     Args:
-        url: Where the collector is.
-        **options: What `CollectorHandler` takes besides.
+        url: The URL of the collector.
+        **options: The other arguments of `CollectorHandler`.
 
     Raises:
-        TypeError, ValueError, OSError: An argument is not of its kind, or names what cannot be used.
-        ModuleNotFoundError: The extra is not installed; the message has the command.
+        TypeError, ValueError, OSError: An argument has the wrong type, or names something that cannot be used.
+        ModuleNotFoundError: A package of the extra is not installed; the message has the command.
     """
 
     def __init__(self, url: str, **options: Any) -> None:
-        self.settings = Settings(url=url, **options)
-        self._begin_life()
+        self.settings = ClientSettings(url=url, **options)
+        self._set_up()
 
-    def _begin_life(self) -> None:
+    def _set_up(self) -> None:
         self._lock = threading.RLock()
-        self._worker: Worker | None = None
-        self._parked: Worker | None = None
+        self._worker: SendWorker | None = None
+        self._parked: SendWorker | None = None
         self._is_closed = False
-        self._left_before = 0  # by the last `close`
+        self._unsent_before = 0  # records, at the last `close`
         register(self)
 
     def put(self, entry: dict[str, Any]) -> None:
-        """Let ``entry`` be sent; it belongs to the shipper from now on.
+        """Queue ``entry``, which the caller must not use afterwards.
 
-        What is logged while sending, by the thread that sends, is left out: it would never end.
+        What the sending thread logs while it sends is ignored; otherwise each request would cause another one.
         """
         if is_sending():
             return
-        worker = self._worker or self._begin()
+        worker = self._worker or self._start_worker()
         entry["sequence"] = next_number()
         worker.queue.put(entry)
         if worker.thread is None:
-            worker.need()
+            worker.ensure_sending()
 
-    def put_late(self, late: Late, size: int) -> None:
-        """Like `put`, for what is to be put together later, and has its number and about ``size`` bytes."""
+    def put_deferred(self, deferred: DeferredEntry, size: int) -> None:
+        """Queue an entry that is built later; it has its sequence number, and a size of about ``size`` bytes."""
         if senders and is_sending():
             return
-        worker = self._worker or self._begin()
-        worker.queue.put(late, size)
+        worker = self._worker or self._start_worker()
+        worker.queue.put(deferred, size)
         if worker.thread is None:
-            worker.need()
+            worker.ensure_sending()
 
-    def lose(self, reason: str) -> None:
-        """Count one entry that could not be put."""
-        (self._worker or self._begin()).losses.add(reason)
+    def count_lost(self, reason: str) -> None:
+        """Count one entry that could not be queued."""
+        (self._worker or self._start_worker()).losses.add(reason)
 
     def common(self) -> dict[str, Any]:
-        """Return what is said of all entries of this process, and need not stand in each."""
-        return (self._worker or self._begin()).common
+        """Return the fields that all entries of this process share; they are sent once per batch."""
+        return (self._worker or self._start_worker()).common
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the server has all that was put before, for ``stop_timeout`` seconds unless told otherwise.
+        """Wait until the server has stored everything queued before, for at most ``timeout`` seconds.
 
-        Returns whether it has; also False where something was lost meanwhile.
+        ``timeout`` defaults to ``stop_timeout``. Returns whether all is stored; False also if a record was lost.
         """
         worker = self._worker
         if worker is None:
             return True
         if self._is_closed:
-            return not worker.left()
+            return not worker.pending()
         return worker.flush(self.settings.stop_timeout if timeout is None else timeout)
 
-    def stats(self) -> Stats:
-        """Return what became of the entries of this process up to now."""
+    def stats(self) -> CollectorStats:
+        """Return counts of the entries of this process, and the last error."""
         worker = self._worker
         if worker is None:
-            return Stats()
+            return CollectorStats()
         sender = worker.sender
-        return Stats(
-            queued=worker.left(),
+        return CollectorStats(
+            queued=worker.pending(),
             bytes=worker.queue.size(),
             sent=sender.sent,
             acknowledged=sender.acknowledged,
@@ -127,69 +127,71 @@ class Shipper:
         )
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits, and end the thread; what comes later is sent at once, by who logs it.
+        """Send queued entries and end the thread; the logging thread then sends further entries itself.
 
-        Takes ``stop_timeout`` seconds at most, unless told otherwise. How many records are left is said on stderr.
+        Takes at most ``timeout`` seconds, by default ``stop_timeout``. Reports the number of unsent records on stderr.
         """
         worker = self._worker
-        if worker is not None and (worker.is_running() or not self._is_closed or worker.left() > self._left_before):
+        if worker is not None and (
+            worker.is_running() or not self._is_closed or worker.pending() > self._unsent_before
+        ):
             seconds = self.settings.stop_timeout if timeout is None else timeout
-            left = worker.stop(_LAST_CHANCE if self._is_closed else seconds)
-            if left not in (0, self._left_before):
-                why = f" ({worker.sender.last_error})" if worker.sender.last_error else ""
-                stderr.warn(worker.queue.farewell(left, self.settings.endpoint) + why)
-            self._left_before = left
+            unsent = worker.stop(_SECOND_CLOSE_TIMEOUT if self._is_closed else seconds)
+            if unsent not in (0, self._unsent_before):
+                cause = f" ({worker.sender.last_error})" if worker.sender.last_error else ""
+                stderr.warn(worker.queue.describe_unsent(unsent, self.settings.endpoint) + cause)
+            self._unsent_before = unsent
         self._is_closed = True
         if worker is not None:
             worker.queue.close()
 
-    def _begin(self) -> Worker:
-        """Return the worker of this process."""
+    def _start_worker(self) -> SendWorker:
+        """Return the worker of this process, and create it if necessary."""
         with self._lock:
             if self._worker is None:
-                worker = Worker(self.settings, is_stopped=self._is_closed)
+                worker = SendWorker(self.settings, is_stopped=self._is_closed)
                 hook_exits()
-                # Meanwhile a signal handler may have logged, and begun one.
+                # A signal handler may have logged meanwhile, and created one.
                 self._worker = self._worker or worker
             return self._worker
 
     def __del__(self) -> None:
         worker = vars(self).get("_worker")
-        if worker is not None and not self._is_closed and (worker.is_running() or worker.left()):
+        if worker is not None and not self._is_closed and (worker.is_running() or worker.pending()):
             close_in_background(self)
 
     # Forks and pickling.
 
     def park(self, timeout: float) -> None:
-        """Let no thread be in the middle of anything, and none begin; this process is about to fork."""
+        """Bring the thread to a safe point, and prevent a new one; this process is about to fork."""
         worker = self._worker
         if worker is not None and worker.lock.acquire(timeout=timeout):
             self._parked = worker
             worker.park(timeout)
 
     def resume(self) -> None:
-        """Go on after a fork."""
+        """Continue in the parent after a fork."""
         worker, self._parked = self._parked, None
         if worker is not None:
             worker.lock.release()
-            if worker.left():
-                worker.need()
+            if worker.pending():
+                worker.ensure_sending()
 
     def restart_after_fork(self) -> None:
-        """Begin in the child after a fork: what waits is the parent's."""
+        """Start with an empty queue in the child after a fork; queued entries are the parent's."""
         if self._worker is not None:
-            self._worker.queue.forget()
+            self._worker.queue.close_in_child()
         self._lock = threading.RLock()
         self._worker = self._parked = None
         self._is_closed = False
-        self._left_before = 0
+        self._unsent_before = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.settings = state["settings"]
-        self._begin_life()
+        self._set_up()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.settings.endpoint}>"

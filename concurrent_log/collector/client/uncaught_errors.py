@@ -1,8 +1,8 @@
-"""Errors that nobody catches: in the main thread, in others, where they cannot be raised, and in an asyncio loop.
+"""Record uncaught errors: of the main thread, of other threads, of finalizers, and of asyncio loops.
 
-One set of hooks serves all clients of the process. Each hook calls the one that was there before, which says on stderr
-what it always said. It is put back when nobody is told any more, unless another one has been set meanwhile; then ours
-stays below that one, and only hands on.
+One set of hooks serves all clients of the process. Each hook calls the previous one, which prints to stderr as usual.
+When the last client unsubscribes, the previous hook is restored, unless another library has replaced ours meanwhile;
+then our hook stays below that one, and only calls the previous hook.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 
-class Uncaught(NamedTuple):
-    """What nobody caught.
+class UncaughtError(NamedTuple):
+    """An uncaught error.
 
     Attributes:
-        where: What was going on, such as "Uncaught exception in thread Thread-1".
-        error: The exception, or None where there is but the text.
-        traceback: Where it was raised.
+        where: Where it happened, such as "Uncaught exception in thread Thread-1".
+        error: The exception, or None if there is only a message.
+        traceback: The traceback of the exception.
     """
 
     where: str
@@ -32,136 +32,140 @@ class Uncaught(NamedTuple):
     traceback: TracebackType | None = None
 
 
-Tell = Callable[[Uncaught], None]
+Listener = Callable[[UncaughtError], None]
 
 
-class _Installed(Protocol):
-    """A hook in its place."""
+class _InstalledHook(Protocol):
+    """A hook that can be removed."""
 
     def remove(self) -> None:
-        """Put back what was there before."""
+        """Restore the previous hook."""
 
 
-_told: tuple[Tell, ...] = ()
-_installed: list[_Installed] = []
-_lock = threading.RLock()  # held while hooks are set or put back
-_is_told: ContextVar[bool] = ContextVar("concurrent_log_is_told", default=False)
+_listeners: tuple[Listener, ...] = ()
+_hooks: list[_InstalledHook] = []
+_lock = threading.RLock()  # held while hooks are installed or removed
+_is_notified: ContextVar[bool] = ContextVar("concurrent_log_is_notified", default=False)
 
 
-def watch(tell: Tell) -> None:
-    """Call ``tell`` with all that nobody catches from now on, and with the errors of the loop that is running here.
+def subscribe(listener: Listener) -> None:
+    """Call ``listener`` with all uncaught errors from now on, and with the errors of the running loop.
 
-    Those of any other loop are found as they are logged by asyncio, unless the loop has a handler of its own.
+    Errors of other loops are noticed when asyncio logs them, unless the loop has an exception handler of its own.
     """
-    global _told
+    global _listeners
     with _lock:
-        if not _told:
-            _installed.extend([_Hook(sys, "excepthook", _of_main), _Hook(threading, "excepthook", _of_thread)])
-            _installed.extend([_Hook(sys, "unraisablehook", _of_unraisable), _LoggedErrors()])
-        _told = (*_told, tell)
+        if not _listeners:
+            _hooks.extend(
+                [_ModuleHook(sys, "excepthook", _from_main), _ModuleHook(threading, "excepthook", _from_thread)]
+            )
+            _hooks.extend([_ModuleHook(sys, "unraisablehook", _from_unraisable), _AsyncioLogFilter()])
+        _listeners = (*_listeners, listener)
         loop = asyncio._get_running_loop()
         if loop is not None and not isinstance(loop.get_exception_handler(), _LoopHook):
-            _installed[:] = [hook for hook in _installed if not (isinstance(hook, _LoopHook) and hook.is_over())]
-            _installed.append(_LoopHook(loop))
+            _hooks[:] = [hook for hook in _hooks if not (isinstance(hook, _LoopHook) and hook.is_loop_closed())]
+            _hooks.append(_LoopHook(loop))
 
 
-def unwatch(tell: Tell) -> None:
-    """Call ``tell`` no longer; with the last one, what was there before is put back."""
-    global _told
+def unsubscribe(listener: Listener) -> None:
+    """Stop calling ``listener``; remove the hooks with the last listener."""
+    global _listeners
     with _lock:
-        _told = tuple(other for other in _told if other != tell)
-        while _installed and not _told:
-            _installed.pop().remove()
+        _listeners = tuple(other for other in _listeners if other != listener)
+        while _hooks and not _listeners:
+            _hooks.pop().remove()
 
 
-def _tell_all(found: Uncaught) -> None:
-    if isinstance(found.error, (KeyboardInterrupt, SystemExit)):
-        return  # Somebody wants the program to end.
-    for tell in _told:
+def _notify(uncaught: UncaughtError) -> None:
+    if isinstance(uncaught.error, (KeyboardInterrupt, SystemExit)):
+        return  # A request to end the program.
+    for listener in _listeners:
         with contextlib.suppress(Exception):
-            tell(found)
+            listener(uncaught)
 
 
-class _Hook:
-    """One of the hooks that are attributes of a module."""
+class _ModuleHook:
+    """A hook that is an attribute of a module."""
 
-    def __init__(self, module: Any, name: str, read: Callable[..., Uncaught]) -> None:
+    def __init__(self, module: Any, name: str, convert: Callable[..., UncaughtError]) -> None:
         self._module = module
         self._name = name
-        self._read = read
-        self._is_live = True
-        self._before = getattr(module, name) or getattr(module, f"__{name}__")
+        self._convert = convert
+        self._is_active = True
+        self._previous = getattr(module, name) or getattr(module, f"__{name}__")
         setattr(module, name, self)
 
     def __call__(self, *arguments: Any) -> None:
-        if self._is_live:
+        if self._is_active:
             with contextlib.suppress(Exception):
-                _tell_all(self._read(*arguments))
-        self._before(*arguments)
+                _notify(self._convert(*arguments))
+        self._previous(*arguments)
 
     def remove(self) -> None:
-        """Put back what was there before, where this is still the hook."""
-        self._is_live = False
+        """Restore the previous hook, if this is still the current one."""
+        self._is_active = False
         if getattr(self._module, self._name) is self:
-            setattr(self._module, self._name, self._before)
+            setattr(self._module, self._name, self._previous)
 
 
-def _of_main(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> Uncaught:
-    return Uncaught("Uncaught exception", kind() if error is None else error, traceback)
+def _from_main(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None
+) -> UncaughtError:
+    return UncaughtError("Uncaught exception", kind() if error is None else error, traceback)
 
 
-def _of_thread(arguments: "threading.ExceptHookArgs") -> Uncaught:
+def _from_thread(arguments: "threading.ExceptHookArgs") -> UncaughtError:
     name = arguments.thread.name if arguments.thread else "unknown"
     error = arguments.exc_type() if arguments.exc_value is None else arguments.exc_value
-    return Uncaught(f"Uncaught exception in thread {name}", error, arguments.exc_traceback)
+    return UncaughtError(f"Uncaught exception in thread {name}", error, arguments.exc_traceback)
 
 
-def _of_unraisable(arguments: "sys.UnraisableHookArgs") -> Uncaught:
+def _from_unraisable(arguments: "sys.UnraisableHookArgs") -> UncaughtError:
     error = arguments.exc_type() if arguments.exc_value is None else arguments.exc_value
-    # Its name rather than its text: it may be half gone.
-    thing = getattr(arguments.object, "__qualname__", type(arguments.object).__name__)
-    return Uncaught(f"{arguments.err_msg or 'Exception ignored in'} {thing}", error, arguments.exc_traceback)
+    # The name, not the repr: the object may be partly destroyed.
+    name = getattr(arguments.object, "__qualname__", type(arguments.object).__name__)
+    return UncaughtError(f"{arguments.err_msg or 'Exception ignored in'} {name}", error, arguments.exc_traceback)
 
 
 class _LoopHook:
-    """The exception handler of one loop, which may have had another one before."""
+    """The exception handler of one loop, which calls the previous handler if there is one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self._is_live = True
-        self._before = loop.get_exception_handler()
+        self._is_active = True
+        self._previous = loop.get_exception_handler()
         loop.set_exception_handler(self)
 
-    def is_over(self) -> bool:
-        """Return whether the loop is."""
+    def is_loop_closed(self) -> bool:
+        """Return whether the loop is closed or no longer exists."""
         loop = self._loop()
         return loop is None or loop.is_closed()
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if self._is_live:
+        if self._is_active:
             with contextlib.suppress(Exception):
-                _tell_all(_of_loop(str(context.get("message")), context.get("exception")))
-        token = _is_told.set(True)
+                _notify(_from_loop(str(context.get("message")), context.get("exception")))
+        token = _is_notified.set(True)
         try:
-            if self._before is None:
+            if self._previous is None:
                 loop.default_exception_handler(context)
             else:
-                self._before(loop, context)
+                self._previous(loop, context)
         finally:
-            _is_told.reset(token)
+            _is_notified.reset(token)
 
     def remove(self) -> None:
-        """Put back what was there before, where this is still the handler."""
-        self._is_live = False
+        """Restore the previous handler, if this is still the current one."""
+        self._is_active = False
         loop = self._loop()
         if loop is not None and loop.get_exception_handler() is self:
-            loop.set_exception_handler(self._before)
+            loop.set_exception_handler(self._previous)
 
 
-class _LoggedErrors(logging.Filter):
-    """Sees what loops without a handler of their own log, whenever they are made.
+class _AsyncioLogFilter(logging.Filter):
+    """Notices the errors that loops without an exception handler log, whenever the loops are created.
 
-    A filter, since a handler would keep `logging` from its last resort, which writes to stderr.
+    This is a filter, because with a handler `logging` would no longer use its last resort, which prints to stderr.
     """
 
     def __init__(self) -> None:
@@ -169,27 +173,27 @@ class _LoggedErrors(logging.Filter):
         logging.getLogger("asyncio").addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass."""
-        if record.levelno >= logging.ERROR and not _is_told.get():
+        """Accept every record."""
+        if record.levelno >= logging.ERROR and not _is_notified.get():
             with contextlib.suppress(Exception):
-                _tell_all(_of_loop(record.getMessage(), record.exc_info[1] if record.exc_info else None))
+                _notify(_from_loop(record.getMessage(), record.exc_info[1] if record.exc_info else None))
         return True
 
     def remove(self) -> None:
-        """See no more."""
+        """Remove the filter."""
         logging.getLogger("asyncio").removeFilter(self)
 
 
-def _of_loop(message: str, error: BaseException | None) -> Uncaught:
+def _from_loop(message: str, error: BaseException | None) -> UncaughtError:
     first_line = message.partition("\n")[0]
-    return Uncaught(first_line, error, error.__traceback__ if error else None)
+    return UncaughtError(first_line, error, error.__traceback__ if error else None)
 
 
-def _begin_anew() -> None:
-    # A thread that is not here any more may have held it.
+def _renew_lock_after_fork() -> None:
+    # A thread that does not exist in the child may have held it.
     global _lock
     _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_renew_lock_after_fork)

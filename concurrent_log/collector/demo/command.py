@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from concurrent_log.collector.server.command import address_of, fail, missing_extra
-from concurrent_log.collector.server.settings import Settings
+from concurrent_log.collector.server.command import describe_missing_packages, print_error, server_url
+from concurrent_log.collector.server.settings import ServerSettings
 
 _DESCRIPTION = """Start a collector and a shop that logs to it: a page in the browser, and its back end in Python.
 Click in the shop, and follow an order through both. All records are deleted when the command ends."""
@@ -32,24 +32,24 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Run both until the process gets a signal to end, and return the exit status."""
-    if missing := missing_extra():
-        return fail(missing, "demo")
+    if missing := describe_missing_packages():
+        return print_error(missing, "demo")
     with tempfile.TemporaryDirectory(prefix="concurrent-log-demo-") as folder:
         return asyncio.run(_run(options.port, options.shop_port or _free_port(), f"{folder}/logs.sqlite3"))
 
 
 async def _run(port: int, shop_port: int, database: str) -> int:
-    from concurrent_log.collector.server.run import listening, serve
+    from concurrent_log.collector.server.uvicorn_server import open_socket, serve
 
     pages = tuple(f"http://{host}:{shop_port}" for host in (_LOCAL, "localhost"))
-    settings = Settings(database=database, port=port, cors_origins=pages)
+    settings = ServerSettings(database=database, port=port, cors_origins=pages)
     with contextlib.ExitStack() as stack:
         try:
-            listener = stack.enter_context(listening(settings))
-            url = address_of(settings, listener)
+            listener = stack.enter_context(open_socket(settings))
+            url = server_url(settings, listener)
             await serve(settings, listener, lambda: stack.enter_context(_shop(url, shop_port)))
         except OSError as error:
-            return fail(str(error), "demo")
+            return print_error(str(error), "demo")
     return 0
 
 

@@ -1,1 +1,10 @@
-"""The server: takes records over HTTP, keeps them in a store, and answers who asks for them."""
+"""The collector's server: stores records that are sent over HTTP, and lets programs and people query them.
+
+Where to look:
+
+- `ingest/`: `POST /logs`, from the body of the request to the rows of a batch.
+- `query/`: the routes that read.
+- `app`: the application with all routes; `auth`: tokens and sessions; `errors`: error responses.
+- `managed_store`: opens the store, and tries again while the database is unavailable; `retention`: removes old records.
+- `command` and `settings`: the command ``serve``; `uvicorn_server` and `connection_limits`: sockets and connections.
+"""

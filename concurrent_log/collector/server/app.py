@@ -1,4 +1,4 @@
-"""The application: its routes, and what holds for all of them."""
+"""The application: its routes, the headers of all responses, and its start and stop."""
 
 import contextlib
 import mimetypes
@@ -16,19 +16,20 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concurrent_log import __version__
-from concurrent_log.collector.server.auth import Access
-from concurrent_log.collector.server.client_script import add_client
-from concurrent_log.collector.server.errors import Problem, answer_problems, documented
+from concurrent_log.collector.server.auth import AccessControl
+from concurrent_log.collector.server.client_script import add_client_script
+from concurrent_log.collector.server.errors import Problem, add_error_handlers, documented
 from concurrent_log.collector.server.ingest import endpoint
-from concurrent_log.collector.server.maintenance import KeptStore
-from concurrent_log.collector.server.openapi_page import add_documentation
+from concurrent_log.collector.server.managed_store import ManagedStore
+from concurrent_log.collector.server.openapi_page import add_openapi_page
 from concurrent_log.collector.server.query import endpoints
-from concurrent_log.collector.server.settings import Settings
-from concurrent_log.collector.store import Store, store_of
+from concurrent_log.collector.server.settings import ServerSettings
+from concurrent_log.collector.store.factory import create_store
+from concurrent_log.collector.store.interface import Store
 
 _WEB = pathlib.Path(__file__).parent.parent / "web"
-_LARGEST_LOGIN = 8192  # bytes
-_HEALTH = 1.0  # seconds for which an answer about the database holds
+_MAX_LOGIN_SIZE = 8192  # bytes
+_HEALTH_CACHE_TIME = 1.0  # seconds
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -38,47 +39,47 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-_DESCRIPTION = """Takes the records of many processes and machines, and answers who asks for them.
+_DESCRIPTION = """Stores the records of many processes and machines, and lets you query them.
 
-Where the server has a token, every request but `GET /health` says `Authorization: Bearer TOKEN`."""
+If the server has a token, every request except `GET /health` needs the header `Authorization: Bearer TOKEN`."""
 
 
-class Token(BaseModel):
-    """The token, from the page."""
+class LoginRequest(BaseModel):
+    """The token that a user entered in the page."""
 
     token: str = Field(max_length=1000)
 
 
-class Session(BaseModel):
-    """Whether the page may ask."""
+class SessionResponse(BaseModel):
+    """The session of the page."""
 
-    token_needed: bool = Field(description="whether the server has a token")
-    logged_in: bool = Field(description="whether this page may ask now")
+    token_needed: bool = Field(description="Whether the server has a token.")
+    logged_in: bool = Field(description="Whether the page may send requests now.")
 
 
-class Health(BaseModel):
-    """Whether the database answers."""
+class HealthResponse(BaseModel):
+    """The health of the server."""
 
     status: str = Field(examples=["ok"])
 
 
-def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
-    """Return the application; it opens the store when it starts, and closes it when it ends.
+def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
+    """Return the application, which opens the store when it starts and closes it when it stops.
 
-    What routes need is in ``app.state``: ``settings``, ``access``, ``store``, which is to be asked after
-    ``kept.require()``, and ``intake``.
+    The routes read from ``app.state``: ``settings``, ``access``, ``managed_store``, ``receiver``, and what
+    `query.endpoints.add_state` adds.
     """
-    store = store_of(settings.database) if store is None else store
-    kept, access = KeptStore(store, settings.retention_days), Access(settings)
+    store = create_store(settings.database) if store is None else store
+    managed_store, access = ManagedStore(store, settings.retention_days), AccessControl(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await kept.begin()
-        app.state.intake = endpoint.Intake(settings, access, kept)
+        await managed_store.start()
+        app.state.receiver = endpoint.BatchReceiver(settings, access, managed_store)
         yield
-        app.state.intake.close()
+        app.state.receiver.close()
         await app.state.reader.close()
-        await kept.end()
+        await managed_store.stop()
 
     app = FastAPI(
         title="concurrent_log",
@@ -88,10 +89,10 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings, app.state.access, app.state.store, app.state.kept = settings, access, store, kept
-    kept.told = endpoints.provide(app, store).tell
-    answer_problems(app)
-    mimetypes.add_type("text/javascript", ".js")  # On Windows, any program may have set another one.
+    app.state.settings, app.state.access, app.state.managed_store = settings, access, managed_store
+    managed_store.on_commit = endpoints.add_state(app, store).notify
+    add_error_handlers(app)
+    mimetypes.add_type("text/javascript", ".js")  # On Windows, another program may have registered another type.
     _add_routes(app)
     if settings.cors_origins:
         app.add_middleware(
@@ -101,39 +102,39 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Content-Encoding"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(_Headers)
+    app.add_middleware(_DefaultHeaders)
     return app
 
 
-def may_read(request: Request) -> None:
-    """Raise `Problem` unless the request may read: for the routes that do."""
-    access: Access = request.app.state.access
+def require_read_access(request: Request) -> None:
+    """Raise `Problem` or `StoreUnavailable` unless the request may read, and the store is open."""
+    access: AccessControl = request.app.state.access
     access.refuse_other_sites(request)
     if not access.has_bearer(request) and not access.has_session(request):
         raise Problem(401, "the token is missing or wrong: send Authorization: Bearer TOKEN")
-    request.app.state.kept.require()
+    request.app.state.managed_store.require_open()
 
 
-_READING: list[Any] = [Depends(HTTPBearer(auto_error=False)), Depends(may_read)]
+_READ_ACCESS: list[Any] = [Depends(HTTPBearer(auto_error=False)), Depends(require_read_access)]
 
 
 def _add_routes(app: FastAPI) -> None:
     app.include_router(endpoint.router, dependencies=[Depends(HTTPBearer(auto_error=False))])
-    app.include_router(endpoints.router, dependencies=_READING)
+    app.include_router(endpoints.router, dependencies=_READ_ACCESS)
     _add_session(app)
     _add_health(app)
     _add_page(app)
-    add_client(app)
-    add_documentation(app)
+    add_client_script(app)
+    add_openapi_page(app)
 
 
 def _add_session(app: FastAPI) -> None:
-    @app.get("/session", tags=["page"], summary="Say whether the page needs the token", response_model=Session)
-    async def session(request: Request) -> Session:
-        access: Access = request.app.state.access
-        return Session(token_needed=access.needs_token, logged_in=access.has_session(request))
+    @app.get("/session", tags=["page"], summary="Return the state of the session", response_model=SessionResponse)
+    async def session(request: Request) -> SessionResponse:
+        access: AccessControl = request.app.state.access
+        return SessionResponse(token_needed=access.needs_token, logged_in=access.has_session(request))
 
-    body = {"required": True, "content": {"application/json": {"schema": Token.model_json_schema()}}}
+    body = {"required": True, "content": {"application/json": {"schema": LoginRequest.model_json_schema()}}}
 
     @app.post(
         "/login",
@@ -144,9 +145,9 @@ def _add_session(app: FastAPI) -> None:
         openapi_extra={"requestBody": body},
     )
     async def login(request: Request) -> Response:
-        access: Access = request.app.state.access
+        access: AccessControl = request.app.state.access
         access.refuse_other_sites(request)
-        if not access.is_token(await _given_token(request)):
+        if not access.is_token(await _read_token(request)):
             raise Problem(401, "the token is wrong")
         response = Response(status_code=204)
         access.begin_session(request, response)
@@ -154,41 +155,41 @@ def _add_session(app: FastAPI) -> None:
 
     @app.post("/logout", tags=["page"], summary="End a session", status_code=204, responses=documented(403))
     async def logout(request: Request) -> Response:
-        access: Access = request.app.state.access
+        access: AccessControl = request.app.state.access
         access.refuse_other_sites(request)
         response = Response(status_code=204)
         access.end_session(response)
         return response
 
 
-async def _given_token(request: Request) -> str:
-    """Return the token that the body has; of anything larger, no more is held."""
+async def _read_token(request: Request) -> str:
+    """Return the token in the body; stop reading a body that is too large."""
     content = b""
     async for chunk in request.stream():
         content += chunk
-        if len(content) > _LARGEST_LOGIN:
-            raise Problem(413, f"the body has more than {_LARGEST_LOGIN:,} bytes")
+        if len(content) > _MAX_LOGIN_SIZE:
+            raise Problem(413, f"the body has more than {_MAX_LOGIN_SIZE:,} bytes")
     try:
-        return Token.model_validate_json(content).token
+        return LoginRequest.model_validate_json(content).token
     except ValidationError as error:
-        raise Problem(422, f"the body is an object with the token: {error.errors()[0]['msg']}") from None
+        raise Problem(422, f"the body must be an object with the token: {error.errors()[0]['msg']}") from None
 
 
 def _add_health(app: FastAPI) -> None:
-    known: list[Any] = [float("-inf"), False]
+    cached: list[Any] = [float("-inf"), False]
 
     @app.get(
         "/health",
         tags=["health"],
-        summary="Say whether the server can store records",
-        response_model=Health,
+        summary="Check that the server can store records",
+        response_model=HealthResponse,
         responses=documented(503),
     )
     async def health(request: Request) -> Response:
-        if known[0] + _HEALTH < time.monotonic():
-            known[:] = time.monotonic(), await request.app.state.kept.is_ready()
-        if not known[1]:
-            raise Problem(503, "the database is away", wait=2)
+        if cached[0] + _HEALTH_CACHE_TIME < time.monotonic():
+            cached[:] = time.monotonic(), await request.app.state.managed_store.is_ready()
+        if not cached[1]:
+            raise Problem(503, "the database is unavailable", retry_after=2)
         return JSONResponse({"status": "ok"})
 
 
@@ -202,8 +203,8 @@ def _add_page(app: FastAPI) -> None:
         return FileResponse(_WEB / "index.html", headers={"Cache-Control": "no-cache"})
 
 
-class _Headers:
-    """Adds the headers that every answer has."""
+class _DefaultHeaders:
+    """Adds headers to every response, unless the response has them already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -213,7 +214,7 @@ class _Headers:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 more = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-                # The files of the page are asked for each time, so that all of them are of one version.
+                # Browsers revalidate the page's files each time, so that all of them are of one version.
                 is_file = scope["path"].startswith("/static/")
                 more.append((b"cache-control", b"no-cache" if is_file else b"no-store"))
                 message["headers"] = [*message["headers"], *(each for each in more if each[0] not in present)]

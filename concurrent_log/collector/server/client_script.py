@@ -1,4 +1,4 @@
-"""``/client.js``: the client for pages in the browser, of the same version as the server."""
+"""``/client.js``: the JavaScript client for pages, in the same version as the server."""
 
 import re
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from starlette.types import Scope
 from concurrent_log.collector.javascript_package import FOLDER
 
 _ENTRY = "browser.js"
-_IMPORTED = re.compile(r'^(?:import|export) .*from "\./([a-z_]+\.js)";$', re.MULTILINE)
+_IMPORT = re.compile(r'^(?:import|export) .*from "\./([a-z_]+\.js)";$', re.MULTILINE)
 
-# Any page may load it: there is no secret in it, and what it sends is let in, or not, elsewhere.
+# Pages of any site may load the client: it contains no secret, and `POST /logs` decides what to accept.
 _HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -21,17 +21,17 @@ _HEADERS = {
 }
 
 
-class _Files(StaticFiles):
+class _ClientFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers.update(_HEADERS)
         return response
 
 
-def add_client(app: FastAPI) -> None:
-    """Add the client: one address for pages, and its files below ``/client``."""
-    # All files are named here, so that the browser asks for them at once rather than for one after the other.
-    files = sorted(_needed_by(_ENTRY, set()))
+def add_client_script(app: FastAPI) -> None:
+    """Add ``/client.js``, and its modules below ``/client``."""
+    # The script names all modules, so that the browser loads them in parallel rather than one after the other.
+    files = sorted(_imported_modules(_ENTRY, set()))
     lines = [f'import "./client/{name}";' for name in files] + [f'export * from "./client/{_ENTRY}";']
     content = "\n".join(lines) + "\n"
 
@@ -39,13 +39,13 @@ def add_client(app: FastAPI) -> None:
     async def client() -> Response:
         return Response(content, media_type="text/javascript", headers=_HEADERS)
 
-    app.mount("/client", _Files(directory=FOLDER), name="client")
+    app.mount("/client", _ClientFiles(directory=FOLDER), name="client")
 
 
-def _needed_by(name: str, found: set[str]) -> Iterator[str]:
-    """Yield the name of a module and those of all that it imports, each once."""
+def _imported_modules(name: str, found: set[str]) -> Iterator[str]:
+    """Yield a module and all modules that it imports, each once."""
     if name not in found:
         found.add(name)
         yield name
-        for imported in _IMPORTED.findall((FOLDER / name).read_text(encoding="utf-8")):
-            yield from _needed_by(imported, found)
+        for imported in _IMPORT.findall((FOLDER / name).read_text(encoding="utf-8")):
+            yield from _imported_modules(imported, found)

@@ -1,4 +1,4 @@
-"""What is wrong with a request: a status, and one line."""
+"""Error responses: a status, and one line of text."""
 
 from typing import Any
 
@@ -9,90 +9,89 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from concurrent_log.collector.server.query.parameters import what_is_wrong
-from concurrent_log.collector.store import StoreAway
-from concurrent_log.collector.store.reader import TooMany, TooSlow
+from concurrent_log.collector.server.query.parameters import describe_validation_error
+from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, TooManyQueries
 
-_AWAY = 2  # seconds after which a client may try again when the database is away
+_RETRY_AFTER = 2  # seconds, while the database is unavailable or busy
 
 
-class Problem(Exception):  # noqa: N818 - some are no errors of anybody
-    """A request that is answered with ``status`` and the one line ``detail``; ``wait`` is for ``Retry-After``."""
+class Problem(Exception):  # noqa: N818 - a response, not a defect
+    """A response with ``status`` and the line ``detail``; ``retry_after`` is in seconds."""
 
-    def __init__(self, status: int, detail: str, wait: int | None = None) -> None:
+    def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.wait = wait
+        self.retry_after = retry_after
 
     def response(self) -> JSONResponse:
-        """Return the answer."""
-        headers = {} if self.wait is None else {"Retry-After": str(self.wait)}
+        """Return the response."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse({"detail": self.detail}, self.status, headers)
 
 
-class Detail(BaseModel):
-    """What is wrong, in one line."""
+class ErrorResponse(BaseModel):
+    """The error, in one line."""
 
-    detail: str = Field(examples=["logs is a list of records"])
+    detail: str = Field(examples=["logs must be a list of records"])
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what FastAPI is to say of the problems of a route."""
-    return {status: {"model": Detail, "description": _MEANINGS[status]} for status in statuses}
+    """Return the error responses of a route, for the OpenAPI document."""
+    return {status: {"model": ErrorResponse, "description": _DESCRIPTIONS[status]} for status in statuses}
 
 
-_MEANINGS = {
-    400: "the request makes no sense",
-    401: "the token is missing or wrong",
-    403: "a page of another site asks",
-    404: "there is no such thing",
-    408: "the body came too slowly",
-    413: "the body is too large, before or after decompression: send less at once",
-    415: "an encoding that the server does not know",
-    422: "a parameter is not what it has to be",
-    429: "the server cannot keep up: send the same again after `Retry-After` seconds",
-    503: "the database is away: send the same again after `Retry-After` seconds",
-    504: "it takes too long: narrow the time range",
+_DESCRIPTIONS = {
+    400: "The request is invalid.",
+    401: "The token is missing or wrong.",
+    403: "The request is from a page of another site.",
+    404: "The record does not exist.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large, before or after decompression: send less at once.",
+    415: "The Content-Encoding is not supported.",
+    422: "A parameter is invalid.",
+    429: "The server is overloaded: send the same again after `Retry-After` seconds.",
+    503: "The database is unavailable: send the same again after `Retry-After` seconds.",
+    504: "The query takes too long: narrow the time range.",
 }
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Let whatever goes wrong in a route be answered with a status and one line."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Respond to every exception in a route with a status and one line."""
 
     @app.exception_handler(Problem)
-    async def of_request(_: Request, problem: Problem) -> JSONResponse:
+    async def handle_problem(_: Request, problem: Problem) -> JSONResponse:
         return problem.response()
 
     @app.exception_handler(ClientDisconnect)
-    async def of_nobody(_: Request, __: ClientDisconnect) -> JSONResponse:
-        return Problem(400, "the client has gone away").response()
+    async def handle_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return Problem(400, "the client closed the connection").response()
 
-    @app.exception_handler(StoreAway)
-    async def of_store(_: Request, away: StoreAway) -> JSONResponse:
-        return Problem(503, f"{away}: try again", wait=_AWAY).response()
+    @app.exception_handler(StoreUnavailable)
+    async def handle_unavailable_store(_: Request, error: StoreUnavailable) -> JSONResponse:
+        return Problem(503, f"{error}: try again", retry_after=_RETRY_AFTER).response()
 
     @app.exception_handler(RequestValidationError)
-    async def of_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
-        return Problem(422, what_is_wrong(error.errors())).response()
+    async def handle_invalid_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
+        return Problem(422, describe_validation_error(error.errors())).response()
 
-    @app.exception_handler(TooMany)
-    async def of_crowd(_: Request, many: TooMany) -> JSONResponse:
-        return Problem(503, str(many), wait=_AWAY).response()
+    @app.exception_handler(TooManyQueries)
+    async def handle_too_many_queries(_: Request, error: TooManyQueries) -> JSONResponse:
+        return Problem(503, str(error), retry_after=_RETRY_AFTER).response()
 
-    @app.exception_handler(TooSlow)
-    async def of_time(_: Request, slow: TooSlow) -> JSONResponse:
-        return Problem(504, str(slow)).response()
+    @app.exception_handler(QueryTimeout)
+    async def handle_query_timeout(_: Request, error: QueryTimeout) -> JSONResponse:
+        return Problem(504, str(error)).response()
 
     @app.exception_handler(HTTPException)
-    async def of_routing(request: Request, error: HTTPException) -> JSONResponse:
+    async def handle_http_exception(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
         if error.status_code == 405 and (methods := app.openapi()["paths"].get(request.url.path)):
-            headers["Allow"] = ", ".join(sorted(methods)).upper()  # Starlette knows those of the first route only.
+            headers["Allow"] = ", ".join(sorted(methods)).upper()  # Starlette lists only those of the first route.
         return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
 
     @app.exception_handler(Exception)
-    async def of_server(_: Request, __: Exception) -> JSONResponse:
-        return Problem(500, "the server made a mistake, and has said which where it runs").response()
+    async def handle_defect(_: Request, __: Exception) -> JSONResponse:
+        return Problem(500, "internal error: the server printed the traceback").response()

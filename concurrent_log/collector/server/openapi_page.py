@@ -1,4 +1,4 @@
-"""The page ``/docs``: what FastAPI makes of the routes, without any asset from outside."""
+"""``/docs``: FastAPI's page for the OpenAPI document, with all assets from the server itself."""
 
 import base64
 import hashlib
@@ -13,21 +13,21 @@ from fastapi.staticfiles import StaticFiles
 _ASSETS = "/docs/static"
 
 
-def add_documentation(app: FastAPI) -> None:
-    """Add the page, whose one inline script is allowed by its hash."""
+def add_openapi_page(app: FastAPI) -> None:
+    """Add the page; its policy allows the one inline script by its hash."""
     app.mount(_ASSETS, StaticFiles(directory=str(importlib.resources.files("fastapi_offline") / "static")))
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
-        title="concurrent_log: what the server understands",
+        title="concurrent_log: HTTP interface",
         swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
         swagger_css_url=f"{_ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{_ASSETS}/favicon.png",
     )
     content = bytes(page.body)
     scripts = re.findall(rb"<script>(.*?)</script>", content, re.DOTALL)
-    allowed = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each).digest()).decode()}'" for each in scripts)
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each).digest()).decode()}'" for each in scripts)
     policy = (
-        f"default-src 'none'; script-src 'self' {allowed}; "
+        f"default-src 'none'; script-src 'self' {hashes}; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
     )
 

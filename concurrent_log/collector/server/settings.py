@@ -1,4 +1,4 @@
-"""What the server is told: by options, or by environment variables."""
+"""The settings of the server, from options and environment variables."""
 
 import ipaddress
 import os
@@ -17,17 +17,17 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the server is told.
+class ServerSettings:
+    """The settings of the server.
 
     Attributes:
         database: The path of an SQLite file, or a ``postgresql://`` address.
-        host: The address to listen at.
-        port: The port there; 0 takes a free one.
-        token: What requests must know, or None.
-        retention_days: For how many days records are kept, or None for ever.
-        max_body: Bytes that the body of a request may have, before and after decompression.
-        cors_origins: The origins of pages that may ask, such as ``https://shop.example``; ``*`` is all.
+        host: The address to listen on.
+        port: The port to listen on; 0 chooses a free one.
+        token: The secret that requests must send, or None.
+        retention_days: The age in days after which records are removed; None keeps them indefinitely.
+        max_body: Maximum size of a request's body in bytes, before and after decompression.
+        cors_origins: Allowed origins of pages, such as ``https://shop.example``; ``*`` allows all.
     """
 
     database: str
@@ -40,52 +40,52 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody but this machine can ask."""
+        """Whether the server listens for this machine only."""
         return is_loopback(self.host)
 
     @property
-    def names_database(self) -> str:
-        """The database, as it may be shown: nothing of a connection."""
+    def database_name(self) -> str:
+        """The name of the database for messages, without the address of a PostgreSQL server."""
         return "PostgreSQL" if self.database.startswith(("postgresql://", "postgres://")) else self.database
 
 
-def settings_of(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings of the command line's ``options``, and of environment variables where these are None.
+def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> ServerSettings:
+    """Return the settings from the command line's ``options``; for each that is None, from its environment variable.
 
     Raises:
-        ValueError: Something is not what it has to be; the message is one line.
+        ValueError: A value is invalid; the message is one line.
     """
     given = {
         name: value if value is not None else environment.get(f"{PREFIX}{name.upper()}") or None
         for name, value in options.items()
     }
-    settings = Settings(
-        database=given.get("database") or str(_directory(given.get("data_directory")) / "logs.sqlite3"),
+    settings = ServerSettings(
+        database=given.get("database") or str(_data_directory(given.get("data_directory")) / "logs.sqlite3"),
         host=given.get("host") or "127.0.0.1",
-        port=_whole("port", given.get("port"), DEFAULT_PORT, range(65_536)) or 0,
-        token=_token(given.get("token"), given.get("token_file")),
-        retention_days=_whole("retention-days", given.get("retention_days"), None, range(1, 100_000)),
-        max_body=_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY),
-        cors_origins=_origins(given.get("cors_origin")),
+        port=_parse_integer("port", given.get("port"), DEFAULT_PORT, range(65_536)) or 0,
+        token=_load_token(given.get("token"), given.get("token_file")),
+        retention_days=_parse_integer("retention-days", given.get("retention_days"), None, range(1, 100_000)),
+        max_body=_parse_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY),
+        cors_origins=_parse_origins(given.get("cors_origin")),
     )
     if not settings.is_local and settings.token is None:
         raise ValueError(
-            f"everybody who reaches {settings.host} could read and write: set {PREFIX}TOKEN to a secret, "
-            "or name a file with --token-file"
+            f"without a token, everyone who can reach {settings.host} could read and write: "
+            f"set {PREFIX}TOKEN to a secret, or name a file with --token-file"
         )
     return settings
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether ``host`` is this machine, and cannot be reached from another one."""
+    """Return whether ``host`` is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower().rstrip(".") == "localhost"
 
 
-def _directory(given: str | None) -> pathlib.Path:
-    """Return the folder for what the server keeps: where the platform wants it."""
+def _data_directory(given: str | None) -> pathlib.Path:
+    """Return the data folder: ``given``, or the platform's default."""
     if given:
         return pathlib.Path(given)
     if sys.platform == "win32":
@@ -97,40 +97,40 @@ def _directory(given: str | None) -> pathlib.Path:
     return pathlib.Path(base).expanduser() / "concurrent_log"
 
 
-def _token(token: str | None, file: str | None) -> str | None:
+def _load_token(token: str | None, file: str | None) -> str | None:
     if token is None and file is not None:
         try:
             token = pathlib.Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
-            raise ValueError(f"the token's file cannot be read: {error}") from None
+            raise ValueError(f"the token file cannot be read: {error}") from None
         if not token:
-            raise ValueError(f"there is no token in {file}: write a secret into it")
+            raise ValueError(f"the token file {file} is empty: write a secret into it")
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise ValueError("a token is of printable ASCII characters without spaces: take another one")
+        raise ValueError("a token must have only printable ASCII characters and no spaces: choose another one")
     return token
 
 
-def _whole(name: str, given: str | None, default: int | None, allowed: range) -> int | None:
+def _parse_integer(name: str, given: str | None, default: int | None, allowed: range) -> int | None:
     if given is None:
         return default
     if re.fullmatch(r"[0-9]{1,9}", given) and int(given) in allowed:
         return int(given)
-    raise ValueError(f"{name} is a whole number from {allowed[0]:,} to {allowed[-1]:,}, not {given!r}")
+    raise ValueError(f"{name} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, not {given!r}")
 
 
-def _size(name: str, given: str | None, default: int) -> int:
+def _parse_size(name: str, given: str | None, default: int) -> int:
     if given is None:
         return default
     found = re.fullmatch(r"([0-9]{1,12})([KMG]?)", given.upper())
     size = int(found[1]) * _UNITS[found[2]] if found else 0
     if 1024 <= size <= 1 << 30:
         return size
-    raise ValueError(f"{name} is a size from 1K to 1G, such as 16M, not {given!r}")
+    raise ValueError(f"{name} must be a size from 1K to 1G, such as 16M, not {given!r}")
 
 
-def _origins(given: str | list[str] | None) -> tuple[str, ...]:
+def _parse_origins(given: str | list[str] | None) -> tuple[str, ...]:
     origins = (given or "").split() if not isinstance(given, list) else given
     for origin in origins:
         if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
-            raise ValueError(f"an origin is like https://shop.example, without a path, not {origin!r}")
+            raise ValueError(f"an origin must be like https://shop.example, without a path, not {origin!r}")
     return tuple(origins)

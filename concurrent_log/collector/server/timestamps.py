@@ -1,10 +1,10 @@
-"""When something was, as microseconds since 1970, however it is written."""
+"""Parses timestamps of all common formats into microseconds since 1970."""
 
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-_LAST = 9_214_646_400_000_000  # the year 2262, which is as far as nanoseconds go
+_END = 9_214_646_400_000_000  # the year 2262, the end of 64-bit nanoseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -15,23 +15,23 @@ _ISO = re.compile(
 _NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?", re.ASCII)
 
 
-def microseconds_of(value: Any) -> int | None:
-    """Return the microseconds since 1970 of a number, or of text; None where it is no time between 1970 and 2262.
+def parse_timestamp(value: Any) -> int | None:
+    """Return a number or text as microseconds since 1970; None if it is not a time between 1970 and 2262.
 
-    A number is in seconds, milliseconds, microseconds or nanoseconds: as which it comes out between 1973 and 5138,
-    or in seconds if it is smaller. ISO 8601 without a zone is UTC.
+    A number is in seconds, milliseconds, microseconds or nanoseconds: in the unit that gives a time between 1973 and
+    5138, or in seconds if it is smaller. ISO 8601 without a time zone is UTC.
     """
     if isinstance(value, str):
         value = value.strip()
         if not _NUMBER.fullmatch(value):
-            return _of_iso(value)
+            return _parse_iso(value)
         value = float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e20:
         return None
-    return _within(_of_number(value))
+    return _in_range(_to_microseconds(value))
 
 
-def _of_number(number: float) -> int:
+def _to_microseconds(number: float) -> int:
     if number < 1e11:
         return round(number * 1e6)
     if number < 1e14:
@@ -41,26 +41,26 @@ def _of_number(number: float) -> int:
     return int(number) // 1000
 
 
-def _of_iso(text: str) -> int | None:
+def _parse_iso(text: str) -> int | None:
     found = _ISO.fullmatch(text)
     if found is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     fraction = int((found[7] or "0").ljust(9, "0")[:6])
     try:
-        # A leap second is the one before it.
-        moment = datetime(year, month, day, hour, minute, min(second, 59), fraction, _zone_of(found[8]))
-        return _within((moment - _EPOCH) // _MICROSECOND)
+        # A leap second counts as the second before it.
+        moment = datetime(year, month, day, hour, minute, min(second, 59), fraction, _parse_zone(found[8]))
+        return _in_range((moment - _EPOCH) // _MICROSECOND)
     except (ValueError, OverflowError):
         return None
 
 
-def _zone_of(text: str | None) -> timezone:
+def _parse_zone(text: str | None) -> timezone:
     if text is None or text[0] not in "+-":
         return timezone.utc
     offset = timedelta(hours=int(text[1:3]), minutes=int(text[3:].lstrip(":") or 0))
     return timezone(-offset if text[0] == "-" else offset)
 
 
-def _within(microseconds: int) -> int | None:
-    return microseconds if 0 <= microseconds < _LAST else None
+def _in_range(microseconds: int) -> int | None:
+    return microseconds if 0 <= microseconds < _END else None

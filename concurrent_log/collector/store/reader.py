@@ -1,52 +1,48 @@
-"""Answers to what people ask, the same ones from both databases."""
+"""Queries for records; both databases return the same results."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 
-from concurrent_log.collector.store import Store, query
-from concurrent_log.collector.store.query import Dialect, Filters, Place, Statement
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.interface import QueryTimeout
+from concurrent_log.collector.store.sql import statements
+from concurrent_log.collector.store.sql.dialect import Dialect, Statement
+from concurrent_log.collector.store.sql.filters import Filters, RecordKey
+from concurrent_log.collector.store.sql.histogram_steps import choose_step
+from concurrent_log.collector.store.sql.statements import GROUPING_COLUMNS, RECORD_COLUMNS
 
-SECONDS = 10.0  # for one query
-PAGE_BYTES = 8_000_000  # of records in one answer, after which it ends early
-_LEAST = 0.1  # seconds for the last query of several
-_BRIEFLY = 2.0  # seconds for counting everything, before only the newest are counted
-_NEWEST = 100_000  # records that are counted instead
+QUERY_TIMEOUT = 10.0  # seconds
+MAX_RESULT_BYTES = 8_000_000  # of records in one result; a larger one ends early
+_MIN_TIMEOUT = 0.1  # seconds for the last of several queries
+_COUNT_TIMEOUT = 2.0  # seconds for counting all records, before only the newest are counted
+_SAMPLE_SIZE = 100_000  # records that are counted then
+_ROW_OVERHEAD = 500  # bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_CREATED_AT, _ID, _RECEIVED_AT = (query.SELECTED.index(name) for name in ("created_at", "id", "received_at"))
-_LONG = tuple(query.SELECTED.index(name) for name in ("message", "stack_trace", "attributes"))
+_CREATED_AT, _ID, _RECEIVED_AT = (RECORD_COLUMNS.index(name) for name in ("created_at", "id", "received_at"))
+_LONG_COLUMNS = tuple(RECORD_COLUMNS.index(name) for name in ("message", "stack_trace", "attributes"))
 _HOUR, _WEEK = 3_600_000_000, 604_800_000_000  # microseconds
-_SAME_PROCESS = ("service", "host", "process_id")
+_PROCESS_COLUMNS = ("service", "host", "process_id")
 _NO_ATTRIBUTES = msgspec.Raw(b"{}")
 
-Row = Sequence[Any]
-
-
-class TooSlow(Exception):  # noqa: N818 - a state of the question, not of the program
-    """The question takes too long to answer."""
-
-
-class TooMany(Exception):  # noqa: N818 - a state, which passes
-    """Too many ask at the same time."""
+ResultRow = Sequence[Any]
 
 
 @dataclass(frozen=True)
-class Page:
-    """Records in order, as JSON objects, and the place after which there are more, if there are."""
+class RecordPage:
+    """Records in order, as JSON objects; ``next`` is the key after which there are more, or None."""
 
     records: list[dict[str, Any]]
-    next: Place | None
+    next: RecordKey | None
 
 
 @dataclass(frozen=True)
-class Histogram:
-    """How many records of each level there are in each step; times and the step are in microseconds."""
+class LevelHistogram:
+    """The number of records of each level in each step; times and the step are in microseconds."""
 
     since: int
     until: int
@@ -55,16 +51,16 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Values and how often they are there; ``is_sample`` if only the newest records were counted."""
+class ValueCounts:
+    """Values, and the number of records that have each; ``is_sample`` if only the newest records were counted."""
 
     values: list[tuple[Any, int]]
     is_sample: bool
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """What has arrived since a position: records in order, how many were left out, and the next position."""
+class NewRecords:
+    """Records that arrived after a position, in order; the number of those left out; and the next position."""
 
     records: list[dict[str, Any]]
     skipped: int
@@ -72,8 +68,8 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Partition:
-    """A part of the table; the number of records is an estimate."""
+class PartitionSize:
+    """The size of a part of the table; the number of records is an estimate."""
 
     name: str
     bytes: int
@@ -81,60 +77,61 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much there is; the number of records is an estimate."""
+class StoreSize:
+    """The size of the store; the number of records is an estimate."""
 
     bytes: int
     records: int
-    partitions: list[Partition]
+    partitions: list[PartitionSize]
 
 
-class Reader(ABC):
-    """Reads what a store keeps, without ever making it wait.
+class RecordReader(ABC):
+    """Reads the records of a store, and never blocks its writes.
 
-    Its methods raise `TooSlow` where the answer takes longer than `SECONDS`, `TooMany` where too many ask, and
-    `StoreAway` where the database does not answer.
+    The methods raise `QueryTimeout` if a query takes longer than `QUERY_TIMEOUT`, `TooManyQueries` if too many run at
+    the same time, and `StoreUnavailable` if the database does not respond.
     """
 
     dialect: Dialect
 
     @abstractmethod
-    async def ready(self) -> None:
-        """Learn what has to be known of the database before anything is asked; the store is open."""
+    async def prepare(self) -> None:
+        """Read the properties of the database that queries depend on; the store must be open."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Finish what was begun."""
+        """Finish or interrupt pending queries."""
 
     @abstractmethod
-    async def rows(self, statement: Statement, seconds: float = SECONDS) -> list[Row]:
-        """Return the rows that a statement finds, until they are more than `PAGE_BYTES`."""
+    async def rows(self, statement: Statement, timeout: float = QUERY_TIMEOUT) -> list[ResultRow]:
+        """Return the rows of a statement, up to `MAX_RESULT_BYTES`."""
 
     @abstractmethod
     async def position(self) -> Any:
-        """Return where the records end that have arrived by now."""
+        """Return the position after all records that have arrived so far."""
 
     @abstractmethod
-    async def arrived(self, filters: Filters, position: Any, limit: int) -> Arrived:
-        """Return the latest ``limit`` records that have arrived since a position, each committed one once."""
+    async def new_records(self, filters: Filters, position: Any, limit: int) -> NewRecords:
+        """Return the latest ``limit`` records that arrived after a position, each committed record once."""
 
     @abstractmethod
-    async def sizes(self) -> Sizes:
-        """Return how much there is, without counting it."""
+    async def size(self) -> StoreSize:
+        """Return the size of the store, without counting records."""
 
     async def find(
-        self, filters: Filters, *, limit: int, newest_first: bool = True, after: Place | None = None
-    ) -> Page:
-        """Return a page of records by time; it may be shorter than ``limit`` where records are large."""
+        self, filters: Filters, *, limit: int, newest_first: bool = True, after: RecordKey | None = None
+    ) -> RecordPage:
+        """Return a page of records by time; it is shorter than ``limit`` if records are large."""
         found = await self._first(filters, limit=limit, newest_first=newest_first, after=after)
-        is_more = len(found) == limit or size(found) > PAGE_BYTES
-        return Page([record(row) for row in found], place(found[-1]) if is_more else None)
+        is_more = len(found) == limit or result_size(found) > MAX_RESULT_BYTES
+        return RecordPage([record_object(row) for row in found], record_key(found[-1]) if is_more else None)
 
-    async def newest(self, filters: Filters, *, limit: int, after: Place | None, deadline: float) -> list[Row]:
-        """Return `query.GROUPED` of the newest records that come after a place, until `time.monotonic()` says so."""
-        columns = query.GROUPED
+    async def newest(
+        self, filters: Filters, *, limit: int, after: RecordKey | None, deadline: float
+    ) -> list[ResultRow]:
+        """Return the `GROUPING_COLUMNS` of the newest records after a key; ``deadline`` is by `time.monotonic()`."""
         return await self._first(
-            filters, limit=limit, newest_first=True, after=after, columns=columns, deadline=deadline
+            filters, limit=limit, newest_first=True, after=after, columns=GROUPING_COLUMNS, deadline=deadline
         )
 
     async def _first(
@@ -143,123 +140,111 @@ class Reader(ABC):
         *,
         limit: int,
         newest_first: bool,
-        after: Place | None,
-        columns: Sequence[str] = query.SELECTED,
+        after: RecordKey | None,
+        columns: Sequence[str] = RECORD_COLUMNS,
         deadline: float | None = None,
-    ) -> list[Row]:
-        """Return the first rows after a place: those of the day in which they begin, if there are enough."""
-        day = query.nearest_day(filters, newest_first, after, time.time_ns() // 1000)
-        nearer = [day] if day is not None and self.dialect.has_partitions else []
-        found: list[Row] = []
-        for each in (*nearer, filters):
-            statement = query.page(
+    ) -> list[ResultRow]:
+        """Return the first rows after a key, from the first day alone if it has enough of them."""
+        day = statements.narrow_to_first_day(filters, newest_first, after, time.time_ns() // 1000)
+        narrow = [day] if day is not None and self.dialect.has_partitions else []
+        found: list[ResultRow] = []
+        for each in (*narrow, filters):
+            statement = statements.select_page(
                 self.dialect, each, limit=limit, newest_first=newest_first, after=after, columns=columns
             )
-            left = SECONDS if deadline is None else max(_LEAST, deadline - time.monotonic())
-            found = await self.rows(statement, left)
-            if len(found) == limit or size(found) > PAGE_BYTES:
+            timeout = QUERY_TIMEOUT if deadline is None else max(_MIN_TIMEOUT, deadline - time.monotonic())
+            found = await self.rows(statement, timeout)
+            if len(found) == limit or result_size(found) > MAX_RESULT_BYTES:
                 break
         return found
 
-    async def end(self, now: int) -> int:
-        """Return the time until which there are records, which is not before ``now``."""
-        return max(now, await self._end_of_time(newest=True, otherwise=now) + 1)
+    async def end_time(self, now: int) -> int:
+        """Return a time after all records, at least ``now``."""
+        return max(now, await self._boundary_time(newest=True, default=now) + 1)
 
-    async def one(self, where: Place) -> dict[str, Any] | None:
-        """Return the record at a place."""
-        found = await self.rows(query.one(self.dialect, where))
-        return record(found[0]) if found else None
+    async def get(self, key: RecordKey) -> dict[str, Any] | None:
+        """Return the record with a key, or None."""
+        found = await self.rows(statements.select_record(self.dialect, key))
+        return record_object(found[0]) if found else None
 
-    async def context(self, where: Place, *, before: int, after: int) -> list[dict[str, Any]] | None:
-        """Return the record at a place among those of the same process, oldest first; None where there is none."""
-        found = await self.rows(query.one(self.dialect, where))
+    async def context(self, key: RecordKey, *, before: int, after: int) -> list[dict[str, Any]] | None:
+        """Return a record and its neighbours from the same process, oldest first; None if it does not exist."""
+        found = await self.rows(statements.select_record(self.dialect, key))
         if not found:
             return None
-        same = {name: found[0][query.SELECTED.index(name)] for name in _SAME_PROCESS}
-        earlier = await self._next_to(where, same, before, newest_first=True)
-        later = await self._next_to(where, same, after, newest_first=False)
-        return [record(row) for row in [*reversed(earlier), found[0], *later]]
+        same = {name: found[0][RECORD_COLUMNS.index(name)] for name in _PROCESS_COLUMNS}
+        earlier = await self._neighbours(key, same, before, newest_first=True)
+        later = await self._neighbours(key, same, after, newest_first=False)
+        return [record_object(row) for row in [*reversed(earlier), found[0], *later]]
 
-    async def _next_to(self, where: Place, same: dict[str, Any], limit: int, *, newest_first: bool) -> list[Row]:
-        """Return the records next to a place, looking further only while there are too few nearby."""
-        found: list[Row] = []
+    async def _neighbours(
+        self, key: RecordKey, same: dict[str, Any], limit: int, *, newest_first: bool
+    ) -> list[ResultRow]:
+        """Return the records next to a key; search a longer time only if a short one has too few."""
+        found: list[ResultRow] = []
         for within in (_HOUR, _WEEK):
             if len(found) < limit:
-                nearby = query.neighbours(
-                    self.dialect, same, where, limit=limit, newest_first=newest_first, within=within
+                statement = statements.select_neighbours(
+                    self.dialect, same, key, limit=limit, newest_first=newest_first, within=within
                 )
-                found = await self.rows(nearby)
+                found = await self.rows(statement)
         return found
 
-    async def histogram(self, filters: Filters, buckets: int, now: int) -> Histogram:
-        """Return how many records there are over time, in at most ``buckets`` steps.
+    async def histogram(self, filters: Filters, buckets: int, now: int) -> LevelHistogram:
+        """Return the number of records over time, in at most ``buckets`` steps.
 
-        Where the filters do not say from when or until when, it is from the oldest or until the newest record.
+        Without ``since`` or ``until`` in the filters, it begins at the oldest record or ends at the newest.
         """
         since, until = filters.since, filters.until
         if since is None:
-            since = await self._end_of_time(newest=False, otherwise=now)
+            since = await self._boundary_time(newest=False, default=now)
         if until is None:
-            until = await self.end(now)
-        step, start, number = query.choose_step(since, until, buckets)
+            until = await self.end_time(now)
+        step, start, number = choose_step(since, until, buckets)
         counts: list[tuple[int, dict[str, int]]] = [(start + index * step, {}) for index in range(number)]
         if since < until:
-            chosen = query.in_range(filters, since, until)
-            for bucket, level, count in await self.rows(query.histogram(self.dialect, chosen, start, step)):
+            statement = statements.count_by_step(self.dialect, replace(filters, since=since, until=until), start, step)
+            for bucket, level, count in await self.rows(statement):
                 counts[bucket][1][level] = count
-        return Histogram(start, start + number * step, step, counts)
+        return LevelHistogram(start, start + number * step, step, counts)
 
-    async def _end_of_time(self, *, newest: bool, otherwise: int) -> int:
-        found = await self.rows(query.end_of_time(self.dialect, newest=newest))
-        return int(found[0][0]) if found else otherwise
+    async def _boundary_time(self, *, newest: bool, default: int) -> int:
+        found = await self.rows(statements.select_boundary_time(self.dialect, newest=newest))
+        return int(found[0][0]) if found else default
 
-    async def values(self, filters: Filters, name: str, limit: int) -> Counted:
-        """Return the most frequent values of a column; of the newest records only, if all would take too long."""
+    async def values(self, filters: Filters, name: str, limit: int) -> ValueCounts:
+        """Return the most frequent values of a column; of the newest records if counting all takes too long."""
         try:
-            everything = query.values(self.dialect, filters, name, limit=limit)
-            return Counted([(row[0], row[1]) for row in await self.rows(everything, _BRIEFLY)], False)
-        except TooSlow:
-            sample = query.values(self.dialect, filters, name, limit=limit, newest=_NEWEST)
-            return Counted([(row[0], row[1]) for row in await self.rows(sample)], True)
+            everything = statements.count_values(self.dialect, filters, name, limit=limit)
+            return ValueCounts([(row[0], row[1]) for row in await self.rows(everything, _COUNT_TIMEOUT)], False)
+        except QueryTimeout:
+            sample = statements.count_values(self.dialect, filters, name, limit=limit, newest=_SAMPLE_SIZE)
+            return ValueCounts([(row[0], row[1]) for row in await self.rows(sample)], True)
 
 
-def reader_of(store: Store) -> Reader:
-    """Return what reads from a store."""
-    # Imported here, since each needs packages, or a database, that the other one does not.
-    if isinstance(store, SqliteStore):
-        from concurrent_log.collector.store.sqlite_reader import SqliteReader
-
-        return SqliteReader(store)
-    from concurrent_log.collector.store.postgres import PostgresStore
-    from concurrent_log.collector.store.postgres_reader import PostgresReader
-
-    assert isinstance(store, PostgresStore)
-    return PostgresReader(store)
+def record_key(row: ResultRow) -> RecordKey:
+    """Return the key of a row."""
+    return RecordKey(row[_CREATED_AT], row[_ID])
 
 
-def place(row: Row) -> Place:
-    """Return where the record stands."""
-    return Place(row[_CREATED_AT], row[_ID])
-
-
-def in_order(row: Row) -> tuple[int, int]:
-    """Return what rows are ordered by."""
+def row_order(row: ResultRow) -> tuple[int, int]:
+    """Return the sort key of a row."""
     return row[_CREATED_AT], row[_ID]
 
 
-def record(row: Row) -> dict[str, Any]:
-    """Return the JSON object that a record comes back as; its attributes are JSON already."""
-    found = {name: value for name, value in zip(query.SELECTED, row, strict=True) if value is not None and value != ""}
+def record_object(row: ResultRow) -> dict[str, Any]:
+    """Return the JSON object of a row; its attributes are encoded already."""
+    found = {name: value for name, value in zip(RECORD_COLUMNS, row, strict=True) if value is not None and value != ""}
     attributes = found.pop("attributes", None)
-    found["id"] = str(place(row))
-    found["created_at"] = iso(row[_CREATED_AT])
-    found["received_at"] = iso(row[_RECEIVED_AT])
+    found["id"] = str(record_key(row))
+    found["created_at"] = iso_time(row[_CREATED_AT])
+    found["received_at"] = iso_time(row[_RECEIVED_AT])
     found["attributes"] = msgspec.Raw(attributes.encode()) if attributes else _NO_ATTRIBUTES
     return found
 
 
-def iso(microseconds: int) -> str:
-    """Return a time in ISO 8601 with microseconds and Z; what is beyond the years of a date, at their end."""
+def iso_time(microseconds: int) -> str:
+    """Return a time in ISO 8601 with microseconds and Z; a year outside 1 to 9999 becomes the nearest of them."""
     try:
         moment = _EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
@@ -267,11 +252,11 @@ def iso(microseconds: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def size(rows: Sequence[Row]) -> int:
-    """Return about how many bytes the rows are."""
+def result_size(rows: Sequence[ResultRow]) -> int:
+    """Return the approximate size of the rows in bytes."""
     return sum(row_size(row) for row in rows)
 
 
-def row_size(row: Row) -> int:
-    """Return about how many bytes a row is."""
-    return 500 + sum(len(row[index]) for index in _LONG if index < len(row) and row[index])
+def row_size(row: ResultRow) -> int:
+    """Return the approximate size of a row in bytes."""
+    return _ROW_OVERHEAD + sum(len(row[index]) for index in _LONG_COLUMNS if index < len(row) and row[index])

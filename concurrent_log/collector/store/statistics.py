@@ -1,106 +1,114 @@
-"""Figures about everything that is kept, which are not counted anew whenever somebody asks."""
+"""Figures about the whole store; they are cached, so that frequent requests do not count again."""
 
 import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from concurrent_log.collector.store import query
-from concurrent_log.collector.store.reader import Reader, Row, TooSlow, iso
+from concurrent_log.collector.store.interface import QueryTimeout
+from concurrent_log.collector.store.reader import RecordReader, ResultRow, iso_time
+from concurrent_log.collector.store.sql import statements
 
-_SECOND = 1_000_000
+_SECOND = 1_000_000  # microseconds
 _HOUR = 3600 * _SECOND
 _DAY = 24 * _HOUR
-_LEAST_AGE = 5.0  # seconds for which an answer is given again
-_SHARE = 20  # an answer is given again for this many times as long as it took
-_BRIEFLY = 2.0  # seconds for counting; what takes longer is counted of a shorter time
-_MOST_RECEIVED = 300_000
-_MOST_DROPS = 100
-_SERVICES = 10
 _WEEK = 7 * _DAY
+_MIN_CACHE_TIME = 5.0  # seconds
+_CACHE_FACTOR = 20  # The figures are cached for this many times as long as counting them took.
+_COUNT_TIMEOUT = 2.0  # seconds; if counting takes longer, a shorter time range is counted
+_MAX_RECEIVED = 300_000
+_MAX_LOSSES = 100
+_MAX_SERVICES = 10
 
 
 @dataclass(frozen=True)
 class _Tally:
-    """How many records there are by service and level, from ``since`` on, or of all times."""
+    """The number of records by service and level, from ``since`` on; None means all records."""
 
     since: int | None
-    rows: list[Row]
+    rows: list[ResultRow]
 
     def by(self, column: int) -> list[tuple[str, int]]:
-        """Return the sums by the values of a column, the largest first."""
+        """Return the sums by the values of a column, largest first."""
         sums: dict[str, int] = {}
         for row in self.rows:
             sums[row[column]] = sums.get(row[column], 0) + row[2]
         return sorted(sums.items(), key=lambda item: -item[1])
 
 
-class Statistics:
-    """What `GET /stats` says."""
+class StoreStatistics:
+    """The response to ``GET /stats``."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RecordReader) -> None:
         self._reader = reader
         self._lock = asyncio.Lock()
-        self._answer: dict[str, Any] = {}
-        self._good_until = 0.0
+        self._cached: dict[str, Any] = {}
+        self._valid_until = 0.0
 
-    async def answer(self) -> dict[str, Any]:
-        """Return the figures, which may be some seconds old; ``counted_at`` says from when they are."""
+    async def read(self) -> dict[str, Any]:
+        """Return the figures, which may be cached; ``counted_at`` is the time of the count."""
         async with self._lock:
             begin = time.monotonic()
-            if begin >= self._good_until:
-                self._answer = await self._count(time.time_ns() // 1000)
+            if begin >= self._valid_until:
+                self._cached = await self._count(time.time_ns() // 1000)
                 end = time.monotonic()
-                self._good_until = end + max(_LEAST_AGE, _SHARE * (end - begin))
-            return self._answer
+                self._valid_until = end + max(_MIN_CACHE_TIME, _CACHE_FACTOR * (end - begin))
+            return self._cached
 
     async def _count(self, now: int) -> dict[str, Any]:
         reader = self._reader
-        tally, sizes = await self._tally(now), await reader.sizes()
-        errors = await reader.rows(query.count_wrong(reader.dialect, now - _HOUR))
-        received = await reader.rows(query.count_received(reader.dialect, now - 60 * _SECOND, _MOST_RECEIVED))
-        drops = await reader.rows(query.drops(reader.dialect, now - _WEEK, _MOST_DROPS))
+        tally, size = await self._tally(now), await reader.size()
+        errors = await reader.rows(statements.count_errors(reader.dialect, now - _HOUR))
+        received = await reader.rows(statements.count_received(reader.dialect, now - 60 * _SECOND, _MAX_RECEIVED))
+        losses = await reader.rows(statements.sum_losses(reader.dialect, now - _WEEK, _MAX_LOSSES))
         total = sum(row[2] for row in tally.rows)
         return {
-            "total_logs": total if tally.since is None else max(total, sizes.records),
+            "total_logs": total if tally.since is None else max(total, size.records),
             "is_estimate": tally.since is not None,
-            "counted_at": iso(now),
-            "counted_since": None if tally.since is None else iso(tally.since),
+            "counted_at": iso_time(now),
+            "counted_since": None if tally.since is None else iso_time(tally.since),
             "level_distribution": [{"level": level, "count": count} for level, count in tally.by(1)],
-            "service_distribution": _named(tally)[:_SERVICES],
+            "service_distribution": _service_counts(tally)[:_MAX_SERVICES],
             "recent_errors_1h": errors[0][0],
             "records_per_second": round(received[0][0] / 60, 2),
-            "size_bytes": sizes.bytes,
-            "partitions": sizes.partitions,
-            "services": _services(tally),
-            "drops": [_drop(row) for row in drops],
+            "size_bytes": size.bytes,
+            "partitions": size.partitions,
+            "services": _service_activity(tally),
+            "drops": [_describe_loss(row) for row in losses],
         }
 
     async def _tally(self, now: int) -> _Tally:
-        """Count all there is, or what is from the last day or hour, if that takes too long."""
+        """Count all records; if that takes too long, those of the last day or hour."""
         for since in (None, now - _DAY, now - _HOUR):
+            statement = statements.count_by_service_and_level(self._reader.dialect, since)
             try:
-                return _Tally(since, await self._reader.rows(query.tally(self._reader.dialect, since), _BRIEFLY))
-            except TooSlow:
+                return _Tally(since, await self._reader.rows(statement, _COUNT_TIMEOUT))
+            except QueryTimeout:
                 continue
         return _Tally(now, [])
 
 
-def _named(tally: _Tally) -> list[dict[str, Any]]:
+def _service_counts(tally: _Tally) -> list[dict[str, Any]]:
     return [{"service": service, "count": count} for service, count in tally.by(0) if service]
 
 
-def _services(tally: _Tally) -> list[dict[str, Any]]:
-    """Return when each service was last seen, the latest first."""
+def _service_activity(tally: _Tally) -> list[dict[str, Any]]:
+    """Return the time at which each service was last seen, latest first."""
     seen: dict[str, int] = {}
     for service, _, _, received_at in tally.rows:
         seen[service] = max(seen.get(service, 0), received_at)
     counts = dict(tally.by(0))
     latest = sorted((service for service in seen if service), key=lambda service: -seen[service])
-    return [{"service": name, "last_seen": iso(seen[name]), "records": counts[name]} for name in latest]
+    return [{"service": name, "last_seen": iso_time(seen[name]), "records": counts[name]} for name in latest]
 
 
-def _drop(row: Row) -> dict[str, Any]:
+def _describe_loss(row: ResultRow) -> dict[str, Any]:
     client, name, service, host, reason, records, since, last_seen = row
-    who = {"client": client, "name": name, "service": service, "host": host}
-    return {**who, "reason": reason, "records": records, "since": iso(since), "last_seen": iso(last_seen)}
+    sender = {"client": client, "name": name, "service": service, "host": host}
+    return {
+        **sender,
+        "reason": reason,
+        "records": records,
+        "since": iso_time(since),
+        "last_seen": iso_time(last_seen),
+    }

@@ -1,4 +1,4 @@
-"""`AsyncLogClient`: what it sends, how long things took, how it ends, and what it is told."""
+"""`AsyncLogClient`: records, timers, flush and close, arguments and environment variables."""
 
 import asyncio
 import concurrent.futures
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from concurrent_log.collector import AsyncLogClient
-from support.fake_collector import Collector
+from support.fake_collector import DEADLINE, Collector
 from support.processes import environment, run
 
 _VARIABLES = ("LOG_SERVER_URL", "SERVICE_NAME", "ENVIRONMENT", "NODE_ENV", "SERVICE_VERSION", "LOG_TYPE")
@@ -28,7 +28,7 @@ _VARIABLES = ("LOG_SERVER_URL", "SERVICE_NAME", "ENVIRONMENT", "NODE_ENV", "SERV
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    """Work in an empty folder, with no variable set that a client reads."""
+    """Use an empty folder, and unset the variables that a client reads."""
     monkeypatch.chdir(tmp_path)
     for name in (*_VARIABLES, "ENABLE_GLOBAL_ERROR_HANDLER"):
         monkeypatch.delenv(name, raising=False)
@@ -37,13 +37,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
 @pytest.fixture
 def client(collector: Collector) -> Iterator[AsyncLogClient]:
     """Return a client of the collector."""
-    with AsyncLogClient(collector.url, service="shop") as made:
-        yield made
+    with AsyncLogClient(collector.url, service="shop") as shop_client:
+        yield shop_client
 
 
 @pytest.fixture
 def sent(client: AsyncLogClient, collector: Collector) -> Callable[[], list[dict[str, Any]]]:
-    """Return what returns all records that were sent."""
+    """Return a function that flushes, and returns all records."""
 
     def flushed() -> list[dict[str, Any]]:
         assert client.flush()
@@ -56,22 +56,22 @@ Sent = Callable[[], list[dict[str, Any]]]
 
 
 def line_of(marker: str) -> int:
-    """Return the number of the one line of this file that ends with a comment."""
+    """Return the number of the line of this file that ends with the comment ``marker``."""
     lines = pathlib.Path(__file__).read_text("utf-8").splitlines()
     (found,) = (number for number, line in enumerate(lines, 1) if line.endswith(f"  # {marker}"))
     return found
 
 
 def place_of(record: dict[str, Any]) -> tuple[Any, ...]:
-    """Return where a record was logged."""
+    """Return the function, file and line of a record."""
     return record.get("function_name"), record.get("file_path"), record.get("line_number")
 
 
-# What is sent.
+# Records.
 
 
 def test_each_level_has_its_method(client: AsyncLogClient, sent: Sent) -> None:
-    """And `log` has them all, also as numbers of `logging`, and any other name as it is."""
+    """`log` accepts all names, the level numbers of `logging`, and any other name unchanged."""
     for level in ("trace", "debug", "info", "warn", "error", "fatal", "warning"):
         getattr(client, level)("a")
     for level in ("INFO", "warning", 30, 50, 7, None):
@@ -83,8 +83,8 @@ def test_each_level_has_its_method(client: AsyncLogClient, sent: Sent) -> None:
     ]
 
 
-def test_a_record_says_who_it_is_from(client: AsyncLogClient, sent: Sent) -> None:
-    """Fields of any name, and what the client knows."""
+def test_a_record_has_the_fields_of_the_call_and_of_the_client(client: AsyncLogClient, sent: Sent) -> None:
+    """Fields may have any name; the client adds its own."""
     before = time.time()
     client.info("order accepted", user_id="7", customer="Ada", tags=["a", "b"])
     (record,) = sent()
@@ -97,18 +97,20 @@ def test_a_record_says_who_it_is_from(client: AsyncLogClient, sent: Sent) -> Non
     assert before <= record["created_at"] <= time.time()
 
 
-_OURS = {"level": "high", "message": "y", "created_at": 1, "sequence": 2, "self": 3}
+_RESERVED = {"level": "high", "message": "y", "created_at": 1, "sequence": 2, "self": 3}
 
 
 @pytest.mark.parametrize("attributes", [{}, {"attributes": {"a": 1}}, {"attributes": 5}])
-def test_fields_of_our_names_are_attributes(client: AsyncLogClient, sent: Sent, attributes: dict[str, Any]) -> None:
-    """In the original, ``level`` raised in the program, and ``created_at`` overwrote the time."""
-    client.info("x", **_OURS, **attributes)
-    client.log("INFO", "x", **_OURS, **attributes)
-    client.error_with_trace("x", **_OURS, **attributes)
+def test_fields_with_reserved_names_are_attributes(
+    client: AsyncLogClient, sent: Sent, attributes: dict[str, Any]
+) -> None:
+    """In log-collector-async, ``level`` raises in the program, and ``created_at`` overwrites the time."""
+    client.info("x", **_RESERVED, **attributes)
+    client.log("INFO", "x", **_RESERVED, **attributes)
+    client.error_with_trace("x", **_RESERVED, **attributes)
 
     for record in sent():
-        expected = {name: value for name, value in _OURS.items() if name != "self"}
+        expected = {name: value for name, value in _RESERVED.items() if name != "self"}
         expected.update({"attributes": 5} if attributes.get("attributes") == 5 else attributes.get("attributes", {}))
         assert record["attributes"] == expected
         assert (record["message"], record["self"]) == ("x", 3)
@@ -116,8 +118,8 @@ def test_fields_of_our_names_are_attributes(client: AsyncLogClient, sent: Sent, 
         assert record["created_at"] > 1
 
 
-def test_arguments_may_be_named(client: AsyncLogClient, sent: Sent) -> None:
-    """As the signatures of the original let them."""
+def test_arguments_may_be_keywords(client: AsyncLogClient, sent: Sent) -> None:
+    """The signatures of log-collector-async allow it."""
     client.info(message="x", user_id="7")
     client.log(level="WARN", message="x")
     client.log("ERROR", message="x")
@@ -126,12 +128,12 @@ def test_arguments_may_be_named(client: AsyncLogClient, sent: Sent) -> None:
     assert [(record["level"], record["message"]) for record in sent()] == [
         *(("INFO", "x"), ("WARN", "x"), ("ERROR", "x"), ("FATAL", "x"))
     ]
-    with pytest.raises(TypeError, match=r"^message is missing: give it as an argument$"):
+    with pytest.raises(TypeError, match=r"^message is missing: pass it as an argument$"):
         client.info()
 
 
 class Unprintable:
-    """Has no text, and no representation."""
+    """An object whose `str` and `repr` raise."""
 
     def __repr__(self) -> str:
         raise ValueError("not me")
@@ -141,7 +143,7 @@ class Unprintable:
     ("message", "text"),
     [(ValueError("gone"), "gone"), (None, "None"), (5, "5"), (["a"], "['a']"), ("a\ud800b", "a\\ud800b")],
 )
-def test_a_message_may_be_anything(client: AsyncLogClient, sent: Sent, message: Any, text: str) -> None:
+def test_a_message_may_be_any_object(client: AsyncLogClient, sent: Sent, message: Any, text: str) -> None:
     """It is sent as text."""
     client.info(message)
 
@@ -149,7 +151,7 @@ def test_a_message_may_be_anything(client: AsyncLogClient, sent: Sent, message: 
 
 
 def test_no_value_stops_a_record(client: AsyncLogClient, sent: Sent) -> None:
-    """In the original, one of these ended the thread that sends, for good."""
+    """In log-collector-async, some of these end the sending thread."""
     loop: dict[str, Any] = {}
     loop["again"] = loop
     values = [Unprintable(), loop, float("nan"), 2**70, b"\xff", {1, 2}, object(), time.localtime(), {(1,): 2}, print]
@@ -162,14 +164,14 @@ def test_no_value_stops_a_record(client: AsyncLogClient, sent: Sent) -> None:
 
 
 def test_a_call_never_raises(client: AsyncLogClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be put, such as for want of memory, is counted; afterwards all goes on."""
+    """A record that cannot be queued, for example because of a MemoryError, is counted as lost."""
 
     def fail(*_: Any) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patch:
         patch.setattr(client._shipper, "put", fail)
-        patch.setattr(client._shipper, "put_late", fail)
+        patch.setattr(client._shipper, "put_deferred", fail)
         client.info("lost")
         client.info("lost", level="high")
         with client.timer("lost"):
@@ -177,12 +179,12 @@ def test_a_call_never_raises(client: AsyncLogClient, sent: Sent, monkeypatch: py
     client.info("x")
     client.flush()
 
-    assert client.stats().dropped == {"MemoryError where it was logged": 3}
+    assert client.stats().dropped == {"MemoryError in the logging call": 3}
     assert [record["message"] for record in sent()] == ["x"]
 
 
-def test_a_value_is_sent_as_it_was(client: AsyncLogClient, sent: Sent) -> None:
-    """What the program does with it afterwards does not show."""
+def test_a_later_change_of_a_value_has_no_effect(client: AsyncLogClient, sent: Sent) -> None:
+    """The value is copied when the call is made."""
     basket = ["tea"]
     client.info("x", basket=basket)
     basket.append("milk")
@@ -191,18 +193,18 @@ def test_a_value_is_sent_as_it_was(client: AsyncLogClient, sent: Sent) -> None:
 
 
 def test_all_records_of_a_burst_arrive(client: AsyncLogClient, sent: Sent) -> None:
-    """The original loses 9,000 of these, silently."""
+    """log-collector-async loses 9,000 of these without a message."""
     for number in range(20_000):
         client.info(f"record {number}")
 
     assert [record["message"] for record in sent()] == [f"record {number}" for number in range(20_000)]
 
 
-# Where it was logged.
+# The caller.
 
 
-def test_the_caller_is_told_with_its_line(client: AsyncLogClient, sent: Sent) -> None:
-    """Of every method, the function, file and line of the program."""
+def test_every_method_records_the_caller(client: AsyncLogClient, sent: Sent) -> None:
+    """The record contains the function, file and line of the program."""
     client.info("a")  # info
     client.log("INFO", "b")  # log
     client.fatal("c")  # fatal
@@ -218,8 +220,8 @@ def test_the_caller_is_told_with_its_line(client: AsyncLogClient, sent: Sent) ->
     assert [place_of(record) for record in sent()] == [(here.f_code.co_name, __file__, line) for line in lines]
 
 
-def test_the_caller_may_be_left_out_or_another(client: AsyncLogClient, sent: Sent) -> None:
-    """By ``auto_caller``, also by position, and by fields."""
+def test_the_caller_may_be_omitted_or_overridden(client: AsyncLogClient, sent: Sent) -> None:
+    """``auto_caller`` omits it, as a keyword or by position; fields override it."""
     client.info("a", auto_caller=False)
     client.info("a", False)
     client.log("INFO", "a", False)
@@ -239,8 +241,8 @@ def _fail(error: BaseException) -> None:
     raise error  # raised
 
 
-def test_an_error_has_its_trace(client: AsyncLogClient, sent: Sent) -> None:
-    """Its type, its stack trace, and where it was raised; the one that is being handled need not be named."""
+def test_an_error_has_its_type_stack_trace_and_place(client: AsyncLogClient, sent: Sent) -> None:
+    """The exception defaults to the one that is being handled."""
     try:
         _fail(ValueError("gone"))
     except ValueError as error:
@@ -256,38 +258,38 @@ def test_an_error_has_its_trace(client: AsyncLogClient, sent: Sent) -> None:
         assert record["stack_trace"].endswith("ValueError: gone\n")
 
 
-def test_without_an_error_there_are_the_calls(client: AsyncLogClient, sent: Sent) -> None:
-    """That led to where it is logged."""
+def test_stack_trace_without_an_error_is_that_of_the_call(client: AsyncLogClient, sent: Sent) -> None:
+    """Without an exception, the stack of the logging call is recorded."""
     client.error_with_trace("a")
     (record,) = sent()
 
-    assert "test_without_an_error_there_are_the_calls" in record["stack_trace"]
+    assert "test_stack_trace_without_an_error_is_that_of_the_call" in record["stack_trace"]
     assert "error_type" not in record
 
 
 class Falsy(Exception):  # noqa: N818 - a test
-    """Is no truth."""
+    """An exception that is false."""
 
     def __bool__(self) -> bool:
         return False
 
 
 class Mute(Exception):  # noqa: N818 - a test
-    """Has no text."""
+    """An exception whose `str` raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("no")
 
 
 class NoGroup(Exception):  # noqa: N818 - a test
-    """Is rendered wrongly by the standard library."""
+    """An exception that the standard library cannot format."""
 
     __cause__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("error", [Falsy(), Mute(), NoGroup(), KeyboardInterrupt(), SyntaxError("x", ("f", 1, 2, "t"))])
-def test_any_error_is_told(client: AsyncLogClient, sent: Sent, error: BaseException) -> None:
-    """Also one that was never raised, or behaves badly."""
+def test_any_error_is_recorded(client: AsyncLogClient, sent: Sent, error: BaseException) -> None:
+    """It may be broken, or may never have been raised."""
     client.error_with_trace("a", error)
     (record,) = sent()
 
@@ -295,8 +297,8 @@ def test_any_error_is_told(client: AsyncLogClient, sent: Sent, error: BaseExcept
     assert type(error).__name__ in record["stack_trace"]
 
 
-def test_what_is_no_error_is_told_as_well(client: AsyncLogClient, sent: Sent) -> None:
-    """A class, or a text."""
+def test_error_may_be_a_class_or_a_text(client: AsyncLogClient, sent: Sent) -> None:
+    """A class is the error type; a text is the field ``exception``."""
     client.error_with_trace("a", ValueError)
     client.error_with_trace("a", "out of tea")
 
@@ -305,15 +307,15 @@ def test_what_is_no_error_is_told_as_well(client: AsyncLogClient, sent: Sent) ->
     assert by_text["exception"] == "out of tea"
 
 
-# How long it took.
+# Durations.
 
 
 def test_timers(client: AsyncLogClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timer is not misled by a clock that is set; a time of ``time.time()`` may be given, too."""
+    """A timer is independent of changes of the system clock; a value of ``time.time()`` is accepted, too."""
     timer = client.start_timer()
     assert abs(timer - time.time()) < 60
     began = time.time() - 2
-    steps = iter([timer.started + 0.25])
+    steps = iter([timer.monotonic + 0.25])
     monkeypatch.setattr(time, "perf_counter", lambda: next(steps))
     client.end_timer(timer, "INFO", "a", rows=3)
     monkeypatch.undo()
@@ -326,7 +328,7 @@ def test_timers(client: AsyncLogClient, sent: Sent, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_block_is_measured(client: AsyncLogClient, sent: Sent) -> None:
-    """Also one that fails, whose exception comes through, and one that waits."""
+    """The block may be asynchronous; an exception is not suppressed."""
 
     async def main() -> None:
         async with client.timer("waited"):
@@ -346,7 +348,7 @@ def test_a_block_is_measured(client: AsyncLogClient, sent: Sent) -> None:
 
 
 def test_a_function_is_measured(client: AsyncLogClient, sent: Sent) -> None:
-    """Each call of it; it stays what it was."""
+    """Each call is recorded; the name and the docstring of the function are kept."""
 
     @client.measure("paid", level="DEBUG", shop=1)
     def pay(amount: int, *, tip: int = 0) -> int:
@@ -368,8 +370,8 @@ def test_a_function_is_measured(client: AsyncLogClient, sent: Sent) -> None:
     assert completed["message"] == "plain completed"
 
 
-def test_the_exception_of_a_measured_function_comes_through(client: AsyncLogClient, sent: Sent) -> None:
-    """The original raised a KeyError in its place."""
+def test_the_exception_of_a_measured_function_is_raised(client: AsyncLogClient, sent: Sent) -> None:
+    """log-collector-async raises a KeyError instead."""
     error = ValueError("mine")
 
     @client.measure(order=7)
@@ -388,8 +390,8 @@ def test_the_exception_of_a_measured_function_comes_through(client: AsyncLogClie
     assert "ValueError: mine" in record["stack_trace"]
 
 
-def test_what_is_asynchronous_is_measured_until_it_is_done(client: AsyncLogClient, sent: Sent) -> None:
-    """In the original, it took 0.002 ms."""
+def test_a_coroutine_is_measured_until_it_is_done(client: AsyncLogClient, sent: Sent) -> None:
+    """log-collector-async records 0.002 ms."""
 
     @client.measure("a")
     async def wait() -> int:
@@ -421,21 +423,21 @@ def test_what_is_asynchronous_is_measured_until_it_is_done(client: AsyncLogClien
     assert (cancelled["level"], cancelled["error_type"]) == ("INFO", "CancelledError")
 
 
-def test_a_function_is_called_here_and_now(client: AsyncLogClient, sent: Sent) -> None:
-    """As the original's documentation shows; its own `measure` returned a decorator, and called nothing."""
+def test_a_function_is_measured_for_one_call(client: AsyncLogClient, sent: Sent) -> None:
+    """The documentation of log-collector-async shows this, but its `measure` returns a decorator."""
     calls: list[int] = []
 
     assert client.measure(lambda: calls.append(1) or 7) == 7  # type: ignore[func-returns-value]
     assert client.measure(functools.partial(max, 1, 2), level="DEBUG") == 2
     assert calls == [1]
     assert [(record["level"], record["message"]) for record in sent()] == [
-        ("INFO", "test_a_function_is_called_here_and_now completed"),
+        ("INFO", "test_a_function_is_measured_for_one_call completed"),
         ("DEBUG", "max completed"),
     ]
 
 
 def test_a_generator_is_measured_until_its_end(client: AsyncLogClient, sent: Sent) -> None:
-    """And one that is asynchronous is refused, since it would no longer be the same."""
+    """An asynchronous generator raises an error, because a wrapper would change its behaviour."""
 
     @client.measure("numbers")
     def numbers() -> Generator[int, int, str]:
@@ -457,7 +459,7 @@ def test_a_generator_is_measured_until_its_end(client: AsyncLogClient, sent: Sen
 
 
 def test_methods_are_measured(client: AsyncLogClient, sent: Sent) -> None:
-    """Of all kinds."""
+    """Class methods and static methods are, too."""
 
     class Shop:
         @client.measure("a")
@@ -483,8 +485,8 @@ def test_methods_are_measured(client: AsyncLogClient, sent: Sent) -> None:
 # Flushing and closing.
 
 
-def test_flush_returns_when_the_collector_has_it(client: AsyncLogClient, collector: Collector) -> None:
-    """Called where no loop runs, it waits; also for what another thread logged."""
+def test_flush_waits_until_the_collector_has_everything(client: AsyncLogClient, collector: Collector) -> None:
+    """Without a running loop the call waits, also for the records of other threads."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(client.info, map(str, range(50))))
 
@@ -493,19 +495,19 @@ def test_flush_returns_when_the_collector_has_it(client: AsyncLogClient, collect
 
 
 def test_flush_in_a_loop_does_not_block_it(collector: Collector) -> None:
-    """Called, it returns before the collector answers; awaited, it lets others run. The original lost 50 of 50."""
-    collector.behave = lambda request: gate.wait(30) and None
+    """A call returns before the collector responds; an await lets other tasks run. log-collector-async loses 50."""
+    collector.behave = lambda request: gate.wait(DEADLINE) and None
     gate = threading.Event()
 
     async def main() -> None:
         client = AsyncLogClient(collector.url)
         for number in range(50):
             client.info(str(number))
-        called = client.flush(30)
+        called = client.flush(DEADLINE)
 
         assert not called
         assert collector.logs == []
-        waiting = asyncio.create_task(client.flush(30))
+        waiting = asyncio.create_task(client.flush(DEADLINE))
         asyncio.get_running_loop().call_soon(gate.set)
 
         assert await waiting
@@ -521,7 +523,7 @@ def test_flush_in_a_loop_does_not_block_it(collector: Collector) -> None:
 
 @pytest.mark.parametrize("way", ["await client.close()", "client.close()", "asyncio.create_task(client.close())"])
 def test_close_in_a_loop(collector: Collector, tmp_path: pathlib.Path, way: str) -> None:
-    """50 of 50 arrive, however it is closed, when the program ends."""
+    """All 50 records arrive, whichever way the client is closed."""
     (tmp_path / "program.py").write_text(
         "import asyncio, sys\n"
         "from concurrent_log.collector import AsyncLogClient\n"
@@ -537,19 +539,19 @@ def test_close_in_a_loop(collector: Collector, tmp_path: pathlib.Path, way: str)
     assert len(collector.logs) == 50
 
 
-def test_close_where_no_loop_runs(collector: Collector) -> None:
-    """Called; or run, as programs do that know the original's, which is asynchronous."""
+def test_close_without_a_running_loop(collector: Collector) -> None:
+    """It may be called, or run with `asyncio.run`, as with log-collector-async."""
     for way in (lambda client: client.close(), lambda client: asyncio.run(client.close())):
         client = AsyncLogClient(collector.url)
         client.info("x")
         assert way(client)
-        assert client.close()  # again
+        assert client.close()  # a second time
 
     assert len(collector.logs) == 2
 
 
 def test_a_client_is_closed_by_its_block(collector: Collector) -> None:
-    """``with`` and ``async with``."""
+    """The client is a context manager for ``with`` and ``async with``."""
 
     async def main() -> None:
         async with AsyncLogClient(collector.url) as client:
@@ -563,23 +565,23 @@ def test_a_client_is_closed_by_its_block(collector: Collector) -> None:
     assert collector.messages == ["a", "b"]
 
 
-def test_an_outcome_may_be_given_up(collector: Collector) -> None:
-    """Who does not wait any longer stops nothing, and nobody complains."""
-    collector.behave = lambda request: gate.wait(30) and None
+def test_a_cancelled_await_does_not_stop_the_flush(collector: Collector) -> None:
+    """The records are sent, and there is no warning."""
+    collector.behave = lambda request: gate.wait(DEADLINE) and None
     gate = threading.Event()
 
     async def main() -> None:
         client = AsyncLogClient(collector.url)
         client.info("x")
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(client.flush(30), 0.01)
-        task = asyncio.create_task(client.flush(30))
+            await asyncio.wait_for(client.flush(DEADLINE), 0.01)
+        task = asyncio.create_task(client.flush(DEADLINE))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         gate.set()
-        assert await asyncio.gather(client.flush(30), client.close(30)) == [True, True]
+        assert await asyncio.gather(client.flush(DEADLINE), client.close(DEADLINE)) == [True, True]
 
     asyncio.run(main())
     gc.collect()
@@ -587,8 +589,8 @@ def test_an_outcome_may_be_given_up(collector: Collector) -> None:
     assert collector.messages == ["x"]
 
 
-def test_what_could_not_be_sent_is_told(collector: Collector, capsys: pytest.CaptureFixture[str]) -> None:
-    """A flush and a close in vain say so."""
+def test_failed_flush_and_close_return_false(collector: Collector, capsys: pytest.CaptureFixture[str]) -> None:
+    """The number of unsent records is printed."""
     collector.stop()
     client = AsyncLogClient(collector.url)
     client.info("x")
@@ -600,13 +602,13 @@ def test_what_could_not_be_sent_is_told(collector: Collector, capsys: pytest.Cap
     assert "1 record" in capsys.readouterr().err
 
 
-# What it is told.
+# Arguments and environment variables.
 
 
-def test_the_environment_is_read_when_a_client_is_made(
+def test_the_environment_is_read_when_a_client_is_created(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
-    """Arguments count more than variables, those more than the file ``.env``; nothing is changed."""
+    """Arguments override variables, and variables override the file ``.env``; the environment does not change."""
     file = "SERVICE_VERSION=v9\nENVIRONMENT='from file'\nLOG_TYPE=WORKER\n# a comment\nexport OTHER=1\n"
     (tmp_path / ".env").write_text(file)
     monkeypatch.setenv("LOG_SERVER_URL", collector.url)
@@ -624,8 +626,8 @@ def test_the_environment_is_read_when_a_client_is_made(
     assert AsyncLogClient(env_file=None).log_type == "BACKEND"
 
 
-def test_what_is_not_said_has_the_original_s_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty variable is none; the original's documentation calls ENVIRONMENT NODE_ENV."""
+def test_defaults_are_those_of_log_collector_async(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable counts as missing; NODE_ENV is another name of ENVIRONMENT."""
     monkeypatch.setenv("LOG_SERVER_URL", "")
     client = AsyncLogClient()
 
@@ -637,7 +639,7 @@ def test_what_is_not_said_has_the_original_s_defaults(monkeypatch: pytest.Monkey
 
 
 def test_importing_changes_and_starts_nothing(tmp_path: pathlib.Path) -> None:
-    """The original puts the file ``.env`` into the environment of whoever imports it."""
+    """The import of log-collector-async writes the file ``.env`` into the environment of the process."""
     (tmp_path / ".env").write_text("LOG_SERVER_URL=http://elsewhere\n")
     program = (
         "import os, sys, threading, asyncio, logging\n"
@@ -653,12 +655,12 @@ def test_importing_changes_and_starts_nothing(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_package_has_one_module_at_the_top() -> None:
-    """The original installs a module of the name ``tests``."""
+    """log-collector-async also installs a module ``tests``."""
     assert importlib.metadata.distribution("concurrent_log").read_text("top_level.txt") == "concurrent_log\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "said"),
+    ("arguments", "error", "message"),
     [
         ({"server_url": "logs.example.com"}, ValueError, "server_url='logs.example.com' must begin with http"),
         ({"server_url": 8000}, TypeError, "server_url must be a string"),
@@ -674,24 +676,24 @@ def test_the_package_has_one_module_at_the_top() -> None:
         ({"tokne": "x"}, TypeError, "tokne"),
     ],
 )
-def test_bad_arguments_raise_at_once(arguments: dict[str, Any], error: type[Exception], said: str) -> None:
-    """In one line, in the names of the caller."""
+def test_bad_arguments_raise_immediately(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    """The error is one line, with the caller's names of the arguments."""
     with pytest.raises(error) as caught:
         AsyncLogClient(**arguments)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_bad_variables_raise_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And say which one it is."""
+def test_bad_variables_raise_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable."""
     monkeypatch.setenv("ENABLE_GLOBAL_ERROR_HANDLER", "maybe")
     with pytest.raises(ValueError, match=r"^the environment variable ENABLE_GLOBAL_ERROR_HANDLER='maybe' must be true"):
         AsyncLogClient()
 
 
-def test_other_arguments_reach_the_engine(collector: Collector) -> None:
-    """Those of the original, and what `CollectorHandler` takes besides."""
+def test_all_arguments_are_used(collector: Collector) -> None:
+    """The client accepts those of log-collector-async, and those of `CollectorHandler`."""
     options = {"batch_size": 150, "enable_compression": False, "max_retries": 5, "token": "secret", "host": "web-1"}
     with AsyncLogClient(collector.url, **options) as client:  # type: ignore[arg-type]
         for _ in range(150):
@@ -704,8 +706,8 @@ def test_other_arguments_reach_the_engine(collector: Collector) -> None:
     assert collector.logs[0]["host"] == "web-1"
 
 
-def test_records_may_wait_on_disk(collector: Collector, tmp_path: pathlib.Path) -> None:
-    """They are what they would be otherwise."""
+def test_records_may_be_queued_on_disk(collector: Collector, tmp_path: pathlib.Path) -> None:
+    """A record in a spool has the same fields as one in memory."""
     collector.behave = lambda request: (503, {})
     client = AsyncLogClient(collector.url, spool_directory=tmp_path / "spool", stop_timeout=0.05)
     with client.user_context(user_id="7"):
@@ -718,29 +720,29 @@ def test_records_may_wait_on_disk(collector: Collector, tmp_path: pathlib.Path) 
 
     (record,) = [record for record in collector.logs if record["message"] == "x"]
     assert (record["user_id"], record["tags"]) == ("7", ["a"])
-    assert place_of(record) == ("test_records_may_wait_on_disk", __file__, record["line_number"])
+    assert place_of(record) == ("test_records_may_be_queued_on_disk", __file__, record["line_number"])
 
 
-def test_the_arguments_of_the_original_are_taken_in_their_order() -> None:
-    """With its defaults, but for what ours does better."""
+def test_signature_is_that_of_log_collector_async() -> None:
+    """The order and the defaults are the same, with two documented exceptions."""
     original = pytest.importorskip("log_collector").AsyncLogClient
     theirs = list(inspect.signature(original).parameters.values())
     ours = list(inspect.signature(AsyncLogClient).parameters.values())[: len(theirs)]
     defaults = [(p.name, p.default) for p in ours]
 
-    assert defaults == [(p.name, _BETTER.get(p.name, p.default)) for p in theirs]
+    assert defaults == [(p.name, _OUR_DEFAULTS.get(p.name, p.default)) for p in theirs]
     for name in (name for name in vars(original) if not name.startswith("_")):
         assert hasattr(AsyncLogClient, name), name
 
 
-_BETTER = {"max_queue_size": 100_000, "enable_global_error_handler": None}
+_OUR_DEFAULTS = {"max_queue_size": 100_000, "enable_global_error_handler": None}
 
 
-# The original's documentation.
+# The documentation of log-collector-async.
 
 
-def test_the_calls_of_the_original_s_design_run(client: AsyncLogClient, sent: Sent) -> None:
-    """All that it shows of its use, down to how it is debugged."""
+def test_the_calls_of_its_design_document_run(client: AsyncLogClient, sent: Sent) -> None:
+    """This includes its hints for debugging, which read ``queue`` and ``_worker_thread``."""
     client.log("INFO", "User logged in", user_id=123, action="login")
     client.log("ERROR", "Database connection failed", error_code="DB_CONN_ERR")
     client.info("Application started")
@@ -756,7 +758,7 @@ def test_the_calls_of_the_original_s_design_run(client: AsyncLogClient, sent: Se
 
 
 def samples() -> list[Any]:
-    """Return the Python samples in the documentation of log-collector-async, with the line of the import changed."""
+    """Return the Python samples in the documentation of log-collector-async, with the import changed."""
     try:
         text = importlib.metadata.metadata("log-collector-async").get_payload()
     except importlib.metadata.PackageNotFoundError:
@@ -768,9 +770,9 @@ def samples() -> list[Any]:
 
 
 def test_there_are_samples() -> None:
-    """Otherwise the next test would prove nothing."""
+    """Without samples, the next test would prove nothing."""
     if importlib.util.find_spec("log_collector") is None:
-        pytest.skip("log-collector-async is not installed: pip install '.[test]'")
+        pytest.skip("log-collector-async is not installed: pip install log-collector-async")
 
     assert len(samples()) == 20
 
@@ -784,16 +786,16 @@ expensive_operation = call_service_a = call_service_b = process_payment
 def risky_operation(): raise ValueError("risky")
 """
 _AFTER = """
-def ask(app):
+def send_requests(app):
     if type(app).__name__ == "Flask":
-        asked = app.test_client()
-        assert asked.get("/api/users/7").status_code == 200
-        assert asked.post("/api/todos", json={"text": "tea"}).status_code == 200
+        client = app.test_client()
+        assert client.get("/api/users/7").status_code == 200
+        assert client.post("/api/todos", json={"text": "tea"}).status_code == 200
     else:
-        asyncio.run(ask_asgi(app, "GET", "/api/users/7", b""))
-        asyncio.run(ask_asgi(app, "POST", "/api/todos", b'{"text": "tea"}'))
+        asyncio.run(send_request(app, "GET", "/api/users/7", b""))
+        asyncio.run(send_request(app, "POST", "/api/todos", b'{"text": "tea"}'))
 
-async def ask_asgi(app, method, path, body):
+async def send_request(app, method, path, body):
     answers = []
     async def send(message): answers.append(message)
     async def receive(): return {"type": "http.request", "body": body}
@@ -803,18 +805,18 @@ async def ask_asgi(app, method, path, body):
     assert answers[0]["status"] == 200
 
 if "handle_request" in globals(): handle_request()
-if "app" in globals(): ask(app)
+if "app" in globals(): send_requests(app)
 """
 
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=f"{number}") for number, code in enumerate(samples())])
-def test_a_sample_of_the_original_runs(collector: Collector, tmp_path: pathlib.Path, code: str) -> None:
-    """With the line of the import changed, and nothing else; it sends what it logs."""
+def test_a_sample_of_its_documentation_runs(collector: Collector, tmp_path: pathlib.Path, code: str) -> None:
+    """Only the import is changed; the sample sends all its records."""
     program = (_BEFORE + code + _AFTER).replace("http://localhost:8000", collector.url)
     (tmp_path / "sample.py").write_text(program, encoding="utf-8")
     command = [sys.executable, "sample.py"]
     variables = {**environment(), "LOG_SERVER_URL": collector.url}
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=DEADLINE)
 
     assert (done.returncode, done.stderr) == (0, "")
     if "app = " in code:

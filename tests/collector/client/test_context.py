@@ -1,4 +1,4 @@
-"""On whose behalf a record was logged: contexts, and the middleware that sets them for each request."""
+"""Context fields of the user and the request, and the middleware that sets them."""
 
 import asyncio
 import concurrent.futures
@@ -16,20 +16,20 @@ import pytest
 
 from concurrent_log.collector import AsyncLogClient, RequestContextMiddleware, WsgiRequestContextMiddleware
 from concurrent_log.collector.client.context import fields
-from support.fake_collector import Collector
+from support.fake_collector import DEADLINE, Collector
 from support.processes import Server, serving
 
 
 @pytest.fixture(autouse=True)
 def _no_context() -> Iterator[None]:
-    """Leave no fields to the tests that come after."""
+    """Clear the context after each test."""
     yield
     AsyncLogClient.clear_user_context()
     AsyncLogClient.clear_request_context()
 
 
 def test_a_block_adds_fields_until_its_end() -> None:
-    """Nested blocks add up, and the inner one counts where both have a field."""
+    """The inner block adds to the outer one, and overrides fields of the same name."""
     with AsyncLogClient.user_context(tenant_id="a", user_id="1"):
         with AsyncLogClient.user_context(user_id="2"):
             assert fields() == {"tenant_id": "a", "user_id": "2"}
@@ -39,7 +39,7 @@ def test_a_block_adds_fields_until_its_end() -> None:
 
 
 def test_a_block_ends_with_an_exception() -> None:
-    """Nothing is left over for who comes next in this thread."""
+    """An exception leaves no fields in the thread."""
     with pytest.raises(ValueError, match="mine"), AsyncLogClient.user_context(user_id="1"):
         raise ValueError("mine")
 
@@ -47,7 +47,7 @@ def test_a_block_ends_with_an_exception() -> None:
 
 
 def test_blocks_of_requests_and_users_are_independent() -> None:
-    """What was set within a block of the other kind stays."""
+    """A block of one kind does not reset what was set inside it for the other kind."""
     with AsyncLogClient.user_context(user_id="1"):
         AsyncLogClient.set_request_context(path="/a", method="GET")
         with AsyncLogClient.request_context(ip="::1"):
@@ -57,7 +57,7 @@ def test_blocks_of_requests_and_users_are_independent() -> None:
 
 
 def test_setting_replaces_until_the_end_of_the_block() -> None:
-    """As in log-collector-async, `set_user_context` does not add to what there is."""
+    """As in log-collector-async, `set_user_context` replaces all fields instead of adding to them."""
     AsyncLogClient.set_user_context(user_id="1")
     with AsyncLogClient.user_context(session_id="s"):
         AsyncLogClient.set_user_context(user_id="2")
@@ -70,8 +70,8 @@ def test_setting_replaces_until_the_end_of_the_block() -> None:
     assert AsyncLogClient.get_user_context() is None
 
 
-def test_what_one_gets_is_a_copy() -> None:
-    """Changing it changes no record."""
+def test_getter_returns_a_copy() -> None:
+    """A change of the returned dictionary does not change the context."""
     AsyncLogClient.set_request_context(path="/a")
     found = AsyncLogClient.get_request_context()
     assert found is not None
@@ -80,8 +80,8 @@ def test_what_one_gets_is_a_copy() -> None:
     assert AsyncLogClient.get_request_context() == {"path": "/a"}
 
 
-def test_one_block_may_be_entered_again_and_by_many() -> None:
-    """What is around it is kept by each who enters, not by the block."""
+def test_a_block_may_be_nested_in_itself_and_shared_by_threads() -> None:
+    """The surrounding fields are stored in the context of each caller, not in the block."""
     block = AsyncLogClient.user_context(user_id="1")
     together = threading.Barrier(2)
 
@@ -99,8 +99,8 @@ def test_one_block_may_be_entered_again_and_by_many() -> None:
     assert fields() == {}
 
 
-def test_a_block_that_is_left_elsewhere_changes_nothing_there() -> None:
-    """A framework may go on with a generator in another context than it began."""
+def test_exit_in_another_context_changes_nothing() -> None:
+    """A framework may resume a generator in another context."""
     block = AsyncLogClient.user_context(user_id="1")
     contextvars.copy_context().run(block.__enter__)
     with AsyncLogClient.user_context(user_id="2"):
@@ -110,7 +110,7 @@ def test_a_block_that_is_left_elsewhere_changes_nothing_there() -> None:
 
 
 def test_tasks_do_not_mix() -> None:
-    """Each task has what it set, and what was set where it was made; also with ``async with``."""
+    """Each task has its own fields and those of the task that created it, also with ``async with``."""
 
     async def serve(user: int) -> list[dict[str, Any]]:
         found = []
@@ -118,11 +118,11 @@ def test_tasks_do_not_mix() -> None:
             for number in range(3):
                 await asyncio.sleep(0)
                 with AsyncLogClient.user_context(number=number):
-                    found.append(await asyncio.create_task(ask()))
+                    found.append(await asyncio.create_task(read()))
                     found.append(await asyncio.to_thread(fields))
         return [*found, fields()]
 
-    async def ask() -> dict[str, Any]:
+    async def read() -> dict[str, Any]:
         await asyncio.sleep(0)
         return fields()
 
@@ -135,27 +135,27 @@ def test_tasks_do_not_mix() -> None:
         assert found == [*inside, {"path": "/"}]
 
 
-def test_threads_begin_without() -> None:
-    """What one thread sets is no other's."""
+def test_a_new_thread_has_no_fields() -> None:
+    """The fields of one thread are not visible in another."""
     AsyncLogClient.set_user_context(user_id="1")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(contextvars.Context().run, fields).result() == {}
 
 
-def test_names_that_a_record_has_itself_become_attributes() -> None:
-    """A user may have a level; attributes of all layers add up."""
+def test_reserved_names_become_attributes() -> None:
+    """A user may have a field ``level``; the attributes of all layers are merged."""
     AsyncLogClient.set_user_context(level="gold", attributes={"a": 1})
     with AsyncLogClient.request_context(message="hello", attributes={"b": 2}):
         assert fields() == {"attributes": {"level": "gold", "a": 1, "message": "hello", "b": 2}}
 
 
-# The middleware, called directly.
+# The middleware without a server.
 
 
-def answer_of(headers: dict[str, str], **scope: Any) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
-    """Return the fields within an ASGI application, the headers of its answer, and the fields afterwards."""
+def serve(headers: dict[str, str], **scope: Any) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+    """Return the fields inside an ASGI application, the headers of the response, and the fields afterwards."""
     found: dict[str, Any] = {}
-    answers: list[Any] = []
+    messages: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         found.update(fields())
@@ -163,7 +163,7 @@ def answer_of(headers: dict[str, str], **scope: Any) -> tuple[dict[str, Any], di
         await send({"type": "http.response.start", "status": 200})
 
     async def send(message: Any) -> None:
-        answers.append(message)
+        messages.append(message)
 
     async def main() -> dict[str, Any]:
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -171,19 +171,19 @@ def answer_of(headers: dict[str, str], **scope: Any) -> tuple[dict[str, Any], di
         return fields()
 
     after = asyncio.run(main())
-    return found, {name.decode(): value.decode() for name, value in answers[0]["headers"]}, after
+    return found, {name.decode(): value.decode() for name, value in messages[0]["headers"]}, after
 
 
 _SCOPE = {"type": "http", "path": "/shop/ä", "method": "PUT", "client": ("10.0.0.7", 5), "query_string": b"secret=1"}
 
 
 async def _receive() -> Any:
-    raise AssertionError("nobody asked")
+    raise AssertionError("the application must not read the body")
 
 
 def test_a_request_has_a_path_a_method_an_address_and_a_trace() -> None:
-    """The query is left out, which often has secrets; nothing is left when the request is over."""
-    found, headers, after = answer_of({})
+    """The query is omitted, because it often contains secrets; the fields end with the request."""
+    found, headers, after = serve({})
     trace_id = found.pop("trace_id")
 
     assert found == {"path": "/shop/ä", "method": "PUT", "ip": "10.0.0.7"}
@@ -208,24 +208,24 @@ _PARENT = "0af7651916cd43dd8448eb211c80319c"
         ({"X-Trace-Id": "<script>", "X-Request-ID": "yours"}, "yours"),
     ],
 )
-def test_the_trace_of_a_request(headers: dict[str, str], trace_id: str) -> None:
-    """That of W3C Trace Context, else of a header that is fit to be sent back."""
-    found, answer, _ = answer_of(headers)
+def test_trace_id_of_a_request(headers: dict[str, str], trace_id: str) -> None:
+    """It comes from W3C Trace Context, or from a header whose value is safe to send back."""
+    found, response, _ = serve(headers)
 
-    assert found["trace_id"] == answer["x-trace-id"] == trace_id
+    assert found["trace_id"] == response["x-trace-id"] == trace_id
 
 
 @pytest.mark.parametrize("sent", ["", "a b", "a\tb", "x" * 129, "ä", "a\x00b"])
-def test_what_is_no_id_is_not_sent_back(sent: str) -> None:
-    """Anybody may send anything."""
-    found, answer, _ = answer_of({"X-Trace-Id": sent})
+def test_invalid_trace_id_is_not_sent_back(sent: str) -> None:
+    """A client may send any value."""
+    found, response, _ = serve({"X-Trace-Id": sent})
 
     assert re.fullmatch("[0-9a-f]{32}", found["trace_id"])
-    assert answer["x-trace-id"] == found["trace_id"]
+    assert response["x-trace-id"] == found["trace_id"]
 
 
-def test_the_user_may_have_another_trace() -> None:
-    """As documented by log-collector-async, `user_context` may set a trace id; within a request it is what counts."""
+def test_user_context_overrides_the_trace_id() -> None:
+    """As documented by log-collector-async, `user_context` may set a trace id inside a request."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         with AsyncLogClient.user_context(trace_id="mine"):
@@ -239,10 +239,10 @@ def test_the_user_may_have_another_trace() -> None:
     assert found == ["mine", "theirs"]
 
 
-def test_a_websocket_has_a_trace_as_well() -> None:
-    """And no method."""
+def test_a_websocket_has_a_trace_id() -> None:
+    """It has no method."""
     found: dict[str, Any] = {}
-    answers: list[Any] = []
+    messages: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         found.update(fields())
@@ -250,17 +250,17 @@ def test_a_websocket_has_a_trace_as_well() -> None:
         await send({"type": "websocket.send", "text": "hello"})
 
     async def send(message: Any) -> None:
-        answers.append(message)
+        messages.append(message)
 
     scope = {"type": "websocket", "path": "/live", "headers": [(b"x-trace-id", b"mine")], "client": None}
     asyncio.run(RequestContextMiddleware(app)(scope, _receive, send))
 
     assert found == {"path": "/live", "trace_id": "mine"}
-    assert [message.get("headers") for message in answers] == [[(b"X-Trace-Id", b"its own")], None]
+    assert [message.get("headers") for message in messages] == [[(b"X-Trace-Id", b"its own")], None]
 
 
-def test_what_is_no_request_passes_through() -> None:
-    """The start and the end of a server have no headers."""
+def test_lifespan_has_no_fields() -> None:
+    """The lifespan of a server has no headers, and is passed on."""
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -271,8 +271,8 @@ def test_what_is_no_request_passes_through() -> None:
     assert seen == [("lifespan", {})]
 
 
-def test_a_wsgi_body_is_made_in_its_request() -> None:
-    """Two requests whose bodies a thread makes in turns, as a server with greenlets may; their users do not mix."""
+def test_a_wsgi_body_is_generated_in_the_context_of_its_request() -> None:
+    """One thread generates the bodies of two requests in turns, like a server with greenlets; they do not mix."""
 
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -283,9 +283,9 @@ def test_a_wsgi_body_is_made_in_its_request() -> None:
     def begin(name: str) -> Any:
         environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/shop", "PATH_INFO": f"/{name}", "HTTP_X_USER": name}
         environ["HTTP_X_TRACE_ID"] = f"trace-{name}"
-        return WsgiRequestContextMiddleware(app)(environ, lambda *answer: answers.append(answer))
+        return WsgiRequestContextMiddleware(app)(environ, lambda *response: responses.append(response))
 
-    answers: list[Any] = []
+    responses: list[Any] = []
     bodies = {name: begin(name) for name in "ab"}
     for _ in range(2):
         for name, body in bodies.items():
@@ -293,11 +293,11 @@ def test_a_wsgi_body_is_made_in_its_request() -> None:
             assert json.loads(next(body)) == of_request
             assert fields() == {}
 
-    assert [dict(headers)["X-Trace-Id"] for _, headers in answers] == ["trace-a", "trace-b"]
+    assert [dict(headers)["X-Trace-Id"] for _, headers in responses] == ["trace-a", "trace-b"]
 
 
 def test_a_wsgi_body_is_closed() -> None:
-    """In its request, once; and what a server knows how to send reaches it as it is."""
+    """It is closed once, in its context; a body that the server sends in its own way is not wrapped."""
     closed = []
 
     class Body:
@@ -317,34 +317,36 @@ def test_a_wsgi_body_is_closed() -> None:
     assert WsgiRequestContextMiddleware(lambda *_: file)(environ, print) is file
 
 
-# In real servers.
+# The middleware in real servers.
 
 
-def ask(server: Server, path: str, trace_id: str) -> dict[str, str]:
-    """Send a request, and return the headers of the answer."""
+def send_request(server: Server, path: str, trace_id: str) -> dict[str, str]:
+    """Send a request, and return the headers of the response."""
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", headers={"X-Trace-Id": trace_id})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.read() == b'"done"'
-        return dict(answer.headers)
+    with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+        assert response.read() == b'"done"'
+        return dict(response.headers)
 
 
-def ask_many(server: Server, *kinds: str) -> dict[str, str]:
-    """Send many requests at the same time; return the trace id of each, by its path."""
+def send_requests(server: Server, *kinds: str) -> dict[str, str]:
+    """Send many requests concurrently, and return the trace id of each by its path."""
     traces = {f"/{kind}/{number}": f"trace-{kind}-{number}" for kind in kinds for number in range(40)}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda asked: ask(server, *asked), traces.items())
-        for trace_id, headers in zip(traces.values(), answers, strict=True):
+        responses = pool.map(lambda request: send_request(server, *request), traces.items())
+        for trace_id, headers in zip(traces.values(), responses, strict=True):
             assert {name.lower(): value for name, value in headers.items()}["x-trace-id"] == trace_id
     return traces
 
 
 def assert_not_mixed(records: list[dict[str, Any]], traces: dict[str, str]) -> None:
-    """Check that each request has its six records, from both kinds of clients, and they know which one they are of."""
+    """Check that each request has six records, from both kinds of clients, with the fields of that request."""
     found: dict[str, list[str]] = {path: [] for path in traces}
-    for record in sorted((record for record in records if "asked" in record), key=lambda record: record["sequence"]):
+    for record in sorted(
+        (record for record in records if "requested" in record), key=lambda record: record["sequence"]
+    ):
         path = record["path"]
         found[path].append(record["message"])
-        assert record["asked"] == record["user_id"] == path
+        assert record["requested"] == record["user_id"] == path
         assert record["trace_id"] == traces[path]
         assert record["method"] == "GET"
     assert found == {path: ["by the client", "by a logger"] * 3 for path in traces}
@@ -353,11 +355,11 @@ def assert_not_mixed(records: list[dict[str, Any]], traces: dict[str, str]) -> N
 def test_concurrent_requests_in_uvicorn_do_not_mix(
     collector: Collector, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FastAPI, with functions on the loop and in its threads."""
+    """FastAPI, with functions in the loop and in threads."""
     monkeypatch.setenv("LOG_SERVER_URL", collector.url)
     with serving(tmp_path, lambda fd: ["-m", "uvicorn", "traced_asgi:app", "--fd", str(fd)]) as server:
         server.wait_until(lambda: "startup complete" in server.output)
-        traces = ask_many(server, "async", "thread")
+        traces = send_requests(server, "async", "thread")
         server.stop()
 
     assert_not_mixed(collector.logs, traces)
@@ -368,14 +370,14 @@ def test_concurrent_requests_in_uvicorn_do_not_mix(
 def test_concurrent_requests_in_gunicorn_do_not_mix(
     collector: Collector, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, worker: str
 ) -> None:
-    """Flask, whose bodies are made after the application returned; the application is loaded before the fork."""
+    """Flask, with bodies generated after the application returned; the application is loaded before the fork."""
     monkeypatch.setenv("LOG_SERVER_URL", collector.url)
     threads = "4" if worker == "gthread" else "1"
     command = ["-m", "gunicorn", "traced_wsgi:app", "--preload", "--workers", "2"]
     command += ["--worker-class", worker, "--threads", threads]
     with serving(tmp_path, lambda fd: [*command, "--bind", f"fd://{fd}"]) as server:
         server.wait_until(lambda: server.output.count("Booting worker") == 2)
-        traces = ask_many(server, "body", "early")
+        traces = send_requests(server, "body", "early")
         server.stop()
 
     assert_not_mixed(collector.logs, traces)

@@ -1,4 +1,4 @@
-"""Any value becomes JSON, as it was when it was logged; and a record of the standard library becomes an entry."""
+"""Conversion of any value to JSON, and of `logging` records to entries."""
 
 import dataclasses
 import datetime
@@ -13,13 +13,13 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("msgspec")
 
 from concurrent_log.collector.client.json_values import encode_entry, freeze
-from concurrent_log.collector.client.record import entry_of, level_of
+from concurrent_log.collector.client.record import level_of, record_to_entry
 
 
 class _Colour(enum.Enum):
@@ -62,7 +62,7 @@ def _deep() -> list[Any]:
 
 
 def sent(**values: Any) -> Any:
-    """Return what the server gets of an entry of these values."""
+    """Return the entry of these values as the server receives it."""
     freeze(values)
     return json.loads(encode_entry(values), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
@@ -102,8 +102,8 @@ def sent(**values: Any) -> Any:
         ("\ud800 half", "\\ud800 half"),
         ({"\ud800": "\udfff"}, {"\\ud800": "\\udfff"}),
         (ValueError("bad"), "ValueError: bad"),
-        (_Unprintable(), "<_Unprintable: cannot be rendered: ValueError>"),
-        ([_Unprintable()], ["<_Unprintable: cannot be rendered: ValueError>"]),
+        (_Unprintable(), "<_Unprintable: cannot be converted: ValueError>"),
+        ([_Unprintable()], ["<_Unprintable: cannot be converted: ValueError>"]),
         (_circle(), [1, "<the same list again>"]),
         (1j, "1j"),
         (int, "<class 'int'>"),
@@ -111,21 +111,21 @@ def sent(**values: Any) -> Any:
     ids=lambda value: type(value).__name__,
 )
 def test_value_becomes_json(value: object, expected: object) -> None:
-    """1.1 JSON: one datetime kills the original's worker for good."""
+    """Every value is converted; a single datetime ends the worker thread of log-collector-async."""
     assert sent(value=value, other="kept") == {"value": expected, "other": "kept"}
 
 
-def test_huge_number_is_told_in_hexadecimal() -> None:
-    """Python refuses to write so many digits."""
+def test_huge_number_is_hexadecimal() -> None:
+    """Python limits the number of decimal digits."""
     assert sent(value=[10**10_000])["value"] == [hex(10**10_000)]
 
 
 def test_deep_structure_is_cut() -> None:
-    """A structure that no recursion can follow."""
+    """A structure may be deeper than the recursion limit."""
     assert "deeper than 20 levels" in json.dumps(sent(value=_deep()))
 
 
-def test_large_structure_is_cut_and_says_so() -> None:
+def test_large_structure_is_cut_with_the_number_of_items() -> None:
     """A logging call must not copy a million items."""
     value = sent(value=list(range(100_000)))["value"]
 
@@ -141,8 +141,8 @@ def test_generator_is_not_consumed() -> None:
     assert list(generator) == [0, 1, 2]
 
 
-def test_container_is_rendered_at_the_call() -> None:
-    """The program goes on changing it."""
+def test_container_is_copied_at_the_call() -> None:
+    """A later change by the program has no effect."""
     cart = {"items": [1]}
     entry: dict[str, Any] = {"cart": cart}
     freeze(entry)
@@ -160,9 +160,11 @@ _ANY = st.recursive(
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.text(st.characters()), _ANY))
-def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
-    """Nothing raises, and nothing is other than JSON."""
+_ENTRIES = st.dictionaries(st.text(st.characters()), _ANY)
+
+
+def assert_one_line_of_json(entry: dict[str, Any]) -> None:
+    """Check that ``entry`` is encoded without an error, as one line of JSON."""
     keys = len(entry)
     freeze(entry)
     encoded = encode_entry(entry)
@@ -172,9 +174,23 @@ def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
     encoded.decode()
 
 
+@settings(max_examples=20)
+@given(_ENTRIES)
+def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
+    """No value raises, and the result is always JSON."""
+    assert_one_line_of_json(entry)
+
+
+@pytest.mark.slow
+@given(_ENTRIES)
+def test_many_entries_become_one_line_of_json_each(entry: dict[str, Any]) -> None:
+    """The same with the usual number of examples."""
+    assert_one_line_of_json(entry)
+
+
 def entry(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record is to the server, but for what this process is."""
-    found = entry_of(record, {"process_id": record.process, "process_name": record.processName})
+    """Return a record as the server receives it, without the fields of the process."""
+    found = record_to_entry(record, {"process_id": record.process, "process_name": record.processName})
     freeze(found)
     return json.loads(encode_entry(found))  # type: ignore[no-any-return]
 
@@ -184,8 +200,8 @@ def record(message: object = "message", *args: object, level: int = logging.INFO
     return logging.getLogger("app").makeRecord("app", level, "/a/b.py", 7, message, args, None, "work", extra)
 
 
-def test_record_has_its_place_in_the_program() -> None:
-    """1.1 Caller info: the original knows no line, and often the wrong function."""
+def test_record_has_the_place_of_the_call() -> None:
+    """The entry contains the function, the file and the line."""
     made = entry(record("order %s", 17))
 
     assert made["message"] == "order 17"
@@ -200,7 +216,7 @@ def test_record_has_its_place_in_the_program() -> None:
 
 
 def test_extras_are_attributes_or_columns_of_the_same_name() -> None:
-    """1.1 kwargs: what the record says itself, an extra cannot change."""
+    """An extra cannot change a field of the record."""
     made = entry(record(customer="Ada", trace_id="t1", level=logging.INFO, sequence=5, created_at="never"))
 
     assert (made["customer"], made["trace_id"]) == ("Ada", "t1")
@@ -208,13 +224,13 @@ def test_extras_are_attributes_or_columns_of_the_same_name() -> None:
     assert made["created_at"] > 1e9
 
 
-def test_extra_of_attributes_is_taken_apart() -> None:
-    """Two names mean a dictionary of attributes on the wire."""
+def test_extra_with_attributes_is_merged() -> None:
+    """Two field names of the protocol contain a dictionary of attributes."""
     assert entry(record(metadata={"a": 1}, logger="mine"))["attributes"] == {"a": 1, "logger": "mine"}
 
 
 def test_exception_has_its_type_and_its_trace() -> None:
-    """A record of `logger.exception`."""
+    """A record of `logger.exception` has both fields."""
     try:
         raise KeyError("missing")
     except KeyError:
@@ -226,8 +242,8 @@ def test_exception_has_its_type_and_its_trace() -> None:
     assert found["stack_trace"].endswith("KeyError: 'missing'")
 
 
-def test_message_that_does_not_fit_its_arguments_is_sent_as_it_is() -> None:
-    """One bad record never costs another, nor itself."""
+def test_message_that_does_not_match_its_arguments_is_sent() -> None:
+    """The message contains the format, the arguments and the error."""
     assert entry(record("%d items", "many"))["message"].startswith("%d items ('many',) [TypeError: ")
 
 
@@ -244,14 +260,14 @@ def test_message_that_does_not_fit_its_arguments_is_sent_as_it_is() -> None:
         (99, "FATAL"),
     ],
 )
-def test_level_is_one_of_the_wire(number: int, level: str) -> None:
-    """1.2: the original's server knows no WARNING."""
+def test_level_is_one_of_the_protocol(number: int, level: str) -> None:
+    """Each number has a level of the protocol."""
     assert level_of(number) == level
     assert entry(record(level=number))["level"] == level
 
 
-def test_level_of_the_programs_own_keeps_its_name() -> None:
-    """An attribute tells it."""
+def test_custom_level_keeps_its_name() -> None:
+    """The name is an attribute."""
     logging.addLevelName(25, "NOTICE")
 
     assert entry(record(level=25))["level_name"] == "NOTICE"

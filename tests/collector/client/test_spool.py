@@ -1,4 +1,4 @@
-"""The spool: what was logged survives the process, the server's absence and a bad disk, and is stored once."""
+"""The spool: logged records survive a kill, an unreachable server and a bad disk, and are stored once."""
 
 import contextlib
 import logging
@@ -24,16 +24,16 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.client.queue.segment import Segment
+from concurrent_log.collector.client.queue.segment import SpoolSegment
 
-_NOBODY = "http://127.0.0.1:9"  # where no server listens
+_UNREACHABLE = "http://127.0.0.1:9"  # no server listens here
 _BEGINNING = """
 import logging, os, signal, sys, time
 from concurrent_log.collector import CollectorHandler
 logger = logging.getLogger("app")
 logger.setLevel(logging.INFO)
 def attach(url, **options):
-    handler = CollectorHandler(url, spool_directory="spool", flush_interval=0.05, **options)
+    handler = CollectorHandler(url, spool_directory="spool", **{"flush_interval": 0.05, **options})
     logger.handlers = [handler]
     return handler
 def log(source, count):
@@ -44,10 +44,10 @@ def log(source, count):
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Return a collector that runs."""
-    made = Collector().start()
-    yield made
-    made.stop()
+    """Return a running collector."""
+    server = Collector().start()
+    yield server
+    server.stop()
 
 
 def run(folder: Path, text: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
@@ -61,12 +61,12 @@ def run(folder: Path, text: str, status: int = 0) -> "subprocess.CompletedProces
 
 
 def numbered(source: str, count: int) -> list[str]:
-    """Return what ``log(source, count)`` logs."""
+    """Return the messages of ``log(source, count)``."""
     return [f"{source} {number}" for number in range(count)]
 
 
-def pick_up(folder: Path, collector: Collector) -> CollectorHandler:
-    """Log one record through the spool of dead processes, and wait until all of it is sent."""
+def send_orphans(folder: Path, collector: Collector) -> CollectorHandler:
+    """Log one record with the spool of dead processes, and wait until all records are sent."""
     handler = CollectorHandler(collector.url, spool_directory=folder / "spool", flush_interval=0.05)
     handler.handle(logging.makeLogRecord({"msg": "living"}))
     handler.flush(DEADLINE)
@@ -89,43 +89,45 @@ _KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 _needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this platform knows no SIGKILL")
 
 
-class TestSurviving:
-    """A record whose call returned is sent, whatever becomes of the process."""
+class TestSurvival:
+    """A record whose logging call returned is sent, even if the process is killed."""
 
     @_needs_sigkill
     def test_killed_process_loses_nothing(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: the server was never there; the next process sends all of it."""
-        run(tmp_path, f"attach({_NOBODY!r}); log('killed', 2500); {_KILL}", -signal.SIGKILL)
-        pick_up(tmp_path, collector)
+        """The server was never reachable; the next process sends all records."""
+        run(tmp_path, f"attach({_UNREACHABLE!r}); log('killed', 2500); {_KILL}", -signal.SIGKILL)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("killed", 2500), "living"]
         assert left(tmp_path) == []
 
     @_needs_sigkill
-    def test_process_killed_after_the_server_stored_is_stored_once(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: the batch comes again under the same id, with the same records, whatever came after it."""
+    def test_batch_stored_before_the_kill_is_stored_once(self, tmp_path: Path, collector: Collector) -> None:
+        """The batch is sent again with the same id and the same records, although others were logged after it."""
         collector.behave = lambda request: "lose"
-        script = f"attach({collector.url!r}); log('first', 300)\n"
+        script = f"attach({collector.url!r}, batch_size=300, flush_interval=3600.0); log('first', 300)\n"
         script += "while not os.path.exists('go'): time.sleep(0.01)\n"
         script += f"log('second', 300); {_KILL}"
         with subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment()):
-            collector.wait_for(1)  # All of the first batch, which stays the first one.
+            collector.wait_for(300)
             (tmp_path / "go").touch()
         collector.behave = lambda request: None
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("first", 300), *numbered("second", 300), "living"]
 
-    def test_exit_with_the_server_away_says_how_many_wait(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: an exit is bounded, and loses nothing."""
-        done = run(tmp_path, f"attach({_NOBODY!r}); log('waiting', 50)")
-        pick_up(tmp_path, collector)
+    def test_exit_with_an_unreachable_server_prints_the_number_of_records(
+        self, tmp_path: Path, collector: Collector
+    ) -> None:
+        """The exit takes a limited time, and loses nothing."""
+        done = run(tmp_path, f"attach({_UNREACHABLE!r}); log('waiting', 50)")
+        send_orphans(tmp_path, collector)
 
-        assert "50 records for http://127.0.0.1:9/logs wait in " in done.stderr
+        assert "50 records for http://127.0.0.1:9/logs stay in " in done.stderr
         assert collector.messages == [*numbered("waiting", 50), "living"]
 
     def test_healthy_run_leaves_no_file(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: what is acknowledged is removed."""
+        """Acknowledged records are removed."""
         done = run(tmp_path, f"attach({collector.url!r}); log('sent', 1000)")
 
         assert sorted(collector.messages) == sorted(numbered("sent", 1000))
@@ -133,18 +135,18 @@ class TestSurviving:
         assert done.stderr == ""
 
     def test_living_process_keeps_its_spool(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: another process looks for what dead ones left, and takes nothing of a living one."""
-        waiting = CollectorHandler(_NOBODY, spool_directory=tmp_path / "spool", flush_interval=3600.0)
+        """Another process adopts the records of dead processes only."""
+        waiting = CollectorHandler(_UNREACHABLE, spool_directory=tmp_path / "spool", flush_interval=3600.0)
         waiting.handle(logging.makeLogRecord({"msg": "mine"}))
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == ["living"]
         assert len(segments(tmp_path)) == 1
         waiting.close()
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
-    def test_forked_child_has_a_spool_of_its_own(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: parent and child log, and neither sends what the other has."""
+    def test_forked_child_has_its_own_spool(self, tmp_path: Path, collector: Collector) -> None:
+        """Neither of parent and child sends the records of the other."""
         run(
             tmp_path,
             f"""
@@ -166,14 +168,13 @@ class TestSurviving:
         assert left(tmp_path) == []
 
 
+@pytest.mark.slow
 @_needs_sigkill
 @pytest.mark.parametrize("rounds", [12, pytest.param(400, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
-def test_kills_at_random_lose_nothing_and_store_nothing_twice(
-    tmp_path: Path, collector: Collector, rounds: int
-) -> None:
-    """Spool: processes log side by side and are killed; the server stores and drops connections, or is too busy.
+def test_random_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path, collector: Collector, rounds: int) -> None:
+    """Concurrent processes are killed; the server drops connections after it has stored, or is too busy.
 
-    A record counts as logged when the process has told so after the call.
+    A record counts as logged if the process has printed its number after the call.
     """
     chance = random.Random(rounds)
     outcomes: list[Any] = [None, None, None, "lose", "lose", (503, {"Retry-After": "0"}), (500, {})]
@@ -187,7 +188,7 @@ while True:
     number += 1
     time.sleep(0.0005)
 """
-    told: Counter[str] = Counter()
+    logged: Counter[str] = Counter()
     for turn in range(rounds):
         command = [sys.executable, "-c", _BEGINNING + script]
         both = [
@@ -200,29 +201,29 @@ while True:
             time.sleep(chance.uniform(0, 0.2))
             process.kill()
             lines = process.communicate(timeout=DEADLINE)[0].splitlines()
-            told[f"{turn}{side}"] = int(lines[-1]) if lines else 0
+            logged[f"{turn}{side}"] = int(lines[-1]) if lines else 0
     collector.behave = lambda request: None
-    pick_up(tmp_path, collector)
-    found = Counter(collector.messages)
+    send_orphans(tmp_path, collector)
+    stored = Counter(collector.messages)
 
-    assert {text for text, times in found.items() if times > 1} == set()
-    assert {f"{source} {n}" for source, last in told.items() for n in range(last + 1)} - found.keys() == set()
+    assert {text for text, times in stored.items() if times > 1} == set()
+    assert {f"{source} {n}" for source, last in logged.items() for n in range(last + 1)} - stored.keys() == set()
     assert [name for name in left(tmp_path) if not is_half_written(tmp_path / "spool" / name)] == []
 
 
 class TestBadFiles:
-    """A torn or corrupt segment costs what is bad in it, and stops nothing."""
+    """A torn or corrupt segment loses its bad records only."""
 
     def spooled(self, folder: Path, count: int = 100) -> Path:
-        """Leave a segment of so many records."""
-        run(folder, f"attach({_NOBODY!r}); log('kept', {count})")
+        """Return the segment of a process that could not send ``count`` records."""
+        run(folder, f"attach({_UNREACHABLE!r}); log('kept', {count})")
         return segments(folder)[0]
 
-    def test_torn_last_record_is_set_aside(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: the machine ended in the middle of writing."""
+    def test_segment_with_a_torn_last_record_is_renamed(self, tmp_path: Path, collector: Collector) -> None:
+        """The machine crashed during a write."""
         segment = self.spooled(tmp_path)
         segment.write_bytes(segment.read_bytes()[:-10])
-        handler = pick_up(tmp_path, collector)
+        handler = send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 99), "living"]
         assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
@@ -230,13 +231,14 @@ class TestBadFiles:
         assert handler.stats().dropped == {"corrupt in the spool": 1}
 
     @_needs_sigkill
-    def test_end_that_is_lost_after_the_server_stored_it_brings_nothing_twice(
+    def test_segment_truncated_after_the_server_stored_it_stores_nothing_twice(
         self, tmp_path: Path, collector: Collector
     ) -> None:
-        """Spool: the batch was on its way when the process was killed, and keeps its id when it becomes shorter."""
+        """The batch was in flight when the process was killed; it keeps its id, although it is shorter now."""
         collector.behave = lambda request: "lose"
         script = (
-            f"attach({collector.url!r}); log('kept', 100)\nwhile not os.path.exists('go'): time.sleep(0.01)\n{_KILL}"
+            f"attach({collector.url!r}, batch_size=100, flush_interval=3600.0); log('kept', 100)\n"
+            f"while not os.path.exists('go'): time.sleep(0.01)\n{_KILL}"
         )
         process = subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment())
         collector.wait_for(100)
@@ -245,7 +247,7 @@ class TestBadFiles:
         collector.behave = lambda request: None
         (segment,) = segments(tmp_path)
         segment.write_bytes(segment.read_bytes()[:-500])
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 100), "living"]
 
@@ -255,10 +257,10 @@ class TestBadFiles:
         [lambda content: content.replace(b"kept 10", b"kept I0"), lambda content: content[:-500]],
         ids=["a byte", "the end"],
     )
-    def test_damage_of_a_divided_batch_brings_nothing_twice(
+    def test_damaged_divided_batch_stores_nothing_twice(
         self, tmp_path: Path, collector: Collector, damage: Callable[[bytes], bytes]
     ) -> None:
-        """Spool: the halves were on their way when the process was killed; they are the same ones after the damage."""
+        """The halves were in flight when the process was killed; after the damage they have the same ids."""
 
         def behave(request: Request) -> "tuple[int, dict[str, str]] | str | None":
             count = len(request.body["logs"])
@@ -266,7 +268,8 @@ class TestBadFiles:
 
         collector.behave = behave
         script = (
-            f"attach({collector.url!r}); log('kept', 100)\nwhile not os.path.exists('go'): time.sleep(0.01)\n{_KILL}"
+            f"attach({collector.url!r}, batch_size=100, flush_interval=3600.0); log('kept', 100)\n"
+            f"while not os.path.exists('go'): time.sleep(0.01)\n{_KILL}"
         )
         process = subprocess.Popen([sys.executable, "-c", _BEGINNING + script], cwd=tmp_path, env=environment())
         collector.wait_for(100)
@@ -275,16 +278,16 @@ class TestBadFiles:
         collector.behave = lambda request: None
         (segment,) = segments(tmp_path)
         segment.write_bytes(damage(segment.read_bytes()))
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 100), "living"]
         assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
 
-    def test_corrupt_record_costs_no_other(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: one bit is wrong, in the middle of the file."""
+    def test_corrupt_record_loses_no_other(self, tmp_path: Path, collector: Collector) -> None:
+        """One character is wrong, in the middle of the file."""
         segment = self.spooled(tmp_path)
         segment.write_bytes(segment.read_bytes().replace(b"kept 50", b"kept 5O"))
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*(text for text in numbered("kept", 100) if text != "kept 50"), "living"]
         assert left(tmp_path) == [segment.with_suffix(".corrupt").name]
@@ -293,27 +296,27 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         "content", [b"", b"\0" * 5000, b"no segment\n", b"\n\n\n"], ids=["empty", "zeros", "text", "lines"]
     )
-    def test_file_without_any_good_record_stops_nothing(
+    def test_segment_without_a_good_record_loses_no_other(
         self, tmp_path: Path, collector: Collector, content: bytes
     ) -> None:
-        """Spool: whatever stands in a segment, the others are sent."""
+        """The other segments are sent."""
         segment = self.spooled(tmp_path)
         segment.with_name(segment.name.replace("000001", "000000")).write_bytes(content)
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 100), "living"]
 
-    def test_journal_of_nonsense_stops_nothing(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: what was sent is not known, and is sent again; a batch that the server has is stored once."""
+    def test_corrupt_journal_loses_nothing(self, tmp_path: Path, collector: Collector) -> None:
+        """All records are sent again, because it is unknown which ones were sent."""
         segment = self.spooled(tmp_path)
         segment.with_suffix(".sent").write_bytes(b"begin 99999999 999999999\nbegin x\ndone")
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
 
         assert collector.messages == [*numbered("kept", 100), "living"]
 
     @pytest.mark.parametrize("lost", ["begin", "divide"])
-    def test_step_is_not_noted_where_one_before_could_not_be(self, tmp_path: Path, lost: str) -> None:
-        """Spool: the disk is full for a moment; after a crash, what is not known to be settled is sent again."""
+    def test_no_step_is_noted_after_one_that_could_not_be_written(self, tmp_path: Path, lost: str) -> None:
+        """The disk is full for a moment; after a crash, records that are not noted as settled are sent again."""
         path = self.spooled(tmp_path)
         journal, aside = path.with_suffix(".sent"), tmp_path / "aside"
         journal.unlink(missing_ok=True)
@@ -328,7 +331,7 @@ class TestBadFiles:
                 journal.rmdir()
                 aside.rename(journal)
 
-        segment = Segment.found(path, b"{}")
+        segment = SpoolSegment.recover(path, b"{}")
         part = segment.take(60)
         segment.settle(part.stop)
         with full(lost == "begin"):
@@ -336,17 +339,17 @@ class TestBadFiles:
         with full(lost == "divide"):
             batch.divide()
         batch.pop()
-        after = Segment.found(path, b"{}")
-        found = after.batch(after.take(1000))
+        after = SpoolSegment.recover(path, b"{}")
+        recovered = after.batch(after.take(1000))
 
-        assert found.id == batch.id
-        assert found.left() == 40
+        assert recovered.id == batch.id
+        assert recovered.pending() == 40
 
-    def test_removed_spool_is_begun_again(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: somebody removes the folder; what comes after it is sent."""
+    def test_removed_folder_is_created_again(self, tmp_path: Path, collector: Collector) -> None:
+        """Records logged after the removal of the folder are sent."""
         collector.behave = lambda request: (503, {})
         handler = CollectorHandler(collector.url, spool_directory=tmp_path / "spool", spool_bytes=4000)
-        handler.handle(logging.makeLogRecord({"msg": "on its way"}))
+        handler.handle(logging.makeLogRecord({"msg": "in flight"}))
         collector.wait_until(lambda: len(collector.requests) > 0)
         for number in range(3):
             handler.handle(logging.makeLogRecord({"msg": f"removed {number}"}))
@@ -360,23 +363,23 @@ class TestBadFiles:
         handler.close()
         stats = handler.stats()
 
-        assert "on its way" in collector.messages
+        assert "in flight" in collector.messages
         assert "later 19" in collector.messages
         assert len(collector.messages) + sum(stats.dropped.values()) == 24
 
 
 class TestLimits:
-    """The disk: how much of it is taken, and what becomes of records where there is none."""
+    """The limit of the spool, and disks that are full or read-only."""
 
-    def test_oldest_records_go_where_the_spool_is_full(self, tmp_path: Path, collector: Collector) -> None:
-        """Spool: the limit holds, and what is lost is counted."""
-        handler = CollectorHandler(_NOBODY, spool_directory=tmp_path / "spool", spool_bytes=100_000)
+    def test_full_spool_drops_the_oldest_records(self, tmp_path: Path, collector: Collector) -> None:
+        """The limit is respected, and the losses are counted."""
+        handler = CollectorHandler(_UNREACHABLE, spool_directory=tmp_path / "spool", spool_bytes=100_000)
         for number in range(2000):
             handler.handle(logging.makeLogRecord({"msg": f"record {number}"}))
         size = sum(path.stat().st_size for path in segments(tmp_path))
         stats = handler.stats()
         handler.close()
-        pick_up(tmp_path, collector)
+        send_orphans(tmp_path, collector)
         sent = collector.messages[:-1]
 
         assert size <= 100_000
@@ -384,10 +387,10 @@ class TestLimits:
         assert len(set(sent)) == len(sent) == 2000 - stats.dropped["spool full"]
         assert sent[-1] == "record 1999"
 
-    def test_full_disk_lets_records_wait_in_memory(
+    def test_records_are_queued_in_memory_if_the_disk_is_full(
         self, tmp_path: Path, collector: Collector, mount: Callable[..., None], capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """Spool: nothing is lost, and it is said once."""
+        """Nothing is lost, and one line is printed."""
         folder = tmp_path / "spool"
         folder.mkdir()
         mount(folder, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
@@ -398,12 +401,12 @@ class TestLimits:
         assert handler.flush(DEADLINE)
         handler.close()
         assert Counter(collector.messages) == Counter(f"record {number}" for number in range(2000))
-        assert capfd.readouterr().err.count("cannot be written") == 1
+        assert capfd.readouterr().err.count("cannot write to the spool") == 1
 
-    def test_read_only_spool_lets_records_wait_in_memory(
+    def test_records_are_queued_in_memory_if_the_spool_is_read_only(
         self, tmp_path: Path, collector: Collector, mount: Callable[..., None], capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """Spool: nothing is lost, and it is said once."""
+        """Nothing is lost, and one line is printed."""
         folder = tmp_path / "spool"
         folder.mkdir()
         mount(folder, "-t", "tmpfs", "-o", "ro", "tmpfs")
@@ -414,11 +417,11 @@ class TestLimits:
         assert handler.flush(DEADLINE)
         handler.close()
         assert collector.messages == [f"record {number}" for number in range(100)]
-        assert capfd.readouterr().err.count("cannot be written") == 1
+        assert capfd.readouterr().err.count("cannot write to the spool") == 1
 
-    def test_file_in_place_of_the_folder_is_refused(self, tmp_path: Path) -> None:
-        """A bad argument is said at once."""
+    def test_file_in_place_of_the_folder_raises(self, tmp_path: Path) -> None:
+        """The constructor raises immediately."""
         (tmp_path / "spool").touch()
 
         with pytest.raises(NotADirectoryError, match="spool_directory"):
-            CollectorHandler(_NOBODY, spool_directory=tmp_path / "spool")
+            CollectorHandler(_UNREACHABLE, spool_directory=tmp_path / "spool")

@@ -1,4 +1,4 @@
-"""The global error handler: what it records, what it leaves alone, and that nobody else notices it."""
+"""The global error handler: which errors it records, and that stderr and the exit status do not change."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from concurrent_log.collector import AsyncLogClient
-from support.fake_collector import Collector
+from support.fake_collector import DEADLINE, Collector
 from support.processes import environment
 
 _IMPORTS = "import asyncio, contextlib, gc, os, signal, sys, threading\n"
@@ -25,15 +25,17 @@ _CLIENT = "import concurrent_log.collector as c; client = c.AsyncLogClient({!r},
 
 @pytest.fixture
 def both(collector: Collector, tmp_path: pathlib.Path) -> Callable[[str], list[dict[str, Any]]]:
-    """Return what runs a program without a client and with one in place of CLIENT, and returns what that recorded.
+    """Return a function that runs a program with CLIENT replaced by nothing, then by a client, and returns its records.
 
-    Fails where the two end or complain in different ways.
+    It fails if the two runs differ in their exit status or in stderr.
     """
 
     def run(program: str) -> tuple[int, str]:
         (tmp_path / "program.py").write_text(program, encoding="utf-8")
         command = [sys.executable, "program.py"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=DEADLINE
+        )
         return done.returncode, re.sub(r"0x[0-9a-f]+", "0x", done.stderr)
 
     def run_both(program: str) -> list[dict[str, Any]]:
@@ -49,15 +51,15 @@ def both(collector: Collector, tmp_path: pathlib.Path) -> Callable[[str], list[d
 Both = Callable[[str], list[dict[str, Any]]]
 
 
-def said(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Return message and type of error of each record."""
+def messages_and_types(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the message and the error type of each record."""
     assert {record["level"] for record in records} <= {"ERROR"}
-    # Not every Python shows the arguments of a callback.
+    # Some versions of Python omit the arguments of a callback.
     return [(record["message"].replace("int('x')", "int()"), record.get("error_type", "")) for record in records]
 
 
 def test_an_exception_that_ends_the_program(both: Both) -> None:
-    """Is there before the process ends, with its trace and its place; status and stderr are as ever."""
+    """It is sent before the process ends, with its stack trace and its place."""
     (record,) = both(
         """
         CLIENT
@@ -67,7 +69,7 @@ def test_an_exception_that_ends_the_program(both: Both) -> None:
         """
     )
 
-    assert said([record]) == [("Uncaught exception: ValueError: gone", "ValueError")]
+    assert messages_and_types([record]) == [("Uncaught exception: ValueError: gone", "ValueError")]
     assert record["function_name"] == "sell"
     assert record["file_path"].endswith("program.py")
     assert record["line_number"] == 5
@@ -75,7 +77,7 @@ def test_an_exception_that_ends_the_program(both: Both) -> None:
 
 
 def test_exceptions_in_threads(both: Both) -> None:
-    """The program goes on."""
+    """The records name the thread."""
     records = both(
         """
         CLIENT
@@ -88,14 +90,14 @@ def test_exceptions_in_threads(both: Both) -> None:
         """
     )
 
-    assert said(records) == [
+    assert messages_and_types(records) == [
         (f"Uncaught exception in thread {name}: LookupError: gone", "LookupError") for name in "ab"
     ]
     assert [record["thread_name"] for record in records] == ["a", "b"]
 
 
-def test_what_cannot_be_raised(both: Both) -> None:
-    """In a destructor."""
+def test_unraisable_exception(both: Both) -> None:
+    """An exception in a finalizer cannot be raised."""
     (record,) = both(
         """
         CLIENT
@@ -112,8 +114,8 @@ def test_what_cannot_be_raised(both: Both) -> None:
     assert record["function_name"] == "__del__"
 
 
-def test_what_cannot_be_raised_in_the_middle_of_a_call(both: Both) -> None:
-    """A garbage collection may come at any point, also within the client: nothing waits for itself, none is lost."""
+def test_unraisable_exception_inside_a_logging_call(both: Both) -> None:
+    """A garbage collection may start anywhere in the client: there is no deadlock, and no record is lost."""
     records = both(
         """
         CLIENT
@@ -144,13 +146,13 @@ def test_what_cannot_be_raised_in_the_middle_of_a_call(both: Both) -> None:
         ("class Shop:\n    def __del__(self): raise KeyboardInterrupt\nShop()\ngc.collect()", 0),
     ],
 )
-def test_who_wants_the_program_to_end_is_left_alone(both: Both, program: str, status: int | None) -> None:
-    """The original recorded a KeyboardInterrupt as an error."""
+def test_request_to_end_the_program_is_not_recorded(both: Both, program: str, status: int | None) -> None:
+    """log-collector-async records a KeyboardInterrupt as an error."""
     assert both(f"CLIENT\n{program}") == []
 
 
 def test_any_exception_is_recorded(both: Both) -> None:
-    """Also one with an odd truth value, and without a text."""
+    """The exception may be false, and have no text."""
     (record,) = both(
         """
         CLIENT
@@ -161,7 +163,7 @@ def test_any_exception_is_recorded(both: Both) -> None:
         """
     )
 
-    assert said([record]) == [("Uncaught exception: Odd: <Odd without a text>", "Odd")]
+    assert messages_and_types([record]) == [("Uncaught exception: Odd: <Odd without a text>", "Odd")]
 
 
 _LOOP = """
@@ -188,24 +190,24 @@ _OF_LOOP = [
 
 @pytest.mark.parametrize(("inside", "outside"), [("CLIENT", "pass"), ("pass", "CLIENT"), ("CLIENT", "CLIENT")])
 def test_errors_in_a_loop(both: Both, inside: str, outside: str) -> None:
-    """Of a loop that is made later, and of one that runs already; each once for each client."""
+    """Errors of a running loop and of one that is created later are recorded, once for each client."""
     program = _LOOP.replace("INSIDE", inside).replace("OUTSIDE", outside) + "asyncio.run(main())\n"
     clients = [inside, outside].count("CLIENT")
 
-    assert sorted(said(both(program))) == sorted(_OF_LOOP * clients)
+    assert sorted(messages_and_types(both(program))) == sorted(_OF_LOOP * clients)
 
 
-def test_errors_in_a_loop_of_another_kind(both: Both, require: Callable[[str], None]) -> None:
-    """Such as that of uvloop, on which uvicorn runs where it is installed."""
+def test_errors_in_a_uvloop_loop(both: Both, require: Callable[[str], None]) -> None:
+    """With uvloop installed, uvicorn uses its loop."""
     require("uvloop")
     program = _LOOP.replace("INSIDE", "pass").replace("OUTSIDE", "CLIENT")
     program += "import uvloop\nloop = uvloop.new_event_loop()\nloop.run_until_complete(main())\n"
 
-    assert [kind for _, kind in said(both(program))] == ["ValueError", "ValueError", ""]
+    assert [kind for _, kind in messages_and_types(both(program))] == ["ValueError", "ValueError", ""]
 
 
 def test_errors_in_a_loop_with_a_handler_of_its_own(both: Both) -> None:
-    """It is called as before."""
+    """The loop's own exception handler is still called."""
     program = """
         def mine(loop, context):
             print("mine:", context["message"], file=sys.stderr)
@@ -221,11 +223,11 @@ def test_errors_in_a_loop_with_a_handler_of_its_own(both: Both) -> None:
         asyncio.run(main())
         """
 
-    assert said(both(program)) == [("a", "")]
+    assert messages_and_types(both(program)) == [("a", "")]
 
 
-def test_a_hook_that_was_there_before_is_called(both: Both) -> None:
-    """Of each kind; and one that is set later goes on with ours."""
+def test_the_previous_hook_is_called(both: Both) -> None:
+    """This holds for each kind of hook; a hook set later may call ours."""
     records = both(
         """
         def after(name, before=None):
@@ -246,13 +248,13 @@ def test_a_hook_that_was_there_before_is_called(both: Both) -> None:
         """
     )
 
-    assert [kind for _, kind in said(records)] == ["ValueError", "OSError", "LookupError"]
+    assert [kind for _, kind in messages_and_types(records)] == ["ValueError", "OSError", "LookupError"]
 
 
-def test_the_process_of_a_worker(both: Both, collector: Collector) -> None:
-    """A child after a fork records what ends a thread of it, and once."""
+def test_a_forked_child(both: Both, collector: Collector) -> None:
+    """A child after a fork records an exception in a thread once."""
     if not hasattr(os, "fork"):
-        pytest.skip("there is no fork here")
+        pytest.skip("this platform cannot fork")
     records = both(
         """
         CLIENT
@@ -263,29 +265,29 @@ def test_the_process_of_a_worker(both: Both, collector: Collector) -> None:
         """
     )
 
-    assert [kind for _, kind in said(records)] == ["ValueError"]
+    assert [kind for _, kind in messages_and_types(records)] == ["ValueError"]
 
 
-# What is put back.
+# Restoring the hooks.
 
 
 def hooks() -> list[Any]:
-    """Return all that is there now."""
+    """Return the current hooks."""
     return [sys.excepthook, threading.excepthook, sys.unraisablehook, list(logging.getLogger("asyncio").filters)]
 
 
 @pytest.fixture
 def client_of(collector: Collector) -> Iterator[Callable[[], AsyncLogClient]]:
-    """Return what makes clients that handle errors; what was there before is there afterwards."""
+    """Return a function that creates clients with error handlers; check afterwards that the hooks are restored."""
     before = hooks()
-    made = []
+    clients = []
 
     def make() -> AsyncLogClient:
-        made.append(AsyncLogClient(collector.url, enable_global_error_handler=True, env_file=None))
-        return made[-1]
+        clients.append(AsyncLogClient(collector.url, enable_global_error_handler=True, env_file=None))
+        return clients[-1]
 
     yield make
-    for client in made:
+    for client in clients:
         client.close()
     assert hooks() == before
 
@@ -293,8 +295,8 @@ def client_of(collector: Collector) -> Iterator[Callable[[], AsyncLogClient]]:
 ClientOf = Callable[[], AsyncLogClient]
 
 
-def test_close_puts_back_what_was_there(client_of: ClientOf) -> None:
-    """With the last client, in whichever order they are closed."""
+def test_close_restores_the_hooks(client_of: ClientOf) -> None:
+    """The last client that is closed restores them."""
     before = hooks()
     first, second = client_of(), client_of()
 
@@ -307,10 +309,10 @@ def test_close_puts_back_what_was_there(client_of: ClientOf) -> None:
     assert hooks() == before
 
 
-def test_close_leaves_the_hook_of_somebody_else(
+def test_close_keeps_the_hook_of_another_library(
     client_of: ClientOf, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ours stays below it, records nothing more, and hands on; a later client records each error once."""
+    """Our hook stays below it, and only calls the previous one; a later client records each error once."""
     seen: list[Any] = []
     monkeypatch.setattr(sys, "excepthook", lambda *arguments: seen.append(arguments))
     client = client_of()
@@ -336,8 +338,10 @@ def test_close_leaves_the_hook_of_somebody_else(
     assert sys.excepthook is theirs
 
 
-def test_each_client_records(client_of: ClientOf, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that fails keeps neither the others nor the hook below from being told."""
+def test_a_failing_client_does_not_stop_the_others(
+    client_of: ClientOf, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other clients and the previous hook are called."""
     seen: list[Any] = []
     monkeypatch.setattr(sys, "excepthook", lambda *arguments: seen.append(arguments))
     first, second = client_of(), client_of()
@@ -349,10 +353,10 @@ def test_each_client_records(client_of: ClientOf, collector: Collector, monkeypa
     assert collector.messages == ["Uncaught exception: ValueError: a"]
 
 
-def test_without_an_exception_there_is_its_type(
+def test_exception_without_a_value_is_recorded_by_type(
     client_of: ClientOf, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The standard library may have let go of it."""
+    """The standard library may have released the exception."""
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
     client = client_of()
     threading.excepthook(threading.ExceptHookArgs((ValueError, None, None, None)))
@@ -362,8 +366,8 @@ def test_without_an_exception_there_is_its_type(
     client.close()
 
 
-def test_a_loop_gets_its_handler_back(client_of: ClientOf) -> None:
-    """Unless another one has been set meanwhile; also when it is closed in a thread, or the loop is gone."""
+def test_exception_handler_of_a_loop_is_restored(client_of: ClientOf) -> None:
+    """It is not if another one has been set meanwhile; the client may be closed in a thread, or after the loop."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()

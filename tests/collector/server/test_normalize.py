@@ -1,4 +1,4 @@
-"""A record of any dialect becomes a row, and as little as possible of it is lost."""
+"""A record from any logging system becomes a row, and little of it is lost."""
 
 import json
 import math
@@ -8,48 +8,48 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("msgspec", reason="msgspec is not installed: pip install 'concurrent_log[server]'")
-pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
+pytest.importorskip("msgspec", reason="msgspec is not installed: pip install msgspec")
+pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest import decoding
-from concurrent_log.collector.server.ingest.levels import level_of
-from concurrent_log.collector.server.ingest.limits import Budget
-from concurrent_log.collector.server.ingest.normalize import DEEPEST, LONGEST, LONGEST_KEY, cleaned
-from concurrent_log.collector.server.ingest.rows import rows_of
-from concurrent_log.collector.server.timestamps import microseconds_of
-from concurrent_log.collector.store import COLUMNS, FLOATS, INTEGERS, LEVELS, Row
+from concurrent_log.collector.server.ingest import json_body
+from concurrent_log.collector.server.ingest.batch_rows import build_rows
+from concurrent_log.collector.server.ingest.levels import parse_level
+from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget
+from concurrent_log.collector.server.ingest.normalize import MAX_DEPTH, MAX_KEY_LENGTH, MAX_TEXT_LENGTH, clean_text
+from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS, LEVELS, RecordRow
 
 _NOW = 1_768_200_000_000_000
 _NOON = 1_768_219_200_000_000  # 2026-01-12T12:00:00Z
 
 
-def columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
-    """Return what a row has, by column."""
+def columns(row: RecordRow, names: Sequence[str]) -> dict[str, Any]:
+    """Return the values of a row by column."""
     found = {name: value for name, value in zip(names, row, strict=True) if value is not None}
     if "attributes" in found:
         found["attributes"] = json.loads(found["attributes"], parse_constant=pytest.fail)
     return found
 
 
-def normalised(record: dict[str, Any], **common: Any) -> dict[str, Any]:
-    """Return what one record has as a row, by column."""
-    rows = rows_of([record], common, _NOW)
+def normalize(record: dict[str, Any], **common: Any) -> dict[str, Any]:
+    """Return the row of one record, by column."""
+    rows = build_rows([record], common, _NOW)
     assert not rows.rejected
     return columns(rows.rows[0], rows.columns)
 
 
-def read(content: bytes) -> decoding.Body:
-    """Return what a body says, without tight limits."""
-    with Budget(1 << 30, 1).lease() as lease:
-        return decoding.read([content], "", 1 << 24, 1 << 28, lease)
+def read(content: bytes) -> json_body.DecodedBody:
+    """Decode a body, with generous limits."""
+    with MemoryBudget(1 << 30, 1).lease() as lease:
+        return json_body.decode_body([content], "", 1 << 24, 1 << 28, lease)
 
 
 @pytest.mark.parametrize(
-    ("dialect", "ours"),
+    ("value", "expected"),
     [
         *((name, name) for name in LEVELS),
         *((name.lower(), name) for name in LEVELS),
@@ -82,25 +82,25 @@ def read(content: bytes) -> decoding.Body:
         ("W", "WARN"),
     ],
 )
-def test_levels_of_every_dialect(dialect: Any, ours: str) -> None:
-    """Names in any case, and the numbers of Python and of syslog."""
-    assert level_of(dialect) == (ours, LEVELS[ours])
-    found = normalised({"level": dialect})
-    assert (found["level"], found["level_number"]) == (ours, LEVELS[ours])
+def test_level_names_and_numbers(value: Any, expected: str) -> None:
+    """Names in any case, and the numbers of Python and of syslog, are known."""
+    assert parse_level(value) == (expected, LEVELS[expected])
+    found = normalize({"level": value})
+    assert (found["level"], found["level_number"]) == (expected, LEVELS[expected])
 
 
 @pytest.mark.parametrize("strange", ["", "loud", True, -1, [], {}, "9" * 5000, math.pi * -1])
-def test_a_level_that_is_none_is_kept(strange: Any) -> None:
-    """It is INFO, and what it was is among the attributes."""
-    found = normalised({"level": strange})
+def test_unknown_level_becomes_an_attribute(strange: Any) -> None:
+    """The level is INFO, and the original value is an attribute."""
+    found = normalize({"level": strange})
 
     assert (found["level"], found["attributes"]) == ("INFO", {"level": strange})
 
 
 @pytest.mark.parametrize("number", range(10, 70, 10))
-def test_levels_of_pino(number: int) -> None:
-    """A record with ``msg`` and ``time`` is of pino or bunyan, whose 30 is info; its message and its time count."""
-    found = normalised({"level": number, "msg": "hello", "time": 1768200001250, "pid": 7, "hostname": "web-1"})
+def test_pino_levels(number: int) -> None:
+    """A record with ``msg`` and ``time`` is from pino or bunyan, where 30 is info; both fields are used."""
+    found = normalize({"level": number, "msg": "hello", "time": 1768200001250, "pid": 7, "hostname": "web-1"})
 
     assert found["level"] == list(LEVELS)[number // 10 - 1]
     assert (found["message"], found["created_at"]) == ("hello", 1_768_200_001_250_000)
@@ -108,7 +108,7 @@ def test_levels_of_pino(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "ours"),
+    ("record", "expected"),
     [
         ({"severity": "warning"}, "WARN"),
         ({"severity": 3}, "ERROR"),
@@ -122,11 +122,11 @@ def test_levels_of_pino(number: int) -> None:
         ({"level": "DEBUG", "severity": "error"}, "DEBUG"),
     ],
 )
-def test_levels_under_other_names(record: dict[str, Any], ours: str) -> None:
-    """Where a record has no level, it may have one by another name, such as OpenTelemetry's; that stays."""
-    found = normalised(record)
+def test_level_under_another_name(record: dict[str, Any], expected: str) -> None:
+    """Without ``level``, other names are tried, such as OpenTelemetry's; the field remains an attribute."""
+    found = normalize(record)
 
-    assert (found["level"], found["level_number"]) == (ours, LEVELS[ours])
+    assert (found["level"], found["level_number"]) == (expected, LEVELS[expected])
     assert found.get("attributes", {}) == {name: value for name, value in record.items() if name != "level"}
 
 
@@ -158,10 +158,10 @@ def test_levels_under_other_names(record: dict[str, Any], ours: str) -> None:
         1768219200000000000,
     ],
 )
-def test_times_of_every_dialect(text: Any) -> None:
-    """ISO 8601 with and without a zone, and numbers of each unit."""
-    assert microseconds_of(text) == _NOON
-    assert normalised({"created_at": text}) == {"created_at": _NOON, "level": "INFO", "level_number": 20}
+def test_time_formats(text: Any) -> None:
+    """ISO 8601 with and without a time zone, and numbers in each unit, are parsed."""
+    assert parse_timestamp(text) == _NOON
+    assert normalize({"created_at": text}) == {"created_at": _NOON, "level": "INFO", "level_number": 20}
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_times_of_every_dialect(text: Any) -> None:
     ],
 )
 def test_times_keep_their_microseconds(value: Any, microseconds: int) -> None:
-    """No unit loses what a microsecond can tell."""
-    assert microseconds_of(value) == microseconds
+    """Every unit is parsed with the precision of a microsecond."""
+    assert parse_timestamp(value) == microseconds
 
 
 @pytest.mark.parametrize(
@@ -204,19 +204,19 @@ def test_times_keep_their_microseconds(value: Any, microseconds: int) -> None:
         "\uff11\uff12",
     ],
 )
-def test_a_time_that_is_none_is_kept(strange: Any) -> None:
-    """It is now, and what it was is among the attributes."""
-    found = normalised({"created_at": strange})
+def test_invalid_time_becomes_an_attribute(strange: Any) -> None:
+    """The time is now, and the original value is an attribute."""
+    found = normalize({"created_at": strange})
 
     assert found["created_at"] == _NOW
     assert found["attributes"]["created_at"] == (str(strange) if strange == 10**25 else strange)
 
 
 @pytest.mark.parametrize("alias", ["timestamp", "@timestamp", "time", "ts", "timeUnixNano"])
-def test_times_under_other_names(alias: str) -> None:
-    """Where a record has no ``created_at``, it may have a time by another name; if that is none, it is now."""
-    assert normalised({alias: "2026-01-12T12:00:00Z"})["created_at"] == _NOON
-    assert normalised({alias: "a while"}) == {
+def test_time_under_another_name(alias: str) -> None:
+    """Without ``created_at``, other names are tried; if the value is invalid, the time is now."""
+    assert normalize({alias: "2026-01-12T12:00:00Z"})["created_at"] == _NOON
+    assert normalize({alias: "a while"}) == {
         "created_at": _NOW,
         "level": "INFO",
         "level_number": 20,
@@ -225,11 +225,11 @@ def test_times_under_other_names(alias: str) -> None:
 
 
 @pytest.mark.parametrize("alias", ["msg", "short_message", "body"])
-def test_messages_under_other_names(alias: str) -> None:
-    """Where a record has no message, it may have one by another name."""
-    assert normalised({alias: "hello"})["message"] == "hello"
-    assert normalised({alias: {"a": 1}})["message"] == '{"a":1}'
-    assert normalised({alias: "x", "message": "hello"})["attributes"] == {alias: "x"}
+def test_message_under_another_name(alias: str) -> None:
+    """Without ``message``, other names are tried."""
+    assert normalize({alias: "hello"})["message"] == "hello"
+    assert normalize({alias: {"a": 1}})["message"] == '{"a":1}'
+    assert normalize({alias: "x", "message": "hello"})["attributes"] == {alias: "x"}
 
 
 @pytest.mark.parametrize(
@@ -244,43 +244,43 @@ def test_messages_under_other_names(alias: str) -> None:
         (None, None),
     ],
 )
-def test_columns_of_text_take_anything(value: Any, text: str | None) -> None:
-    """What is no text becomes text, as JSON writes it; null says nothing."""
+def test_text_columns_accept_any_value(value: Any, text: str | None) -> None:
+    """Other values become text, as in JSON; null leaves the column empty."""
     for column in ("message", "user_id", "service", "stack_trace"):
-        assert normalised({column: value}).get(column) == text
+        assert normalize({column: value}).get(column) == text
 
 
 @pytest.mark.parametrize(
     ("value", "number"),
     [(7, 7), ("7", 7), (" 7 ", 7), (7.0, 7), (-(2**63), -(2**63)), (2**63 - 1, 2**63 - 1)],
 )
-def test_columns_of_integers(value: Any, number: int) -> None:
-    """Also as text, and as a float that is whole."""
+def test_integer_columns(value: Any, number: int) -> None:
+    """An integer may be text, or a float without a fraction."""
     for column in ("process_id", "line_number", "sequence"):
-        assert normalised({column: value})[column] == number
+        assert normalize({column: value})[column] == number
 
 
 @pytest.mark.parametrize("value", ["x", 7.5, True, 2**63, [7], "7.5", 1e300])
-def test_what_is_no_integer_is_kept(value: Any) -> None:
-    """The column is empty, and the value is among the attributes."""
-    found = normalised({"line_number": value})
+def test_invalid_integer_becomes_an_attribute(value: Any) -> None:
+    """The column is empty, and the value is an attribute."""
+    found = normalize({"line_number": value})
 
     assert "line_number" not in found
     assert found["attributes"]["line_number"] == (str(value) if value == 2**63 else value)
 
 
 @pytest.mark.parametrize(("value", "number"), [(7, 7.0), (7.25, 7.25), ("7.25", 7.25), (10**30, None), ("much", None)])
-def test_the_column_of_a_duration(value: Any, number: float | None) -> None:
-    """A number, also as text; what is none is among the attributes."""
-    found = normalised({"duration_ms": value})
+def test_duration_column(value: Any, number: float | None) -> None:
+    """A duration is a number, or text; any other value is an attribute."""
+    found = normalize({"duration_ms": value})
 
     assert found.get("duration_ms") == number
     assert ("attributes" in found) == (number is None)
 
 
-def test_everything_else_becomes_an_attribute() -> None:
-    """Flat fields, and what stands in ``metadata`` and ``attributes``; nothing of the same name is lost."""
-    found = normalised(
+def test_other_fields_become_attributes() -> None:
+    """Flat fields, and the members of ``metadata`` and ``attributes``; duplicate names lose no value."""
+    found = normalize(
         {"action": "login", "n": None, "level_number": 99, "metadata": {"action": "x", "b": 1}, "attributes": {"c": 2}},
         shard=1,
         metadata={"d": 3},
@@ -296,15 +296,15 @@ def test_everything_else_becomes_an_attribute() -> None:
         "shard": 1,
     }
     assert found["level_number"] == 20
-    assert normalised({"metadata": "text"})["attributes"] == {"metadata": "text"}
+    assert normalize({"metadata": "text"})["attributes"] == {"metadata": "text"}
 
 
-def test_what_is_common_yields() -> None:
-    """A record says otherwise for itself, but null says nothing."""
-    found = normalised({"service": "till", "host": None, "level": "ERROR"}, service="shop", host="web-1", level="DEBUG")
+def test_record_overrides_common_values() -> None:
+    """A record's own values replace the common ones; null does not."""
+    found = normalize({"service": "till", "host": None, "level": "ERROR"}, service="shop", host="web-1", level="DEBUG")
 
     assert (found["service"], found["host"], found["level"]) == ("till", "web-1", "ERROR")
-    assert normalised({}, level="debug", created_at="2026-01-12T12:00:00Z") == {
+    assert normalize({}, level="debug", created_at="2026-01-12T12:00:00Z") == {
         "created_at": _NOON,
         "level": "DEBUG",
         "level_number": 10,
@@ -312,29 +312,29 @@ def test_what_is_common_yields() -> None:
 
 
 def test_long_values_and_keys_are_limited() -> None:
-    """A short column takes 500 characters, and all of it is an attribute; message and stack trace are whole."""
+    """A text column has at most 500 characters, and the whole value is an attribute; long columns have no limit."""
     long = "é" * 100_000
-    found = normalised({"service": long, "message": long, "stack_trace": long, "k" * 1000: 1, "a": {"k" * 1000: 1}})
+    found = normalize({"service": long, "message": long, "stack_trace": long, "k" * 1000: 1, "a": {"k" * 1000: 1}})
 
-    assert found["service"] == long[:LONGEST]
+    assert found["service"] == long[:MAX_TEXT_LENGTH]
     assert found["message"] == found["stack_trace"] == long
-    assert found["attributes"] == {"service": long, "k" * LONGEST_KEY: 1, "a": {"k" * LONGEST_KEY: 1}}
+    assert found["attributes"] == {"service": long, "k" * MAX_KEY_LENGTH: 1, "a": {"k" * MAX_KEY_LENGTH: 1}}
 
 
 def test_deep_values_are_cut() -> None:
-    """Lists within lists end somewhere."""
+    """Nested lists are cut at a maximum depth."""
     value: list[Any] = []
-    for _ in range(DEEPEST + 5):
+    for _ in range(MAX_DEPTH + 5):
         value = [value]
-    found = normalised({"a": value})["attributes"]["a"]
-    for _ in range(DEEPEST):
+    found = normalize({"a": value})["attributes"]["a"]
+    for _ in range(MAX_DEPTH):
         (found,) = found
 
     assert found == "…"
 
 
-def test_numbers_that_databases_do_not_take() -> None:
-    """Beyond 64 bits, or none at all: as text."""
+def test_numbers_that_databases_cannot_store() -> None:
+    """Numbers beyond 64 bits, infinity and NaN become text."""
     found = read(b'{"logs": [{"a": NaN, "b": -Infinity, "c": 1e999, "d": 12345678901234567890123, "e": [1e999]}]}')
 
     assert columns(found.batch.rows[0], found.batch.columns)["attributes"] == {
@@ -360,8 +360,8 @@ def test_numbers_that_databases_do_not_take() -> None:
         ('"grüße"'.encode(), "grüße"),
     ],
 )
-def test_text_that_databases_do_not_take(written: bytes, stored: str) -> None:
-    """NUL, lone surrogates and wrong UTF-8 are replaced, in columns, attributes and keys, and cost no other record."""
+def test_text_that_databases_cannot_store(written: bytes, stored: str) -> None:
+    """NUL, lone surrogates and invalid UTF-8 are replaced in columns, attributes and keys; other records are intact."""
     record = b'{"message": %s, "service": %s, "x": [%s], %s: 1}' % (written, written, written, written)
     batch = read(b'\xef\xbb\xbf{"logs": [{"message": "one"}, %s]}' % record).batch
     one, found = (columns(row, batch.columns) for row in batch.rows)
@@ -371,18 +371,18 @@ def test_text_that_databases_do_not_take(written: bytes, stored: str) -> None:
     assert found["attributes"] == {"x": [stored], stored: 1}
 
 
-def test_one_record_that_is_no_json_costs_all() -> None:
-    """Where it is not clear where a record ends, the body is no JSON."""
-    with pytest.raises(Problem, match="it is no JSON"):
+def test_invalid_json_rejects_the_body() -> None:
+    """If the end of a record is unclear, the whole body is invalid."""
+    with pytest.raises(Problem, match="invalid JSON"):
         read(b'{"logs": [{"a": 1}, {"a": }, {"a": 2}]}')
 
 
-def test_the_weight_of_text_is_its_length() -> None:
-    """Commas and braces within text are not mistaken for records."""
+def test_weight_of_text_is_its_length() -> None:
+    """Commas and braces in strings do not count as values and objects."""
     text = b'{"logs": [{"message": "' + b'{,[\\"' * 10_000 + b'"}]}'
 
-    assert decoding.weight_of(text, 100_000) < 2 * len(text)
-    assert decoding.weight_of(b'{"logs": [' + b"{}," * 10_000 + b"{}]}", 100_000) > 6_000_000
+    assert json_body.estimate_weight(text, 100_000) < 2 * len(text)
+    assert json_body.estimate_weight(b'{"logs": [' + b"{}," * 10_000 + b"{}]}", 100_000) > 6_000_000
 
 
 _json = st.recursive(
@@ -396,8 +396,8 @@ _keys = st.sampled_from([*COLUMNS, "metadata", "msg", "time", "severity", "sever
 @given(
     st.lists(st.dictionaries(_keys, _json, max_size=8) | _json, max_size=5), st.dictionaries(_keys, _json, max_size=3)
 )
-def test_any_json_makes_rows_that_databases_take(records: list[Any], common: dict[str, Any]) -> None:
-    """Every object makes a row of the right types; everything else is rejected by its index."""
+def test_any_json_becomes_valid_rows(records: list[Any], common: dict[str, Any]) -> None:
+    """Every object becomes a row with the right types; every other value is rejected, with its index."""
     content = json.dumps({"logs": records, "common": common}).encode()
     body = read(content)
 
@@ -424,15 +424,15 @@ def test_any_json_makes_rows_that_databases_take(records: list[Any], common: dic
     [
         ("created_at", [2.5, -1.0, 1e12, 1e30, 7, "2026-01-12T12:00:00Z", "soon", None]),
         ("level", ["INFO", "warning", 40, "loud", None, [], True]),
-        ("message", ["", "%s", "é" * (LONGEST + 1), 7, None]),
-        ("service", ["shop", "", "é" * (LONGEST + 1), 7, True, [], None]),
-        ("stack_trace", ["é" * (LONGEST + 1), {}, None]),
+        ("message", ["", "%s", "é" * (MAX_TEXT_LENGTH + 1), 7, None]),
+        ("service", ["shop", "", "é" * (MAX_TEXT_LENGTH + 1), 7, True, [], None]),
+        ("stack_trace", ["é" * (MAX_TEXT_LENGTH + 1), {}, None]),
         ("line_number", [1, -(2**63), 2**63, 1.0, 1.5, True, "7", None]),
         ("duration_ms", [1, 1.5, 2**63, -(2.0**70), True, "7", None]),
         ("n", [1, 1.5, 2**63, -(2.0**70), True, "7", None, [2**63], {"a": 1}]),
-        ("customer", ["Ada", "a\nb\u2028\r", "100 %s", "é" * (LONGEST + 1), 1, None]),
+        ("customer", ["Ada", "a\nb\u2028\r", "100 %s", "é" * (MAX_TEXT_LENGTH + 1), 1, None]),
         ("100 %s", ["a", 1]),
-        ("k" * (LONGEST_KEY + 1), ["a", 1]),
+        ("k" * (MAX_KEY_LENGTH + 1), ["a", 1]),
         ("level_number", [1, "1"]),
         ("metadata", ["a", {"n": 1}]),
         ("attributes", ["a", {"n": 1}]),
@@ -440,33 +440,33 @@ def test_any_json_makes_rows_that_databases_take(records: list[Any], common: dic
     ],
 )
 @pytest.mark.parametrize("odd", [{}, {"message": None}, {"level": "loud"}])
-def test_records_that_look_alike_are_made_the_same_rows(key: str, values: list[Any], odd: dict[str, Any]) -> None:
-    """What is done column by column comes out as it does one by one, with whatever strange value among them."""
+def test_building_by_column_equals_building_by_record(key: str, values: list[Any], odd: dict[str, Any]) -> None:
+    """Records with the same keys get the same rows as one by one, also with unusual values among them."""
     plain = {"created_at": 1.5, "level": "INFO", "message": "hello", "customer": "Ada"}
     for common, value in product(({}, {key: values[0], "service": "shop", "n": 9, "100 %d": "%d"}), values):
         alike = [*[values[0]] * 10, value], [value] * 10
         records = [{**plain, key: each} for each in chain(*alike)] + [{**plain, **odd, "else": 1}] * 10
         for some in (records[:11], records[11:]):
-            rows = rows_of([*some, None], common, _NOW)
+            rows = build_rows([*some, None], common, _NOW)
             found = [columns(row, rows.columns) for row in rows.rows]
 
-            assert repr(found) == repr([normalised(record, **common) for record in some])
+            assert repr(found) == repr([normalize(record, **common) for record in some])
 
 
 @pytest.mark.parametrize("count", [12, 99])
-def test_records_that_look_alike_keep_their_places(count: int) -> None:
-    """Rows are in the order of the records, whatever these look like, and how many of them look alike."""
+def test_rows_are_in_the_order_of_the_records(count: int) -> None:
+    """The order of the rows does not depend on the keys of the records."""
     plain = {"created_at": 1.5, "level": "INFO"}
     records = [{**plain, "message": str(n), **dict.fromkeys("abc"[: n % 3])} for n in range(count)]
-    rows = rows_of([None, *records], {}, _NOW)
+    rows = build_rows([None, *records], {}, _NOW)
 
     assert [columns(row, rows.columns)["message"] for row in rows.rows] == [str(number) for number in range(count)]
     assert rows.indices == list(range(1, count + 1))
 
 
 @given(_json)
-def test_cleaning_leaves_what_is_clean(value: Any) -> None:
-    """What comes out is never changed by being cleaned again."""
-    once = cleaned(value)
+def test_cleaning_is_idempotent(value: Any) -> None:
+    """Cleaning a clean value does not change it."""
+    once = clean_text(value)
 
-    assert repr(cleaned(once)) == repr(once)
+    assert repr(clean_text(once)) == repr(once)

@@ -1,4 +1,4 @@
-"""What people ask over HTTP is answered as the contract says, whatever they ask."""
+"""Queries over HTTP: the responses are as documented, for any parameters."""
 
 import asyncio
 import concurrent.futures
@@ -9,21 +9,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
-pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'concurrent_log[server]'")
-pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'concurrent_log[server]'")
+pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
+pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
+from collector.server.conftest import TOKEN
 from support.collector_server import Server
 from support.processes import environment
 
-_TOKEN = "a-secret-of-the-tests"
-_BEARER = {"Authorization": f"Bearer {_TOKEN}"}
+_BEARER = {"Authorization": f"Bearer {TOKEN}"}
 _PATHS = [
     "/logs",
     "/logs/1-1",
@@ -38,54 +37,16 @@ _PATHS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, shared_database: str) -> Iterator[Server]:
-    """Return one server with one record for all questions that leave nothing behind, on each database."""
-    with Server(tmp_path_factory.mktemp("shared"), shared_database) as server:
-        server.send([{"message": "one", "a": 1, "n": 1e99, "s": {"x": [1]}}])
-        yield server
-
-
-@pytest.fixture(scope="module")
-def shared_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return one server on SQLite for all that is refused before a database is asked."""
-    folder = tmp_path_factory.mktemp("shared")
-    with Server(folder, str(folder / "logs.sqlite3")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return one server with a token for all who do not know it."""
-    folder = tmp_path_factory.mktemp("guarded")
-    with Server(folder, str(folder / "logs.sqlite3"), variables={"CONCURRENT_LOG_TOKEN": _TOKEN}) as server:
-        yield server
-
-
-@pytest.fixture
-def server(tmp_path: Path, database: str) -> Iterator[Server]:
-    """Return a server, one test with SQLite, one with PostgreSQL."""
-    with Server(tmp_path, database) as server:
-        yield server
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Server]:
-    """Return a server on SQLite, for what no database matters to."""
-    with Server(tmp_path, str(tmp_path / "logs.sqlite3")) as server:
-        yield server
-
-
 def numbered(count: int, **fields: Any) -> list[dict[str, Any]]:
-    """Return records that differ in their message and time."""
+    """Return records with different messages and times."""
     begin = int(time.time()) - count
     return [
         {"message": f"{number}", "created_at": begin + number, "level": "INFO", **fields} for number in range(count)
     ]
 
 
-def test_pages_lead_through_everything(server: Server) -> None:
-    """Page by page, newest first, each record comes once; the last page leads nowhere."""
+def test_pages_contain_each_record_once(server: Server) -> None:
+    """Page by page, newest first, each record is returned once; the last page has no cursor."""
     server.send(numbered(25))
     found, cursor = [], ""
     while cursor is not None:
@@ -96,21 +57,21 @@ def test_pages_lead_through_everything(server: Server) -> None:
     assert found == [[str(n) for n in range(24, 14, -1)], [str(n) for n in range(14, 4, -1)], ["4", "3", "2", "1", "0"]]
 
 
-def test_record_and_its_neighbours(server: Server) -> None:
-    """A record is found by its id, and so are those around it, in the process that it is from."""
+def test_record_and_its_context(server: Server) -> None:
+    """A record is found by its id; its context is from the same process."""
     server.send(numbered(9, host="web-1"))
     server.send(numbered(9, host="web-2"))
     record = next(each for each in server.get("/logs?where=host=web-1")["logs"] if each["message"] == "4")
-    around = server.get(f"/logs/{record['id']}/context?before=2&after=1")["logs"]
+    context = server.get(f"/logs/{record['id']}/context?before=2&after=1")["logs"]
 
     assert server.get(f"/logs/{record['id']}") == record
-    assert [(each["message"], each["host"]) for each in around] == [(n, "web-1") for n in "2345"]
+    assert [(each["message"], each["host"]) for each in context] == [(n, "web-1") for n in "2345"]
     assert server.ask("GET", "/logs/1-1")[:2] == (404, {"detail": "there is no record 1-1"})
     assert server.ask("GET", "/logs/1-1/context")[:2] == (404, {"detail": "there is no record 1-1"})
 
 
-def test_filters_come_from_the_url(server: Server) -> None:
-    """Each filter of the contract does what it says."""
+def test_each_filter_works(server: Server) -> None:
+    """Each filter finds the records that the documentation describes."""
     server.send(
         [
             {"message": "a", "level": "ERROR", "service": "shop", "environment": "production", "host": "h1", "n": 3},
@@ -142,7 +103,7 @@ def test_filters_come_from_the_url(server: Server) -> None:
 
 
 def test_histogram_covers_the_range(server: Server) -> None:
-    """Every step is there, also where nothing happened, and their counts are all records."""
+    """Every step is listed, even without records, and the counts include all records."""
     server.send([*numbered(60), *numbered(5, level="ERROR")])
     found = server.get("/histogram?since=1h&buckets=30")
     counted = [sum(bucket["counts"].get(level, 0) for bucket in found["buckets"]) for level in ("INFO", "ERROR")]
@@ -153,22 +114,24 @@ def test_histogram_covers_the_range(server: Server) -> None:
     assert found["since"] == found["buckets"][0]["start"]
 
 
-def test_values_and_stats(server: Server) -> None:
-    """The services are known with how many records they have, of the last day; the figures know of all."""
-    server.send([{"service": "shop"}, {"service": "shop"}, {"service": "pay"}, {"service": "old", "created_at": 1e9}])
-    stats = server.get("/stats")
+def test_values_and_stats(new_server: Server) -> None:
+    """The values of a column are counted for the last day, the statistics for all records."""
+    new_server.send(
+        [{"service": "shop"}, {"service": "shop"}, {"service": "pay"}, {"service": "old", "created_at": 1e9}]
+    )
+    stats = new_server.get("/stats")
 
-    assert server.get("/values?field=service")["values"] == [
+    assert new_server.get("/values?field=service")["values"] == [
         {"value": "shop", "count": 2},
         {"value": "pay", "count": 1},
     ]
     assert stats["total_logs"] == 4
     assert {each["service"]: each["records"] for each in stats["services"]} == {"shop": 2, "pay": 1, "old": 1}
-    assert (len(stats["partitions"]) > 0) is server.database.startswith("postgresql")
+    assert (len(stats["partitions"]) > 0) is new_server.database.startswith("postgresql")
 
 
-def test_groups_are_of_what_says_the_same(server: Server) -> None:
-    """Records that differ in numbers only are one group, of those that the filters find, with an example."""
+def test_groups_contain_records_with_the_same_message(server: Server) -> None:
+    """Records that differ only in numbers are one group, with the id of the newest."""
     server.send(numbered(30, service="shop", error_type="E", level="ERROR"))
     server.send([{"message": "no answer in 3 s", "service": name, "level": "WARN"} for name in ("a", "b")])
     found = server.get("/groups?level=WARN&limit=1")
@@ -179,12 +142,12 @@ def test_groups_are_of_what_says_the_same(server: Server) -> None:
     assert server.get(f"/logs/{group['newest']}")["created_at"] == group["last_seen"]
     assert (found["looked_at"], found["others"], found["is_sample"]) == (32, 2, False)
     assert [each["services"] for each in server.get("/groups?q=answer")["groups"]] == [["a", "b"]]
-    assert server.get("/groups?service=nobody")["groups"] == []
+    assert server.get("/groups?service=unknown")["groups"] == []
     assert server.ask("GET", "/groups?limit=1001")[0] == 422
 
 
 def test_download_is_exact(server: Server) -> None:
-    """The file has each record that the filters find as it is, oldest first; as many as there are."""
+    """The file has every matching record exactly, oldest first."""
     for start in range(5):
         server.send([{"message": f"{start}-{number} \u2028 ü", "n": number} for number in range(700)])
     content = server.ask("GET", "/download?where=n!=5")[1]
@@ -200,8 +163,8 @@ def test_download_is_exact(server: Server) -> None:
 _FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1", "=cmd|' /C calc'!A0", "\n-2"]
 
 
-def test_table_has_no_formulas(server: Server) -> None:
-    """What a spreadsheet would calculate begins with an apostrophe; all else, and every number, is as it was."""
+def test_csv_has_no_formulas(server: Server) -> None:
+    """Text that a spreadsheet would execute begins with an apostrophe; other text and all numbers are exact."""
     harmless = ["a=1", 'quote " and, comma', "line\nbreak", "1-1", "'"]
     server.send([{"message": text, "service": text, "duration_ms": -1.5} for text in [*_FORMULAS, *harmless]])
     _, content, headers = server.ask("GET", "/download?format=csv&order=desc")
@@ -214,36 +177,37 @@ def test_table_has_no_formulas(server: Server) -> None:
     assert {row["duration_ms"] for row in rows} == {"-1.5"}
 
 
-def test_attributes_are_no_formulas_either(lite: Server) -> None:
-    """Attributes are one cell of JSON, which begins with a brace whatever is in them."""
-    lite.send([{"message": "a", "=key": "=1", "b": '"'}])
-    rows = list(csv.DictReader(io.StringIO(lite.ask("GET", "/download?format=csv")[1], newline="")))
+def test_csv_attributes_are_not_formulas(sqlite_server: Server) -> None:
+    """Attributes are one cell of JSON, which always begins with a brace."""
+    sqlite_server.send([{"message": "a", "=key": "=1", "b": '"'}])
+    rows = list(csv.DictReader(io.StringIO(sqlite_server.ask("GET", "/download?format=csv")[1], newline="")))
 
     assert json.loads(rows[0]["attributes"]) == {"=key": "=1", "b": '"'}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_download_needs_no_memory(lite: Server) -> None:
-    """A download of 100 MB is never held: nor are two, of which one goes to a client that does not read."""
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+def test_download_uses_little_memory(new_sqlite_server: Server) -> None:
+    """A download of 100 MB is not held in memory, and neither is a second one to a client that does not read."""
     for _ in range(20):
-        lite.send([{"message": "x" * 5000} for _ in range(1000)], zipped=True)
-    before = lite.memory()
-    with socket.create_connection(("127.0.0.1", lite.port)) as slow:
+        new_sqlite_server.send([{"message": "x" * 5000} for _ in range(1000)], zipped=True)
+    before = new_sqlite_server.memory()
+    with socket.create_connection(("127.0.0.1", new_sqlite_server.port)) as slow:
         slow.sendall(b"GET /download HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        content = lite.ask("GET", "/download")[1]
+        content = new_sqlite_server.ask("GET", "/download")[1]
 
         assert len(content) > 100_000_000
-        assert lite.memory() - before < 90_000_000
+        assert new_sqlite_server.memory() - before < 90_000_000
 
 
 @pytest.mark.parametrize("path", _PATHS)
-def test_nothing_is_read_without_the_token(guarded: Server, path: str) -> None:
-    """Who does not know the token learns nothing, from no path, whether the parameters are right or not."""
-    assert guarded.ask("GET", path)[0] == 401
-    assert guarded.ask("GET", path, Authorization="Bearer wrong")[0] == 401
-    assert guarded.ask("GET", f"{path.partition('?')[0]}?nonsense=1")[0] in (401, 422)
+def test_reading_needs_the_token(guarded_server: Server, path: str) -> None:
+    """Without the token, no route returns anything, for valid and invalid parameters."""
+    assert guarded_server.ask("GET", path)[0] == 401
+    assert guarded_server.ask("GET", path, Authorization="Bearer wrong")[0] == 401
+    assert guarded_server.ask("GET", f"{path.partition('?')[0]}?nonsense=1")[0] in (401, 422)
     if path != "/live":
-        assert guarded.ask("GET", path, **_BEARER)[0] in (200, 404)
+        assert guarded_server.ask("GET", path, **_BEARER)[0] in (200, 404)
 
 
 @pytest.mark.parametrize(
@@ -263,10 +227,10 @@ def test_nothing_is_read_without_the_token(guarded: Server, path: str) -> None:
         "nonsense=1",
     ],
 )
-def test_wrong_parameter_is_refused_in_one_line(shared_lite: Server, query: str) -> None:
-    """It is the client's mistake, and one line says which."""
+def test_invalid_parameter_has_a_one_line_message(sqlite_server: Server, query: str) -> None:
+    """The status is 422, and one line names the mistake."""
     for path in ("/logs", "/groups", "/services", "/live"):
-        status, answer, _ = shared_lite.ask("GET", f"{path}?{query}")
+        status, answer, _ = sqlite_server.ask("GET", f"{path}?{query}")
 
         assert status == 422
         assert set(answer) == {"detail"}
@@ -293,17 +257,19 @@ def test_wrong_parameter_is_refused_in_one_line(shared_lite: Server, query: str)
         "q=%ff%fe&service=%ed%a0%80",
     ],
 )
-def test_strange_parameter_is_answered(shared: Server, query: str) -> None:
-    """Whatever is asked for that makes sense is answered, by each query in the same way."""
+def test_unusual_parameter_is_accepted(server: Server, query: str) -> None:
+    """Every query accepts unusual but valid parameters."""
+    server.send([{"message": "one", "a": 1, "n": 1e99, "s": {"x": [1]}}])
     for path in ("/logs?", "/histogram?", "/values?field=service&", "/groups?", "/download?"):
         if "cursor" not in query or path == "/logs?":
-            status, answer, _ = shared.ask("GET", path + query)
+            status, answer, _ = server.ask("GET", path + query)
 
             assert status == 200, answer
 
 
-def test_question_that_takes_too_long_is_stopped(postgres: str, tmp_path: Path) -> None:
-    """It is answered with 504 and what to do, and a crowd of them with 503 and when to ask again."""
+@pytest.mark.slow
+def test_slow_query_is_stopped(postgres: str, tmp_path: Path) -> None:
+    """A query that takes too long gets 504 with a remedy; too many of them get 503 with Retry-After."""
     import asyncpg
 
     async def test(server: Server) -> None:
@@ -312,15 +278,15 @@ def test_question_that_takes_too_long_is_stopped(postgres: str, tmp_path: Path) 
             await connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
             loop = asyncio.get_running_loop()
             with concurrent.futures.ThreadPoolExecutor(9) as threads:
-                asked = [loop.run_in_executor(threads, server.ask, "GET", "/logs") for _ in range(9)]
-                answers = await asyncio.gather(*asked)
+                requests = [loop.run_in_executor(threads, server.ask, "GET", "/logs") for _ in range(9)]
+                responses = await asyncio.gather(*requests)
         await connection.close()
 
-        assert [status for status, _, _ in answers].count(504) == 6
-        assert [status for status, _, _ in answers].count(503) == 3
-        for status, answer, headers in answers:
-            words = "narrow the time range" if status == 504 else "too many queries at the same time"
-            assert words in answer["detail"]
+        assert [status for status, _, _ in responses].count(504) == 6
+        assert [status for status, _, _ in responses].count(503) == 3
+        for status, answer, headers in responses:
+            message = "narrow the time range" if status == 504 else "too many queries at the same time"
+            assert message in answer["detail"]
             assert ("retry-after" in headers) is (status == 503)
         assert server.get("/logs")["logs"] == []
 
@@ -328,15 +294,16 @@ def test_question_that_takes_too_long_is_stopped(postgres: str, tmp_path: Path) 
         asyncio.run(test(server))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["coverage", "fuzzing"])
-def test_schemathesis_finds_nothing(tmp_path: Path, database: str, phase: str) -> None:
-    """No request that it makes of the OpenAPI document, valid or not, is answered otherwise than documented."""
-    with Server(tmp_path, database, variables={"CONCURRENT_LOG_TOKEN": _TOKEN}) as server:
+def test_schemathesis_finds_no_issues(tmp_path: Path, database: str, phase: str) -> None:
+    """For generated requests, valid or not, every response is as the OpenAPI document describes."""
+    with Server(tmp_path, database, variables={"CONCURRENT_LOG_TOKEN": TOKEN}) as server:
         server.send(
             [{"message": f"{number}", "service": "shop", "customer": "Ada"} for number in range(20)], headers=_BEARER
         )
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"]
-        # Not the stream that never ends, whose parameters are those of the others.
+        # Without the stream, which never ends; its parameters are those of the other routes.
         options = [
             "--include-tag",
             "reading",
@@ -346,7 +313,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, database: str, phase: str) -
             "off",
             "--generation-deterministic",
         ]
-        options += ["--phases", phase, "--max-examples", "20", "-H", f"Authorization: Bearer {_TOKEN}"]
+        options += ["--phases", phase, "--max-examples", "20", "-H", f"Authorization: Bearer {TOKEN}"]
         run = subprocess.run(
             [*command, *options], cwd=tmp_path, env={**environment(), "NO_COLOR": "1"}, capture_output=True, text=True
         )

@@ -1,4 +1,4 @@
-"""Both stores keep records in the same way: PostgreSQL and SQLite."""
+"""PostgreSQL and SQLite store batches in the same way."""
 
 import asyncio
 import contextlib
@@ -16,41 +16,41 @@ pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asy
 
 import asyncpg
 
-from concurrent_log.collector.store import (
-    COLUMNS,
-    IN_PARTS,
-    Added,
-    Batch,
+from concurrent_log.collector.store.columns import COLUMNS, RecordRow
+from concurrent_log.collector.store.factory import create_store
+from concurrent_log.collector.store.interface import (
+    STORED_IN_PARTS,
+    AddResult,
     Client,
-    Drop,
-    Row,
+    IncomingBatch,
+    LossReport,
     Store,
-    StoreAway,
+    StoreUnavailable,
     StoreUnusable,
-    store_of,
 )
-from concurrent_log.collector.store.postgres import PostgresStore
-from concurrent_log.collector.store.sqlite import SqliteStore
+from concurrent_log.collector.store.postgres.store import PostgresStore
+from concurrent_log.collector.store.sqlite import store as sqlite_store
+from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 _NOW = time.time_ns() // 1000
 _DAY = 86_400_000_000
 
 
-def row(**values: Any) -> Row:
-    """Return a row with ``values``, and what it must have."""
+def row(**values: Any) -> RecordRow:
+    """Return a row with ``values``, and defaults for the required columns."""
     given = {"created_at": _NOW, "level": "INFO", "level_number": 20, **values}
     return tuple(given.get(name) for name in COLUMNS)
 
 
-def rows(count: int, **values: Any) -> list[Row]:
-    """Return ``count`` rows that differ in their message."""
+def rows(count: int, **values: Any) -> list[RecordRow]:
+    """Return ``count`` rows with different messages."""
     return [row(message=f"message {number}", **values) for number in range(count)]
 
 
 @contextlib.asynccontextmanager
 async def opened(database: str) -> AsyncIterator[Store]:
-    """Open the store of ``database``, and close it."""
-    store = store_of(database)
+    """Provide an open store."""
+    store = create_store(database)
     await store.open()
     try:
         yield store
@@ -59,7 +59,7 @@ async def opened(database: str) -> AsyncIterator[Store]:
 
 
 def run(database: str, test: Callable[[Store], Awaitable[None]]) -> None:
-    """Run ``test`` with the opened store."""
+    """Run ``test`` with an open store."""
 
     async def with_store() -> None:
         async with opened(database) as store:
@@ -69,21 +69,21 @@ def run(database: str, test: Callable[[Store], Awaitable[None]]) -> None:
 
 
 async def select(store: Store, sql: str) -> list[tuple[Any, ...]]:
-    """Return what the store's own database answers."""
+    """Return the result of a query, over a connection of the store."""
     if isinstance(store, PostgresStore):
         return [tuple(each) for each in await store.reading.fetch(sql)]
     assert isinstance(store, SqliteStore)
-    with contextlib.closing(store.reader()) as connection:
+    with contextlib.closing(store.connect_read_only()) as connection:
         return connection.execute(sql).fetchall()
 
 
 async def count(store: Store, table: str = "logs") -> int:
-    """Return how many rows the table has."""
+    """Return the number of rows in a table."""
     return int((await select(store, f"SELECT count(*) FROM {table}"))[0][0])
 
 
-def test_every_column_comes_back(database: str) -> None:
-    """What is stored in a column is found there, of each type."""
+def test_every_column_is_stored(database: str) -> None:
+    """Each column returns the value that was stored in it."""
     texts = {name: f"the {name}" for name in COLUMNS}
     given = {
         **texts,
@@ -99,7 +99,7 @@ def test_every_column_comes_back(database: str) -> None:
     }
 
     async def test(store: Store) -> None:
-        await store.add(Batch([row(**given)]))
+        await store.add(IncomingBatch([row(**given)]))
         names = [name for name in COLUMNS if name != "attributes"]
         found = await select(store, f"SELECT {', '.join(names)}, attributes ->> 'a', id, received_at FROM logs")
 
@@ -111,14 +111,14 @@ def test_every_column_comes_back(database: str) -> None:
     run(database, test)
 
 
-def test_a_batch_is_stored_once(database: str) -> None:
-    """The same batch id again stores nothing, and what else it says is not stored either."""
+def test_batch_is_stored_once(database: str) -> None:
+    """A batch with a known id stores no records and no losses."""
 
     async def test(store: Store) -> None:
-        batch = Batch(rows(10), "batch-1", Client("c"), [Drop("queue full", 3, _NOW)])
+        batch = IncomingBatch(rows(10), "batch-1", Client("c"), [LossReport("queue full", 3, _NOW)])
 
-        assert await store.add(batch) == Added(10)
-        assert await store.add(batch) == Added(0, duplicate=True)
+        assert await store.add(batch) == AddResult(10)
+        assert await store.add(batch) == AddResult(0, duplicate=True)
         assert await count(store) == 10
         assert await select(store, "SELECT client_id, reason, records, since FROM drops") == [
             ("c", "queue full", 3, _NOW)
@@ -127,11 +127,11 @@ def test_a_batch_is_stored_once(database: str) -> None:
     run(database, test)
 
 
-def test_the_same_batch_at_once_is_stored_once(database: str) -> None:
-    """Of eight that come at the same time, one is stored, and the others are duplicates."""
+def test_concurrent_copies_of_a_batch_are_stored_once(database: str) -> None:
+    """Of eight copies that are added at the same time, one is stored, and the others are duplicates."""
 
     async def test(store: Store) -> None:
-        added = await asyncio.gather(*(store.add(Batch(rows(100), "batch-1")) for _ in range(8)))
+        added = await asyncio.gather(*(store.add(IncomingBatch(rows(100), "batch-1")) for _ in range(8)))
 
         assert sorted(each.stored for each in added) == [0] * 7 + [100]
         assert sum(each.duplicate for each in added) == 7
@@ -140,72 +140,75 @@ def test_the_same_batch_at_once_is_stored_once(database: str) -> None:
     run(database, test)
 
 
-def test_a_part_of_a_stored_batch_is_a_duplicate(database: str) -> None:
-    """What is stored as a whole, or as a larger part, is not stored again in smaller ones; the rest of it is stored."""
+def test_part_of_a_stored_batch_is_a_duplicate(database: str) -> None:
+    """Records that were stored in the whole batch or a larger part are not stored again; other parts are stored."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch(rows(10), "batch-1"))
-        await store.add(Batch(rows(5), "batch-2:0-5", part_of=["batch-2"]))
+        await store.add(IncomingBatch(rows(10), "batch-1"))
+        await store.add(IncomingBatch(rows(5), "batch-2:0-5", part_of=["batch-2"]))
 
         for larger in (["batch-1"], ["batch-1", "batch-1:0-5"]):
-            drops = [Drop("queue full", 3, _NOW)]
-            added = await store.add(Batch(rows(2), f"batch-1:0-{len(larger)}", drops=drops, part_of=larger))
-            assert added == Added(0, duplicate=True)
+            losses = [LossReport("queue full", 3, _NOW)]
+            added = await store.add(IncomingBatch(rows(2), f"batch-1:0-{len(larger)}", losses=losses, part_of=larger))
+            assert added == AddResult(0, duplicate=True)
         known, rest = ("batch-2:0-2", ["batch-2", "batch-2:0-5"]), ("batch-2:5-10", ["batch-2"])
-        assert await store.add(Batch(rows(2), known[0], part_of=known[1])) == Added(0, duplicate=True)
-        assert await store.add(Batch(rows(5), rest[0], part_of=rest[1])) == Added(5)
-        assert await store.add(Batch(rows(5), rest[0], part_of=rest[1])) == Added(0, duplicate=True)
+        assert await store.add(IncomingBatch(rows(2), known[0], part_of=known[1])) == AddResult(0, duplicate=True)
+        assert await store.add(IncomingBatch(rows(5), rest[0], part_of=rest[1])) == AddResult(5)
+        assert await store.add(IncomingBatch(rows(5), rest[0], part_of=rest[1])) == AddResult(0, duplicate=True)
         assert await count(store) == 20
         assert await count(store, "drops") == 0
 
     run(database, test)
 
 
-def test_a_batch_of_which_parts_are_stored_has_to_come_in_parts(database: str) -> None:
-    """The whole, or a larger part, that comes late or again stores nothing, and is no duplicate."""
+def test_batch_with_stored_parts_must_be_sent_in_parts(database: str) -> None:
+    """After a part, the whole batch or a larger part stores nothing, and is not a duplicate."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch(rows(2), "batch-1:0-2", part_of=["batch-1", "batch-1:0-5"]))
+        await store.add(IncomingBatch(rows(2), "batch-1:0-2", part_of=["batch-1", "batch-1:0-5"]))
 
-        assert await store.add(Batch(rows(10), "batch-1")) == Added(0, in_parts=True)
-        assert await store.add(Batch(rows(5), "batch-1:0-5", part_of=["batch-1"])) == Added(0, in_parts=True)
-        assert await store.add(Batch(rows(5), "batch-1:5-10", part_of=["batch-1"])) == Added(5)
-        assert await store.add(Batch(rows(10), "batch-1")) == Added(0, in_parts=True)
+        assert await store.add(IncomingBatch(rows(10), "batch-1")) == AddResult(0, in_parts=True)
+        assert await store.add(IncomingBatch(rows(5), "batch-1:0-5", part_of=["batch-1"])) == AddResult(
+            0, in_parts=True
+        )
+        assert await store.add(IncomingBatch(rows(5), "batch-1:5-10", part_of=["batch-1"])) == AddResult(5)
+        assert await store.add(IncomingBatch(rows(10), "batch-1")) == AddResult(0, in_parts=True)
         assert await count(store) == 7
 
     run(database, test)
 
 
-def test_a_batch_and_its_parts_at_once_are_stored_once(database: str) -> None:
-    """They come to two stores in any order: all is stored, in one way, and nobody waits for ever."""
+@pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_concurrent_batch_and_parts_are_stored_once(database: str, rounds: int) -> None:
+    """Added to two stores in any order, all records are stored once, without a deadlock."""
 
-    def parts(name: str) -> list[Batch]:
-        halves = [Batch(rows(4), f"{name}:{n}-{n + 4}", part_of=[name]) for n in (0, 4)]
+    def parts(name: str) -> list[IncomingBatch]:
+        halves = [IncomingBatch(rows(4), f"{name}:{n}-{n + 4}", part_of=[name]) for n in (0, 4)]
         quarters = [
-            Batch(rows(2), f"{name}:{n}-{n + 2}", part_of=[name, f"{name}:{n // 4 * 4}-{n // 4 * 4 + 4}"])
+            IncomingBatch(rows(2), f"{name}:{n}-{n + 2}", part_of=[name, f"{name}:{n // 4 * 4}-{n // 4 * 4 + 4}"])
             for n in range(0, 8, 2)
         ]
-        return [Batch(rows(8), name), *halves, *quarters]
+        return [IncomingBatch(rows(8), name), *halves, *quarters]
 
     async def test(store: Store) -> None:
         chance = random.Random(7)
-        other = store_of(database)
+        other = create_store(database)
         await other.open()
-        for number in range(100):
+        for number in range(rounds):
             batches = [batch for batch in parts(f"batch-{number}") for _ in range(2)]
             chance.shuffle(batches)
             added = await asyncio.gather(*(chance.choice([store, other]).add(batch) for batch in batches))
             assert sum(each.stored for each in added) == 8, [*zip(batches, added, strict=True)]
         await other.close()
 
-        assert await count(store) == 800
+        assert await count(store) == 8 * rounds
 
     run(database, test)
 
 
 @contextlib.asynccontextmanager
 async def unfinished(database: str, batch_id: str, records: int) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
-    """Store a batch in another connection, which yet has to COMMIT or ROLLBACK."""
+    """Insert a batch over another connection; the test ends the transaction with COMMIT or ROLLBACK."""
     insert = f"INSERT INTO batches (batch_id, received_at, records) VALUES ('{batch_id}', {{}}, {records})"
     if database.startswith("postgresql://"):
         import asyncpg
@@ -230,20 +233,23 @@ async def unfinished(database: str, batch_id: str, records: int) -> AsyncIterato
 @pytest.mark.parametrize(
     ("first", "second", "end", "added"),
     [
-        ("whole", "part", "COMMIT", Added(0, duplicate=True)),
-        ("whole", "part", "ROLLBACK", Added(5)),
-        ("part", "whole", "COMMIT", Added(0, in_parts=True)),
-        ("part", "whole", "ROLLBACK", Added(5)),
+        ("whole", "part", "COMMIT", AddResult(0, duplicate=True)),
+        ("whole", "part", "ROLLBACK", AddResult(5)),
+        ("part", "whole", "COMMIT", AddResult(0, in_parts=True)),
+        ("part", "whole", "ROLLBACK", AddResult(5)),
     ],
 )
-def test_what_is_being_stored_elsewhere_is_waited_for(
-    database: str, first: str, second: str, end: str, added: Added
+def test_add_waits_for_a_transaction_with_the_same_batch(
+    database: str, first: str, second: str, end: str, added: AddResult
 ) -> None:
-    """A batch whose transaction is not over yet, and a part of it that comes meanwhile, or the other way round."""
-    batches = {"whole": Batch(rows(5), "batch-1"), "part": Batch(rows(5), "batch-1:0-5", part_of=["batch-1"])}
+    """While the transaction of a batch is open, adding a part of it waits; so does the reverse."""
+    batches = {
+        "whole": IncomingBatch(rows(5), "batch-1"),
+        "part": IncomingBatch(rows(5), "batch-1:0-5", part_of=["batch-1"]),
+    }
 
     async def test(store: Store) -> None:
-        async with unfinished(database, "batch-1", 5 if first == "whole" else IN_PARTS) as ending:
+        async with unfinished(database, "batch-1", 5 if first == "whole" else STORED_IN_PARTS) as ending:
             adding = asyncio.create_task(store.add(batches[second]))
             assert not (await asyncio.wait([adding], timeout=0.2))[0]
             await ending(end)
@@ -253,15 +259,15 @@ def test_what_is_being_stored_elsewhere_is_waited_for(
 
 
 def test_two_servers_share_a_database(database: str) -> None:
-    """Stores that are opened at once make the schema once, and know each other's batches."""
+    """Stores that are opened at the same time create the schema once, and know each other's batches."""
 
     async def test() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            stores = [store_of(database) for _ in range(4)]
+            stores = [create_store(database) for _ in range(4)]
             await asyncio.gather(*(store.open() for store in stores))
             for store in stores:
                 stack.push_async_callback(store.close)
-            added = await asyncio.gather(*(store.add(Batch(rows(100), "batch-1")) for store in stores))
+            added = await asyncio.gather(*(store.add(IncomingBatch(rows(100), "batch-1")) for store in stores))
 
             assert sorted(each.stored for each in added) == [0, 0, 0, 100]
             assert await count(stores[0], "schema_version") == 2
@@ -269,8 +275,8 @@ def test_two_servers_share_a_database(database: str) -> None:
     asyncio.run(test())
 
 
-def test_a_newer_schema_is_left_alone(database: str) -> None:
-    """A server that is older than the schema says so, and does not start."""
+def test_newer_schema_is_rejected(database: str) -> None:
+    """A server that is older than the schema raises `StoreUnusable`, and does not start."""
 
     async def test() -> None:
         async with opened(database) as store:
@@ -280,30 +286,30 @@ def test_a_newer_schema_is_left_alone(database: str) -> None:
                 with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
                     connection.execute("INSERT INTO schema_version VALUES (999)")
         with pytest.raises(StoreUnusable, match="schema 999"):
-            await store_of(database).open()
+            await create_store(database).open()
 
     asyncio.run(test())
 
 
-def test_what_is_stored_is_there_after_opening_again(database: str) -> None:
-    """Records and batches outlive the server."""
+def test_records_persist_after_reopening(database: str) -> None:
+    """Records and batch ids are still stored when the store is opened again."""
 
     async def test() -> None:
-        for added in (Added(10), Added(0, duplicate=True)):
+        for added in (AddResult(10), AddResult(0, duplicate=True)):
             async with opened(database) as store:
-                assert await store.add(Batch(rows(10), "batch-1")) == added
+                assert await store.add(IncomingBatch(rows(10), "batch-1")) == added
         async with opened(database) as store:
             assert await count(store) == 10
 
     asyncio.run(test())
 
 
-def test_a_client_is_known_by_its_last_batch(database: str) -> None:
-    """Who sends is noted once, and batches without records count as well."""
+def test_client_is_stored_once(database: str) -> None:
+    """Several batches of a client make one entry, even a batch without records."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch([], "1", Client("c", "concurrent-log/2", "shop", "production", "web-1")))
-        await store.add(Batch(rows(1), "2", Client("c", "concurrent-log/2", "shop", "production", "web-1")))
+        await store.add(IncomingBatch([], "1", Client("c", "concurrent-log/2", "shop", "production", "web-1")))
+        await store.add(IncomingBatch(rows(1), "2", Client("c", "concurrent-log/2", "shop", "production", "web-1")))
         found = await select(store, "SELECT id, name, service, environment, host, last_seen FROM clients")
 
         assert [each[:-1] for each in found] == [("c", "concurrent-log/2", "shop", "production", "web-1")]
@@ -312,15 +318,15 @@ def test_a_client_is_known_by_its_last_batch(database: str) -> None:
     run(database, test)
 
 
-def test_retention_removes_what_is_before_the_day(database: str) -> None:
-    """Only whole days go: of times near and far, also those that cannot be, with what is known of them."""
+def test_retention_removes_records_before_the_day(database: str) -> None:
+    """Whole days are removed, with times near and far, even impossible ones; other records stay."""
     today = datetime.now(timezone.utc).date()
     midnight = int(datetime(today.year, today.month, today.day, tzinfo=timezone.utc).timestamp()) * 1_000_000
     old = [midnight - 1, midnight - 5 * _DAY, midnight - 300 * _DAY, 0]
     new = [midnight, midnight + _DAY, midnight + 300 * _DAY]
 
     async def test(store: Store) -> None:
-        await store.add(Batch([row(created_at=moment) for moment in old + new], "batch-1", Client("c")))
+        await store.add(IncomingBatch([row(created_at=moment) for moment in old + new], "batch-1", Client("c")))
         removed = await store.remove_before(today)
 
         assert removed == len(old)
@@ -330,11 +336,13 @@ def test_retention_removes_what_is_before_the_day(database: str) -> None:
     run(database, test)
 
 
-def test_retention_removes_the_future_after_its_time(database: str) -> None:
-    """A record of a clock that was years ahead goes when it has been here for long enough."""
+def test_retention_removes_records_from_the_future(database: str) -> None:
+    """A record whose clock was years ahead is removed when it was received long enough ago."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch([row(created_at=_NOW + 3000 * _DAY)], "batch-1", Client("c"), [Drop("full", 1, _NOW)]))
+        await store.add(
+            IncomingBatch([row(created_at=_NOW + 3000 * _DAY)], "batch-1", Client("c"), [LossReport("full", 1, _NOW)])
+        )
         removed = await store.remove_before(date.today() + timedelta(days=2))
 
         assert removed == 1
@@ -343,11 +351,11 @@ def test_retention_removes_the_future_after_its_time(database: str) -> None:
     run(database, test)
 
 
-def test_retention_in_steps_removes_all(database: str) -> None:
-    """More records than are removed at once."""
+def test_retention_removes_more_than_one_step(database: str) -> None:
+    """More records than are removed in one step are all removed."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch(rows(12_000, created_at=_NOW - 10 * _DAY)))
+        await store.add(IncomingBatch(rows(12_000, created_at=_NOW - 10 * _DAY)))
 
         assert await store.remove_before(date.today() - timedelta(days=2)) == 12_000
         assert await count(store) == 0
@@ -355,13 +363,13 @@ def test_retention_in_steps_removes_all(database: str) -> None:
     run(database, test)
 
 
-def test_batches_are_stored_while_old_records_are_removed(database: str) -> None:
-    """Neither waits for the other for ever, and nothing new is lost."""
+def test_batches_are_stored_during_retention(database: str) -> None:
+    """Batches and retention do not block each other, and no new record is lost."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch(rows(12_000, created_at=_NOW - 10 * _DAY)))
+        await store.add(IncomingBatch(rows(12_000, created_at=_NOW - 10 * _DAY)))
         removing = asyncio.create_task(store.remove_before(date.today() - timedelta(days=2)))
-        added = await asyncio.gather(*(store.add(Batch(rows(100), f"batch-{n}")) for n in range(20)))
+        added = await asyncio.gather(*(store.add(IncomingBatch(rows(100), f"batch-{n}")) for n in range(20)))
 
         assert await removing == 12_000
         assert sum(each.stored for each in added) == await count(store) == 2_000
@@ -369,11 +377,13 @@ def test_batches_are_stored_while_old_records_are_removed(database: str) -> None
     run(database, test)
 
 
-def test_days_have_partitions(postgres: str) -> None:
-    """Near days have a table each, made ahead of need; times far off share one."""
+def test_each_day_has_a_partition(postgres: str) -> None:
+    """Near days have a partition each, created in advance; distant times share one."""
 
     async def test(store: Store) -> None:
-        await store.add(Batch([row(created_at=moment) for moment in (_NOW, _NOW - 40 * _DAY, 0, _NOW + 90 * _DAY)]))
+        await store.add(
+            IncomingBatch([row(created_at=moment) for moment in (_NOW, _NOW - 40 * _DAY, 0, _NOW + 90 * _DAY)])
+        )
         found = await select(store, "SELECT tableoid::regclass::text, count(*) FROM logs GROUP BY 1 ORDER BY 1")
         days = [datetime.fromtimestamp(moment / 1e6, timezone.utc) for moment in (_NOW - 40 * _DAY, _NOW)]
 
@@ -384,14 +394,14 @@ def test_days_have_partitions(postgres: str) -> None:
     run(postgres, test)
 
 
-def test_a_partition_takes_what_came_before_it(postgres: str) -> None:
-    """Records that were far off move to their day when it is made, and are there once."""
+def test_new_partition_receives_earlier_records(postgres: str) -> None:
+    """When the partition of a day is created, its records move there from `logs_rest`, each once."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
         far = _NOW // _DAY + 30
-        await store.add(Batch([row(created_at=far * _DAY)]))
-        await store._make_days({far})
+        await store.add(IncomingBatch([row(created_at=far * _DAY)]))
+        await store._create_partitions({far})
         day = datetime.fromtimestamp(far * 86_400, timezone.utc)
 
         assert await select(store, "SELECT tableoid::regclass::text FROM logs") == [(f"logs_{day:%Y%m%d}",)]
@@ -399,28 +409,28 @@ def test_a_partition_takes_what_came_before_it(postgres: str) -> None:
     run(postgres, test)
 
 
-def test_a_long_query_does_not_stop_batches(postgres: str) -> None:
-    """Where somebody reads, and a day cannot be made, its records are stored all the same."""
+def test_long_query_does_not_block_batches(postgres: str) -> None:
+    """While a query prevents the creation of a partition, its records are stored in `logs_rest`."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
         async with store.reading.acquire() as reader, reader.transaction():
             await reader.fetch("SELECT * FROM logs")
-            added = await store.add(Batch(rows(10, created_at=_NOW - 20 * _DAY)))
+            added = await store.add(IncomingBatch(rows(10, created_at=_NOW - 20 * _DAY)))
 
-        assert added == Added(10)
+        assert added == AddResult(10)
         assert await select(store, "SELECT DISTINCT tableoid::regclass::text FROM logs") == [("logs_rest",)]
 
     run(postgres, test)
 
 
-def test_what_the_database_refuses_costs_no_other_record(postgres: str) -> None:
-    """Rows that PostgreSQL cannot take are named, and all the others are stored."""
+def test_rejected_row_does_not_affect_other_rows(postgres: str) -> None:
+    """Rows that PostgreSQL rejects are reported by index, and all others are stored."""
     bad = [row(attributes="{"), row(message="a\0b"), row(process_id=2**70), row(service="x" * 2 + "é" * 0 + "\ud800")]
     mixed = [*rows(50), bad[0], *rows(49), bad[1], bad[2], *rows(50), bad[3]]
 
     async def test(store: Store) -> None:
-        added = await store.add(Batch(mixed, "batch-1"))
+        added = await store.add(IncomingBatch(mixed, "batch-1"))
 
         assert (added.stored, [index for index, _ in added.rejected]) == (149, [50, 100, 101, 152])
         assert await count(store) == 149
@@ -428,36 +438,36 @@ def test_what_the_database_refuses_costs_no_other_record(postgres: str) -> None:
     run(postgres, test)
 
 
-def test_a_database_that_is_not_there_is_away_or_unusable(tmp_path: pathlib.Path, postgres: str) -> None:
-    """What passes is told from what somebody has to do, and neither says anything of the connection."""
+def test_missing_database_is_unavailable_or_unusable(tmp_path: pathlib.Path, postgres: str) -> None:
+    """Temporary and lasting problems raise different exceptions; no message contains the connection's details."""
 
     async def test() -> None:
-        with pytest.raises(StoreAway) as away:
-            await store_of("postgresql://anna:secret@127.0.0.1:1/logs").open()
+        with pytest.raises(StoreUnavailable) as unavailable:
+            await create_store("postgresql://anna:secret@127.0.0.1:1/logs").open()
         with pytest.raises(StoreUnusable, match="no such database") as unusable:
-            await store_of(f"{postgres}_not").open()
+            await create_store(f"{postgres}_not").open()
         with pytest.raises(StoreUnusable, match="cannot be opened"):
-            await store_of(str(tmp_path)).open()
+            await create_store(str(tmp_path)).open()
 
-        assert not {"anna", "secret", "127.0.0.1"} & set(str(away.value).split())
+        assert not {"anna", "secret", "127.0.0.1"} & set(str(unavailable.value).split())
         assert "127.0.0.1" not in str(unusable.value)
 
     asyncio.run(test())
 
 
-def test_connections_that_the_database_ended_are_made_anew(postgres: str) -> None:
-    """After PostgreSQL ended all connections, a batch is away at most once, and stored once."""
+def test_closed_connections_are_replaced(postgres: str) -> None:
+    """After PostgreSQL closed all connections, a batch that is tried again is stored once."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
-        await store.add(Batch(rows(1), "batch-0"))
+        await store.add(IncomingBatch(rows(1), "batch-0"))
         with contextlib.suppress(Exception):
             await store.writing.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
             )
         for _ in range(10):
-            with contextlib.suppress(StoreAway):
-                await store.add(Batch(rows(5), "batch-1"))
+            with contextlib.suppress(StoreUnavailable):
+                await store.add(IncomingBatch(rows(5), "batch-1"))
 
         assert await store.is_ready()
         assert await count(store) == 6
@@ -465,47 +475,47 @@ def test_connections_that_the_database_ended_are_made_anew(postgres: str) -> Non
     run(postgres, test)
 
 
-def test_batches_that_were_cancelled_leave_nothing_on_their_connections(postgres: str) -> None:
-    """Whoever uses a connection next finds no transaction that is open, and stores what it has to."""
+def test_cancelled_batches_leave_clean_connections(postgres: str) -> None:
+    """The next batch on the same connection finds no open transaction, and is stored."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
         other = await asyncpg.connect(postgres)
         transaction = other.transaction()
         await transaction.start()
-        await other.execute("INSERT INTO concurrent_log.files.batch (batch_id, records) VALUES ('batch-1', 1)")
-        waiting = [asyncio.create_task(store.add(Batch(rows(1), "batch-1"))) for _ in range(4)]
-        await until_waiting(store, 4)
+        await other.execute("INSERT INTO concurrent_log.batches (batch_id, records) VALUES ('batch-1', 1)")
+        waiting = [asyncio.create_task(store.add(IncomingBatch(rows(1), "batch-1"))) for _ in range(4)]
+        await wait_for_locks(store, 4)
         for each in waiting:
             each.cancel()
         await asyncio.wait(waiting)
         await transaction.rollback()
         await other.close()
-        added = await asyncio.gather(*(store.add(Batch(rows(10), f"batch-{n}")) for n in range(2, 10)))
+        added = await asyncio.gather(*(store.add(IncomingBatch(rows(10), f"batch-{n}")) for n in range(2, 10)))
 
-        assert added == [Added(10)] * 8
+        assert added == [AddResult(10)] * 8
         assert await count(store) == 80
 
     run(postgres, test)
 
 
-async def until_waiting(store: PostgresStore, number: int) -> None:
-    """Return when so many sessions wait for a lock."""
+async def wait_for_locks(store: PostgresStore, number: int) -> None:
+    """Return when ``number`` sessions wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     while await store.reading.fetchval(waiting) < number:
         await asyncio.sleep(0.01)
 
 
-def test_a_client_is_noted_once_in_some_seconds(postgres: str) -> None:
-    """Its next batches say nothing of it, unless something about it is new."""
+def test_client_entry_is_updated_at_intervals(postgres: str) -> None:
+    """The next batches of a client do not update its entry, unless its fields changed."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
-        await store.add(Batch(rows(1), "1", Client("c")))
+        await store.add(IncomingBatch(rows(1), "1", Client("c")))
         await store.writing.execute("DELETE FROM clients")
-        await store.add(Batch(rows(1), "2", Client("c")))
+        await store.add(IncomingBatch(rows(1), "2", Client("c")))
         again = await count(store, "clients")
-        await store.add(Batch(rows(1), "3", Client("c", "concurrent-log/2")))
+        await store.add(IncomingBatch(rows(1), "3", Client("c", "concurrent-log/2")))
 
         assert again == 0
         assert await count(store, "clients") == 1
@@ -513,88 +523,99 @@ def test_a_client_is_noted_once_in_some_seconds(postgres: str) -> None:
     run(postgres, test)
 
 
-def test_a_file_that_cannot_be_written_is_away(tmp_path: pathlib.Path) -> None:
-    """While another process holds the SQLite file, batches fail as away; afterwards they are stored."""
+@pytest.fixture
+def short_busy_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let SQLite wait half a second for a lock, instead of ten seconds."""
+    monkeypatch.setattr(sqlite_store, "_BUSY_TIMEOUT", 0.5)
+
+
+@pytest.mark.usefixtures("short_busy_timeout")
+def test_locked_file_is_unavailable(tmp_path: pathlib.Path) -> None:
+    """While another process locks the SQLite file, `add` raises `StoreUnavailable`; afterwards it stores."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, SqliteStore)
         with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            first = asyncio.create_task(store.add(Batch(rows(1), "batch-1")))
-            with pytest.raises(StoreAway, match="locked"):
+            first = asyncio.create_task(store.add(IncomingBatch(rows(1), "batch-1")))
+            with pytest.raises(StoreUnavailable, match="locked"):
                 await first
-        assert await store.add(Batch(rows(1), "batch-1")) == Added(1)
+        assert await store.add(IncomingBatch(rows(1), "batch-1")) == AddResult(1)
 
     run(str(tmp_path / "logs.sqlite3"), test)
 
 
-def test_a_file_that_is_held_at_the_start_is_away(tmp_path: pathlib.Path) -> None:
-    """A server that starts while another process holds the SQLite file waits for it, rather than ends."""
+@pytest.mark.usefixtures("short_busy_timeout")
+def test_file_that_is_locked_at_the_start_is_unavailable(tmp_path: pathlib.Path) -> None:
+    """`open` raises `StoreUnavailable` while another process locks the SQLite file, so the server tries again."""
     path = tmp_path / "logs.sqlite3"
 
     async def test() -> None:
-        store = store_of(str(path))
+        store = create_store(str(path))
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(StoreAway, match="locked"):
+            with pytest.raises(StoreUnavailable, match="locked"):
                 await store.open()
         await store.open()
-        assert await store.add(Batch(rows(1), "batch-1")) == Added(1)
+        assert await store.add(IncomingBatch(rows(1), "batch-1")) == AddResult(1)
         await store.close()
 
     asyncio.run(test())
 
 
-def test_batches_wait_for_a_file_that_is_written(tmp_path: pathlib.Path) -> None:
-    """A batch waits while another process writes for a moment."""
+def test_batch_waits_for_a_short_lock(tmp_path: pathlib.Path) -> None:
+    """A batch waits while another process locks the file for a moment."""
 
     async def test(store: Store) -> None:
         assert isinstance(store, SqliteStore)
         with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            first = asyncio.create_task(store.add(Batch(rows(1), "batch-1")))
+            first = asyncio.create_task(store.add(IncomingBatch(rows(1), "batch-1")))
             assert not (await asyncio.wait([first], timeout=0.2))[0]
             other.execute("ROLLBACK")
-            assert await first == Added(1)
+            assert await first == AddResult(1)
 
     run(str(tmp_path / "logs.sqlite3"), test)
 
 
-def test_connection_that_is_lost_in_the_middle_of_something_is_away(postgres: str) -> None:
-    """A process of PostgreSQL that is killed may leave asyncpg so that it reports a mistake of its own."""
+def test_internal_error_of_asyncpg_is_unavailable(postgres: str) -> None:
+    """If a backend of PostgreSQL is killed, asyncpg may raise an internal error; the store is unavailable then."""
 
-    class Lost:
+    class BrokenPool:
         def acquire(self) -> Any:
             raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
-        store.writing, pool = Lost(), store.writing
-        with pytest.raises(StoreAway):
-            await store.add(Batch(rows(1), "batch-1"))
+        store.writing, pool = BrokenPool(), store.writing
+        with pytest.raises(StoreUnavailable):
+            await store.add(IncomingBatch(rows(1), "batch-1"))
         store.writing = pool
 
     run(postgres, test)
 
 
-def test_two_servers_add_while_old_days_are_removed(database: str) -> None:
-    """Days come and go under batches of two stores at once; what is young enough is there once."""
+def test_two_servers_add_during_retention(database: str) -> None:
+    """While partitions are created and dropped, batches of two stores keep each recent record once."""
     ages, batches = (0, 1, 3, 10, 11, 90), 40
 
     async def add(store: Store, name: str) -> None:
         for number in range(batches):
             mixed = [row(created_at=_NOW - age * _DAY, message=f"{name}-{number}-{age}") for age in ages]
             for _ in range(20):
-                with contextlib.suppress(StoreAway):
-                    await store.add(Batch(mixed, f"{name}-{number}"))
+                with contextlib.suppress(StoreUnavailable):
+                    await store.add(IncomingBatch(mixed, f"{name}-{number}"))
                     break
 
     async def test(store: Store) -> None:
-        other, oldest = store_of(database), datetime.fromtimestamp(_NOW / 1e6, timezone.utc).date() - timedelta(days=5)
+        other, oldest = (
+            create_store(database),
+            datetime.fromtimestamp(_NOW / 1e6, timezone.utc).date() - timedelta(days=5),
+        )
         await other.open()
         adding = [asyncio.create_task(add(each, name)) for each, name in ((store, "a"), (other, "b"), (store, "c"))]
         while not all(task.done() for task in adding):
-            with contextlib.suppress(StoreAway):
+            with contextlib.suppress(StoreUnavailable):
                 await store.remove_before(oldest)
         await asyncio.gather(*adding)
         await other.remove_before(oldest)

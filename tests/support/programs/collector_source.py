@@ -1,7 +1,8 @@
-"""A program that logs to a collector until it is told to end; `collector_torture` starts, kills and stops it.
+"""A program that logs to a collector until a file appears; the collector's torture test starts, kills and stops it.
 
-Each thread of each process is a source: its records are numbered from 1, and a file of its own that survives a kill
-says how many calls have returned, and up to which number a flush was a success. Who ends by himself leaves a report.
+Each thread of each process is a source, and numbers its records from 1. A file for each source survives a kill: it
+contains the number of calls that returned, and the last number before a successful flush. A process that exits writes
+a report.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ Log = Callable[[str, int], None]
 
 
 class Ledger:
-    """How many calls of a source have returned, and up to which one a flush was a success."""
+    """The number of calls of a source that returned, and the last number before a successful flush."""
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(bytes(_NUMBERS.size))
@@ -38,20 +39,20 @@ class Ledger:
             self._cells = mmap.mmap(file.fileno(), _NUMBERS.size)
         self.returned = self.flushed = 0
 
-    def note(self) -> None:
-        """Let what is known survive."""
+    def save(self) -> None:
+        """Write the numbers to a memory-mapped file, which survives a kill."""
         _NUMBERS.pack_into(self._cells, 0, self.returned, self.flushed)
 
 
 def numbers_in(path: Path) -> tuple[int, int]:
-    """Return how many calls had returned, and up to which one a flush was a success."""
-    content = path.read_bytes()  # nothing, where the process was killed before it began
+    """Return the numbers of a `Ledger` file."""
+    content = path.read_bytes()  # empty if the process was killed early
     returned, flushed = _NUMBERS.unpack(content or bytes(_NUMBERS.size))
     return returned, flushed
 
 
 class Program:
-    """One process of sources."""
+    """One process, with a source in each thread."""
 
     def __init__(self, order: dict[str, Any], name: str) -> None:
         self.order = order
@@ -61,8 +62,8 @@ class Program:
         self.ledgers: dict[str, Ledger] = {}
         self.children: list[int] = []
 
-    def begin(self) -> None:
-        """Make what sends."""
+    def configure(self) -> None:
+        """Create the handler or the client."""
         order = self.order
         if order["kind"] == "client":
             self.client: Any = AsyncLogClient(order["url"], env_file=None, **order["options"])
@@ -70,66 +71,66 @@ class Program:
             return
         self.client = CollectorHandler(order["url"], **order["options"])
         logger = logging.Logger("torture")
-        logger.addFilter(self.step)
+        logger.addFilter(self.change_clock)
         logger.addHandler(self.client)
         self.log = lambda source, number: logger.info("torture", extra=self.extra(source, number))
 
     def extra(self, source: str, number: int) -> dict[str, Any]:
-        """Return what a record has besides."""
-        found: dict[str, Any] = {"source": source, "number": number}
+        """Return the extra fields of a record."""
+        fields: dict[str, Any] = {"source": source, "number": number}
         if number % 50 == 7:
-            found["strange"] = self.random.choice(_STRANGE)
-        return found
+            fields["strange"] = self.random.choice(_STRANGE)
+        return fields
 
-    def step(self, record: logging.LogRecord) -> bool:
-        """Let the clock be wrong for some records, by up to some years."""
+    def change_clock(self, record: logging.LogRecord) -> bool:
+        """Move the time of some records by up to 30 years."""
         if self.order["clock_steps"] and record.__dict__["number"] // 100 % 7 == 3:
             record.created += self.random.choice([-1e9, -9e6, -86400.0, 3600.0, 86400.0, 1e6, 1e8])
         return True
 
     def run(self) -> None:
-        """Log from all threads until it is time to end."""
+        """Log in all threads until the end."""
         threads = [threading.Thread(target=self.work, args=(f"{self.name}.{n}",)) for n in range(self.order["threads"])]
         for thread in threads:
             thread.start()
         while not self.is_over():
-            self.disturb()
+            self.fork_sometimes()
         for thread in threads:
             thread.join()
         self.end()
 
     def is_over(self) -> bool:
-        """Return whether it is time to end."""
+        """Return whether the program must end."""
         return Path(self.order["end"]).exists()
 
-    def disturb(self) -> None:
-        """Fork now and then, in the middle of what the threads do."""
+    def fork_sometimes(self) -> None:
+        """Fork at random, while the threads log."""
         time.sleep(self.random.uniform(0.05, 0.4))
         if self.order["forks"] and len(self.children) < 3 and self.random.random() < 0.5:
             name = f"{self.name}f{len(self.children)}"
             pid = os.fork()
             if pid == 0:
-                _child(self, name)
+                _run_child(self, name)
             self.children.append(pid)
 
     def work(self, source: str) -> None:
-        """Log in bursts, and flush now and then."""
+        """Log in bursts, and flush at random."""
         ledger = self.ledgers[source] = Ledger(self.folder / f"{source}.ledger")
         while not self.is_over() and ledger.returned < self.order["most"]:
             for _ in range(self.random.choice([1, 5, 50, 200])):
                 self.log(source, ledger.returned + 1)
                 ledger.returned += 1
-                ledger.note()
+                ledger.save()
             if self.random.random() < 0.03 and self.client.flush(1.0):
                 ledger.flushed = ledger.returned
-                ledger.note()
+                ledger.save()
             time.sleep(self.random.uniform(0, self.order["pause"]))
 
     def end(self) -> None:
-        """Send all, end, and say what became of it."""
+        """Send all records and write the report."""
         for pid in self.children:
             os.waitpid(pid, 0)
-        self.client.flush(self.order["patience"])
+        self.client.flush(self.order["flush_timeout"])
         self.client.close()
         stats = self.client.stats()
         report = {
@@ -141,13 +142,13 @@ class Program:
         (self.folder / f"{self.name}.report").write_text(json.dumps(report))
 
 
-def _child(parent: Program, name: str) -> None:
-    """Log a little in a child, in a thread besides, and end it one way or the other."""
+def _run_child(parent: Program, name: str) -> None:
+    """Log for a short time in the child, in two threads, and end it without exit callbacks."""
     with contextlib.suppress(BaseException):
         program = Program(parent.order, name)
         program.client, program.log = parent.client, parent.log
-        until = time.monotonic() + program.random.uniform(0.1, 1.0)
-        program.is_over = lambda: time.monotonic() > until  # type: ignore[method-assign]
+        end = time.monotonic() + program.random.uniform(0.1, 1.0)
+        program.is_over = lambda: time.monotonic() > end  # type: ignore[method-assign]
         thread = threading.Thread(target=program.work, args=(f"{name}.0",))
         thread.start()
         program.work(f"{name}.1")
@@ -158,5 +159,5 @@ def _child(parent: Program, name: str) -> None:
 
 if __name__ == "__main__":
     main = Program(json.loads(sys.argv[1]), json.loads(sys.argv[1])["name"])
-    main.begin()
+    main.configure()
     main.run()

@@ -1,4 +1,4 @@
-"""A Celery application that logs to a collector, started as a worker; run as a program, it sends tasks to it."""
+"""A Celery application that logs to a collector. Run as a program, this file sends tasks to its worker."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ app.conf.broker_transport_options = {
 
 @setup_logging.connect
 def configure(**options: object) -> None:
-    """Keep Celery from setting up any logging."""
+    """Configure logging in place of Celery."""
     logging.basicConfig(level=logging.INFO, handlers=[CollectorHandler(os.environ["COLLECTOR_URL"])])
     logging.getLogger("app").info("record configured-0  0")
 

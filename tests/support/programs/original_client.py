@@ -1,4 +1,4 @@
-"""Logs 20,000 records with log-collector-async as it is, as fast as it can, with a queue that holds them all."""
+"""Logs 20,000 records with the unchanged log-collector-async, as fast as possible, with a queue of that size."""
 
 import asyncio
 import sys

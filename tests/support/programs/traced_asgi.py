@@ -1,4 +1,4 @@
-"""A FastAPI application whose records know which request they belong to."""
+"""A FastAPI application whose records have the fields of their request."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ app.add_middleware(RequestContextMiddleware)
 
 
 @app.get("/async/{number}")
-async def answer(request: Request, number: int) -> str:
-    """Log on the loop, where the others go on meanwhile."""
+async def respond_in_loop(request: Request, number: int) -> str:
+    """Log in the loop, while other requests continue."""
     path = request.url.path
     client.set_user_context(user_id=path)
     for _ in range(3):
-        client.info("by the client", asked=path)
+        client.info("by the client", requested=path)
         await asyncio.sleep(0.001)
         await asyncio.create_task(log(path))
     return "done"
@@ -32,16 +32,16 @@ async def answer(request: Request, number: int) -> str:
 
 async def log(path: str) -> None:
     """Log in a task."""
-    logger.info("by a logger", extra={"asked": path})
+    logger.info("by a logger", extra={"requested": path})
 
 
 @app.get("/thread/{number}")
-def answer_in_thread(request: Request, number: int) -> str:
+def respond_in_thread(request: Request, number: int) -> str:
     """Log in a thread."""
     path = request.url.path
     client.set_user_context(user_id=path)
     for _ in range(3):
-        client.info("by the client", asked=path)
+        client.info("by the client", requested=path)
         time.sleep(0.001)
-        logger.info("by a logger", extra={"asked": path})
+        logger.info("by a logger", extra={"requested": path})
     return "done"

@@ -1,4 +1,4 @@
-"""A Flask application whose records know which request they belong to."""
+"""A Flask application whose records have the fields of their request."""
 
 import logging
 import time
@@ -18,25 +18,25 @@ app.wsgi_app = WsgiRequestContextMiddleware(app.wsgi_app)  # type: ignore[method
 
 
 def log(path: str) -> Iterator[None]:
-    """Log, a bit at a time."""
+    """Log, one step at a time."""
     client.set_user_context(user_id=path)
     for _ in range(3):
-        client.info("by the client", asked=path)
+        client.info("by the client", requested=path)
         time.sleep(0.001)
         yield
-        logger.info("by a logger", extra={"asked": path})
+        logger.info("by a logger", extra={"requested": path})
 
 
 @app.get("/early/<int:number>")
-def answer(number: int) -> Response:
-    """Log before there is an answer."""
+def respond_early(number: int) -> Response:
+    """Log before the response is returned."""
     list(log(request.path))
     return Response('"done"')
 
 
 @app.get("/body/<int:number>")
-def answer_later(number: int) -> Response:
-    """Log while the answer is being sent."""
+def respond_later(number: int) -> Response:
+    """Log while the body is sent."""
     path = request.path
 
     def body() -> Iterator[str]:

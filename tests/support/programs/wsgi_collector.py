@@ -1,4 +1,4 @@
-"""The WSGI application that logs to a collector; the handler is made, and a thread logs, where this is imported."""
+"""A WSGI application that logs to a collector; its import creates the handler and a thread that logs."""
 
 import logging
 import os

@@ -1,8 +1,8 @@
-"""One file of a spool: records in lines, each with a checksum, and how far they have been sent.
+"""A segment, one file of a spool: records in lines, each with a checksum, and a journal of what has been sent.
 
-Beside a segment is a journal, to which is written which part of the segment is about to be sent, and that it was.
-What was about to be sent when the process was killed is sent again as exactly that part, and so under the same id: a
-server that has it stores it once.
+The journal is a file beside the segment. It notes which part of the segment is about to be sent, and when it has been
+sent. If the process is killed in between, exactly that part is sent again under the same id, so that a server that has
+already stored it does not store it twice.
 """
 
 import contextlib
@@ -12,15 +12,15 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from concurrent_log.collector.client.batch import LARGEST_BATCH, Batch
+from concurrent_log.collector.client.batch import LARGEST_BATCH, OutgoingBatch
 
-_STEP = re.compile(rb"(begin|done) (\d+) (\d+)(?: (\d+))?\n\Z|(divide|settle)\n\Z")
+_JOURNAL_LINE = re.compile(rb"(begin|done) (\d+) (\d+)(?: (\d+))?\n\Z|(divide|settle)\n\Z")
 
 
-class Part(NamedTuple):
-    """What was read of a segment: from where to where, the good records, and how many bad ones.
+class SegmentPart(NamedTuple):
+    """A part read from a segment: its start and stop, its good records, and the number of bad ones.
 
-    Of a batch that was divided, what was lost since is an empty record, so that the others keep their places.
+    In a batch that was divided, a record lost since then is an empty one, so that the others keep their places.
     """
 
     start: int
@@ -30,71 +30,72 @@ class Part(NamedTuple):
 
 
 def line_of(content: bytes) -> bytes:
-    """Return ``content``, in which there is no newline, as a line of a segment."""
+    """Return ``content``, which contains no newline, as a line of a segment."""
     return b"%08x %b\n" % (zlib.crc32(content), content)
 
 
 def content_of(line: bytes) -> bytes | None:
-    """Return what a line has; None where it is torn or corrupt."""
+    """Return the content of a line; None if the line is torn or corrupt."""
     content = line[9:-1]
     return content if line == line_of(content) else None
 
 
-class Segment:
-    """A file of records that wait, and what is known of it.
+class SpoolSegment:
+    """A file of queued records, and its state.
 
     Attributes:
         path: The file.
-        common: What holds for its records, as JSON.
-        waiting: How many records nobody has taken.
-        end: Up to where it is written; None for all there is.
-        is_bad: Whether something in it is torn or corrupt, so that it is kept.
+        common: The fields that all its records share, as JSON.
+        queued: The number of records that have not been taken.
+        end: The end of the written part; None if the whole file is written.
+        is_bad: Whether a line is torn or corrupt, so that the file is kept.
     """
 
-    def __init__(self, path: Path, common: bytes, *, position: int, waiting: int, end: int | None) -> None:
+    def __init__(self, path: Path, common: bytes, *, position: int, queued: int, end: int | None) -> None:
         self.path = path
         self.common = common
-        self.waiting = waiting
+        self.queued = queued
         self.end = end
         self.is_bad = False
         self._journal = path.with_suffix(".sent")
         self._position = position
         self._planned: tuple[int, int] | None = None
         self._steps: list[str] = []
-        self._records = 0  # in what was planned
-        self._is_noted = False  # whether the journal has all about what is on its way
+        self._records = 0  # in the planned part
+        self._is_journal_complete = False  # about the batch in flight
 
     @classmethod
-    def found(cls, path: Path, unknown: bytes) -> "Segment":
-        """Return a segment that a process left behind; where its head is lost, ``unknown`` is what is common."""
+    def recover(cls, path: Path, default_common: bytes) -> "SpoolSegment":
+        """Return a segment that another process left behind; ``default_common`` replaces a corrupt head."""
         with path.open("rb") as file:
             first = file.readline()
             head = content_of(first)
-            made = cls(path, unknown if head is None else head, position=len(first), waiting=0, end=None)
-            made.is_bad = head is None and first != b""
-            made._resume(os.fstat(file.fileno()).st_size)
-            file.seek(made._position)
-            made.waiting = sum(1 for _ in file)
-        return made
+            common = default_common if head is None else head
+            segment = cls(path, common, position=len(first), queued=0, end=None)
+            segment.is_bad = head is None and first != b""
+            segment._resume(os.fstat(file.fileno()).st_size)
+            file.seek(segment._position)
+            segment.queued = sum(1 for _ in file)
+        return segment
 
     def _resume(self, size: int) -> None:
-        """Go on where the process before was."""
+        """Continue where the previous process stopped, as the journal says."""
         steps: list[str] = []
         with contextlib.suppress(OSError):
             for line in reversed(self._journal.read_bytes().splitlines(keepends=True)):
-                found = _STEP.match(line)
-                if found is not None and found[5] is not None:
-                    steps.insert(0, found[5].decode())
-                elif found is not None and int(found[2]) <= size:
-                    start, stop = int(found[2]), int(found[3])
+                match = _JOURNAL_LINE.match(line)
+                if match is not None and match[5] is not None:
+                    steps.insert(0, match[5].decode())
+                elif match is not None and int(match[2]) <= size:
+                    start, stop = int(match[2]), int(match[3])
                     self._position = start
-                    self._planned = (start, stop) if found[1] == b"begin" else None
+                    self._planned = (start, stop) if match[1] == b"begin" else None
                     self._steps = steps
-                    self._records = int(found[4] or 0)
+                    self._records = int(match[4] or 0)
                     return
 
-    def take(self, most: int) -> Part:
-        """Return what comes next, and write into the journal that it is about to be sent.
+    def take(self, most: int) -> SegmentPart:
+        """Return the next part, and note in the journal that it is about to be sent.
 
         Raises:
             OSError: The file cannot be read.
@@ -104,22 +105,22 @@ class Segment:
         self.is_bad = self.is_bad or part.bad > 0
         if part.logs:
             begin = b"begin %d %d %d\n" % (part.start, part.stop, len(part.logs))
-            self._is_noted = bool(self._steps) or self._note(begin, os.O_CREAT)
+            self._is_journal_complete = bool(self._steps) or self._append_to_journal(begin, os.O_CREAT)
         return part
 
-    def batch(self, part: Part) -> Batch:
-        """Return the batch of what was taken; its id is always the same."""
+    def batch(self, part: SegmentPart) -> OutgoingBatch:
+        """Return the batch of a part; the same part always has the same id."""
         name = f"{self.path.stem}.{part.start}-{part.stop}"
-        batch = Batch(name, self.common, part.logs, place=(self, part.stop), note=self._note_step)
+        batch = OutgoingBatch(name, self.common, part.logs, place=(self, part.stop), note=self._note_step)
         steps, self._steps = self._steps, []
         batch.repeat(steps)
         return batch
 
     def _note_step(self, step: str) -> None:
-        # Without those before it, a step would be taken for one of another part, and records for settled.
-        self._is_noted = self._is_noted and self._note(f"{step}\n".encode())
+        # With an earlier step missing, this one would be read as a step of another part, and records as settled.
+        self._is_journal_complete = self._is_journal_complete and self._append_to_journal(f"{step}\n".encode())
 
-    def _read(self, most: int) -> Part:
+    def _read(self, most: int) -> SegmentPart:
         start, end = self._planned or (self._position, self.end)
         logs: list[bytes] = []
         position, size, bad = start, 0, 0
@@ -133,21 +134,21 @@ class Segment:
                 logs.append(content or b"")
                 position += len(line)
                 size += len(line)
-        # What was planned keeps its name, and so its id, even where the end of the file was lost since.
-        return Part(start, self._planned[1] if self._planned else position, self._aligned(logs), bad)
+        # A planned part keeps its range, and so its id, even if the end of the file has been lost since.
+        return SegmentPart(start, self._planned[1] if self._planned else position, self._align(logs), bad)
 
-    def _aligned(self, logs: list[bytes]) -> list[bytes]:
-        """Return the good records; in a batch that was divided, each in its place, with nothing where one was lost."""
+    def _align(self, logs: list[bytes]) -> list[bytes]:
+        """Return the good records; in a batch that was divided, with an empty one in place of each lost record."""
         if self._steps and len(logs) <= self._records:
             return logs + [b""] * (self._records - len(logs))
         return [content for content in logs if content]
 
     def settle(self, stop: int) -> None:
-        """Remember that everything before ``stop`` is settled."""
-        self._note(b"done %d %d\n" % (stop, stop))
+        """Note that everything before ``stop`` is settled."""
+        self._append_to_journal(b"done %d %d\n" % (stop, stop))
 
     def finish(self) -> None:
-        """Remove the file, or set it aside where something in it is torn or corrupt."""
+        """Remove the file; rename it to ``.corrupt`` if a line is torn or corrupt."""
         with contextlib.suppress(OSError):
             if self.is_bad:
                 self.path.replace(self.path.with_suffix(".corrupt"))
@@ -156,8 +157,8 @@ class Segment:
         with contextlib.suppress(OSError):
             self._journal.unlink(missing_ok=True)
 
-    def _note(self, line: bytes, flags: int = 0) -> bool:
-        """Write into the journal, and return whether it is there; if not, something may be sent twice after a crash."""
+    def _append_to_journal(self, line: bytes, flags: int = 0) -> bool:
+        """Return whether the line is written; if not, records may be stored twice after a crash."""
         try:
             fd = os.open(self._journal, os.O_WRONLY | os.O_APPEND | flags, 0o600)
             try:

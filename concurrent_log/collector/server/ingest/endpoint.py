@@ -1,4 +1,4 @@
-"""``POST /logs``: takes a batch, and answers when it is committed."""
+"""``POST /logs``: receives a batch, and responds after the commit."""
 
 import asyncio
 import contextlib
@@ -11,61 +11,62 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from concurrent_log.collector.server.auth import Access
+from concurrent_log.collector.server.auth import AccessControl
 from concurrent_log.collector.server.errors import Problem, documented
-from concurrent_log.collector.server.ingest import decoding
-from concurrent_log.collector.server.ingest.limits import Budget, Lease
-from concurrent_log.collector.server.settings import Settings
-from concurrent_log.collector.store import Added, Batch
+from concurrent_log.collector.server.ingest.decompression import WBITS
+from concurrent_log.collector.server.ingest.json_body import DecodedBody, decode_body
+from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, MemoryLease
+from concurrent_log.collector.server.settings import ServerSettings
+from concurrent_log.collector.store.interface import AddResult, IncomingBatch
 
-_MOST_REQUESTS = 500  # of which all has come, and that are not answered yet
-_BEACON = 64 << 10  # bytes of a body that may bring the token itself
-_BODY_TIMEOUT = 60.0  # seconds in which a body has to come
-_AGAIN = 2  # seconds after which another server may be there
-_DRAIN_TIMEOUT = 10.0  # seconds for which the rest of a refused body is thrown away, so that the answer is read
+_MAX_REQUESTS = 500  # requests whose body is complete, and that have no response yet
+_MAX_BEACON_SIZE = 64 << 10  # bytes of a body that contains the token itself
+_BODY_TIMEOUT = 60.0  # seconds
+_RETRY_AFTER = 2  # seconds; by then, another server may run
+_DRAIN_TIMEOUT = 10.0  # seconds
 
 
-class Rejection(BaseModel):
-    """A record that is beyond repair."""
+class RejectedRecord(BaseModel):
+    """A record that cannot be stored."""
 
-    index: int = Field(description="its index in `logs`, from 0")
+    index: int = Field(description="Its index in `logs`, from 0.")
     reason: str
 
 
-class Stored(BaseModel):
-    """What became of a batch, after the commit."""
+class BatchResponse(BaseModel):
+    """The result of storing a batch; it is committed."""
 
     status: str = Field(examples=["ok"])
-    count: int = Field(description="records that came")
-    stored: int = Field(description="records that are stored now")
-    duplicate: bool = Field(description="whether this batch, or what it is part of, was stored before; so nothing now")
-    rejected: list[Rejection]
+    count: int = Field(description="The number of records in the request.")
+    stored: int = Field(description="The number of records that this request stored.")
+    duplicate: bool = Field(description="Whether this batch, or one that it is a part of, was stored before.")
+    rejected: list[RejectedRecord]
 
 
-class Adding(Protocol):
-    """What stores batches."""
+class BatchStore(Protocol):
+    """Stores batches."""
 
-    async def add(self, batch: Batch) -> Added:
+    async def add(self, batch: IncomingBatch) -> AddResult:
         """Store ``batch``, and return after the commit."""
 
 
-class Intake:
-    """Takes batches, within limits."""
+class BatchReceiver:
+    """Receives batches, within limits on memory, time and the number of requests."""
 
-    def __init__(self, settings: Settings, access: Access, store: Adding) -> None:
+    def __init__(self, settings: ServerSettings, access: AccessControl, store: BatchStore) -> None:
         self._store = store
         self._access = access
-        self._largest = settings.max_body
-        self._heaviest = 8 * settings.max_body
-        self._budget = Budget(16 * settings.max_body, _MOST_REQUESTS)
+        self._max_size = settings.max_body
+        self._max_weight = 8 * settings.max_body
+        self._budget = MemoryBudget(16 * settings.max_body, _MAX_REQUESTS)
         self._threads = ThreadPoolExecutor(2, "concurrent_log decode")
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False)
 
-    async def take(self, request: Request) -> dict[str, Any]:
-        """Store what the request brings, and return the answer; raise `Problem` or `StoreAway`."""
+    async def receive(self, request: Request) -> dict[str, Any]:
+        """Store the batch of a request, and return the response; raise `Problem` or `StoreUnavailable`."""
         chunks = request.stream()
         try:
             with self._budget.lease() as lease:
@@ -73,65 +74,66 @@ class Intake:
                 added = await self._store.add(body.batch)
             if added.in_parts:
                 raise Problem(413, "parts of the batch are stored: send it in these parts")
-            return _answer(body, added)
+            return _response(body, added)
         except Problem:
             await _drain(chunks)
             raise
         except asyncio.CancelledError:
-            # A server that is told to end waits some seconds for what is in hand, and then cancels it.
-            raise Problem(503, "the server ends, and may have stored the batch: send it again", wait=_AGAIN) from None
+            # At shutdown, uvicorn waits some seconds for requests in progress, and then cancels them.
+            message = "the server is shutting down, and may have stored the batch: send it again"
+            raise Problem(503, message, retry_after=_RETRY_AFTER) from None
 
-    async def _read(self, request: Request, stream: AsyncIterator[bytes], lease: Lease) -> decoding.Body:
+    async def _read(self, request: Request, stream: AsyncIterator[bytes], lease: MemoryLease) -> DecodedBody:
         self._access.refuse_other_sites(request)
         encoding = request.headers.get("content-encoding", "").strip().lower().replace("identity", "")
-        if encoding and encoding not in decoding.WBITS:
-            raise Problem(415, f"the body is compressed with {encoding[:40]!r}: send gzip, deflate, or none")
-        knows = self._access.has_bearer(request)
-        largest = self._largest if knows else min(_BEACON, self._largest)
+        if encoding and encoding not in WBITS:
+            raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, or none")
+        is_authorized = self._access.has_bearer(request)
+        max_size = self._max_size if is_authorized else min(_MAX_BEACON_SIZE, self._max_size)
         length = request.headers.get("content-length", "0")
-        if not knows and ("authorization" in request.headers or int(length) > largest):
-            raise _unknown()
-        if int(length) > largest:
-            raise _too_large(largest)
+        if not is_authorized and ("authorization" in request.headers or int(length) > max_size):
+            raise _unauthorized()
+        if int(length) > max_size:
+            raise _too_large(max_size)
         try:
-            chunks = await asyncio.wait_for(_collect(stream, largest, lease), _BODY_TIMEOUT)
+            chunks = await asyncio.wait_for(_collect(stream, max_size, lease), _BODY_TIMEOUT)
         except asyncio.TimeoutError:
-            raise Problem(408, f"the body did not come within {_BODY_TIMEOUT:.0f} seconds: send it again") from None
-        lease.begin()  # Only now: bodies that do not come to their end are to keep nobody out.
+            raise Problem(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} seconds: send it again") from None
+        lease.add_request()  # Only now, so that unfinished bodies cannot use up the limit.
         loop = asyncio.get_running_loop()
-        arguments = (chunks, encoding, largest, self._heaviest, lease)
-        body = await loop.run_in_executor(self._threads, decoding.read, *arguments)
-        if not knows and not self._access.is_token(body.token):
-            raise _unknown()
+        arguments = (chunks, encoding, max_size, self._max_weight, lease)
+        body = await loop.run_in_executor(self._threads, decode_body, *arguments)
+        if not is_authorized and not self._access.is_token(body.token):
+            raise _unauthorized()
         return body
 
 
-async def _collect(stream: AsyncIterator[bytes], largest: int, lease: Lease) -> list[bytes]:
+async def _collect(stream: AsyncIterator[bytes], max_size: int, lease: MemoryLease) -> list[bytes]:
     chunks, size = [], 0
     async for chunk in stream:
         size += len(chunk)
-        if size > largest:
-            raise _too_large(largest)
+        if size > max_size:
+            raise _too_large(max_size)
         if chunk:
-            lease.hold(len(chunk))
+            lease.reserve(len(chunk))
             chunks.append(chunk)
     return chunks
 
 
 async def _drain(stream: AsyncIterator[bytes]) -> None:
-    """Throw away what still comes, for a while: who is sending does not read before all is sent."""
+    """Discard the rest of a refused body for a while: many clients read the response only after sending all of it."""
 
-    async def to_the_end() -> None:
+    async def discard() -> None:
         async for _ in stream:
             pass
 
     with contextlib.suppress(asyncio.TimeoutError, ClientDisconnect, RuntimeError):
-        await asyncio.wait_for(to_the_end(), _DRAIN_TIMEOUT)
+        await asyncio.wait_for(discard(), _DRAIN_TIMEOUT)
 
 
-def _answer(body: decoding.Body, added: Added) -> dict[str, Any]:
-    refused = [(body.rows.indices[index], reason) for index, reason in added.rejected]
-    rejected = [{"index": index, "reason": reason} for index, reason in sorted([*body.rows.rejected, *refused])]
+def _response(body: DecodedBody, added: AddResult) -> dict[str, Any]:
+    by_database = [(body.rows.indices[index], reason) for index, reason in added.rejected]
+    rejected = [{"index": index, "reason": reason} for index, reason in sorted([*body.rows.rejected, *by_database])]
     return {
         "status": "ok",
         "count": body.count,
@@ -141,12 +143,12 @@ def _answer(body: decoding.Body, added: Added) -> dict[str, Any]:
     }
 
 
-def _unknown() -> Problem:
+def _unauthorized() -> Problem:
     return Problem(401, "the token is missing or wrong: send Authorization: Bearer TOKEN")
 
 
-def _too_large(largest: int) -> Problem:
-    return Problem(413, f"the body has more than {largest:,} bytes: send less at once")
+def _too_large(max_size: int) -> Problem:
+    return Problem(413, f"the body has more than {max_size:,} bytes: send less at once")
 
 
 _EXAMPLE = {
@@ -158,14 +160,20 @@ _SCHEMA = {
     "type": "object",
     "required": ["logs"],
     "properties": {
-        "logs": {"type": "array", "items": {"type": "object"}, "description": "the records"},
-        "batch_id": {"type": "string", "minLength": 1, "maxLength": 200, "description": "stored once"},
+        "logs": {"type": "array", "items": {"type": "object"}, "description": "The records."},
+        "batch_id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "A batch with the same id is stored once.",
+        },
         "part_of": {
             "type": "array",
             "maxItems": 100,
             "uniqueItems": True,
             "items": {"type": "string", "minLength": 1, "maxLength": 200},
-            "description": "the ids of what it was divided from, the whole first; with each of these it is stored once",
+            "description": "The ids of the batches that this one was split from, the whole batch first. The records of "
+            "these batches are stored once.",
         },
         "client": {
             "type": "object",
@@ -175,7 +183,7 @@ _SCHEMA = {
                 "name": {"type": "string"},
             },
         },
-        "common": {"type": "object", "description": "what holds for each record that does not say otherwise"},
+        "common": {"type": "object", "description": "Default values for all records."},
         "dropped": {
             "type": "array",
             "maxItems": 100,
@@ -188,8 +196,12 @@ _SCHEMA = {
                     "since": {"type": "number", "minimum": 0, "maximum": 9e9},
                 },
             },
+            "description": "The numbers of records that the client lost.",
         },
-        "token": {"type": "string", "description": "from a page that is being closed, which has no headers"},
+        "token": {
+            "type": "string",
+            "description": "The token, from a page that is being closed and cannot send headers.",
+        },
     },
 }
 
@@ -199,7 +211,7 @@ router = APIRouter(tags=["sending"])
 @router.post(
     "/logs",
     summary="Store a batch",
-    responses={200: {"model": Stored}, **documented(400, 401, 403, 408, 413, 415, 429, 503)},
+    responses={200: {"model": BatchResponse}, **documented(400, 401, 403, 408, 413, 415, 429, 503)},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -208,5 +220,5 @@ router = APIRouter(tags=["sending"])
     },
 )
 async def post_logs(request: Request) -> Any:
-    """Store the records, and answer when they are committed."""
-    return JSONResponse(await request.app.state.intake.take(request))
+    """Store the records, and respond after the commit."""
+    return JSONResponse(await request.app.state.receiver.receive(request))

@@ -1,4 +1,4 @@
-"""All that the filters find, as a file, of which no more than a page is ever held."""
+"""Downloads: all records that the filters find, as JSON lines or CSV, with one page in memory at a time."""
 
 import csv
 import io
@@ -8,48 +8,48 @@ from typing import Any
 
 import msgspec
 
-from concurrent_log.collector.store import COLUMNS
-from concurrent_log.collector.store.query import Filters
-from concurrent_log.collector.store.reader import Page, Reader
+from concurrent_log.collector.store.columns import COLUMNS
+from concurrent_log.collector.store.reader import RecordPage, RecordReader
+from concurrent_log.collector.store.sql.filters import Filters
 
-_AT_ONCE = 500
+_PAGE_LENGTH = 500
 _COLUMNS = ("id", "received_at", *COLUMNS)
 
-# A spreadsheet would take such text for a formula, also behind blanks or in the wide letters of East Asia.
+# Text that a spreadsheet executes as a formula, also after spaces, and with full-width characters.
 _FORMULA = re.compile(r"[\s\0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-async def pages(reader: Reader, filters: Filters, newest_first: bool) -> AsyncIterator[Page]:
-    """Yield all pages; each is a query of its own, so that a slow reader is in nobody's way."""
+async def pages(reader: RecordReader, filters: Filters, newest_first: bool) -> AsyncIterator[RecordPage]:
+    """Yield all pages; each is a query of its own, so that a slow client holds no connection to the database."""
     after = None
     while True:
-        page = await reader.find(filters, limit=_AT_ONCE, newest_first=newest_first, after=after)
+        page = await reader.find(filters, limit=_PAGE_LENGTH, newest_first=newest_first, after=after)
         yield page
         after = page.next
         if after is None:
             return
 
 
-async def as_file(first: Page, more: AsyncIterator[Page], is_csv: bool) -> AsyncIterator[bytes]:
-    """Yield the bytes of the first page and those that follow."""
-    render = csv_rows if is_csv else ndjson
-    yield (csv_head() if is_csv else b"") + render(first)
+async def encode_file(first: RecordPage, more: AsyncIterator[RecordPage], is_csv: bool) -> AsyncIterator[bytes]:
+    """Yield the content of the file."""
+    encode = csv_rows if is_csv else json_lines
+    yield (csv_header() if is_csv else b"") + encode(first)
     async for page in more:
-        yield render(page)
+        yield encode(page)
 
 
-def ndjson(page: Page) -> bytes:
+def json_lines(page: RecordPage) -> bytes:
     """Return a line of JSON for each record."""
     return msgspec.json.Encoder().encode_lines(page.records)
 
 
-def csv_head() -> bytes:
-    """Return the names of the columns."""
+def csv_header() -> bytes:
+    """Return the row with the names of the columns."""
     return (",".join(_COLUMNS) + "\r\n").encode()
 
 
-def csv_rows(page: Page) -> bytes:
-    """Return a row for each record, in which no text is a formula."""
+def csv_rows(page: RecordPage) -> bytes:
+    """Return a row for each record; text that looks like a formula begins with an apostrophe."""
     table = io.StringIO()
     csv.writer(table).writerows([_cell(record.get(name)) for name in _COLUMNS] for record in page.records)
     return table.getvalue().encode()

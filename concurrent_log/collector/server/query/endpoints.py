@@ -1,4 +1,4 @@
-"""What people ask the server: records, how many there are, and what comes in."""
+"""The routes that read: records, counts, groups, downloads and the live tail."""
 
 import time
 from collections.abc import AsyncIterator
@@ -12,180 +12,186 @@ from fastapi.responses import Response, StreamingResponse
 from sse_starlette import EventSourceResponse
 
 from concurrent_log.collector.server.errors import Problem, documented
-from concurrent_log.collector.server.query import downloads, live, responses
+from concurrent_log.collector.server.query import downloads, live_tail, responses
 from concurrent_log.collector.server.query.parameters import (
-    Asked,
-    AskedContext,
-    AskedDownload,
-    AskedGroups,
-    AskedHistogram,
-    AskedPage,
-    AskedServices,
-    AskedValues,
+    ContextParameters,
+    DownloadParameters,
+    FilterParameters,
+    GroupsParameters,
+    HistogramParameters,
+    PageParameters,
     RecordId,
+    ServicesParameters,
+    ValuesParameters,
 )
-from concurrent_log.collector.server.query.services import Services
-from concurrent_log.collector.store import Store
-from concurrent_log.collector.store.grouping import Grouping
-from concurrent_log.collector.store.reader import Reader, iso, reader_of
-from concurrent_log.collector.store.statistics import Statistics
+from concurrent_log.collector.server.query.watched_services import WatchedServices
+from concurrent_log.collector.store.factory import create_reader
+from concurrent_log.collector.store.interface import Store
+from concurrent_log.collector.store.message_groups import MessageGrouping
+from concurrent_log.collector.store.reader import RecordReader, iso_time
+from concurrent_log.collector.store.statistics import StoreStatistics
 
 _DAY = 86_400_000_000  # microseconds
-_HEARTBEAT = 15  # seconds
-_GRACE = 3.0  # seconds in which a listener is told the last when the server ends
-_SLOWEST = 30.0  # seconds that a listener may take for an event
+_HEARTBEAT_INTERVAL = 15  # seconds
+_SHUTDOWN_TIMEOUT = 3.0  # seconds in which a listener receives the last records when the server stops
+_SEND_TIMEOUT = 30.0  # seconds in which a listener must receive an event
 
 router = APIRouter(tags=["reading"], responses=documented(401, 403, 422, 503, 504))
 
 
-def provide(app: FastAPI, store: Store) -> live.Arrivals:
-    """Give the routes what they need, and return what is to be told when something was stored."""
-    arrivals = live.Arrivals()
-    app.state.reader = reader_of(store)
-    app.state.statistics = Statistics(app.state.reader)
-    app.state.grouping = Grouping(app.state.reader)
-    app.state.services = Services(app.state.reader)
-    app.state.arrivals, app.state.listeners = arrivals, 0
-    return arrivals
+def add_state(app: FastAPI, store: Store) -> live_tail.CommitNotifier:
+    """Add to ``app.state`` what the routes need; return the notifier to call after each commit."""
+    notifier = live_tail.CommitNotifier()
+    app.state.reader = create_reader(store)
+    app.state.statistics = StoreStatistics(app.state.reader)
+    app.state.grouping = MessageGrouping(app.state.reader)
+    app.state.services = WatchedServices(app.state.reader)
+    app.state.notifier, app.state.listeners = notifier, 0
+    return notifier
 
 
-async def _ready(request: Request) -> Reader:
-    reader: Reader = request.app.state.reader
-    await reader.ready()
+async def _prepared_reader(request: Request) -> RecordReader:
+    reader: RecordReader = request.app.state.reader
+    await reader.prepare()
     return reader
 
 
-Ready = Annotated[Reader, Depends(_ready)]
+PreparedReader = Annotated[RecordReader, Depends(_prepared_reader)]
 
 
-@router.get("/logs", summary="Find records", response_model=responses.RecordPage)
-async def find(reader: Ready, asked: Annotated[AskedPage, Query()]) -> Response:
+@router.get("/logs", summary="Find records", response_model=responses.RecordPageResponse)
+async def find(reader: PreparedReader, query: Annotated[PageParameters, Query()]) -> Response:
     """Find records by time, newest first."""
-    page = await reader.find(asked.filters(), limit=asked.limit, newest_first=asked.order == "desc", after=asked.cursor)
+    page = await reader.find(query.filters(), limit=query.limit, newest_first=query.order == "desc", after=query.cursor)
     return _json({"logs": page.records, "next": None if page.next is None else str(page.next)})
 
 
-@router.get("/logs/{id}", summary="Return one record", response_model=responses.Record, responses=documented(404))
-async def one(reader: Ready, where: Annotated[RecordId, Path(alias="id")]) -> Response:
+@router.get(
+    "/logs/{id}", summary="Return one record", response_model=responses.RecordResponse, responses=documented(404)
+)
+async def get_record(reader: PreparedReader, key: Annotated[RecordId, Path(alias="id")]) -> Response:
     """Return one record."""
-    record = await reader.one(where)
+    record = await reader.get(key)
     if record is None:
-        raise Problem(404, f"there is no record {where}")
+        raise Problem(404, f"there is no record {key}")
     return _json(record)
 
 
 @router.get(
     "/logs/{id}/context",
     summary="Return the records around one",
-    response_model=responses.Records,
+    response_model=responses.RecordListResponse,
     responses=documented(404),
 )
-async def context(
-    reader: Ready, where: Annotated[RecordId, Path(alias="id")], asked: Annotated[AskedContext, Query()]
+async def get_context(
+    reader: PreparedReader,
+    key: Annotated[RecordId, Path(alias="id")],
+    query: Annotated[ContextParameters, Query()],
 ) -> Response:
-    """Return the records of the same service, host and process around one, oldest first."""
-    records = await reader.context(where, before=asked.before, after=asked.after)
+    """Return the records of the same service, host and process before and after one, oldest first."""
+    records = await reader.context(key, before=query.before, after=query.after)
     if records is None:
-        raise Problem(404, f"there is no record {where}")
+        raise Problem(404, f"there is no record {key}")
     return _json({"logs": records})
 
 
-@router.get("/histogram", summary="Count records over time", response_model=responses.Histogram)
-async def histogram(reader: Ready, asked: Annotated[AskedHistogram, Query()]) -> Response:
+@router.get("/histogram", summary="Count records over time", response_model=responses.HistogramResponse)
+async def histogram(reader: PreparedReader, query: Annotated[HistogramParameters, Query()]) -> Response:
     """Count records over time, by level."""
-    found = await reader.histogram(asked.filters(), asked.buckets, _now())
-    buckets = [{"start": iso(start), "counts": counts} for start, counts in found.counts]
+    found = await reader.histogram(query.filters(), query.buckets, _now())
+    buckets = [{"start": iso_time(start), "counts": counts} for start, counts in found.counts]
     step = found.step / 1_000_000
-    return _json({"since": iso(found.since), "until": iso(found.until), "step": step, "buckets": buckets})
+    return _json({"since": iso_time(found.since), "until": iso_time(found.until), "step": step, "buckets": buckets})
 
 
-@router.get("/values", summary="Count the values of a column", response_model=responses.Values)
-async def values(reader: Ready, asked: Annotated[AskedValues, Query()]) -> Response:
-    """Count the values of a column: of the last day, if nothing else is said."""
-    filters = asked.filters()
+@router.get("/values", summary="Count the values of a column", response_model=responses.ValuesResponse)
+async def values(reader: PreparedReader, query: Annotated[ValuesParameters, Query()]) -> Response:
+    """Count the values of a column, by default of the last day."""
+    filters = query.filters()
     if filters.since is None:
         filters = replace(filters, since=_now() - _DAY)
-    found = await reader.values(filters, asked.field, asked.limit)
+    found = await reader.values(filters, query.field, query.limit)
     counted = [{"value": value, "count": count} for value, count in found.values]
     return _json({"values": counted, "is_sample": found.is_sample})
 
 
-@router.get("/groups", summary="Group records that say the same", response_model=responses.Groups)
-async def groups(request: Request, _: Ready, asked: Annotated[AskedGroups, Query()]) -> Response:
+@router.get("/groups", summary="Group records by message", response_model=responses.GroupsResponse)
+async def groups(request: Request, _: PreparedReader, query: Annotated[GroupsParameters, Query()]) -> Response:
     """Group the newest records by level, error type and message, in which numbers and quoted text may vary.
 
-    No more than 50,000 records are looked at, and no longer than 10 seconds; the answer says how many there were.
+    The server reads at most 50,000 records, for at most 10 seconds; the response says how many it read.
     """
-    grouping: Grouping = request.app.state.grouping
-    return _json(await grouping.answer(asked.filters(), asked.limit))
+    grouping: MessageGrouping = request.app.state.grouping
+    return _json(await grouping.read(query.filters(), query.limit))
 
 
-@router.get("/services", summary="Say how watched services are", response_model=responses.Services)
-async def services(request: Request, _: Ready, asked: Annotated[AskedServices, Query()]) -> Response:
-    """Say how the services are, and were, that programs watch with `concurrent_log.health`.
+@router.get("/services", summary="Return the health of services", response_model=responses.ServicesResponse)
+async def services(request: Request, _: PreparedReader, query: Annotated[ServicesParameters, Query()]) -> Response:
+    """Return the current and past status of the services that programs monitor with `concurrent_log.health`.
 
-    No more than 20,000 records of their monitors are looked at, and no longer than 10 seconds; the answer says if there
-    may be more.
+    The server reads at most 20,000 records of monitors, for at most 10 seconds; the response says if there may be more.
     """
-    found: Services = request.app.state.services
-    since, until = asked.range(_now())
-    return _json(await found.answer(asked.filters(since, until), since, until))
+    watched: WatchedServices = request.app.state.services
+    since, until = query.range(_now())
+    return _json(await watched.read(query.filters(since, until), since, until))
 
 
-@router.get("/stats", summary="Say how much there is", response_model=responses.Stats)
+@router.get("/stats", summary="Return statistics of the store", response_model=responses.StatsResponse)
 async def stats(request: Request) -> Response:
-    """Return figures about everything that is kept, which may be some seconds old."""
-    statistics: Statistics = request.app.state.statistics
-    return _json(await statistics.answer())
+    """Return figures about all stored records, which may be some seconds old."""
+    statistics: StoreStatistics = request.app.state.statistics
+    return _json(await statistics.read())
 
 
 @router.get(
     "/download",
-    summary="Send a file",
+    summary="Download records",
     response_class=Response,
     responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}, "description": "The file."}},
 )
-async def download(reader: Ready, asked: Annotated[AskedDownload, Query()]) -> StreamingResponse:
-    """Send all that the filters find, as a file."""
-    filters, newest_first = asked.filters(), asked.order == "desc"
+async def download(reader: PreparedReader, query: Annotated[DownloadParameters, Query()]) -> StreamingResponse:
+    """Send all records that the filters find, as a file."""
+    filters, newest_first = query.filters(), query.order == "desc"
     if filters.until is None:
-        # Otherwise it would never end where records come in as fast as they are sent.
-        filters = replace(filters, until=await reader.end(_now()))
+        # Without an end, a download would continue as long as new records arrive.
+        filters = replace(filters, until=await reader.end_time(_now()))
     pages = downloads.pages(reader, filters, newest_first)
-    first = await anext(pages)  # before the answer begins, so that it can still be an error
-    is_csv = asked.format == "csv"
+    first = await anext(pages)  # Read it before the response begins, so that an error can still set the status.
+    is_csv = query.format == "csv"
     return StreamingResponse(
-        downloads.as_file(first, pages, is_csv),
+        downloads.encode_file(first, pages, is_csv),
         media_type="text/csv; charset=utf-8" if is_csv else "application/x-ndjson",
-        headers={"Content-Disposition": f'attachment; filename="logs.{asked.format}"'},
+        headers={"Content-Disposition": f'attachment; filename="logs.{query.format}"'},
     )
 
 
 @router.get(
     "/live",
-    summary="Listen",
+    summary="Listen for new records",
     response_class=EventSourceResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
 )
-async def listen(request: Request, reader: Ready, asked: Annotated[Asked, Query()]) -> EventSourceResponse:
-    """Send records as they come in: events `logs` with a list of them, and `skipped` with how many were left out."""
+async def listen(
+    request: Request, reader: PreparedReader, query: Annotated[FilterParameters, Query()]
+) -> EventSourceResponse:
+    """Send new records: events `logs` with a list of records, and `skipped` with the number of omitted ones."""
     state = request.app.state
-    if state.listeners >= live.LISTENERS:
-        raise Problem(503, f"{live.LISTENERS} listen already: try again later", wait=30)
+    if state.listeners >= live_tail.MAX_LISTENERS:
+        raise Problem(503, f"the limit of {live_tail.MAX_LISTENERS} listeners is reached: try again later", 30)
     position = await reader.position()
     ending = anyio.Event()
-    events = live.tail(reader, asked.filters(), state.arrivals, position, ending)
+    events = live_tail.tail(reader, query.filters(), state.notifier, position, ending)
     return EventSourceResponse(
-        _counted(state, events),
-        ping=_HEARTBEAT,
-        send_timeout=_SLOWEST,
+        _count_listener(state, events),
+        ping=_HEARTBEAT_INTERVAL,
+        send_timeout=_SEND_TIMEOUT,
         sep="\n",
         shutdown_event=ending,
-        shutdown_grace_period=_GRACE,
+        shutdown_grace_period=_SHUTDOWN_TIMEOUT,
     )
 
 
-async def _counted(state: Any, events: AsyncIterator[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
+async def _count_listener(state: Any, events: AsyncIterator[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
     state.listeners += 1
     try:
         async for event in events:

@@ -1,4 +1,4 @@
-"""What may be asked: the parameters of a URL, and what to say where one is wrong."""
+"""The query parameters of all routes, and the error message for an invalid one."""
 
 import re
 import time
@@ -8,29 +8,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from concurrent_log.collector.server.timestamps import microseconds_of
-from concurrent_log.collector.store import LEVELS, TEXTS
-from concurrent_log.collector.store.query import HEALTH, Comparison, Filters, Place
+from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.store.columns import LEVELS, TEXTS
+from concurrent_log.collector.store.sql.filters import HEALTH_LOGGER, Comparison, Filters, RecordKey
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_MOST = 50  # values of one parameter
-_LONGEST = 1000  # characters of a value
-_SHOWN = 100  # characters of a wrong value
-_LENGTH, _LONGEST_LENGTH = 86_400_000_000, 7 * 86_400_000_000  # microseconds of the history of services
-_AHEAD = 60_000_000  # microseconds that a clock may be ahead of ours
+_MAX_VALUES = 50  # of one parameter
+_MAX_LENGTH = 1000  # characters of a value
+_MAX_SHOWN = 100  # characters of an invalid value in a message
+_DEFAULT_HISTORY, _MAX_HISTORY = 86_400_000_000, 7 * 86_400_000_000  # microseconds
+_MAX_CLOCK_SKEW = 60_000_000  # microseconds
 
-# Patterns that mean the same in Python and in the OpenAPI document.
+# These patterns have the same meaning in Python and in the OpenAPI document.
 _AGO = r"[0-9]{1,6}[smhdw]"
 _SECONDS = r"[0-9]{1,10}([.][0-9]{1,9})?"
 _YEAR = r"(19[7-9][0-9]|2[01][0-9]{2})"
 _LEAP_YEAR = r"(19[79][26]|198[048]|2[01][02468][048]|2[01][13579][26])"
-_LENGTHS = r"(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
-_DAY = f"({_YEAR}-({_LENGTHS})|{_LEAP_YEAR}-02-29)"
+_MONTH_DAY = r"(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
+_DAY = f"({_YEAR}-({_MONTH_DAY})|{_LEAP_YEAR}-02-29)"
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
 _ZONE = r"(Z|[+ -]([01][0-9]|2[0-3]):[0-5][0-9])"
 _ISO = f"{_DAY}([T ]{_CLOCK}{_ZONE}?)?"
 _TIME = f"^({_AGO}|{_SECONDS}|{_ISO})$"
-_PLACE = r"^[0-9]{1,18}-[0-9]{1,18}$"
+_RECORD_KEY = r"^[0-9]{1,18}-[0-9]{1,18}$"
 _WHERE = r"^[^=!][^=]*="
 _LEVELS = {name: number for level, number in LEVELS.items() for name in (level, level.lower())} | {
     "WARNING": LEVELS["WARN"],
@@ -40,10 +40,10 @@ _LEVELS = {name: number for level, number in LEVELS.items() for name in (level, 
 }
 
 
-def shown(value: Any) -> str:
-    """Return a value for a message of one line."""
+def quote_value(value: Any) -> str:
+    """Return a value for a message: quoted, on one line, and cut if it is long."""
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _time(text: Any) -> int:
@@ -53,39 +53,39 @@ def _time(text: Any) -> int:
     if re.fullmatch(_SECONDS, text):
         return int(Decimal(text) * 1_000_000)
     if re.fullmatch(_ISO, text):
-        # A + that was not escaped in a URL is a blank.
+        # In a URL, a + that is not escaped means a space.
         written = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if text.count(":") > 1 else text
-        found = microseconds_of(f"{written}T00:00" if re.fullmatch(_DAY, text) else written)
+        found = parse_timestamp(f"{written}T00:00" if re.fullmatch(_DAY, text) else written)
         if found is not None or text.startswith("1970-01-01"):
-            return found or 0  # what is 1970 here, but not yet in UTC
+            return found or 0  # 1970 in its own time zone, but not yet in UTC
     remedy = "use ISO 8601, seconds since 1970, or how long ago, such as 15m, 2h or 7d"
-    raise ValueError(f"{shown(text)} is no time: {remedy}")
+    raise ValueError(f"{quote_value(text)} is not a time: {remedy}")
 
 
 def _level(text: Any) -> int:
     if text not in _LEVELS:
-        raise ValueError(f"{shown(text)} is no level: use one of {', '.join(LEVELS)}")
+        raise ValueError(f"{quote_value(text)} is not a level: use one of {', '.join(LEVELS)}")
     return _LEVELS[text]
 
 
 def _comparison(text: Any) -> Comparison:
-    if len(text) > _LONGEST:
-        raise ValueError(f"{shown(text)} has {len(text)} characters: use at most {_LONGEST}")
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(f"{quote_value(text)} has {len(text)} characters: use at most {_MAX_LENGTH}")
     if not re.match(_WHERE, text):
-        raise ValueError(f"{shown(text)} is no condition: use key=value or key!=value")
+        raise ValueError(f"{quote_value(text)} is not a condition: use key=value or key!=value")
     key, _, value = text.partition("=")
     return Comparison(key.removesuffix("!"), value, not key.endswith("!"))
 
 
-def _place(text: Any) -> Place:
-    if not re.fullmatch(_PLACE[1:-1], text, re.ASCII):
-        raise ValueError(f"{shown(text)} was not given by this server: use it as it came, or leave it out")
+def _record_key(text: Any) -> RecordKey:
+    if not re.fullmatch(_RECORD_KEY[1:-1], text, re.ASCII):
+        raise ValueError(f"{quote_value(text)} is not a cursor of this server: use `next` unchanged, or omit it")
     created_at, _, number = text.partition("-")
-    return Place(int(created_at), int(number))
+    return RecordKey(int(created_at), int(number))
 
 
 def _terms(text: str) -> tuple[str, ...]:
-    """Return the words, and what is in double quotes as one."""
+    """Return the words; text in double quotes is one term."""
     found = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|([^\s"]+|")', text)]
     return tuple(dict.fromkeys(found))
 
@@ -94,56 +94,58 @@ def _text(**schema: Any) -> Any:
     return WithJsonSchema({"type": "string", **schema})
 
 
-# Each may be missing, but null is a text in a URL, so that the document does not know it.
+# Each of these may be absent. The document does not mention null, because null would be text in a URL.
 Time = Annotated[int | None, BeforeValidator(_time), _text(pattern=_TIME)]
 Level = Annotated[int | None, BeforeValidator(_level), _text(enum=list(_LEVELS))]
-TraceId = Annotated[str | None, Field(max_length=_LONGEST), _text(maxLength=_LONGEST)]
-Cursor = Annotated[Place | None, BeforeValidator(_place), _text(pattern=_PLACE)]
-Text = Annotated[str, Field(max_length=_LONGEST)]
-Texts = Annotated[list[Text], Field(max_length=_MOST)]
-Where = Annotated[Comparison, BeforeValidator(_comparison), _text(pattern=_WHERE, maxLength=_LONGEST)]
-RecordId = Annotated[Place, BeforeValidator(_place), _text(pattern=_PLACE)]
+TraceId = Annotated[str | None, Field(max_length=_MAX_LENGTH), _text(maxLength=_MAX_LENGTH)]
+Cursor = Annotated[RecordKey | None, BeforeValidator(_record_key), _text(pattern=_RECORD_KEY)]
+Text = Annotated[str, Field(max_length=_MAX_LENGTH)]
+Texts = Annotated[list[Text], Field(max_length=_MAX_VALUES)]
+Where = Annotated[Comparison, BeforeValidator(_comparison), _text(pattern=_WHERE, maxLength=_MAX_LENGTH)]
+RecordId = Annotated[RecordKey, BeforeValidator(_record_key), _text(pattern=_RECORD_KEY)]
 
 
-def _known(kind: type[BaseModel], given: Any) -> Any:
-    """Return what is given, if all of it is known: a misspelt filter must not find everything."""
+def _reject_unknown(kind: type[BaseModel], given: Any) -> Any:
+    """Raise `ValueError` for an unknown parameter: a misspelt filter must not find all records."""
     for name in given:
         if name not in kind.model_fields:
-            raise ValueError(f"there is no parameter {shown(name)}: use {', '.join(kind.model_fields)}")
+            raise ValueError(f"there is no parameter {quote_value(name)}: use {', '.join(kind.model_fields)}")
     return given
 
 
-class Asked(BaseModel):
-    """The filters, which every query takes; all must hold."""
+class FilterParameters(BaseModel):
+    """The filters, which all queries accept; a record must match all of them."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _has_no_other(cls, given: Any) -> Any:
-        return _known(cls, given)
+    def _reject_unknown_parameters(cls, given: Any) -> Any:
+        return _reject_unknown(cls, given)
 
-    since: Time = Field(None, description="From when: ISO 8601, seconds since 1970, or how long ago.", examples=["15m"])
-    until: Time = Field(None, description="To before when, written in the same way.")
-    level: Level = Field(None, description="This level and those above.")
-    service: Texts = Field([], description="One of these; may be repeated.")
-    environment: Texts = Field([], description="One of these; may be repeated.")
-    host: Texts = Field([], description="One of these; may be repeated.")
-    trace_id: TraceId = Field(None, description="Exactly this.")
+    since: Time = Field(
+        None, description="The earliest time: ISO 8601, seconds since 1970, or how long ago.", examples=["15m"]
+    )
+    until: Time = Field(None, description="The time before which the records end, in the same formats.")
+    level: Level = Field(None, description="The lowest level.")
+    service: Texts = Field([], description="One of these values; may be repeated.")
+    environment: Texts = Field([], description="One of these values; may be repeated.")
+    host: Texts = Field([], description="One of these values; may be repeated.")
+    trace_id: TraceId = Field(None, description="The exact trace id.")
     q: Text = Field(
         "",
-        description="These words, or what is in double quotes, somewhere in message, stack trace or error type; upper"
-        " and lower case alike.",
+        description="Words, or text in double quotes, that message, stack trace or error type contain; case is"
+        " ignored.",
     )
-    where: Annotated[list[Where], Field(max_length=_MOST)] = Field(
+    where: Annotated[list[Where], Field(max_length=_MAX_VALUES)] = Field(
         [],
-        description="key=value or key!=value, of a column or an attribute; without a value, those that have none or"
-        " have any. May be repeated.",
+        description="key=value or key!=value, of a column or an attribute; key= finds records without a value, key!="
+        " those with one. May be repeated.",
         examples=[["customer=Ada"]],
     )
 
     def filters(self) -> Filters:
-        """Return what the store understands."""
+        """Return the filters for the store."""
         return Filters(
             since=self.since,
             until=self.until,
@@ -157,95 +159,95 @@ class Asked(BaseModel):
         )
 
 
-class AskedPage(Asked):
-    """A page of records."""
+class PageParameters(FilterParameters):
+    """Parameters of a page of records."""
 
-    limit: int = Field(100, ge=1, le=1000, description="How many records at most.")
+    limit: int = Field(100, ge=1, le=1000, description="Maximum number of records.")
     order: Literal["desc", "asc"] = Field("desc", description="Newest first, or oldest first.")
-    cursor: Cursor = Field(None, description="The `next` of the page before.")
+    cursor: Cursor = Field(None, description="The `next` of the previous page.")
 
 
-class AskedHistogram(Asked):
-    """A histogram."""
+class HistogramParameters(FilterParameters):
+    """Parameters of a histogram."""
 
-    buckets: int = Field(60, ge=1, le=1000, description="How many steps at most.")
-
-
-class AskedValues(Asked):
-    """The values of a column."""
-
-    field: Literal[TEXTS] = Field(description="The column.")  # type: ignore[valid-type]  # as many as there are columns
-    limit: int = Field(50, ge=1, le=1000, description="How many values at most.")
+    buckets: int = Field(60, ge=1, le=1000, description="Maximum number of steps.")
 
 
-class AskedGroups(Asked):
-    """Groups of records that say the same."""
+class ValuesParameters(FilterParameters):
+    """Parameters for the values of a column."""
 
-    limit: int = Field(100, ge=1, le=1000, description="How many groups at most.")
+    field: Literal[TEXTS] = Field(description="The column.")  # type: ignore[valid-type]  # built from the columns
+    limit: int = Field(50, ge=1, le=1000, description="Maximum number of values.")
 
 
-class AskedServices(BaseModel):
-    """The services that are watched."""
+class GroupsParameters(FilterParameters):
+    """Parameters for groups of records."""
+
+    limit: int = Field(100, ge=1, le=1000, description="Maximum number of groups.")
+
+
+class ServicesParameters(BaseModel):
+    """Parameters for the health of services."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
-    def _has_no_other(cls, given: Any) -> Any:
-        return _known(cls, given)
+    def _reject_unknown_parameters(cls, given: Any) -> Any:
+        return _reject_unknown(cls, given)
 
-    since: Time = Field(None, description="From when; a day before the end, if nothing is said, and at most a week.")
-    until: Time = Field(None, description="To before when, which is when a monitor is silent or not; now, if missing.")
-    service: Texts = Field([], description="Programs of one of these names; may be repeated.")
-    environment: Texts = Field([], description="One of these; may be repeated.")
-    host: Texts = Field([], description="One of these; may be repeated.")
+    since: Time = Field(None, description="The beginning: by default a day before the end, at most a week before it.")
+    until: Time = Field(None, description="The end, by default now; `silent` refers to this time.")
+    service: Texts = Field([], description="Programs with one of these names; may be repeated.")
+    environment: Texts = Field([], description="One of these values; may be repeated.")
+    host: Texts = Field([], description="One of these values; may be repeated.")
 
     def range(self, now: int) -> tuple[int, int]:
-        """Return from when and to when is asked, in microseconds."""
+        """Return the beginning and the end of the range, in microseconds."""
         until = now if self.until is None else self.until
-        since = until - _LENGTH if self.since is None else self.since
-        return max(min(since, until), until - _LONGEST_LENGTH, 0), until
+        since = until - _DEFAULT_HISTORY if self.since is None else self.since
+        return max(min(since, until), until - _MAX_HISTORY, 0), until
 
     def filters(self, since: int, until: int) -> Filters:
-        """Return what the store understands; now includes what clocks that are a little ahead have written."""
+        """Return the filters for the store; without `until`, they allow for clocks that are slightly ahead."""
         return Filters(
             since=since,
-            until=until + _AHEAD if self.until is None else until,
+            until=until + _MAX_CLOCK_SKEW if self.until is None else until,
             service=tuple(self.service),
             environment=tuple(self.environment),
             host=tuple(self.host),
-            where=(Comparison("logger", HEALTH),),
+            where=(Comparison("logger", HEALTH_LOGGER),),
         )
 
 
-class AskedDownload(Asked):
-    """A download."""
+class DownloadParameters(FilterParameters):
+    """Parameters of a download."""
 
-    format: Literal["ndjson", "csv"] = Field("ndjson", description="A JSON object on each line, or a table.")
+    format: Literal["ndjson", "csv"] = Field("ndjson", description="A JSON object on each line, or CSV.")
     order: Literal["desc", "asc"] = Field("asc", description="Newest first, or oldest first.")
 
 
-class AskedContext(BaseModel):
-    """The records around one."""
+class ContextParameters(BaseModel):
+    """Parameters for the records around one."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
-    def _has_no_other(cls, given: Any) -> Any:
-        return _known(cls, given)
+    def _reject_unknown_parameters(cls, given: Any) -> Any:
+        return _reject_unknown(cls, given)
 
-    before: int = Field(20, ge=0, le=500, description="How many earlier ones.")
-    after: int = Field(20, ge=0, le=500, description="How many later ones.")
+    before: int = Field(20, ge=0, le=500, description="Number of earlier records.")
+    after: int = Field(20, ge=0, le=500, description="Number of later records.")
 
 
-def what_is_wrong(errors: Sequence[Any]) -> str:
-    """Return in one line what the first of pydantic's errors is, with the value and the remedy."""
+def describe_validation_error(errors: Sequence[Any]) -> str:
+    """Return one line for the first of pydantic's errors: the parameter, the value and the remedy."""
     error = errors[0]
-    # The first part of the place is query, path or body.
+    # The first part of the location is query, path or body.
     name = ".".join(str(part) for part in error["loc"][1:] if not isinstance(part, int))
     if error["type"] == "value_error":
         return f"{name}: {error['ctx']['error']}" if name else str(error["ctx"]["error"])
     if error["type"] == "missing":
         return f"{name} is missing"
-    return f"{name or 'the request'} is {shown(error['input'])}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+    return f"{name or 'the request'} is {quote_value(error['input'])}: {error['msg'][:1].lower()}{error['msg'][1:]}"

@@ -1,14 +1,14 @@
-"""What the answers to questions look like, for the OpenAPI document; what is sent is made by the store's reader."""
+"""The models of the responses, for the OpenAPI document; the responses themselves are built by the store's reader."""
 
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-_EMPTY = "Columns that are empty are left out."
+_EMPTY = "Absent if empty, like all columns below."
 
 
-class Record(BaseModel):
+class RecordResponse(BaseModel):
     """A record."""
 
     id: str
@@ -43,153 +43,153 @@ class Record(BaseModel):
     sequence: int = 0
 
 
-class Records(BaseModel):
+class RecordListResponse(BaseModel):
     """Records in order."""
 
-    logs: list[Record]
+    logs: list[RecordResponse]
 
 
-class RecordPage(Records):
-    """Records in order, and what to ask for more."""
+class RecordPageResponse(RecordListResponse):
+    """A page of records."""
 
-    next: str | None = Field(description="The `cursor` of the next page; null where there is none.")
+    next: str | None = Field(description="The `cursor` of the next page, or null.")
 
 
-class Bucket(BaseModel):
+class HistogramBucket(BaseModel):
     """One step of a histogram."""
 
     start: datetime
-    counts: dict[str, int] = Field(description="How many records, by level.")
+    counts: dict[str, int] = Field(description="The number of records by level.")
 
 
-class Histogram(BaseModel):
-    """How many records there are over time."""
+class HistogramResponse(BaseModel):
+    """The number of records over time."""
 
     since: datetime
     until: datetime
     step: float = Field(description="In seconds.")
-    buckets: list[Bucket]
+    buckets: list[HistogramBucket]
 
 
-class Value(BaseModel):
-    """A value, and how many records have it."""
+class ValueCount(BaseModel):
+    """A value, and the number of records that have it."""
 
     value: str
     count: int
 
 
-class Values(BaseModel):
-    """The most frequent values."""
+class ValuesResponse(BaseModel):
+    """The most frequent values of a column."""
 
-    values: list[Value]
-    is_sample: bool = Field(description="Whether only the newest records were counted, since there are so many.")
+    values: list[ValueCount]
+    is_sample: bool = Field(description="Whether only the newest records were counted, because there are too many.")
 
 
-class Group(BaseModel):
-    """Records of the same level and error type, whose messages say the same."""
+class GroupResponse(BaseModel):
+    """Records with the same level, error type and message, except for the parts that vary."""
 
     level: str
-    error_type: str = Field(description="Empty where they have none.")
-    message: str = Field(description="The message, with `<*>` for whatever varies in it; 300 characters at most.")
+    error_type: str = Field(description="Empty if the records have none.")
+    message: str = Field(description="The message with `<*>` for each part that varies; at most 300 characters.")
     count: int
     first_seen: datetime
     last_seen: datetime
-    services: list[str] = Field(description="The most frequent of the services, ten at most.")
-    newest: str = Field(description="The `id` of the newest of them.")
+    services: list[str] = Field(description="The most frequent services, at most ten.")
+    newest: str = Field(description="The `id` of the newest record.")
 
 
-class Groups(BaseModel):
-    """Groups of records, the largest first."""
+class GroupsResponse(BaseModel):
+    """Groups of records, largest first."""
 
-    groups: list[Group]
-    looked_at: int = Field(description="How many records were looked at: the newest.")
-    looked_since: datetime | None = Field(description="The time of the oldest of them; null where there are none.")
-    is_sample: bool = Field(description="Whether there are older records that were not looked at.")
-    others: int = Field(description="How many of those that were looked at are in none of these groups.")
+    groups: list[GroupResponse]
+    looked_at: int = Field(description="The number of records that were read, newest first.")
+    looked_since: datetime | None = Field(description="The time of the oldest of them; null if there are none.")
+    is_sample: bool = Field(description="Whether there are older records that were not read.")
+    others: int = Field(description="The number of records that were read and are in none of these groups.")
 
 
-class Segment(BaseModel):
-    """A status that a service had for a time."""
+class StatusSegment(BaseModel):
+    """A period in which a service had one status."""
 
     since: datetime
     until: datetime
     status: str = Field(
-        description="`healthy`, `degraded`, `unhealthy`, or `unknown`; `silent` or `stopped` as its monitor was."
+        description="`healthy`, `degraded`, `unhealthy` or `unknown`; `silent` or `stopped` if its monitor was."
     )
-    error: str | None = Field(description="What was wrong, if anything was.")
+    error: str | None = Field(description="The error at the beginning, or null.")
 
 
-class WatchedService(BaseModel):
-    """A service as its monitor said last, and as it was."""
+class WatchedServiceResponse(BaseModel):
+    """The last known status of a service, and its history."""
 
-    name: str = Field(description="200 characters at most, as of the other texts.")
-    status: str = Field(description="`healthy`, `degraded`, `unhealthy`, or `unknown`, as long as it was not checked.")
-    since: datetime = Field(description="Since when it has this status.")
-    last_seen: datetime = Field(description="When its monitor spoke of it last.")
+    name: str = Field(description="At most 200 characters, like all texts here.")
+    status: str = Field(description="`healthy`, `degraded`, `unhealthy`, or `unknown` before the first check.")
+    since: datetime = Field(description="The time at which the service got this status.")
+    last_seen: datetime = Field(description="The time of the monitor's last record about the service.")
     response_time_ms: float | None
     error: str | None
     consecutive_failures: int
-    breaker: str = Field(description="The state of its circuit breaker: `closed`, `open`, or `half-open`.")
+    breaker: str = Field(description="The state of its circuit breaker: `closed`, `open` or `half-open`.")
     critical: bool
-    is_flapping: bool = Field(description="Whether it comes and goes.")
-    history: list[Segment] = Field(description="Oldest first; there may be times of which nothing is known.")
-    is_cut: bool = Field(description="Whether its history is longer than that.")
+    is_flapping: bool = Field(description="Whether its status changes often.")
+    history: list[StatusSegment] = Field(description="Oldest first; for a time without a segment, nothing is known.")
+    is_cut: bool = Field(description="Whether the history is longer than this.")
     response_times: list[float | None] = Field(
-        description="The longest one in each of 60 steps of the range, in milliseconds; null where there is none."
+        description="The longest response time in each of 60 steps of the range, in milliseconds, or null."
     )
 
 
-class Program(BaseModel):
-    """A program that watches services."""
+class ProgramResponse(BaseModel):
+    """A program that monitors services."""
 
     service: str | None
     environment: str | None
     host: str | None
     process_id: int | None
     monitor: str = Field(
-        description="`running`; `stopped`, as it said; `silent`, since nothing came for more than twice as long as from"
-        " one report to the next; `replaced`, which is silent, too, but the program was started again on its host."
+        description="`running`; `stopped`, as it reported; `silent`, if there was no record for more than twice the"
+        " interval of its reports; `replaced`, if it is silent and the program was started again on the same host."
     )
     last_seen: datetime
-    services: list[WatchedService] = Field(description="The worst first.")
+    services: list[WatchedServiceResponse] = Field(description="The worst first.")
 
 
-class Services(BaseModel):
-    """Services that programs watch, as their monitors have logged."""
+class ServicesResponse(BaseModel):
+    """The services that programs monitor, from the records of their monitors."""
 
     since: datetime
     until: datetime
-    programs: list[Program] = Field(description="The worst first.")
+    programs: list[ProgramResponse] = Field(description="The worst first.")
     is_cut: bool = Field(description="Whether there are more programs or services.")
-    looked_at: int = Field(description="How many records were looked at: the newest of all monitors.")
-    looked_since: datetime | None = Field(description="The time of the oldest of them; null where there are none.")
-    is_sample: bool = Field(description="Whether there may be older records in the range that were not looked at.")
-    unreadable: int = Field(description="How many of those that were looked at say nothing of services.")
+    looked_at: int = Field(description="The number of records of monitors that were read, newest first.")
+    looked_since: datetime | None = Field(description="The time of the oldest of them; null if there are none.")
+    is_sample: bool = Field(description="Whether there may be older records in the range that were not read.")
+    unreadable: int = Field(description="The number of records that were read and contain no status.")
 
 
 class LevelCount(BaseModel):
-    """How many records of a level."""
+    """The number of records of a level."""
 
     level: str
     count: int
 
 
 class ServiceCount(BaseModel):
-    """How many records of a service."""
+    """The number of records of a service."""
 
     service: str
     count: int
 
 
-class Seen(BaseModel):
-    """When a service was last heard of."""
+class ServiceActivity(BaseModel):
+    """The time of the last record of a service, and their number."""
 
     service: str
     last_seen: datetime
     records: int
 
 
-class Partition(BaseModel):
+class PartitionResponse(BaseModel):
     """A part of the table."""
 
     name: str
@@ -197,8 +197,8 @@ class Partition(BaseModel):
     records: int = Field(description="An estimate.")
 
 
-class Drop(BaseModel):
-    """What a client lost for one reason in the last week, by its own account."""
+class LossResponse(BaseModel):
+    """The records that a client lost for one reason in the last week, as it reported."""
 
     client: str | None
     name: str | None
@@ -210,18 +210,20 @@ class Drop(BaseModel):
     last_seen: datetime
 
 
-class Stats(BaseModel):
-    """Figures about everything that is kept; they may be some seconds old."""
+class StatsResponse(BaseModel):
+    """Figures about all stored records; they may be some seconds old."""
 
     total_logs: int
-    is_estimate: bool = Field(description="Whether `total_logs` was estimated, since counting takes too long.")
+    is_estimate: bool = Field(description="Whether `total_logs` is an estimate, because counting takes too long.")
     counted_at: datetime
-    counted_since: datetime | None = Field(description="From when on levels and services are counted; null: always.")
+    counted_since: datetime | None = Field(
+        description="The time from which levels and services are counted; null if all records are."
+    )
     level_distribution: list[LevelCount]
     service_distribution: list[ServiceCount]
     recent_errors_1h: int
     records_per_second: float = Field(description="Received in the last minute.")
     size_bytes: int
-    partitions: list[Partition]
-    services: list[Seen]
-    drops: list[Drop]
+    partitions: list[PartitionResponse]
+    services: list[ServiceActivity]
+    drops: list[LossResponse]

@@ -1,0 +1,207 @@
+"""Decodes a JSON body into a batch; invalid records do not affect the valid ones."""
+
+import codecs
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from concurrent_log.collector.server.errors import Problem
+from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
+from concurrent_log.collector.server.ingest.decompression import decompress
+from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
+from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
+from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.store.interface import Client, IncomingBatch, LossReport
+
+_MAX_ID_LENGTH = 200
+_MAX_LARGER_BATCHES = 100
+_MAX_DEPTH = 100  # nested objects and lists that are decoded
+_MAX_LOSSES = 100
+_MAX_REJECTED = 10_000  # The response lists each of them.
+_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+# The memory in bytes that each part of the JSON needs, decoded and as a row.
+_OBJECT_WEIGHT, _LIST_WEIGHT, _VALUE_WEIGHT = 640, 64, 60
+
+_decode = msgspec.json.Decoder().decode
+
+
+class _Envelope(msgspec.Struct):
+    """A body whose records are decoded one by one."""
+
+    logs: list[msgspec.Raw]
+    batch_id: Any = None
+    part_of: Any = None
+    client: Any = None
+    common: Any = None
+    dropped: Any = None
+    token: Any = None
+
+
+@dataclass(frozen=True)
+class DecodedBody:
+    """A decoded body: the batch, its rows, the number of records that were sent, and the token if there is one."""
+
+    batch: IncomingBatch
+    rows: BatchRows
+    count: int
+    token: str | None
+
+
+def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: int, lease: MemoryLease) -> DecodedBody:
+    """Decompress and decode a body, or raise `Problem`.
+
+    Args:
+        chunks: The body; the list is emptied.
+        encoding: The ``Content-Encoding``, or an empty string.
+        max_size: Maximum number of bytes after decompression.
+        max_weight: Maximum number of bytes of memory after decoding.
+        lease: Reserves the memory.
+    """
+    if encoding:
+        content = decompress(chunks, encoding, max_size, lease)
+    else:
+        content = b"".join(chunks)
+        chunks.clear()
+    weight = estimate_weight(content, max_weight)
+    if weight > max_weight:
+        raise Problem(413, "the records need too much memory: send less at once")
+    lease.reserve(weight)
+    return _read_body(_decode_json(content))
+
+
+def estimate_weight(content: bytes, max_weight: int) -> int:
+    """Return the approximate memory in bytes that ``content`` needs when decoded, without decoding it."""
+    weight = _rough_weight(content)
+    if weight > max_weight:
+        # Count again without strings, which may contain many commas.
+        weight = len(content) + _rough_weight(_STRINGS.sub(b'""', content))
+    return weight
+
+
+def _rough_weight(content: bytes) -> int:
+    values = content.count(b",") + content.count(b":")
+    objects, lists = content.count(b"{"), content.count(b"[")
+    return len(content) + _OBJECT_WEIGHT * objects + _LIST_WEIGHT * lists + _VALUE_WEIGHT * values
+
+
+def _decode_json(content: bytes) -> Any:
+    """Return the decoded body, without text that databases cannot store."""
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        found = _decode(content)
+        return clean_text(found) if b"\\u0000" in content else found
+    except RecursionError:
+        content = _cut_nesting(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        envelope = msgspec.json.decode(content, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_leniently(content)
+    found = {name: getattr(envelope, name) for name in envelope.__struct_fields__}
+    return {**clean_text(found), "logs": [_decode_record(bytes(raw)) for raw in envelope.logs]}
+
+
+def _cut_nesting(content: bytes) -> bytes:
+    """Replace objects and lists that are nested too deeply for a decoder by null."""
+    parts, depth, begin = [], 0, 0
+    for token in _STRINGS_AND_BRACKETS.finditer(content):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth == _MAX_DEPTH + 1 and token[0] in b"[{":
+            parts += [content[begin : token.start()], b"null"]
+        if depth == _MAX_DEPTH and token[0] in b"]}":
+            begin = token.end()
+    return b"".join([*parts, content[begin:]])
+
+
+def _decode_record(content: bytes) -> Any:
+    try:
+        return clean_text(_decode_leniently(content))
+    except Problem as problem:
+        return UndecodableRecord(problem.detail)
+
+
+def _decode_leniently(content: bytes) -> Any:
+    """Decode the invalid JSON that some encoders write: NaN, lone surrogates, control characters, invalid UTF-8."""
+    try:
+        text = content.decode("utf-8", "replace")
+        found = json.loads(text, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
+        return clean_text(found)
+    except RecursionError:
+        raise Problem(400, "the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise Problem(400, f"invalid JSON: {error}") from None
+
+
+def _float(text: str) -> float | str:
+    number = float(text)
+    return number if abs(number) != float("inf") else text[:_MAX_ID_LENGTH]
+
+
+def _int(text: str) -> int | str:
+    return int(text) if len(text) <= 40 else text
+
+
+def _read_body(found: Any) -> DecodedBody:
+    if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
+        raise Problem(400, 'the body must be an object with a list of records: {"logs": [...]}')
+    common = {} if found.get("common") is None else found["common"]
+    if not isinstance(common, dict):
+        raise Problem(400, "common must be an object, with values for all records")
+    batch_id = found.get("batch_id")
+    if batch_id is not None and not (isinstance(batch_id, str) and 1 <= len(batch_id) <= _MAX_ID_LENGTH):
+        raise Problem(400, f"batch_id must be a string of 1 to {_MAX_ID_LENGTH} characters")
+    if sum(type(record) is not dict for record in found["logs"]) > _MAX_REJECTED:
+        raise Problem(413, f"more than {_MAX_REJECTED:,} records are not objects: send less at once")
+    rows = build_rows(found["logs"], common)
+    client, losses = _read_client(found.get("client"), common), _read_losses(found.get("dropped"))
+    part_of = _read_part_of(found.get("part_of"), batch_id)
+    batch = IncomingBatch(rows.rows, batch_id, client, losses, part_of, rows.columns)
+    token = found.get("token")
+    return DecodedBody(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
+
+
+def _read_part_of(found: Any, batch_id: str | None) -> list[str]:
+    if found is None:
+        return []
+    if not isinstance(found, list) or len(found) > _MAX_LARGER_BATCHES or not all(map(_short_text, found)):
+        limits = f"at most {_MAX_LARGER_BATCHES} ids, each of 1 to {_MAX_ID_LENGTH} characters"
+        raise Problem(400, f"part_of must be a list of {limits}")
+    if batch_id is None or len({*found, batch_id}) <= len(found):
+        raise Problem(400, "part_of must list the ids of the batches that this one was split from, each once")
+    return found
+
+
+def _read_client(found: Any, common: dict[str, Any]) -> Client | None:
+    if found is None:
+        return None
+    if not isinstance(found, dict) or not _short_text(found.get("id")):
+        raise Problem(400, f"client must have an id, a string of 1 to {_MAX_ID_LENGTH} characters")
+    fields = [_short_text(common.get(name)) for name in ("service", "environment", "host")]
+    return Client(found["id"], _short_text(found.get("name")), *fields)
+
+
+def _short_text(value: Any) -> str | None:
+    return value if isinstance(value, str) and 1 <= len(value) <= _MAX_ID_LENGTH else None
+
+
+def _read_losses(found: Any) -> list[LossReport]:
+    if found is None:
+        return []
+    if not isinstance(found, list) or len(found) > _MAX_LOSSES:
+        raise Problem(400, f"dropped must be a list of at most {_MAX_LOSSES} losses")
+    return [_read_loss(each) for each in found]
+
+
+def _read_loss(found: Any) -> LossReport:
+    records = found.get("records") if isinstance(found, dict) else None
+    reason = _short_text(found.get("reason")) if isinstance(found, dict) else None
+    since = parse_timestamp(found.get("since")) if isinstance(found, dict) else None
+    if type(records) is not int or not 0 <= records < 2**63 or reason is None or since is None:
+        raise Problem(400, "each entry of dropped must have a reason, a number of records, and a time in since")
+    return LossReport(reason, records, since)

@@ -1,0 +1,110 @@
+"""The interface of a store: what the server passes to it, what it returns, and what it raises."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from concurrent_log.collector.store.columns import COLUMNS, RecordRow
+
+# `batches.records` of a batch that was stored in parts, instead of the number of its records.
+STORED_IN_PARTS = -1
+
+
+@dataclass(frozen=True)
+class Client:
+    """The sender of a batch."""
+
+    id: str
+    name: str | None = None
+    service: str | None = None
+    environment: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """The number of records that a client lost for one reason; ``since`` is in microseconds since 1970."""
+
+    reason: str
+    records: int
+    since: int
+
+
+@dataclass(frozen=True)
+class IncomingBatch:
+    """Records that are stored in one transaction.
+
+    Attributes:
+        batch_id: A batch with the same id is stored once.
+        part_of: The ids of the batches that this one was split from, the whole batch first. If one of them is stored,
+            this part is a duplicate. After this part is stored, none of them can be stored.
+        columns: The columns of ``rows``: `COLUMNS`, or those of them in which at least one row has a value.
+    """
+
+    rows: Sequence[RecordRow]
+    batch_id: str | None = None
+    client: Client | None = None
+    losses: Sequence[LossReport] = ()
+    part_of: Sequence[str] = ()
+    columns: Sequence[str] = COLUMNS
+
+
+@dataclass(frozen=True)
+class AddResult:
+    """The result of adding a batch.
+
+    Attributes:
+        stored: The number of records that this call stored.
+        duplicate: Whether the batch, or one that it is a part of, was stored before.
+        rejected: The index of each row that the database rejected, and the reason.
+        in_parts: Whether parts of the batch are stored already. Then nothing was stored, and the client must send the
+            same parts again.
+    """
+
+    stored: int
+    duplicate: bool = False
+    rejected: Sequence[tuple[int, str]] = field(default=())
+    in_parts: bool = False
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a temporary state, not a defect
+    """The database does not respond, or cannot write at the moment; the caller may try again."""
+
+
+class StoreUnusable(Exception):  # noqa: N818 - the message says what is wrong
+    """The database cannot be used until an operator does what the message says."""
+
+
+class QueryTimeout(Exception):  # noqa: N818 - the request takes too long, nothing is broken
+    """The query takes too long."""
+
+
+class TooManyQueries(Exception):  # noqa: N818 - a temporary state, not a defect
+    """Too many queries run at the same time."""
+
+
+class Store(Protocol):
+    """Stores batches of records, and removes old ones."""
+
+    async def open(self) -> None:
+        """Connect, and create or migrate the schema; raise `StoreUnavailable` or `StoreUnusable`."""
+
+    async def close(self) -> None:
+        """Finish pending work, and disconnect."""
+
+    async def add(self, batch: IncomingBatch) -> AddResult:
+        """Store ``batch``, and return after the commit.
+
+        Raises:
+            StoreUnavailable: The batch may or may not be stored. It is safe to add it again under the same id.
+        """
+
+    async def prepare(self) -> None:
+        """Create ahead of time what the next days need, so that no batch has to wait for it."""
+
+    async def remove_before(self, day: date) -> int:
+        """Remove records from before ``day`` (UTC), and old entries about batches; return the number of records."""
+
+    async def is_ready(self) -> bool:
+        """Return whether the database responds."""

@@ -1,0 +1,89 @@
+"""One partition of the table `logs` for each day (UTC): creation, and removal by retention."""
+
+import time
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import asyncpg
+
+from concurrent_log.collector.store.postgres.errors import SCHEMA
+
+_MIN_BATCH_MEMORY = 14  # days for which the ids of batches are stored, at least
+_REMOVAL_TIMEOUT = 600  # seconds
+_LOCK = 0x636F6E63_6C6F6702  # the number of the advisory lock for changes of partitions
+_LOCK_ERRORS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+
+_SELECT_BEFORE = f"""
+    SELECT child.relname::text FROM pg_inherits
+    JOIN pg_class child ON child.oid = inhrelid
+    WHERE inhparent = to_regclass('{SCHEMA}.logs') AND child.relname ~ '^logs_[0-9]{{8}}$' AND child.relname < $1
+    ORDER BY 1"""
+
+
+async def create_partition(connection: Any, day: int) -> bool:
+    """Create the partition of a day, counted from 1970, and move the records of that day into it from `logs_rest`.
+
+    The table is attached, because creating it as a partition would block writers to other days. Return False if a
+    long-running query holds a lock; then the records of the day go to `logs_rest` for now.
+    """
+    begin = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(days=day)
+    name = f"logs_{begin:%Y%m%d}"
+    first, last = (f"'{moment:%Y-%m-%d} 00:00:00+00'" for moment in (begin, begin + timedelta(days=1)))
+    try:
+        async with connection.transaction():
+            if not await _lock_and_find(connection, name, "1s"):
+                await connection.execute(f"""
+                    LOCK TABLE logs_rest IN ACCESS EXCLUSIVE MODE;
+                    CREATE TABLE {name} (LIKE logs INCLUDING DEFAULTS);
+                    WITH moved AS (
+                        DELETE FROM logs_rest WHERE created_at >= {first} AND created_at < {last} RETURNING *
+                    ) INSERT INTO {name} SELECT * FROM moved;
+                    ALTER TABLE logs ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({last});""")
+    except _LOCK_ERRORS:
+        return False
+    return True
+
+
+async def remove_before(connection: Any, day: date) -> int:
+    """Drop the partitions of the days before ``day``, and old entries of other tables; return the number of records."""
+    removed = 0
+    for partition in await connection.fetch(_SELECT_BEFORE, f"logs_{day:%Y%m%d}"):
+        removed += await _drop_partition(connection, partition[0])
+    return removed + await _remove_unpartitioned(connection, day)
+
+
+async def _drop_partition(connection: Any, name: str) -> int:
+    """Drop a partition, and return the number of its records; 0 if a long-running query holds a lock."""
+    try:
+        async with connection.transaction():
+            if not await _lock_and_find(connection, name, "5s"):
+                return 0
+            count = await connection.fetchval(f"SELECT count(*) FROM {name}", timeout=_REMOVAL_TIMEOUT)
+            await connection.execute(f"DROP TABLE {name}", timeout=_REMOVAL_TIMEOUT)
+            return int(count)
+    except _LOCK_ERRORS:
+        return 0
+
+
+async def _lock_and_find(connection: Any, name: str, lock_timeout: str) -> bool:
+    """Take the lock for changes of partitions; then return whether a partition exists."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{lock_timeout}'; SELECT pg_advisory_xact_lock({_LOCK})")
+    return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.{name}"))
+
+
+async def _remove_unpartitioned(connection: Any, day: date) -> int:
+    """Remove records of `logs_rest`, and entries of other tables; return the number of records."""
+    before = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1_000_000
+    batches_before = min(before, int((time.time() - _MIN_BATCH_MEMORY * 86_400) * 1_000_000))
+    removed = await connection.execute(
+        "DELETE FROM logs_rest WHERE created_at < $1 OR (received_at < $1 AND created_at > now() + interval '2 days')",
+        before,
+        timeout=_REMOVAL_TIMEOUT,
+    )
+    for table, column, limit in (
+        ("batches", "received_at", batches_before),
+        ("drops", "received_at", before),
+        ("clients", "last_seen", before),
+    ):
+        await connection.execute(f"DELETE FROM {table} WHERE {column} < $1", limit, timeout=_REMOVAL_TIMEOUT)
+    return int(removed.split()[-1])

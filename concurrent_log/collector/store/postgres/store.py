@@ -1,0 +1,297 @@
+"""Writes records to PostgreSQL: each batch in one transaction, by COPY into a partition for each day."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
+from typing import Any
+
+import asyncpg
+
+from concurrent_log.collector.store.columns import RecordRow
+from concurrent_log.collector.store.interface import (
+    STORED_IN_PARTS,
+    AddResult,
+    Client,
+    IncomingBatch,
+    StoreUnusable,
+)
+from concurrent_log.collector.store.migrations import migrations
+from concurrent_log.collector.store.postgres import partitions
+from concurrent_log.collector.store.postgres.errors import ROW_ERRORS, SCHEMA, UNAVAILABLE, store_errors
+
+_ADD_TIMEOUT = 30.0  # seconds; after that, it is unknown whether the batch is stored
+_QUERY_TIMEOUT = 30  # seconds, the upper limit for all queries
+_WRITE_CONNECTIONS = 4
+_READ_CONNECTIONS = 6
+_DAY = 86_400_000_000  # microseconds
+_POSTGRES_EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000
+_DAYS_AHEAD = 2  # Their partitions are created before they are needed.
+_DAYS_BACK = 62  # Their partitions are created when they are needed; records of older days go to logs_rest.
+_PARTITION_RETRY = 60.0  # seconds until the creation of a partition is tried again
+_LAST_SEEN_PRECISION = 5  # seconds
+_MAX_CACHED_CLIENTS = 10_000
+_SCHEMA_LOCK = 0x636F6E63_6C6F6701  # the number of the advisory lock for migrations
+
+_NEW_BATCH = "INSERT INTO batches (batch_id, records) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+_RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = $1"
+# Waits for a transaction that stores one of these batches, and then sees it. The whole batch comes first in every list,
+# so two transactions cannot deadlock.
+_INSERT_LARGER_BATCHES = f"""
+    INSERT INTO batches (batch_id, records) SELECT larger, {STORED_IN_PARTS} FROM unnest($1::text[]) AS larger
+    ON CONFLICT (batch_id) DO UPDATE SET records = batches.records RETURNING records"""
+_UPSERT_CLIENT = f"""
+    INSERT INTO clients (id, name, service, environment, host) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (id) DO UPDATE SET last_seen = now(), name = excluded.name, service = excluded.service,
+        environment = excluded.environment, host = excluded.host
+    WHERE clients.last_seen < now() - interval '{_LAST_SEEN_PRECISION} seconds'"""
+_NEW_LOSS = "INSERT INTO drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"
+
+
+class PostgresStore:
+    """Stores records in the schema ``concurrent_log`` of a PostgreSQL database.
+
+    Attributes:
+        writing: Connections for batches.
+        reading: Read-only connections for queries, with a time limit.
+    """
+
+    writing: "asyncpg.Pool[asyncpg.Record]"
+    reading: "asyncpg.Pool[asyncpg.Record]"
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._days: set[int] = set()  # the days, counted from 1970, that have a partition
+        self._retry_at: dict[int, float] = {}  # when to try again to create the partition of a day
+        self._client_times: dict[Client, float] = {}  # when the entry of a client was last updated
+
+    async def open(self) -> None:
+        """Connect, and create or migrate the schema."""
+        with store_errors():
+            first = await asyncpg.connect(self._address, timeout=10, server_settings=_server_settings())
+            try:
+                await asyncio.wait_for(_migrate(first), 300)
+            finally:
+                await first.close(timeout=5)
+        try:
+            await self._connect_both()
+            await self.prepare()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _connect_both(self) -> None:
+        with store_errors():
+            self.writing = await self._connect(_WRITE_CONNECTIONS, command_timeout=_ADD_TIMEOUT)
+            self.reading = await self._connect(
+                _READ_CONNECTIONS,
+                read_only="on",
+                statement_timeout=f"{_QUERY_TIMEOUT}s",
+                jit="off",
+                plan_cache_mode="force_custom_plan",
+            )
+
+    async def _connect(
+        self, most: int, command_timeout: float | None = None, read_only: str = "off", **settings: str
+    ) -> Any:
+        return await asyncpg.create_pool(
+            self._address,
+            min_size=1,
+            max_size=most,
+            connection_class=_Connection,
+            timeout=10,
+            command_timeout=command_timeout,
+            init=_use_microseconds,
+            server_settings=_server_settings(default_transaction_read_only=read_only, **settings),
+        )
+
+    async def close(self) -> None:
+        """Finish pending work, and disconnect."""
+        for pool in (getattr(self, "writing", None), getattr(self, "reading", None)):
+            if pool is None:
+                continue
+            try:
+                await asyncio.wait_for(pool.close(), 10)
+            except UNAVAILABLE:
+                pool.terminate()
+
+    async def is_ready(self) -> bool:
+        """Return whether the database responds."""
+        try:
+            return bool(await asyncio.wait_for(self.writing.fetchval("SELECT true"), 3))
+        except (*UNAVAILABLE, AttributeError):
+            return False
+
+    async def add(self, batch: IncomingBatch) -> AddResult:
+        """Store ``batch``, and return after the commit."""
+        with store_errors():
+            return await asyncio.wait_for(self._add(batch), _ADD_TIMEOUT)
+
+    async def _add(self, batch: IncomingBatch) -> AddResult:
+        await self._create_partitions_for(batch.rows)
+        try:
+            return await self._add_with(_copy, batch)
+        except ROW_ERRORS:
+            return await self._add_with(_copy_valid_rows, batch)
+
+    async def _add_with(self, copy: "_Copy", batch: IncomingBatch) -> AddResult:
+        client = batch.client if self._is_client_outdated(batch.client) else None
+        async with self.writing.acquire() as connection:
+            if copy is _copy and batch.batch_id is None and client is None and not batch.losses:
+                # A COPY alone is a transaction, which saves two round trips.
+                await _copy(connection, batch.columns, batch.rows)
+                return AddResult(len(batch.rows))
+            async with connection.transaction():
+                if batch.part_of and await _is_larger_batch_stored(connection, batch.part_of):
+                    return AddResult(0, duplicate=True)
+                if batch.batch_id is not None:
+                    is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
+                    if not is_new:
+                        return await _result_of_stored_batch(connection, batch.batch_id)
+                rejected = await copy(connection, batch.columns, batch.rows) if batch.rows else []
+                await _insert_losses(connection, batch)
+                await _upsert_client(connection, client)
+        if client is not None:
+            self._client_times[client] = time.monotonic()
+        return AddResult(len(batch.rows) - len(rejected), rejected=tuple(rejected))
+
+    def _is_client_outdated(self, client: Client | None) -> bool:
+        """Return whether the entry of ``client`` in the database needs an update."""
+        if len(self._client_times) > _MAX_CACHED_CLIENTS:
+            self._client_times.clear()
+        precision = _LAST_SEEN_PRECISION
+        return client is not None and self._client_times.get(client, -precision) + precision <= time.monotonic()
+
+    async def prepare(self) -> None:
+        """Create the partitions of today and the next days, so that no batch has to wait for them."""
+        today = int(time.time() // 86_400)
+        with store_errors():
+            await self._create_partitions(set(range(today - 1, today + _DAYS_AHEAD + 1)))
+
+    async def _create_partitions_for(self, rows: Sequence[RecordRow]) -> None:
+        needed = {row[0] // _DAY for row in rows} - self._days
+        if needed:
+            today, now = int(time.time() // 86_400), time.monotonic()
+            near = range(today - _DAYS_BACK, today + _DAYS_AHEAD + 1)
+            due = {day for day in needed if day in near and self._retry_at.get(day, 0) <= now}
+            await self._create_partitions(due)
+
+    async def _create_partitions(self, days: set[int]) -> None:
+        for day in sorted(days - self._days):
+            async with self.writing.acquire() as connection:
+                if await partitions.create_partition(connection, day):
+                    self._days.add(day)
+                else:
+                    self._retry_at[day] = time.monotonic() + _PARTITION_RETRY
+
+    async def remove_before(self, day: date) -> int:
+        """Remove records from before ``day`` (UTC)."""
+        with store_errors():
+            async with self.writing.acquire() as connection:
+                removed = await partitions.remove_before(connection, day)
+        self._days = {each for each in self._days if each >= (day - date(1970, 1, 1)).days}
+        return removed
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+    """A connection that its pool does not reset: nothing is set, locked or listened to beyond a transaction.
+
+    The pool still rolls back a transaction that was interrupted.
+    """
+
+    def get_reset_query(self) -> str:
+        """Return no query, which saves a round trip for each use; asyncpg calls this from version 0.30 on."""
+        return ""
+
+
+_Copy = Callable[[Any, Sequence[str], Sequence[RecordRow]], Awaitable[list[tuple[int, str]]]]
+
+
+async def _copy(connection: Any, columns: Sequence[str], rows: Sequence[RecordRow]) -> list[tuple[int, str]]:
+    await connection.copy_records_to_table("logs", schema_name=SCHEMA, columns=columns, records=rows)
+    return []
+
+
+async def _copy_valid_rows(connection: Any, columns: Sequence[str], rows: Sequence[RecordRow]) -> list[tuple[int, str]]:
+    """Store the rows that the database accepts; return the index of each other row, and the reason.
+
+    The rows are tried in subtransactions first, and then stored by the transaction itself. A subtransaction has a
+    number of its own, which no snapshot contains, so the live tail could miss its rows.
+    """
+    rejected = await _find_rejected_rows(connection, columns, rows, 0)
+    indices = {index for index, _ in rejected}
+    await _copy(connection, columns, [row for index, row in enumerate(rows) if index not in indices])
+    return rejected
+
+
+async def _find_rejected_rows(
+    connection: Any, columns: Sequence[str], rows: Sequence[RecordRow], first: int
+) -> list[tuple[int, str]]:
+    await connection.execute("SAVEPOINT trial")
+    try:
+        await _copy(connection, columns, rows)
+        return []
+    except ROW_ERRORS as error:
+        if len(rows) == 1:
+            return [(first, f"the database rejects it: {str(error).splitlines()[0]}")]
+    finally:
+        await connection.execute("ROLLBACK TO trial; RELEASE trial")
+    half = len(rows) // 2
+    earlier = await _find_rejected_rows(connection, columns, rows[:half], first)
+    return earlier + await _find_rejected_rows(connection, columns, rows[half:], first + half)
+
+
+async def _is_larger_batch_stored(connection: Any, part_of: Sequence[str]) -> bool:
+    """Return whether one of these batches is stored; mark the others, so that they can no longer be stored."""
+    return any(record[0] != STORED_IN_PARTS for record in await connection.fetch(_INSERT_LARGER_BATCHES, part_of))
+
+
+async def _result_of_stored_batch(connection: Any, batch_id: str) -> AddResult:
+    in_parts = await connection.fetchval(_RECORDS_OF_BATCH, batch_id) == STORED_IN_PARTS
+    return AddResult(0, duplicate=not in_parts, in_parts=in_parts)
+
+
+async def _insert_losses(connection: Any, batch: IncomingBatch) -> None:
+    if batch.losses:
+        sender = (batch.client.id, batch.client.service, batch.client.host) if batch.client else (None, None, None)
+        losses = [(*sender, loss.reason, loss.records, loss.since) for loss in batch.losses]
+        await connection.executemany(_NEW_LOSS, losses)
+
+
+async def _upsert_client(connection: Any, client: Client | None) -> None:
+    """Update the entry of a client, at the end: batches of the same client wait for each other here."""
+    if client:
+        values = (client.id, client.name, client.service, client.environment, client.host)
+        await connection.execute(_UPSERT_CLIENT, *values)
+
+
+async def _migrate(connection: Any) -> None:
+    """Create or migrate the schema; a lock keeps other servers out."""
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        if await connection.fetchval(f"SELECT to_regnamespace('{SCHEMA}') IS NULL"):
+            await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+        await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        version = await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_version")
+        steps = migrations("postgres")
+        if version > steps[-1][0]:
+            raise StoreUnusable(f"the database has schema {version}, this server knows {steps[-1][0]}: update it")
+        for number, sql in steps:
+            if number > version:
+                await connection.execute(sql)
+                await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
+
+
+def _server_settings(**settings: str) -> dict[str, str]:
+    return {"application_name": SCHEMA, "search_path": SCHEMA, "timezone": "UTC", **settings}
+
+
+async def _use_microseconds(connection: Any) -> None:
+    """Convert times to and from integers: microseconds since 1970."""
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=lambda moment: (moment - _POSTGRES_EPOCH,),
+        decoder=lambda moment: moment[0] + _POSTGRES_EPOCH,
+        format="tuple",
+    )

@@ -1,2 +1,0 @@
--- SQLite: an index of the records of health monitors, which are few among all others.
-CREATE INDEX logs_by_health ON logs (created_at, id) WHERE logger = 'concurrent_log.health';
