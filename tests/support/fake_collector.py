@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.deadlines import DEADLINE
+from support.deadline import DEADLINE
 
 
 @dataclass
