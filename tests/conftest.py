@@ -225,16 +225,6 @@ def database(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
     return str(tmp_path / "logs.sqlite3")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of a database for all tests of a module: first SQLite, then PostgreSQL."""
-    if request.param == "postgres":
-        with _new_database() as address:
-            yield address
-    else:
-        yield str(tmp_path_factory.mktemp("database") / "logs.sqlite3")
-
-
 def _skip_or_fail(reason: str) -> NoReturn:
     """Skip the test, or fail it where CI requires everything."""
     if os.environ.get("CONCURRENT_LOG_REQUIRE_ALL") == "1":

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from concurrent_log.background.record_queue import DroppedRecords, FlushMarker, RecordQueue
 from concurrent_log.background.snapshot import Snapshot, logged_at, take_snapshot
+from concurrent_log.internal.lifecycle import join
 
 
 class Writer(Protocol):
@@ -120,7 +121,7 @@ class QueueWorker:
             try:
                 self._is_parking = True
                 self.queue.put_marker()
-                thread.join(timeout)
+                join(thread, timeout)
             finally:
                 self._is_parking = False
 

@@ -4,6 +4,9 @@ A backup is compressed into a temporary file. Only the last step takes the exclu
 the temporary file and removes the plain backup. A process that is killed leaves a plain backup, which the next rollover
 finds. A process that is killed during the last step leaves the backup both plain and compressed; the next rollover
 fixes this, too.
+
+Before a fork the thread ends, and another thread continues after it, from the position that was reached: a child that
+is forked beside a thread may deadlock, and Python 3.12 and later warn of such a fork.
 """
 
 import contextlib
@@ -14,17 +17,19 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from concurrent_log.files.backups.timed import is_compressed
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
+from concurrent_log.internal.lifecycle import join, register
 
 _CHUNK = 1 << 20
 _LEVEL = 6  # the default of gzip(1); 9 takes three times as long and saves one per cent
 _LOCK_TIMEOUT = 60.0  # seconds to wait for the lock of the last step; no other thread waits for this one
+_NAP = 0.02  # seconds between two checks for a fork
 _NOTICE_SECONDS = 1.1  # until each writer has noticed that the lock file was removed
 
 Report = Callable[[list[Exception]], None]
@@ -44,26 +49,80 @@ class Compressor:
         self._name = f"{os.path.basename(lock_path).removesuffix('.lock')}.gz"
         self._compression_lock = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
         self._lock_file.create = self._compression_lock.create = create
+        # Each of the following is changed in one atomic step, since a signal handler may fork at any time.
+        self._threads: set[threading.Thread] = set()
+        self._paused: list[_Job] = []
+        self._progress: _Progress | None = None
+        self._is_parking = False
+        self._is_registered = False
 
     def start(self, backups: Callable[[], list[str]], report: Report) -> None:
         """Compress all plain backups among the paths that ``backups`` returns, in a daemon thread.
 
         At its end the thread calls ``report`` with the errors.
         """
-        thread = threading.Thread(target=self._work, args=(backups, report), name="concurrent-log-gzip", daemon=True)
-        # No thread can be started while the interpreter exits: the next rollover finds the remaining backups.
-        with contextlib.suppress(RuntimeError):
-            thread.start()
+        if not self._is_registered:
+            self._is_registered = True
+            register(self)
+        self._paused.append(_Job(backups, report, {}))
+        self._start_paused()
 
-    def _work(self, backups: Callable[[], list[str]], report: Report) -> None:
-        problems: dict[str, Exception] = {}
+    def _start_paused(self) -> None:
+        """Start a thread for each paused job; while this process forks, `resume` does that."""
+        for thread in tuple(self._threads):
+            if thread.ident is not None and not thread.is_alive():
+                self._threads.discard(thread)
+        while self._paused and not self._is_parking:
+            try:
+                job = self._paused.pop()
+            except IndexError:  # Another thread has taken the last one.
+                return
+            thread = threading.Thread(target=self._work, args=(job,), name="concurrent-log-gzip", daemon=True)
+            self._threads.add(thread)
+            try:
+                thread.start()
+            except RuntimeError:
+                # No thread can be started while the interpreter exits: the next rollover finds the remaining backups.
+                self._threads.discard(thread)
+
+    def _work(self, job: "_Job") -> None:
         is_done = False
         try:
-            is_done = self._compress_all(backups, problems)
+            is_done = self._compress_all(job.backups, job.problems)
+        except _Paused:
+            self._paused.append(job)
+            self._start_paused()  # The fork may be over.
+            return
         except Exception as error:  # for example from a namer, or for a lock file that this user may not open
-            problems[""] = error
-        if is_done or problems:
-            report(list(problems.values()))
+            job.problems[""] = error
+        if is_done or job.problems:
+            job.report(list(job.problems.values()))
+
+    # Forks: the handler's worker threads are called through `concurrent_log.internal.lifecycle`.
+
+    def park(self, timeout: float) -> None:
+        """End the threads before a fork, within ``timeout`` seconds."""
+        self._is_parking = True
+        give_up_at = time.monotonic() + timeout
+        for thread in tuple(self._threads):
+            join(thread, max(0, give_up_at - time.monotonic()))
+
+    def resume(self) -> None:
+        """Continue in the parent after a fork."""
+        self._is_parking = False
+        self._start_paused()
+
+    def restart_after_fork(self) -> None:
+        """Leave everything to the parent, in the child after a fork."""
+        self._threads, self._paused, self._progress = set(), [], None
+        self._is_parking = False
+
+    def flush(self) -> bool:
+        """Do nothing: no record is queued here."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing at the exit: the next rollover compresses the remaining backups."""
 
     def _compress_all(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> bool:
         """Compress all plain backups, and return False if another process does it; add errors to ``problems``."""
@@ -76,6 +135,8 @@ class Compressor:
                 for path in pending:
                     try:
                         self._compress(path, backups, not_before)
+                    except _Paused:
+                        raise
                     except FileNotFoundError:
                         pass  # It was deleted or got another number in the meantime.
                     except Exception as error:
@@ -111,13 +172,25 @@ class Compressor:
         """Replace the backup ``path`` with a compressed one, at ``not_before`` at the earliest."""
         temporary = self._temporary(os.path.dirname(path))
         discarded = f"{temporary}.old"
-        _remove(temporary, discarded)  # A killed process may have left them.
+        progress, self._progress = self._progress, None
+        if progress is not None and progress.is_of(path, temporary):
+            not_before = progress.not_before
+        else:
+            progress = None
+            _remove(temporary, discarded)  # A killed process may have left them.
         try:
             with open(path, "rb") as plain:
-                copy = _find_compressed_copy(path, plain)
-                if copy is None:
-                    self._write_compressed(plain, temporary)
-                time.sleep(max(0, not_before - time.monotonic()))
+                copy = None
+                if progress is not None:
+                    plain.seek(progress.position)
+                else:
+                    copy = _find_compressed_copy(path, plain)
+                is_whole = copy is not None or self._write_compressed(plain, temporary, is_new=progress is None)
+                if not is_whole or not self._wait_until(not_before):
+                    if copy is None:
+                        reached = _stamp(os.fstat(plain.fileno())), _stamp(os.stat(temporary))
+                        self._progress = _Progress(plain.tell(), not_before, *reached)
+                    raise _Paused
                 with self._lock_file.hold(exclusive=True, timeout=_LOCK_TIMEOUT) as problem:
                     if problem is not None:
                         raise problem
@@ -125,7 +198,17 @@ class Compressor:
                     self._replace(plain, path, temporary, copy)
                     os.rename(path, discarded)
         finally:
-            _remove(temporary, discarded)  # without the lock, because removing a large file takes long
+            if self._progress is None:
+                _remove(temporary, discarded)  # without the lock, because removing a large file takes long
+
+    def _wait_until(self, moment: float) -> bool:
+        """Wait until ``moment``, and return True; return False before a fork."""
+        while not self._is_parking:
+            seconds = moment - time.monotonic()
+            if seconds <= 0:
+                return True
+            time.sleep(min(seconds, _NAP))
+        return False
 
     def _temporary(self, folder: str) -> str:
         """Return the path of the temporary file for backups in ``folder``."""
@@ -136,16 +219,24 @@ class Compressor:
         distinct = zlib.crc32(os.fsencode(own))
         return os.path.join(folder, f"{self._name.removesuffix('.gz')}.{distinct:08x}.gz")
 
-    def _write_compressed(self, plain: BinaryIO, temporary: str) -> None:
-        """Compress ``plain`` into the file ``temporary``, with its mode, owner and times."""
+    def _write_compressed(self, plain: BinaryIO, temporary: str, *, is_new: bool) -> bool:
+        """Compress the rest of ``plain`` into the file ``temporary``, which gets its mode, owner and times.
+
+        Returns False if it stopped before a fork, after a complete gzip member.
+        """
         found = os.fstat(plain.fileno())
-        create(temporary, ownership_of(found))
+        if is_new:
+            create(temporary, ownership_of(found))
         with open(temporary, "r+b", opener=_open_no_follow) as file:
-            if os.fstat(file.fileno()).st_size:
+            if is_new and os.fstat(file.fileno()).st_size:
                 raise FileExistsError(f"{temporary} is not a temporary file of this handler; remove it")
-            _append_as_member(plain, file, found.st_mtime)
+            file.seek(0, os.SEEK_END)
+            pausable = _Pausable(plain, self)
+            _append_as_member(pausable, file, found.st_mtime)
             file.flush()
-            os.fsync(file.fileno())  # A power failure must not lose records that were already on the disk.
+            if not pausable.is_cut:
+                os.fsync(file.fileno())  # A power failure must not lose records that were already on the disk.
+            return not pausable.is_cut
 
     def _replace(self, plain: BinaryIO, path: str, temporary: str, copy: os.stat_result | None) -> None:
         """Add late records and rename ``temporary`` to the backup; the exclusive lock is held."""
@@ -175,13 +266,59 @@ def _open_no_follow(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
+class _Job(NamedTuple):
+    backups: Callable[[], list[str]]
+    report: Report
+    problems: dict[str, Exception]
+
+
+class _Progress(NamedTuple):
+    """A compression that a fork interrupted: what was compressed up to where, and until when to wait."""
+
+    position: int
+    not_before: float
+    plain: tuple[int, ...]
+    temporary: tuple[int, ...]
+
+    def is_of(self, path: str, temporary: str) -> bool:
+        """Return whether both files are unchanged; another process may have worked on them meanwhile."""
+        try:
+            return self.plain == _stamp(os.stat(path)) and self.temporary == _stamp(os.stat(temporary))
+        except FileNotFoundError:
+            return False
+
+
+class _Paused(Exception):  # noqa: N818 - not an error
+    """This process is about to fork: the thread ends, and another one continues after the fork."""
+
+
+class _Pausable:
+    """A file that seems to end where its compressor is parking, but after one read, so that each thread progresses."""
+
+    def __init__(self, file: BinaryIO, compressor: Compressor) -> None:
+        self._file, self._compressor = file, compressor
+        self._has_read = self.is_cut = False
+
+    def read(self, size: int = -1) -> bytes:
+        if self._has_read and self._compressor._is_parking:
+            self.is_cut = True
+        if self.is_cut:
+            return b""
+        self._has_read = True
+        return self._file.read(size)
+
+
+def _stamp(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _remove(*paths: str) -> None:
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
 
 
-def _append_as_member(plain: BinaryIO, file: BinaryIO, moment: float) -> None:
+def _append_as_member(plain: "BinaryIO | _Pausable", file: BinaryIO, moment: float) -> None:
     """Append the rest of ``plain`` to ``file``, as one member."""
     with gzip.GzipFile("", "wb", _LEVEL, file, moment) as packed:
         shutil.copyfileobj(plain, packed, _CHUNK)

@@ -38,7 +38,7 @@ class CheckLoop:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs in this process. A task that is left over in a closed event loop does not run."""
+        """True while it runs in this process. A task that is left over in a closed event loop does not run."""
         if self._task is None or self._process != os.getpid():
             return False
         return not self._task.done() and not self._task.get_loop().is_closed()

@@ -49,7 +49,7 @@ class CheckRunner:
 
     @property
     def is_running(self) -> bool:
-        """Whether the check runs now, within its time limit or overdue."""
+        """True while the check runs, within its time limit or overdue."""
         process = os.getpid()
         # A loop that was closed without ending its tasks never ends them.
         return any(where == process and not (loop and loop.is_closed()) for where, loop in self._running.copy())

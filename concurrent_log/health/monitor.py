@@ -160,7 +160,7 @@ class ServiceMonitor(CoreServiceCompatibility):
 
     @property
     def is_running(self) -> bool:
-        """Whether monitoring runs in this process."""
+        """True while monitoring runs in this process."""
         return self._check_loop is not None and self._check_loop.is_running
 
     def breaker(self, name: str) -> CircuitBreaker:

@@ -6,10 +6,12 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from typing import Any, Protocol
 
 _PARK_TIMEOUT = 1.0  # seconds that a fork waits for a worker that is writing
+_EXIT_TIMEOUT = 1.0  # seconds to wait for the operating system's part of a thread that has ended
 _LAST = -1000  # multiprocessing runs the finalizers of higher priority first
 
 
@@ -63,6 +65,22 @@ def hook_exits() -> None:
     signals = sys.modules.get("celery.signals")
     if signals is not None:
         signals.worker_process_shutdown.connect(_close_all, weak=False)
+
+
+def join(thread: threading.Thread, timeout: float) -> None:
+    """Wait up to ``timeout`` seconds for the end of ``thread``, before a fork.
+
+    Until Python 3.12, `threading.Thread.join` returns shortly before the operating system's thread ends. A fork in
+    between warns of a process with several threads.
+    """
+    if thread is threading.current_thread() or thread.ident is None:
+        return
+    thread.join(timeout)
+    if thread.is_alive() or thread.native_id == threading.get_native_id():  # The second one is a greenlet.
+        return
+    give_up_at = time.monotonic() + _EXIT_TIMEOUT
+    while os.path.exists(f"/proc/self/task/{thread.native_id}") and time.monotonic() < give_up_at:
+        time.sleep(0.0001)
 
 
 def close_in_background(handler: Lifecycle) -> None:

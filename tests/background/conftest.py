@@ -9,7 +9,7 @@ import pytest
 
 from concurrent_log import BackgroundHandler
 from support.background_handlers import Create
-from support.processes import DEADLINE
+from support.deadlines import DEADLINE
 
 
 @pytest.fixture

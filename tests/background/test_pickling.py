@@ -12,7 +12,7 @@ import pytest
 from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
 from support.background_handlers import Create, logger_of
 from support.background_programs import run
-from support.processes import DEADLINE
+from support.deadlines import DEADLINE
 from support.records import lines, write
 
 

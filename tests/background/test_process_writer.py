@@ -12,7 +12,7 @@ from concurrent_log.background import process_writer
 from concurrent_log.background.process_writer import ProcessWriter
 from concurrent_log.background.snapshot import Snapshot, take_snapshot
 from support.background_handlers import Create, logger_of
-from support.processes import DEADLINE
+from support.deadlines import DEADLINE
 from support.records import files, lines, record
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.background_programs import PREAMBLE, command, is_running, numbered, read_log, run
-from support.processes import DEADLINE, environment, wait_until
+from support.deadlines import DEADLINE
+from support.processes import environment, wait_until
 
 _LARGEST_BATCH = 1000  # records
 _QUICK_COMBINATIONS = [("thread", "fork"), ("process", "spawn")]  # the full selection has all

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from support.background_handlers import CollectingHandler, Create, logger_of
-from support.processes import DEADLINE, wait_until
+from support.deadlines import DEADLINE
+from support.processes import wait_until
 
 
 def test_full_queue_blocks_the_logging_call(create: Create) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from concurrent_log import BackgroundHandler
 from support.background_handlers import WORKERS, CollectingHandler, Create
-from support.processes import DEADLINE
+from support.deadlines import DEADLINE
 from support.records import files, lines, write
 
 

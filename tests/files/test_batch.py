@@ -97,10 +97,12 @@ class TestManyProcesses:
         """P1, P4: after lock_timeout, batches are written without the lock, and each process waits for it only once."""
         folder = tmp_path / "logs"
         folder.mkdir()
-        team = writers(folder / "app.log", **ROLLING[0].values[0], keep_file_open=keep_file_open, lock_timeout=0.2)
+        team = writers(folder / "app.log", **ROLLING[0].values[0], keep_file_open=keep_file_open, lock_timeout=1.0)
         team.start(count=2, batch=_BATCH, late=2.0)
         here, there = multiprocessing.Pipe()
-        holder = multiprocessing.Process(target=_hold_and_stop, args=(str(folder / ".__app.lock"), there))
+        # From Python 3.14 on, the default is a fork server, and then the process is no child of this one.
+        arguments = (str(folder / ".__app.lock"), there)
+        holder = multiprocessing.get_context("spawn").Process(target=_hold_and_stop, args=arguments)
         holder.start()
         os.waitpid(holder.pid or 0, os.WUNTRACED)
         began = time.monotonic()

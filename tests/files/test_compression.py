@@ -579,6 +579,119 @@ def test_child_forked_during_compression_writes_and_compresses(
     assert unpacked(tmp_path) == {"app.log": ["eleven", "child"], f"{_TEN}.gz": ["ten"]}
 
 
+@pytest.fixture
+def positions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let each thread compress until it is paused; return the list of the positions where threads begin to."""
+    seen: list[int] = []
+    original = compression.shutil.copyfileobj
+
+    def copy(source: Any, target: Any, size: int) -> None:
+        if isinstance(source, compression._Pausable):
+            seen.append(source._file.tell())
+            if len(seen) == 1:
+                target.write(source.read(size))
+                wait_until(lambda: source._compressor._is_parking)
+        original(source, target, size)
+
+    monkeypatch.setattr(compression.shutil, "copyfileobj", copy)
+    monkeypatch.setattr(compression, "_CHUNK", 1000)
+    return seen
+
+
+def _pause(handler: Watched) -> None:
+    """Stop the threads of the handler's compressor, as a fork does."""
+    handler._compressor.park(20)
+
+    assert _is_quiet()
+
+
+def test_compression_continues_after_a_fork(make: Make, tmp_path: pathlib.Path, positions: list[int]) -> None:
+    """P1, P8: the thread ends before a fork; the next one continues where it stopped, and nothing stands twice."""
+    handler = make()
+    ten = [f"{number} {'x' * 100}" for number in range(100)]
+    for line in ten:
+        write(handler, line, TEN)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(lambda: bool(positions))
+    _pause(handler)
+    while_forking = {*os.listdir(tmp_path)}
+    handler._compressor.resume()
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ten}
+    assert positions == [0, 1000]
+    assert while_forking == {".__app.gz", ".__app.gz.lock", ".__app.lock", "app.log", _TEN}
+    assert sorted(os.listdir(tmp_path)) == [".__app.gz.lock", ".__app.lock", "app.log", f"{_TEN}.gz"]
+    assert handler.problems == []
+
+
+@pytest.mark.parametrize("change", ["late record", "temporary file removed", "temporary file of another process"])
+def test_compression_starts_again_where_a_file_changed_during_a_fork(
+    change: str, make: Make, tmp_path: pathlib.Path, positions: list[int]
+) -> None:
+    """P1: what another process did to the files meanwhile is never mixed with what was compressed before."""
+    handler = make()
+    ten = [f"{number} {'x' * 100}" for number in range(100)]
+    for line in ten:
+        write(handler, line, TEN)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(lambda: bool(positions))
+    _pause(handler)
+    if change == "late record":
+        write(handler, "late", TEN + 1)
+        ten.append("late")
+    else:
+        (tmp_path / ".__app.gz").unlink()
+        if change == "temporary file of another process":
+            (tmp_path / ".__app.gz").write_bytes(gzip.compress(b"something else"))
+    handler._compressor.resume()
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ten}
+    assert positions == [0, 0]
+    assert sorted(os.listdir(tmp_path)) == [".__app.gz.lock", ".__app.lock", "app.log", f"{_TEN}.gz"]
+    assert handler.problems == []
+
+
+def test_many_forks_do_not_keep_a_backup_from_being_compressed(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P8: the wait for writers that saw no rollover does not begin again with each fork."""
+    monkeypatch.setattr(compression, "_NOTICE_SECONDS", 0.5)
+    monkeypatch.setattr(compression, "_CHUNK", 100)
+    handler = make()
+    write(handler, "ten" * 1000, TEN)
+    write(handler, "eleven", TEN + HOUR)
+    pauses = itertools.count()
+
+    def is_compressed_between_forks() -> bool:
+        threading.Event().wait(0.01)
+        next(pauses)
+        _pause(handler)
+        handler._compressor.resume()
+        return (tmp_path / f"{_TEN}.gz").exists()
+
+    wait_until(is_compressed_between_forks)
+
+    assert unpacked(tmp_path) == {"app.log": ["eleven"], f"{_TEN}.gz": ["ten" * 1000]}
+    assert next(pauses) > 1
+    assert handler.problems == []
+
+
+def test_rollover_during_a_fork_is_compressed_after_it(make: Make, tmp_path: pathlib.Path) -> None:
+    """P8: no thread begins before the fork is over."""
+    handler = make()
+    write(handler, "ten", TEN)
+    write(handler, "eleven", TEN + HOUR)
+    wait_until(_is_quiet)
+    _pause(handler)
+    write(handler, "twelve", TEN + 2 * HOUR)
+    quiet, meanwhile = _is_quiet(), {*os.listdir(tmp_path)}
+    handler._compressor.resume()
+
+    assert quiet
+    assert _ELEVEN in meanwhile
+    assert unpacked(tmp_path) == {"app.log": ["twelve"], f"{_TEN}.gz": ["ten"], f"{_ELEVEN}.gz": ["eleven"]}
+
+
 @pytest.mark.parametrize("same", [False, True])
 def test_renumbered_backup_is_not_mistaken_for_its_copy(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, same: bool

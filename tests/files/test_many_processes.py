@@ -530,7 +530,8 @@ class TestStopped:
         )
         here, there = multiprocessing.Pipe()
         lock_path = os.path.join(os.path.dirname(writers.log_file), ".__app.lock")
-        holder = multiprocessing.Process(target=_hold_and_stop, args=(lock_path, there))
+        # From Python 3.14 on, the default is a fork server, and then the process is no child of this one.
+        holder = multiprocessing.get_context("spawn").Process(target=_hold_and_stop, args=(lock_path, there))
         holder.start()
         os.waitpid(holder.pid or 0, os.WUNTRACED)
         for _ in range(3):

@@ -472,7 +472,7 @@ def test_lock_is_acquired_and_released() -> None:
 
 
 def test_async_lock_is_acquired_and_released() -> None:
-    """So is an asyncio lock, which an async function creates in the event loop of the check."""
+    """An async function can create an asyncio lock in the event loop of the check."""
 
     async def create() -> asyncio.Lock:
         return asyncio.Lock()

@@ -696,7 +696,7 @@ def test_coroutine_of_an_overdue_thread_is_closed(threaded: ServiceMonitor) -> N
 def test_any_exception_opens_the_breaker_and_affects_no_other(
     threaded: ServiceMonitor, error: type[BaseException], is_async: bool
 ) -> None:
-    """Including a `BaseException`, which ends event loops, and which breakers ignore."""
+    """This includes a `BaseException`, which ends event loops, and which breakers ignore."""
     other = threading.Semaphore(0)
 
     def plain() -> None:
@@ -716,7 +716,7 @@ def test_any_exception_opens_the_breaker_and_affects_no_other(
 
 
 def test_it_can_be_stopped_and_started_again(threaded: ServiceMonitor) -> None:
-    """Even in another event loop."""
+    """It can start in another event loop, too."""
     for _ in range(3):
         checked = threading.Event()
         with threaded:
@@ -768,7 +768,7 @@ def test_it_starts_again_after_its_loop_was_closed_during_a_check() -> None:
 
 
 def test_monitor_in_a_thread_can_be_stopped_from_a_loop(threaded: ServiceMonitor) -> None:
-    """Without blocking that loop."""
+    """The loop is not blocked in the meantime."""
     threaded.start()
     asyncio.run(threaded.stop_monitoring())
 
@@ -795,7 +795,7 @@ def test_many_threads_that_start_it_start_it_once(threaded: ServiceMonitor, reco
 
 
 def test_monitor_in_a_loop_can_be_stopped_from_elsewhere(threaded: ServiceMonitor) -> None:
-    """From a plain thread, and from another loop, which waits for the end."""
+    """A plain thread can stop it, and so can another loop, which waits for the end."""
 
     async def run(stop: Callable[[], Any]) -> None:
         await threaded.start_monitoring()
@@ -959,17 +959,17 @@ def test_recorded_outcome_is_kept_when_another_check_is_requested() -> None:
 
     class Slow(ServiceMonitor):
         async def _check_service(self, service_name: str) -> None:
-            self._record_failure(service_name, "no answer", 1.0)
+            self._record_failure(service_name, "no response", 1.0)
             await self.check_all()
 
-    assert asyncio.run(Slow().check_all())["service"].error_message == "no answer"
+    assert asyncio.run(Slow().check_all())["service"].error_message == "no response"
 
 
 def test_outcome_can_be_recorded_outside_of_a_check() -> None:
     """An outcome that the program records itself counts like that of a check."""
     shop = Shop()
     for _ in range(3):
-        shop._record_failure("broken", "no answer", 1.0)
+        shop._record_failure("broken", "no response", 1.0)
 
     assert shop.snapshot()["broken"].status is UNHEALTHY
     assert shop.breaker("broken").state is BreakerState.OPEN

@@ -51,12 +51,12 @@ def test_unexpected_response_fails(web: WebServer) -> None:
     web.respond("/shop", 503, b"database at db.internal is unavailable")
     secrets = (web.port, "shop", "db.internal")
 
-    said = failure(http(f"{web.url}/shop", timeout=DEADLINE), *secrets)
-    assert said == "the response has status 503 (Service Unavailable)"
-    said = failure(http(web.url, status=204, timeout=DEADLINE), *secrets)
-    assert said == "the response has status 200 (OK)"
-    said = failure(http(f"{web.url}/shop", status=503, body="all is ok", timeout=DEADLINE), *secrets, "all is ok")
-    assert said == "the response does not contain the expected text"
+    message = failure(http(f"{web.url}/shop", timeout=DEADLINE), *secrets)
+    assert message == "the response has status 503 (Service Unavailable)"
+    message = failure(http(web.url, status=204, timeout=DEADLINE), *secrets)
+    assert message == "the response has status 200 (OK)"
+    message = failure(http(f"{web.url}/shop", status=503, body="all is ok", timeout=DEADLINE), *secrets, "all is ok")
+    assert message == "the response does not contain the expected text"
 
 
 @pytest.mark.parametrize("path", ["/slow", "/drip"])
@@ -150,8 +150,8 @@ def test_untrusted_certificate_fails(tmp_path: Path, ca: Path) -> None:
 def test_certificate_that_expires_soon_is_degraded(tmp_path: Path, ca: Path) -> None:
     """A certificate that expires within the given days is a warning, which can be disabled."""
     with WebServer(server_context(ends_in_days=10.04)) as web:
-        said = warning(http(web.url, ca_file=ca, timeout=DEADLINE), web.port)
-        assert said == "the certificate expires in 10.0 days"
+        message = warning(http(web.url, ca_file=ca, timeout=DEADLINE), web.port)
+        assert message == "the certificate expires in 10.0 days"
         run_check(http(web.url, ca_file=ca, certificate_days=7, timeout=DEADLINE))
         run_check(http(web.url, ca_file=ca, certificate_days=None, timeout=DEADLINE))
 

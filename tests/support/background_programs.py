@@ -6,7 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-from support.processes import DEADLINE, environment
+from support.deadlines import DEADLINE
+from support.processes import environment
 from support.records import lines
 
 PREAMBLE = """

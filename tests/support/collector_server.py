@@ -123,6 +123,10 @@ class Server:
         """Return the rows of a query on its database."""
         return select(self.database, sql)
 
+    def count(self) -> int:
+        """Return the number of stored records."""
+        return int(self.select("SELECT count(*) FROM logs")[0][0])
+
     def clear(self) -> None:
         """Remove all records, batches, clients and losses."""
         execute(self.database, "DELETE FROM logs; DELETE FROM batches; DELETE FROM clients; DELETE FROM drops;")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import asyncpg
 
-_DEADLINE = 120.0  # seconds for what takes one or two on an idle machine
+from support.deadlines import DEADLINE
+
 _USER = "postgres"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -72,7 +73,7 @@ class Cluster:
                 [self._bin / "postgres", "-D", self._folder / "data", *settings],
                 user=self._user, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        deadline = time.monotonic() + _DEADLINE
+        deadline = time.monotonic() + DEADLINE
         while not self._responds():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError((self._folder / "log.txt").read_text()[-2000:])
@@ -95,7 +96,7 @@ class Cluster:
         asyncio.run(self._execute("postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
 
     async def _execute(self, database: str, sql: str) -> None:
-        connection = await asyncpg.connect(self.address(database), timeout=_DEADLINE)
+        connection = await asyncpg.connect(self.address(database), timeout=DEADLINE)
         try:
             await connection.execute(sql)
         finally:
@@ -144,8 +145,8 @@ class Cluster:
 
     def _wait(self) -> None:
         assert self._process is not None
-        self._process.wait(_DEADLINE)
-        deadline = time.monotonic() + _DEADLINE
+        self._process.wait(DEADLINE)
+        deadline = time.monotonic() + DEADLINE
         while self._is_in_use() and time.monotonic() < deadline:
             time.sleep(0.02)
 

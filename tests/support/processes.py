@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import concurrent_log
+from support.deadlines import DEADLINE
 from support.paths import PROGRAMS
 
-DEADLINE = 120.0  # seconds: it only ends a test that hangs, and a busy machine must meet it
 RECORDS_PER_REQUEST = 5  # that the applications in PROGRAMS log
 
 

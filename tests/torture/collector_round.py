@@ -21,13 +21,14 @@ import portalocker
 from concurrent_log.collector import CollectorHandler
 from concurrent_log.collector.client.queue.segment import content_of
 from support.collector_server import Server, select
+from support.deadlines import DEADLINE
 from support.hostile_proxy import Proxy, Record
 from support.postgres_cluster import Cluster
 from support.processes import PROGRAMS, environment
 from torture.collector_plan import CLIENT_TIMEOUT, Event, Fault, Round, Source
 
 _SMALL_DISK = 600_000  # bytes, for a spool; a disk for the database is larger
-_DEADLINE = 90.0  # seconds, to end a hang only
+_END_DEADLINE = 2 * DEADLINE  # seconds; longer than the last flush of a program
 _MAX_RECORDS, _MAX_SINGLE_RECORDS = 6_000, 200  # of a source, and of one that sends each record in its own request
 
 
@@ -145,7 +146,7 @@ class _RunningRound:
         self._repair()
         self._end_programs()
         self._send_orphans()
-        self.outcome.proxy.wait_until_idle(_DEADLINE)
+        self.outcome.proxy.wait_until_idle(_END_DEADLINE)
         self.outcome.stored, self.outcome.drops = _stored_records(self.outcome), _stored_drops(self.outcome)
         outputs = [path for path in self.folder.rglob("stderr*.txt") if path.is_file()]
         self.outcome.errors = "".join(path.read_text(errors="replace") for path in outputs)
@@ -177,7 +178,8 @@ class _RunningRound:
         order = {
             **dataclasses.asdict(source), "options": options, "name": name, "url": self.outcome.proxy.url,
             "seed": self.plan.seed, "folder": str(self.folder / "notes"), "end": str(self.folder / "end"),
-            "most": _MAX_RECORDS if source.options["batch_size"] > 1 else _MAX_SINGLE_RECORDS, "flush_timeout": 40.0,
+            "most": _MAX_RECORDS if source.options["batch_size"] > 1 else _MAX_SINGLE_RECORDS,
+            "flush_timeout": DEADLINE,
         }  # fmt: skip
         command = [sys.executable, str(PROGRAMS / "collector_source.py"), json.dumps(order)]
         with (self.folder / f"stderr-{name}.txt").open("wb") as stderr:
@@ -323,7 +325,7 @@ class _RunningRound:
         (self.folder / "end").touch()
         os.close(self._inherited)
         os.set_blocking(self._closed_at_end, False)
-        give_up_at = time.monotonic() + _DEADLINE
+        give_up_at = time.monotonic() + _END_DEADLINE
         while time.monotonic() < give_up_at:
             with contextlib.suppress(BlockingIOError):
                 if os.read(self._closed_at_end, 1) == b"":
@@ -337,7 +339,7 @@ class _RunningRound:
             url = self.outcome.proxy.url
             handler = CollectorHandler(url, spool_directory=self._spool(spool), flush_interval=0.05)
             handler.handle(logging.makeLogRecord({"msg": "last", "source": f"last-{spool}", "number": 1}))
-            handler.shipper.close(_DEADLINE)
+            handler.shipper.close(_END_DEADLINE)
             left = handler.stats().queued + len(list(self._spool(spool).glob("*.spool")))
             self.outcome.left[str(spool)] = left
 

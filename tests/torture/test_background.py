@@ -9,7 +9,8 @@ from collections import Counter
 import pytest
 
 from support.background_programs import command, numbered, read_log, run
-from support.processes import DEADLINE, environment
+from support.deadlines import DEADLINE
+from support.processes import environment
 from support.records import lines
 
 # The quick selection runs a short form with a thread.

@@ -127,7 +127,7 @@ def compress(body: bytes) -> bytes:
 
 
 def shorten(record: bytes, longest: int) -> bytes:
-    """Return a record whose texts have at most ``longest`` characters, each with the number of those left out."""
+    """Return a record with its texts cut to ``longest`` characters; each cut text ends with the number of the rest."""
     entry = msgspec.json.decode(record)
     return msgspec.json.encode({name: _shorten_value(value, longest) for name, value in entry.items()})
 

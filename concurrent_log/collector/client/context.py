@@ -1,4 +1,4 @@
-"""Context fields: who and which request the program works for. Every record logged in the context has them.
+"""Context fields: the user and the request that the program works for, added to every record of the context.
 
 There are three layers: the trace id, set by the middleware; above it the fields of the user; above these the fields of
 the request. The fields of a logging call override all layers. Each thread and each asyncio task has its own context.

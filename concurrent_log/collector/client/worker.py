@@ -25,6 +25,7 @@ from concurrent_log.collector.client.queue.spool import Spool
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.collector.client.transport import CollectorResponse
+from concurrent_log.internal.lifecycle import join
 
 _PARK_TIMEOUT = 0.2  # seconds that a fork waits for a request in flight
 _LAST_PAUSE = 0.2  # seconds before the last attempt while stopping
@@ -167,7 +168,7 @@ class SendWorker:
             try:
                 self._is_parking = True
                 self._wake()
-                thread.join(min(timeout, _PARK_TIMEOUT))
+                join(thread, min(timeout, _PARK_TIMEOUT))
             finally:
                 self._is_parking = False
 

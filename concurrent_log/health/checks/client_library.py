@@ -1,15 +1,10 @@
 """The error message for a client library that is not installed."""
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from concurrent_log.internal.extras import needs_packages
 
 
-@contextlib.contextmanager
-def client_library(package: str, service: str) -> Iterator[None]:
-    """Add to a failing import how to install ``package``, which is needed to check ``service``."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{package} is needed to check {service}: pip install {package}", name=error.name
-        ) from None
+def client_library(package: str, service: str) -> AbstractContextManager[None]:
+    """Return a context in which a failed import names the command that installs ``package``, to check ``service``."""
+    return needs_packages(f"to check {service}", package)

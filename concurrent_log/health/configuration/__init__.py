@@ -53,7 +53,7 @@ class Configuration:
 
     @property
     def has_logging(self) -> bool:
-        """Whether the file configures logging."""
+        """True if the file configures logging."""
         return "logging" in self._content
 
     def set_up_logging(self) -> None:

@@ -796,13 +796,13 @@ def send_requests(app):
         asyncio.run(send_request(app, "POST", "/api/todos", b'{"text": "tea"}'))
 
 async def send_request(app, method, path, body):
-    answers = []
-    async def send(message): answers.append(message)
+    messages = []
+    async def send(message): messages.append(message)
     async def receive(): return {"type": "http.request", "body": body}
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
     await app({**scope, "client": ("127.0.0.1", 1)}, receive, send)
-    assert answers[0]["status"] == 200
+    assert messages[0]["status"] == 200
 
 if "handle_request" in globals(): handle_request()
 if "app" in globals(): send_requests(app)

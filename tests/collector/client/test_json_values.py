@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("msgspec")
@@ -160,6 +160,8 @@ _ANY = st.recursive(
 )  # fmt: skip
 
 
+# Neither the time of an example nor that of its generation is tested.
+_FOR_BUSY_MACHINES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _ENTRIES = st.dictionaries(st.text(st.characters()), _ANY)
 
 
@@ -174,7 +176,7 @@ def assert_one_line_of_json(entry: dict[str, Any]) -> None:
     encoded.decode()
 
 
-@settings(max_examples=20)
+@settings(_FOR_BUSY_MACHINES, max_examples=20)
 @given(_ENTRIES)
 def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
     """No value raises, and the result is always JSON."""
@@ -182,6 +184,7 @@ def test_any_entry_becomes_one_line_of_json(entry: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@settings(_FOR_BUSY_MACHINES)
 @given(_ENTRIES)
 def test_many_entries_become_one_line_of_json_each(entry: dict[str, Any]) -> None:
     """The same with the usual number of examples."""

@@ -391,8 +391,8 @@ class TestResponses:
         self, collector: Collector, make_sender: Callable[..., SenderUnderTest]
     ) -> None:
         """After a failed attempt the next length is shorter, and the text contains the number of missing characters."""
-        answers: list[Any] = [(413, {}), (503, {}), (413, {}), None]
-        collector.behave = lambda request: answers[len(collector.requests) - 1]
+        responses: list[Any] = [(413, {}), (503, {}), (413, {}), None]
+        collector.behave = lambda request: responses[len(collector.requests) - 1]
         tested = make_sender(most=0)
 
         assert tested.sender.deliver(OutgoingBatch("batch", b"{}", [b'{"message":"%s"}' % (b"x" * 100_000)]))

@@ -11,6 +11,8 @@ from support.collector_server import Server
 
 TOKEN = "a-secret-of-the-tests"
 
+StartServer = Callable[..., Server]
+
 
 @pytest.fixture(scope="session")
 def shared_server(

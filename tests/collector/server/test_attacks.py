@@ -17,6 +17,7 @@ pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asy
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.processes import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and opens many files")
@@ -41,7 +42,7 @@ def connect(server: Server) -> Iterator[Callable[[bytes], socket.socket]]:
     with contextlib.ExitStack() as connections:
 
         def connected(content: bytes) -> socket.socket:
-            connection = connections.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", server.port), DEADLINE))
             connection.sendall(content)
             return connection
 
@@ -180,7 +181,7 @@ _GARBAGE = {
 @pytest.mark.parametrize("content", _GARBAGE.values(), ids=list(_GARBAGE))
 def test_garbage_does_not_affect_others(server: Server, content: bytes) -> None:
     """Garbage is rejected, or the connection is closed, and the server still responds to others."""
-    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
         with contextlib.suppress(OSError):
             connection.sendall(content)
         check_server(server)
@@ -249,7 +250,7 @@ def test_shutdown_with_a_blocked_database_responds_503(tmp_path: Path) -> None:
         server = stack.enter_context(Server(tmp_path, database))
         other = stack.enter_context(contextlib.closing(sqlite3.connect(database, isolation_level=None)))
         other.execute("BEGIN IMMEDIATE")
-        connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), DEADLINE))
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         assert server.ask("GET", "/health")[0] == 200  # So the previous request is in progress.
         server.process.send_signal(signal.SIGTERM)
@@ -257,5 +258,5 @@ def test_shutdown_with_a_blocked_database_responds_503(tmp_path: Path) -> None:
         other.execute("ROLLBACK")
 
         assert response.startswith(b"HTTP/1.1 503"), response
-        assert server.process.wait(30) == 0
+        assert server.process.wait(DEADLINE) == 0
         assert "Traceback" not in server.errors

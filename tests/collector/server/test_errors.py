@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
 from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, TooManyQueries
+from support.deadlines import DEADLINE
 from support.in_process_server import serve_in_thread
 
 
@@ -32,7 +33,7 @@ def test_exception_becomes_a_response(
 
     with serve_in_thread(tmp_path) as (port, state):
         state.reader.find = fail
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         connection.request("GET", "/logs")
         response = connection.getresponse()
         content = json.load(response)

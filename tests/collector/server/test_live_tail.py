@@ -23,11 +23,11 @@ from concurrent_log.collector.store.reader import MAX_RESULT_BYTES
 from concurrent_log.collector.store.sql.filters import Comparison, Filters
 from support import query_model
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.in_process_server import serve_in_thread
 from support.processes import wait_until
 
 _SECOND = 1_000_000
-_DEADLINE = 120.0
 
 
 def messages(records: list[dict[str, Any]]) -> list[str]:
@@ -191,7 +191,7 @@ class Listener:
         self.events: list[tuple[str, Any]] = []
         self.pings = 0
         self.is_over = False
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         self._query = query
 
     def __enter__(self) -> "Listener":
@@ -284,7 +284,7 @@ def test_shutdown_ends_the_live_tail(database: str, tmp_path: Path) -> None:
 
 def send(port: int, records: list[dict[str, Any]]) -> None:
     """Send a batch of records."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     with contextlib.closing(connection):
         connection.request("POST", "/logs", json.dumps({"logs": records}))
         assert connection.getresponse().status == 200
@@ -307,7 +307,7 @@ def test_listener_that_does_not_read_is_disconnected(tmp_path: Path, monkeypatch
         slow.connect(("127.0.0.1", port))
         slow.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: state.listeners == 2)
-        deadline, number = time.monotonic() + _DEADLINE, 0
+        deadline, number = time.monotonic() + DEADLINE, 0
         while state.listeners == 2:
             assert time.monotonic() < deadline
             send(port, [{"message": f"{number} {'x' * 500_000}"}])
@@ -323,7 +323,7 @@ def test_number_of_listeners_is_limited(tmp_path: Path, monkeypatch: pytest.Monk
     with serve_in_thread(tmp_path) as (port, state):
         with Listener(port):
             wait_until(lambda: state.listeners == 1)
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
             with contextlib.closing(connection):
                 connection.request("GET", "/live")
                 answer = connection.getresponse()

@@ -44,6 +44,7 @@ from concurrent_log.health.alerts import LOGGER
 from support import query_model
 from support.browser_pages import wait_until
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.processes import PROGRAMS, environment
 from support.query_cost import query_cost
 
@@ -575,7 +576,7 @@ def test_real_monitor_is_reported(tmp_path: Path) -> None:
         os.kill(shop.pid, signal.SIGKILL)
         assert mailer.stdin is not None
         mailer.stdin.close()
-        assert (shop.wait(40), mailer.wait(40)) == (-signal.SIGKILL, 0)
+        assert (shop.wait(DEADLINE), mailer.wait(DEADLINE)) == (-signal.SIGKILL, 0)
         wait_until(lambda: statuses()["mailer"][-1] == "stopped")
         later = (datetime.now(timezone.utc) + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
         ended = {each["service"]: each for each in server.get(f"/services?until={later}")["programs"]}
