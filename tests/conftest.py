@@ -24,7 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest.register_assert_rewrite("support")
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, TOOL_DEADLINE, TOOLS, run, succeed
 from support.writers import Clock, Writers

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.browser import chromium
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.demo_process import open_shop, running_demo
 from support.processes import environment
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from concurrent_log.files.lock_file import LockFile
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, files, lines, record, write
 from support.selection import SHARED_FIRST, first_quick
 from support.writers import ARMS, ROLLING, STEADY, Account, Writers, account_for, contents_of

@@ -21,7 +21,7 @@ from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.snapshot import NO_SNAPSHOT
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
 
 Make = Callable[..., Watched]

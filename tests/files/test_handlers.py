@@ -39,7 +39,7 @@ from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
 from concurrent_log.files.lock_file import HeldLock, LockFile
 from concurrent_log.files.snapshot import NO_SNAPSHOT
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
 

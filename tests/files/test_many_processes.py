@@ -37,7 +37,7 @@ from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.tally import Tally, log_files, period_names, tally
 from concurrent_log.stress.workload import Ledger
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.selection import SHARED_FIRST, first_quick
 
 pytestmark = [

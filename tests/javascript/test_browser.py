@@ -16,7 +16,7 @@ import concurrent_log
 from support.browser import chromium
 from support.browser_pages import PATIENCE, Chromium, Site, Tab, listens, numbers, page, wait_for, wait_until
 from support.collector_server import Server
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.hostile_proxy import Proxy
 from support.node import succeed
 from support.processes import environment

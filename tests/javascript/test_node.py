@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support.collector_server import Server, select
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.fake_collector import Collector
 from support.node import PACKAGE, Node
 from support.selection import first_quick

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.processes import environment
 
 Record = dict[str, Any]

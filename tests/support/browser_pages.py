@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from support.collector_server import select
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 PATIENCE = DEADLINE * 1000  # milliseconds
 

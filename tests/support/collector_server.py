@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.processes import environment
 
 

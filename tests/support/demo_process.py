@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.processes import environment
 
 

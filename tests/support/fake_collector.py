@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 
 @dataclass

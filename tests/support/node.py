@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 
 import concurrent_log
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.paths import TESTS
 
 PACKAGE = pathlib.Path(concurrent_log.__file__).parent / "collector" / "javascript"

@@ -11,7 +11,7 @@ from typing import Any
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.dated import DatedFileHandler
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
 HOUR, DAY = 3600, 86400

@@ -28,7 +28,7 @@ import concurrent_log
 from concurrent_log.stress import sequence
 from concurrent_log.stress.sequence import Source
 from concurrent_log.stress.workload import Ledger
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 FAST = 100.0  # speed of the clock
 NOTICED = 1.0  # seconds within which a handler notices changes to its file
