@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from concurrent_log.health import BreakerState, CircuitBreaker, CircuitOpenError
 from concurrent_log.health.breaker import Call, Transition
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 

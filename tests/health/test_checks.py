@@ -32,7 +32,7 @@ from concurrent_log.health.checks.probes import make_async_check
 from concurrent_log.health.failure_reasons import failure_reason
 from concurrent_log.health.status import CheckFailed, Degraded
 from support.check_assertions import WarningRecords, failure, run_check, warning
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.private_services import PASSWORD, USER, refusing_port, silent_port
 
 _HANG_TIMEOUT = 0.3  # seconds until a check without a response fails, whatever the speed of the machine

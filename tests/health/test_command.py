@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from concurrent_log.__main__ import main
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.processes import assert_quiet, environment
 
 _COMMAND = ("-m", "concurrent_log", "monitor", "services.toml")

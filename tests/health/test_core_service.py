@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.paths import PROGRAMS
 from support.records import all_lines
 

@@ -16,7 +16,7 @@ import pytest
 
 from concurrent_log.health import Degraded, ServiceMonitor, ServiceStatus
 from concurrent_log.health.endpoints import EndpointServer, asgi_app, serve
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.processes import Server, serving
 
 _PATHS = ("/health", "/ready", "/live", "/metrics")

@@ -33,7 +33,7 @@ from concurrent_log.health.check_loop import CheckLoop
 from concurrent_log.health.check_runner import CheckOutcome
 from concurrent_log.health.service import Service
 from support import jumping_loop
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = (
     ServiceStatus.HEALTHY,

@@ -18,7 +18,7 @@ from concurrent_log.health import BreakerState, ServiceMonitor, ServiceStatus
 from concurrent_log.health.breaker import is_async
 from concurrent_log.health.checks import http, mysql, nats, postgres, rabbitmq, redis, s3
 from support import postgres_cluster
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.private_services import DATABASE, PASSWORD, S3, USER, MariaDB, Nats, Pages, RabbitMQ, Redis
 from support.records import wait_until
 

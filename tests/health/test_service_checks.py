@@ -20,7 +20,7 @@ import trustme
 from concurrent_log.health.checks import mysql, nats, postgres, rabbitmq, redis, redis_lock, s3
 from support import postgres_cluster
 from support.check_assertions import failure, run_check, warning
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.private_services import DATABASE, PASSWORD, S3, USER, MariaDB, Nats, RabbitMQ, Redis, Relay, ca_file
 
 _HANG_TIMEOUT = 0.4  # seconds until a check of a frozen service fails, whatever the speed of the machine

@@ -15,7 +15,7 @@ import trustme
 from concurrent_log.health.checks import collector, http, opensearch, s3, smtp
 from support.check_assertions import failure, run_check, warning
 from support.collector_server import Server
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.private_services import PASSWORD, USER, ca_file, refusing_port, silent_port
 from support.web_servers import WebServer, mail_server, server_context
 

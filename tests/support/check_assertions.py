@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from concurrent_log.health.status import CheckFailed, Degraded
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 _ADDRESSES = ("127.0.0.1", "localhost", "::1")
 

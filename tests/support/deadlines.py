@@ -1,3 +1,4 @@
-"""The deadline of everything that the tests wait for. It only ends a test that hangs: a busy machine must meet it."""
+"""The deadline of everything that the tests wait for."""
 
-DEADLINE = 120.0  # seconds
+# Seconds. It only ends a test that hangs: no test passes or fails because something takes a while.
+DEADLINE = 120.0

@@ -21,7 +21,7 @@ from pathlib import Path
 import pymysql
 import trustme
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 
 USER, PASSWORD, DATABASE = "shopkeeper", "opensesame-7f3", "ledger_of_shop"
 

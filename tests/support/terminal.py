@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from support.deadline import DEADLINE
+from support.deadlines import DEADLINE
 from support.processes import environment
 
 _ALTERNATE_SCREEN, _NORMAL_SCREEN, _HOME = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H"
