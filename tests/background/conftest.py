@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.deadlines import DEADLINE
 
 from concurrent_log import BackgroundHandler
 from support.background_handlers import Create
+from support.deadlines import DEADLINE
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.deadlines import DEADLINE
 
 from concurrent_log import BackgroundHandler, ConcurrentTimedRotatingFileHandler
 from support.background_handlers import Create, logger_of
 from support.background_programs import run
+from support.deadlines import DEADLINE
 from support.records import lines, write
 
 

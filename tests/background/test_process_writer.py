@@ -6,13 +6,13 @@ import pathlib
 import threading
 
 import pytest
-from support.deadlines import DEADLINE
 
 from concurrent_log import ConcurrentTimedRotatingFileHandler
 from concurrent_log.background import process_writer
 from concurrent_log.background.process_writer import ProcessWriter
 from concurrent_log.background.snapshot import Snapshot, take_snapshot
 from support.background_handlers import Create, logger_of
+from support.deadlines import DEADLINE
 from support.records import files, lines, record
 
 

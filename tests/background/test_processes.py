@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.deadlines import DEADLINE
 
 from support.background_programs import PREAMBLE, command, is_running, numbered, read_log, run
+from support.deadlines import DEADLINE
 from support.processes import environment, wait_until
 
 _LARGEST_BATCH = 1000  # records

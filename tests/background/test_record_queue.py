@@ -4,9 +4,9 @@ import threading
 import time
 
 import pytest
-from support.deadlines import DEADLINE
 
 from support.background_handlers import CollectingHandler, Create, logger_of
+from support.deadlines import DEADLINE
 from support.processes import wait_until
 
 

@@ -6,10 +6,10 @@ import pathlib
 from typing import Any
 
 import pytest
-from support.deadlines import DEADLINE
 
 from concurrent_log import BackgroundHandler
 from support.background_handlers import WORKERS, CollectingHandler, Create
+from support.deadlines import DEADLINE
 from support.records import files, lines, write
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import portalocker
-from support.deadlines import DEADLINE
 
 from concurrent_log.collector import CollectorHandler
 from concurrent_log.collector.client.queue.segment import content_of
 from support.collector_server import Server, select
+from support.deadlines import DEADLINE
 from support.hostile_proxy import Proxy, Record
 from support.postgres_cluster import Cluster
 from support.processes import PROGRAMS, environment

@@ -7,9 +7,9 @@ import sys
 from collections import Counter
 
 import pytest
-from support.deadlines import DEADLINE
 
 from support.background_programs import command, numbered, read_log, run
+from support.deadlines import DEADLINE
 from support.processes import environment
 from support.records import lines
 

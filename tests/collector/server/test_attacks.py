@@ -16,9 +16,8 @@ import pytest
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
-from support.deadlines import DEADLINE
-
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.processes import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and opens many files")

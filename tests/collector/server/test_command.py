@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.deadlines import DEADLINE
 
 from concurrent_log.__main__ import main
+from support.deadlines import DEADLINE
 from support.paths import DOCS
 
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")

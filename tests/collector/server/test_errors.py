@@ -9,9 +9,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
-from support.deadlines import DEADLINE
-
 from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, TooManyQueries
+from support.deadlines import DEADLINE
 from support.in_process_server import serve_in_thread
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deadlines import DEADLINE
 
+from support.deadlines import DEADLINE
 from support.paths import PROGRAMS
 
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")

@@ -15,8 +15,6 @@ import pytest
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
-from support.deadlines import DEADLINE
-
 from concurrent_log.collector.server.query import endpoints, live_tail
 from concurrent_log.collector.store.factory import create_reader, create_store
 from concurrent_log.collector.store.interface import IncomingBatch
@@ -25,6 +23,7 @@ from concurrent_log.collector.store.reader import MAX_RESULT_BYTES
 from concurrent_log.collector.store.sql.filters import Comparison, Filters
 from support import query_model
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.in_process_server import serve_in_thread
 from support.processes import wait_until
 

@@ -22,7 +22,6 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fas
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.deadlines import DEADLINE
 
 from concurrent_log.collector.server.query import monitor_history, responses, watched_services
 from concurrent_log.collector.server.query.monitor_events import (
@@ -45,6 +44,7 @@ from concurrent_log.health.alerts import LOGGER
 from support import query_model
 from support.browser_pages import wait_until
 from support.collector_server import Server
+from support.deadlines import DEADLINE
 from support.processes import PROGRAMS, environment
 from support.query_cost import query_cost
 
