@@ -44,6 +44,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
             means no limit. The backups of one period are numbered, and count as one for ``backupCount``.
         timezone: Zone for periods, ``atTime`` and names, independent of the machine's zone: an IANA name such as
             ``"Asia/Seoul"``, or a `datetime.tzinfo`.
+        mode: Only ``a`` is supported; for compatibility with concurrent-log-handler.
         use_gzip: Compress backups to ``NAME.gz`` after the rollover, in a thread and without the lock.
         owner: User and group of new files: each a name, a number, or None to leave it unchanged. By default a new file
             has the mode and owner of the file that it replaces.
@@ -60,7 +61,6 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
             open there, but each record still takes the exclusive lock.
         unicode_error_policy: ``errors`` under the name it has in concurrent-log-handler.
         debug: Only False is supported; for compatibility with concurrent-log-handler.
-        mode: Only ``a`` is supported; for compatibility with concurrent-log-handler.
 
     Raises:
         TypeError, ValueError: An argument is invalid; the message names it and the remedy.
@@ -81,6 +81,7 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
         *,
         maxBytes: int = 0,
         timezone: str | tzinfo | None = None,
+        mode: str = "a",
         use_gzip: bool = False,
         owner: Sequence[str | int | None] | None = None,
         chmod: int | None = None,
@@ -92,7 +93,6 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
         keep_file_open: bool | None = None,
         unicode_error_policy: str | None = None,
         debug: bool = False,
-        mode: str = "a",
     ) -> None:
         check_choice("utc", utc, (True, False))
         self._schedule = Schedule(when, interval, atTime, parse_timezone(timezone, utc))

@@ -61,7 +61,7 @@ _NOT_RUN = {
     ("releasing.md", ".ci/run"),
     ("releasing.md", "python tests/benchmarks --write"),
     ("releasing.md", "python -m pip install '.[release]'"),
-    ("releasing.md", "python -m pip install 'dist/concurrent_log-2.0.0-py3-none-any.whl[stress]'"),
+    ("releasing.md", 'python -m pip install "$(echo ./dist/*.whl)[stress]"'),
     ("releasing.md", 'git commit -am "Release 2.0.0"'),
     ("collector.md", "python -m pip install '.[server,collector]'"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
