@@ -1,6 +1,7 @@
 """The layout that docs/contributing.md describes: its paths exist, imports go one way, a name means one thing."""
 
 import ast
+import graphlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -62,6 +63,19 @@ def test_imports_go_one_way(part: str) -> None:
     }
 
     assert wrong == set()
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """There is no circle of imports, also not through imports inside functions."""
+    graph = {
+        name.removesuffix(".__init__"): {
+            other for other in imports(path) if other in MODULES or f"{other}.__init__" in MODULES
+        }
+        for name, path in MODULES.items()
+    }
+    sorter = graphlib.TopologicalSorter({name: others - {name} for name, others in graph.items()})
+
+    sorter.prepare()  # raises CycleError with the circle
 
 
 def test_class_names_mean_one_thing() -> None:

@@ -7,6 +7,8 @@ import re
 import sys
 from typing import Any
 
+from concurrent_log.health.command.terminal import is_terminal
+
 _NO_RICH = "the table needs rich, which is not installed: use --once --json, or pip install rich"
 _NO_TOMLI = "the file needs tomli, which is not installed: pip install tomli"
 _DESCRIPTION = """Check the services in a configuration file repeatedly. On a terminal, the command shows a table;
@@ -65,11 +67,6 @@ def _run(options: argparse.Namespace) -> int:
         return run(configuration, options)
     except (ConfigurationError, CannotListenError) as error:
         return _fail(str(error))
-
-
-def is_terminal() -> bool:
-    """Return whether stdout is a terminal that can show a table."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from concurrent_log.health.alerts import LOGGER
-from concurrent_log.health.command import is_terminal
 from concurrent_log.health.command.output import print_lines, show_table, status_table
+from concurrent_log.health.command.terminal import is_terminal
 from concurrent_log.health.configuration import Configuration
 from concurrent_log.health.endpoints import serve
 from concurrent_log.health.endpoints.responses import health_report
