@@ -8,6 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from concurrent_log.handlers import ConcurrentRotatingFileHandler
+from concurrent_log.internal.validation import check_count
 from concurrent_log.loggers.levels import level_number
 from concurrent_log.loggers.outputs import LoggerOutputs, console_handler, registry_lock, set_file_format
 
@@ -195,6 +196,8 @@ def _create_file_handlers(
     name: str, log_dir: "str | PathLike[str]", max_bytes: int, backup_count: int
 ) -> list[ConcurrentRotatingFileHandler]:
     """Return the handlers of the file for all records and of the file for errors."""
+    check_count("max_bytes", max_bytes, "is no limit")
+    check_count("backup_count", backup_count, "never rolls over")
     handlers = []
     with contextlib.ExitStack() as opened:
         for file_name, level in ((f"{name}.log", logging.NOTSET), (f"{name}_error.log", logging.ERROR)):
