@@ -3,18 +3,18 @@
 import logging
 import os
 
-from django.http import CollectorResponse, HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 logger = logging.getLogger("app")
 
 
-def view(request: HttpRequest, name: str) -> CollectorResponse:
+def view(request: HttpRequest, name: str) -> HttpResponse:
     """Log five records whose ids begin with the path."""
     for number in range(5):
         length = 50 * number
         logger.info("record %s-%d %s %d", name, number, "x" * length, length)
-    return CollectorResponse(str(os.getpid()))
+    return HttpResponse(str(os.getpid()))
 
 
 urlpatterns = [path("<str:name>", view)]
