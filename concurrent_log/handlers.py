@@ -3,23 +3,26 @@
 import contextlib
 import logging
 import os
-import re
+import weakref
 from collections.abc import Sequence
 from datetime import time as time_of_day
 from datetime import tzinfo
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from os import PathLike
 
+from concurrent_log.files.adapter import FileAdapter, own_handler
+from concurrent_log.files.backups import Backups
 from concurrent_log.files.backups.numbered import NumberedBackups
-from concurrent_log.files.backups.timed import Backups, is_compressed
+from concurrent_log.files.backups.timed import TimedBackups
 from concurrent_log.files.options import FileOptions, check_mode, parse_timezone
 from concurrent_log.files.periods import Schedule
-from concurrent_log.files.rollover import RollingFileHandler
-from concurrent_log.files.snapshot import ANY_TIME, Span
+from concurrent_log.files.rollover import Mover, Rollover, SizedRollover, TimedRollover
+from concurrent_log.files.view import NO_VIEW
 from concurrent_log.internal.validation import check_choice, check_count
 
 
-class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHandler):
+@own_handler
+class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
     """A `logging.handlers.TimedRotatingFileHandler` for any number of processes and threads on one file.
 
     A record is written to the file of the period in which it was created, unless retention has deleted that period.
@@ -124,81 +127,69 @@ class ConcurrentTimedRotatingFileHandler(RollingFileHandler, TimedRotatingFileHa
                 break
             # Another process rolled over between exists() and stat() of the standard class.
         self.maxBytes = maxBytes
-        self._standard_ext_match = self.extMatch
-        self._current_start: int | None = None
-        self._cached_late_path: tuple[int, bytes, str | None] | None = None
+        self._standard_pattern = self.extMatch
         self.finalize_handler_configuration()
-        self._set_up(options)
+        self._build(options)
 
     def finalize_handler_configuration(self) -> None:
         """Do nothing; override it to set ``suffix``, ``namer`` and so on, as in concurrent-log-handler."""
 
     def getFilesToDelete(self) -> list[str]:
         """Return the paths of the backups to delete by ``backupCount``, oldest first."""
-        return self._backups().expired(self.backupCount, self._current_text()) if self.backupCount > 0 else []
+        return self._timed_backups.outlived()
 
-    def _span(self, start: int) -> Span:
-        if self._overrides("computeRollover"):
-            end = max(int(self.computeRollover(start)), start + 1)
-        else:
-            end = self._schedule.period(start).end
-        self.rolloverAt = end
-        self._current_start = start
-        return Span(start, end)
+    @property  # type: ignore[override]
+    def rolloverAt(self) -> float:
+        """When the current file ends, in seconds since the epoch. Set it to roll over earlier or later, once."""
+        span = self._rollover.current if "_rollover" in vars(self) else None
+        if span is not None:
+            return span.end
+        early: float = vars(self)["_early_rollover"]
+        return early
 
-    def _period_start(self, moment: float) -> int:
-        if self._overrides("computeRollover"):
-            return int(moment)
-        return self._schedule.period(moment).start
+    @rolloverAt.setter
+    def rolloverAt(self, moment: float) -> None:
+        vars(self)["_early_rollover"] = moment
+        if "_rollover" in vars(self):  # otherwise it is set by the standard ``__init__``
+            self._rollover.force_end(moment)
+            self._log_file.view = NO_VIEW
 
-    def _max_file_size(self) -> int:
-        return self.maxBytes
-
-    def _new_backup_path(self, start: int) -> str:
-        return self._backups().new_path(self._time_text(start))
-
-    def _existing_backups(self) -> list[str]:
-        return [backup.path for backup in self._backups().existing()]
-
-    def _expired_backups(self) -> list[str]:
-        return self.getFilesToDelete()
-
-    def _late_record_path(self, moment: float, size: int) -> str | None:
-        if self._has_custom_backups():
-            return None
-        start, state = self._period_start(moment), self._lock_file.read_state()
-        if self._cached_late_path is None or self._cached_late_path[:2] != (start, state):
-            self._cached_late_path = (start, state, self._find_late_record_path(self._time_text(start)))
-        return self._cached_late_path[2]
-
-    def _find_late_record_path(self, time_text: str) -> str | None:
-        backups = self._backups()
-        if self.backupCount > 0 and not backups.would_keep(time_text, self.backupCount, self._current_text()):
-            return None
-        last = backups.last_path(time_text)
-        if last is None or (is_compressed(last) and not last.endswith(".gz")):
-            return backups.new_path(time_text)
-        return last
-
-    def _current_text(self) -> str | None:
-        """Return the time in the name of the current file's future backup; None before the first record."""
-        return None if self._current_start is None else self._time_text(self._current_start)
-
-    def _time_text(self, start: int) -> str:
-        return self._schedule.name(start, self.suffix)
-
-    def _backups(self) -> Backups:
-        pattern = None if self.extMatch is self._standard_ext_match else re.compile(self.extMatch)
-        return Backups(self.baseFilename, self.suffix, self.rotation_filename, pattern)
-
-    def _has_custom_backups(self) -> bool:
-        """Return whether backups may be different from plain files that are named after periods."""
-        return self._has_custom_rotator() or any(
-            map(self._overrides, ("doRollover", "shouldRollover", "computeRollover"))
+    def _make_rollover(self) -> tuple[Rollover, Backups]:
+        me, log_file = weakref.proxy(self), self._log_file
+        self._timed_backups = TimedBackups(
+            lambda: log_file.path,
+            self._schedule,
+            me,
+            lambda name: me.rotation_filename(name),
+            lambda: me._current_start(),
+            lambda: me._makes_own_backups(),
+            lambda: me.getFilesToDelete(),
+            self._standard_pattern,
         )
+        mover = Mover(
+            log_file,
+            self._timed_backups,
+            lambda: me._own_rotator(),
+            lambda moment: me._rollover.start_of(moment),
+        )
+        self._rollover = TimedRollover(self._schedule, mover, lambda: me._override("computeRollover"))
+        return self._rollover, self._timed_backups
+
+    def _limit(self) -> int:
+        return int(self.maxBytes)
+
+    def _current_start(self) -> int | None:
+        span = self._rollover.current
+        return None if span is None else int(span.start)
+
+    def _makes_own_backups(self) -> bool:
+        """Return whether backups may be something else than plain copies named after our periods."""
+        names = ("doRollover", "shouldRollover", "computeRollover")
+        return self._own_rotator() is not None or any(map(self._overrides, names))
 
 
-class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
+@own_handler
+class ConcurrentRotatingFileHandler(FileAdapter, RotatingFileHandler):
     """A `logging.handlers.RotatingFileHandler` for any number of processes and threads on one file.
 
     A file rolls over before the record that would make it reach ``maxBytes``. A single record that is larger gets a
@@ -275,47 +266,26 @@ class ConcurrentRotatingFileHandler(RollingFileHandler, RotatingFileHandler):
             debug=debug,
         )
         RotatingFileHandler.__init__(self, options.path, "a", maxBytes, backupCount, encoding, True, options.errors)
-        self._set_up(options)
+        self._build(options)
 
     def shouldRollover(self, record: logging.LogRecord | None) -> bool:
         """Return whether the file must roll over before ``record``, by the rule of the standard class.
 
         Override this method to roll over for other reasons; every record then takes the exclusive lock.
         """
-        if self._is_special:
+        if self._log_writer.is_special:
             return False
-        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout):
-            if self._ensure_current_file([]) is None or self.stream is None or record is None:
+        with self._lock_file.hold(exclusive=True, timeout=self._file_options.lock_timeout):
+            if self._log_writer.current_file([]) is None or self.stream is None or record is None:
                 return False
             self.stream.seek(0, os.SEEK_END)
             return bool(RotatingFileHandler.shouldRollover(self, record))
 
-    def _span(self, start: int) -> Span:
-        return ANY_TIME
+    def _make_rollover(self) -> tuple[Rollover, Backups]:
+        me, log_file = weakref.proxy(self), self._log_file
+        backups = NumberedBackups(lambda: log_file.path, me, lambda name: me.rotation_filename(name))
+        mover = Mover(log_file, backups, lambda: me._own_rotator(), lambda moment: 0)
+        return SizedRollover(mover), backups
 
-    def _period_start(self, moment: float) -> int:
-        return 0
-
-    def _max_file_size(self) -> int:
-        return self.maxBytes if self.backupCount > 0 else 0
-
-    def _late_record_path(self, moment: float, size: int) -> str | None:
-        return None
-
-    def _move_to_backup(self, start: int) -> str | None:
-        if self.backupCount <= 0:
-            return None  # Called by doRollover: as in the standard class, the file does not roll over.
-        return super()._move_to_backup(start)
-
-    def _new_backup_path(self, start: int) -> str:
-        self._backups().make_room(self.backupCount)
-        return self._backups().path(1)
-
-    def _existing_backups(self) -> list[str]:
-        return self._backups().existing()
-
-    def _expired_backups(self) -> list[str]:
-        return self._backups().expired(self.backupCount) if self.backupCount > 0 else []
-
-    def _backups(self) -> NumberedBackups:
-        return NumberedBackups(self.baseFilename, self.rotation_filename)
+    def _limit(self) -> int:
+        return int(self.maxBytes) if self.backupCount > 0 else 0

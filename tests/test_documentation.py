@@ -76,6 +76,8 @@ _NOT_RUN = {
     ("collector-server.md", "server {"),
     ("collector-server.md", "[Unit]"),
     ("health-checks.md", "from concurrent_log.health import checks"),
+    ("daemons.md", "import logging"),
+    ("daemons.md", "[Unit]"),
     ("files.md", "install -d -g logwriters -m 2775 /var/log/app"),
 }
 
@@ -370,12 +372,14 @@ def test_page_opens_with_the_benefit(page: pathlib.Path) -> None:
         ("uvicorn.md", "uvicorn log rotation workers"),
         ("celery.md", "Celery log rotation"),
         ("process-pools.md", "multiprocessing logging RotatingFileHandler"),
+        ("daemons.md", "log from a daemon python-daemon files_preserve systemd chroot"),
         ("javascript.md", "log from Node.js browser"),
         ("collector-page.md", "search logs browser trace live"),
         ("symptoms.md", "PermissionError: [WinError 32]"),
         ("symptoms.md", "log rotation loses lines"),
         ("symptoms.md", "multiprocessing RotatingFileHandler"),
         ("symptoms.md", "log lines are lost"),
+        ("symptoms.md", "OSError: [Errno 9] Bad file descriptor after daemonizing"),
     ],
 )
 def test_page_contains_the_words_of_a_search(page: str, search: str) -> None:

@@ -1,111 +1,85 @@
-"""Batches: many records are appended in one write, under one lock."""
+"""Batches: many records appended in one write, under one lock."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from concurrent_log.files.streams import raw_file
-from concurrent_log.files.writer import SharedFileHandler
+from concurrent_log.files.writer import LogWriter
 
-_MAX_WRITE = 256 * 1024  # bytes of one write, during which other writers wait
-_MAX_EXCLUSIVE_RECORDS = 100  # records written under one exclusive lock
+_LARGEST_WRITE = 256 * 1024  # bytes of one write; other processes wait for as long
+_MOST_ALONE = 100  # records that are written under one exclusive lock
 
-_Records = Sequence[logging.LogRecord]
-_Encoded = list[bytes]  # the bytes of each record
+Records = Sequence[logging.LogRecord]
+Encode = Callable[[logging.LogRecord], bytes]
+HandleError = Callable[[logging.LogRecord], None]
 
 
-class BatchFileHandler(SharedFileHandler):
-    """Base class: adds `emit_batch` to a handler."""
+def append_batch(writer: LogWriter, records: Records, encode: Encode, handle_error: HandleError) -> None:
+    """Append ``records`` in order; what fails is reported through ``handle_error``."""
+    largest = min(writer.grants.limit() or _LARGEST_WRITE, _LARGEST_WRITE)
+    for group, pieces in _groups(records, encode, handle_error, largest):
+        with writer.lock_file.mutex:
+            _append_group(writer, group, pieces, handle_error)
 
-    def emit_batch(self, records: Sequence[logging.LogRecord]) -> None:
-        """Append ``records`` in order, with the result of one `emit` each, but many of them under one lock.
 
-        The sequence may create its records on access: each is usually accessed once. Errors are reported through
-        ``handleError``, including endless recursion in formatting. Like `emit`, this raises nothing but
-        `RecursionError`.
-        """
-        if self._overrides("emit"):
-            for record in records:
-                self.emit(record)
-            return
-        for group, encoded in self._groups(records):
-            with self._lock_file.mutex:
-                self._append_group(group, encoded)
+def _groups(
+    records: Records, encode: Encode, handle_error: HandleError, largest: int
+) -> Iterator[tuple[Records, list[bytes]]]:
+    """Yield records of one period that are not too large for one write, with their bytes."""
+    pieces: list[bytes] = []
+    first, second, size = 0, 0.0, 0  # of the current group
+    for number, record in enumerate(records):
+        try:
+            begins, data = record.created // 1, encode(record)
+        except Exception:
+            handle_error(record)
+            begins, data = 0.0, b""
+        size += len(data)
+        if not data or begins != second or size >= largest:
+            if pieces:
+                yield records[first:number], pieces
+            pieces = []
+            first, second, size = number, begins, len(data)
+        if data:
+            pieces.append(data)
+        else:
+            first += 1
+    if pieces:
+        yield records[first:], pieces
 
-    def _groups(self, records: _Records) -> Iterator[tuple[_Records, _Encoded]]:
-        """Yield groups of records created in the same second that fit into one write, with their bytes."""
-        largest = min(self._max_file_size() or _MAX_WRITE, _MAX_WRITE)
-        encoded: _Encoded = []
-        first, group_second, size = 0, 0.0, 0  # of the current group
-        for number, record in enumerate(records):
-            try:
-                record_second, data = record.created // 1, self._encode(record)
-            except Exception:
-                self.handleError(record)
-                record_second, data = 0.0, b""
-            size += len(data)
-            if not data or record_second != group_second or size >= largest:
-                if encoded:
-                    yield records[first:number], encoded
-                encoded = []
-                first, group_second, size = number, record_second, len(data)
-            if data:
-                encoded.append(data)
-            else:
-                first += 1
-        if encoded:
-            yield records[first:], encoded
 
-    def _append_group(self, records: _Records, encoded: _Encoded) -> None:
-        while encoded:
-            done = 1
-            with self._reporting(records[0]):
-                done = self._append_first(records, encoded)
-            records, encoded = records[done:], encoded[done:]
+def _append_group(writer: LogWriter, records: Records, pieces: list[bytes], handle_error: HandleError) -> None:
+    while pieces:
+        done = 1
+        try:
+            done = _append_first(writer, records, pieces, handle_error)
+        except RecursionError:
+            raise
+        except Exception:
+            handle_error(records[0])
+        records, pieces = records[done:], pieces[done:]
 
-    def _append_first(self, records: _Records, encoded: _Encoded) -> int:
-        """Append the first records of ``encoded``, and return how many are done: written or reported."""
-        if self._lock_file.held or self._is_special:
-            self._emit_slow_path(records[0], encoded[0])
-            return 1
-        joined = b"".join(encoded)
-        written, end = self._append_joined(records[0], joined) if self._can_share_lock() else (0, 0)
-        if written == len(joined):
-            return len(encoded)
-        if not written:
-            self._append_each(records[:_MAX_EXCLUSIVE_RECORDS], encoded[:_MAX_EXCLUSIVE_RECORDS])
-            return min(len(encoded), _MAX_EXCLUSIVE_RECORDS)
-        done = 0
-        while written >= len(encoded[done]):
-            written -= len(encoded[done])
-            done += 1
-        with self._reporting(records[done]):
-            self._emit_slow_path(records[done], encoded[done], written, end)
-        return done + 1
 
-    def _append_joined(self, record: logging.LogRecord, data: bytes) -> tuple[int, int]:
-        """Append ``data``, which begins with ``record``; return the bytes written and their end offset.
-
-        Nothing is written if the exclusive lock is needed.
-        """
-        problems: list[Exception] = []
-        with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-            span = self._try_check_state(record, data, problems, exclusive=False) if problem is None else None
-            if span is None:
-                return 0, 0  # A failure occurs again on the next attempt, and is reported then.
-            torn = self._write(record, data, span, problems)
-        self._report("append", record, problems)
-        return (len(data), 0) if torn is None else (torn.end - torn.start, torn.end)
-
-    def _append_each(self, records: _Records, encoded: _Encoded) -> None:
-        """Append the records one by one under the exclusive lock."""
-        problems: list[Exception] = []
-        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
-            try:
-                for record, data in zip(records, encoded, strict=True):
-                    with self._reporting(record):
-                        self._append_exclusively(record, data, None, problem, problems)
-            finally:
-                if not self._keeps_file_open() and raw_file(self.stream) is not None:
-                    self._close_stream()
-        self._report("append", records[0], problems)
-        self._finish_rollover(records[0])
+def _append_first(writer: LogWriter, records: Records, pieces: list[bytes], handle_error: HandleError) -> int:
+    """Append the first of ``pieces``, and return how many are done: written, or reported."""
+    if writer.lock_file.held or writer.is_special:
+        writer.append(records[0], pieces[0])
+        return 1
+    joined = b"".join(pieces)
+    written, end = writer.append_joined(records[0], joined) if writer.log_file.can_share() else (0, 0)
+    if written == len(joined):
+        return len(pieces)
+    if not written:
+        few = list(zip(records[:_MOST_ALONE], pieces[:_MOST_ALONE], strict=True))
+        writer.append_each(few, handle_error)
+        return len(few)
+    done = 0
+    while written >= len(pieces[done]):
+        written -= len(pieces[done])
+        done += 1
+    try:
+        writer.append(records[done], pieces[done], written, end)
+    except RecursionError:
+        raise
+    except Exception:
+        handle_error(records[done])
+    return done + 1

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from concurrent_log.files.backups.timed import is_compressed
+from concurrent_log.files.backups.timed_names import is_compressed
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.rename import move

@@ -1,39 +1,112 @@
-"""File systems on which one appending write is atomic, so that a shared lock is enough."""
+"""The file system of a folder: whether appends to its files are atomic, so that the shared lock is sufficient."""
 
-import codecs
 import functools
 import os
 import sys
+from collections.abc import Callable
 
-# Kernel file systems that hold the inode's lock for the whole of an appending write.
+try:
+    # Here, and not on the first call: an exception of a signal handler in the middle of an import leaves the import
+    # locked, and a rollover would wait for it indefinitely, with the lock of all writers.
+    import ctypes
+except ImportError:  # Some Pythons are built without it.
+    ctypes = None  # type: ignore[assignment]
+
+# statfs(2) gives the type of a file system as a number, also in a chroot or a container without /proc. These are the
+# kernel file systems of Linux that hold the inode's lock for the whole of an appending write (linux/magic.h, and the
+# sources of those that are not in it).
 _ATOMIC = frozenset(
-    """ext2 ext3 ext4 xfs btrfs f2fs bcachefs zfs jfs reiserfs tmpfs ramfs overlay vfat exfat ntfs3""".split()  # noqa: SIM905
+    (
+        0xEF53,  # ext2, ext3, ext4
+        0x58465342,  # XFS
+        0x9123683E,  # Btrfs
+        0xF2F52010,  # F2FS
+        0xCA451A4E,  # bcachefs
+        0x2FC12FC1,  # ZFS
+        0x3153464A,  # JFS
+        0x52654973,  # ReiserFS
+        0x01021994,  # tmpfs
+        0x858458F6,  # ramfs
+        0x794C7630,  # overlayfs
+        0x4D44,  # FAT
+        0x2011BAB0,  # exFAT
+        0x7366746E,  # ntfs3
+    )
 )
+_STATFS_SIZE = 4096  # more than any struct statfs has
+_MACOS_FLAGS = 64  # offset of f_flags in macOS' struct statfs, see its sys/mount.h
+_MACOS_LOCAL = 0x1000  # MNT_LOCAL
+
+_known: dict[str, bool] = {}
 
 
-@functools.lru_cache(maxsize=1024)
-def appends_are_atomic(path: str) -> bool:
-    """Return whether appends to the file or folder at ``path`` are atomic; False if the file system is unknown.
+def is_atomic(folder: str) -> bool:
+    """Return whether appends to files in ``folder`` are atomic; an unknown file system counts as not.
 
-    Reads /proc/self/mountinfo once per path and process.
+    Looked up once per folder and process. A failed look is repeated by the next call, since its cause may go: the
+    process had no free descriptor, or the file system was mounted later.
     """
-    if sys.platform == "win32":
-        return False
+    known = _known.get(folder)
+    if known is None:
+        found = _look_up(folder)
+        if found is None:
+            return False
+        known = _known[folder] = found
+    return known
+
+
+def root() -> tuple[int, int] | None:
+    """Return device and inode of the root folder, which chroot(2) changes; None if that is unknown."""
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            return _file_system(os.path.realpath(path), mounts.read()) in _ATOMIC
+        found = os.stat(os.path.abspath(os.sep))
     except OSError:
-        return False
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _file_system(path: str, mountinfo: str) -> str:
-    """Return the type of the file system that contains ``path``, from the text of proc_pid_mountinfo(5)."""
-    found, longest = "", -1
-    for line in mountinfo.splitlines():
-        fields, _, source = line.partition(" - ")
-        point, _ = codecs.unicode_escape_decode(fields.split(" ")[4].encode("latin-1", "surrogateescape"))
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        # Of two mounts on one point, the later one hides the earlier.
-        if inside and len(point) >= longest:
-            found, longest = source.split(" ")[0], len(point)
-    return found
+def has_moved(before: tuple[int, int] | None) -> bool:
+    """Return whether the process called chroot(2) since `root` returned ``before``: all paths lead elsewhere now."""
+    now = root()
+    return now is not None and before is not None and now != before
+
+
+def _look_up(folder: str) -> bool | None:
+    """Return whether appends in ``folder`` are atomic, or None if the system does not say."""
+    if sys.platform.startswith("linux"):
+        buffer = _statfs(folder)
+        return None if buffer is None else _linux_type(buffer) in _ATOMIC
+    if sys.platform == "darwin":
+        buffer = _statfs(folder)
+        return None if buffer is None else is_local_on_macos(buffer)
+    return False
+
+
+def _linux_type(buffer: bytes) -> int:
+    word = ctypes.sizeof(ctypes.c_long)
+    return int.from_bytes(buffer[:word], sys.byteorder) & 0xFFFFFFFF
+
+
+def is_local_on_macos(buffer: bytes) -> bool:
+    """Return whether macOS' struct statfs in ``buffer`` describes a local file system: APFS and HFS+ lock the file."""
+    flags = int.from_bytes(buffer[_MACOS_FLAGS : _MACOS_FLAGS + 4], "little")
+    return bool(flags & _MACOS_LOCAL)
+
+
+@functools.cache
+def _statfs_function() -> Callable[[bytes, object], int] | None:
+    if ctypes is None:
+        return None
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        # On Intel Macs the plain name is the old struct.
+        return getattr(library, "statfs$INODE64", None) or library.statfs
+    except (OSError, AttributeError):
+        return None
+
+
+def _statfs(folder: str) -> bytes | None:
+    function = _statfs_function()
+    if function is None:
+        return None
+    buffer = ctypes.create_string_buffer(_STATFS_SIZE)
+    return None if function(os.fsencode(folder), buffer) else buffer.raw

@@ -3,65 +3,82 @@
 import contextlib
 import errno
 import os
-from typing import Any
 
-from concurrent_log.files.permissions import Ownership, create, ownership_of
-from concurrent_log.files.streams import status_of, without_mark
-from concurrent_log.files.torn_records import (
-    APPEND_FLAGS,
-    PAGE_SIZE,
-    TornRecord,
-    close_torn_record,
-    remove_torn_record,
-)
+from concurrent_log.files.backups import Backups
+from concurrent_log.files.gzip_members import append_member
+from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.log_file import LogFile
+from concurrent_log.files.permissions import create, ownership_of
+from concurrent_log.files.streams import status_of
+from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record, remove_torn_record
 
 
-def is_appendable(backup: str) -> bool:
-    """Return whether several processes may append to ``backup`` at once: it exists and is not compressed."""
-    return not backup.endswith(".gz") and os.path.exists(backup)
+class LateRecords:
+    """Appends records to the backups of their periods.
 
-
-def open_backup(path: str, log_stream: Any, ownership: Ownership) -> tuple[int, bool]:
-    """Open the backup at ``path``, and return its descriptor and whether it is new.
-
-    A new one has the mode and owner of the file under ``log_stream``, or ``ownership`` if that is not open.
+    Attributes:
+        has_new_backup: Whether a backup was created: there may be one too many now.
     """
-    is_new = not os.path.exists(path)
-    if is_new:
-        status = status_of(log_stream)
-        create(path, ownership if status is None else ownership_of(status))
-    return os.open(path, APPEND_FLAGS), is_new
 
+    def __init__(self, log_file: LogFile, lock_file: LockFile, backups: Backups) -> None:
+        self._log_file = log_file
+        self._lock_file = lock_file
+        self._backups = backups
+        self.has_new_backup = False
 
-def append_to_backup(
-    fd: int, path: str, data: bytes, *, mark: bytes, terminator: bytes, is_new: bool, others_append: bool
-) -> TornRecord | None:
-    """Append ``data`` to the backup at ``path``, which is open as ``fd``, and close it.
+    def path(self, created: float, size: int) -> str | None:
+        """Return the backup for ``size`` bytes of a record, or None if they belong into the current file."""
+        return self._backups.late_path(created, size, self._lock_file.read_state())
 
-    Returns the torn record if the disk is full and other processes may append to the file, otherwise None.
-    """
-    try:
-        return _write(fd, path, without_mark(data, mark, fd), terminator, others_append)
-    except OSError:
-        # Only under the exclusive lock: otherwise another process may be about to append.
-        if is_new and not others_append and not os.fstat(fd).st_size:
-            os.remove(path)
-        raise
-    finally:
-        os.close(fd)
+    def can_share(self, path: str) -> bool:
+        """Return whether several processes may append to the backup at once: it exists, and is not compressed."""
+        return self._backups.late_records_can_share and not path.endswith(".gz") and os.path.exists(path)
 
+    def append(self, created: float, data: bytes, problems: list[Exception]) -> tuple[bool, TornRecord | None]:
+        """Append a record; return whether that was possible, and the part of it that fitted on a full disk.
 
-def _write(fd: int, path: str, data: bytes, terminator: bytes, others_append: bool) -> TornRecord | None:
-    written = os.write(fd, data)
-    end = os.lseek(fd, 0, os.SEEK_CUR)
-    if written < len(data):
-        if others_append:  # Truncating the file would also remove what they append at this moment.
+        Raises:
+            OSError: The disk is full.
+        """
+        try:
+            path = self.path(created, len(data))
+            if path is None:
+                return False, None
+            if path.endswith(".gz"):
+                append_member(path, data[len(self._log_file.byte_order_mark) :])
+                return True, None
+            is_new = not os.path.exists(path)
+            if is_new:
+                found = status_of(self._log_file.stream)
+                create(path, self._log_file.permissions if found is None else ownership_of(found))
+                self.has_new_backup = True
+            fd = os.open(path, APPEND_FLAGS)
+        except Exception as error:
+            problems.append(error)
+            return False, None
+        try:
+            return True, self._write(fd, path, data)
+        except OSError:
+            # Only with the exclusive lock: otherwise others may be about to append.
+            if is_new and not self._lock_file.is_held_shared() and not os.fstat(fd).st_size:
+                os.remove(path)
+            raise
+        finally:
+            os.close(fd)
+
+    def _write(self, fd: int, path: str, data: bytes) -> TornRecord | None:
+        end_of_record = self._log_file.end_of_record()
+        data = self._log_file.marked(data, fd)
+        written = os.write(fd, data)
+        end = os.lseek(fd, 0, os.SEEK_CUR)
+        if written < len(data):
+            if self._lock_file.is_held_shared():  # What others append right now must not be cut off with it.
+                with contextlib.suppress(OSError):
+                    close_torn_record(path, os.fstat(fd).st_ino, end, end_of_record)
+                return TornRecord(-written, 0)  # which needs no cutting
+            remove_torn_record(fd, path, end - written, end, end_of_record)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        if (end - written) % PAGE_SIZE == 0:
             with contextlib.suppress(OSError):
-                close_torn_record(path, os.fstat(fd).st_ino, end, terminator)
-            return TornRecord(-written, 0)  # A negative start: it is closed already and must not be removed.
-        remove_torn_record(fd, path, end - written, end, terminator)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-    if (end - written) % PAGE_SIZE == 0:
-        with contextlib.suppress(OSError):
-            close_torn_record(path, os.fstat(fd).st_ino, end - written, terminator, data)
-    return None
+                close_torn_record(path, os.fstat(fd).st_ino, end - written, end_of_record, data)
+        return None

@@ -8,7 +8,6 @@ over. The lock file starts with a `State`: with one read, a writer notices that 
 The lock file is never removed: a lock on a removed file would exclude no other process.
 """
 
-import functools
 import os
 import sys
 import threading
@@ -19,8 +18,10 @@ from collections.abc import Callable, Generator
 import portalocker
 from portalocker.exceptions import LockException
 
-from concurrent_log.files.permissions import Ownership, create
+from concurrent_log.files.file_systems import has_moved, root
+from concurrent_log.files.permissions import Ownership, create, create_folders
 from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
+from concurrent_log.files.streams import identity_of
 
 if sys.platform == "win32":
 
@@ -37,6 +38,9 @@ if sys.platform == "win32":
         os.lseek(fd, offset, os.SEEK_SET)
         os.write(fd, content)
         os.lseek(fd, 0, os.SEEK_SET)
+
+    def _mark(fd: int) -> int:
+        return 0  # portalocker locks at the position.
 
     def _may_write(fd: int) -> bool:
         return True
@@ -80,6 +84,10 @@ else:
     def _write(fd: int, content: bytes, offset: int = 0) -> None:
         os.pwrite(fd, content, offset)
 
+    def _mark(fd: int) -> int:
+        # A number that no other descriptor has by chance. Larger positions are an error on FAT.
+        return os.lseek(fd, 1 << 30 | int.from_bytes(os.urandom(4), "little") >> 2, os.SEEK_SET)
+
     def _may_write(fd: int) -> bool:
         return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_RDWR)
 
@@ -100,22 +108,26 @@ class LockFile:
     holds the lock, `hold` neither waits nor releases it.
 
     Attributes:
-        create: Function that creates the file at a path where there is none.
+        create: Function that creates the file, and its folder, at a path where there is none.
         mutex: Serializes the threads of this process; the handlers of one log file use it as their lock.
         fd: The descriptor; -1 while the file is not open.
         held: Whether this process holds the lock.
+        mark: The position of the descriptor, which nothing moves: at another one, the number is another file by now,
+            and locking that would release a lock of the program. Always 0 on Windows.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.create: Callable[[str], None] = functools.partial(create, wanted=Ownership(), mode=0o660)
+        self.create: Callable[[str], None] = _create
         self.mutex = threading.RLock()
         self.fd = -1
         self.held = False
+        self.mark = 0
         self._exclusive = False
         self._has_timed_out = False
         self._is_read_only = False
         self._identity: tuple[int, int] | None = None
+        self._root = root()
         self._pid = 0
         _all.add(self)
 
@@ -123,7 +135,7 @@ class LockFile:
     def at(cls, path: str) -> "LockFile":
         """Return this process's one lock file at ``path``, which need not exist yet."""
         # One object for all links to the folder. It is opened by the given path, so that a link may be changed.
-        resolved = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        resolved = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), root()
         with _registry_lock:
             lock_file = _registry.get(resolved)
             if lock_file is None:
@@ -169,6 +181,13 @@ class LockFile:
         _write(self._open_fd(), content + Grants(size, grants.requests if grants else 0).to_bytes())
         return content
 
+    def publish(self, start: int, status: os.stat_result) -> tuple[State, bytes]:
+        """Write a new state of the log file with this ``status``, and return it with its bytes."""
+        before = State.from_bytes(self.read_state())
+        generation = before.generation + 1 if before else time.time_ns()
+        state = State(generation % 2**64, start, status.st_ino)
+        return state, self.write_state(state, status.st_size)
+
     def read_grants(self) -> Grants | None:
         """Return the grants of the log file; None if there are none."""
         return Grants.from_bytes(_read(self._open_fd(), GRANTS_SIZE, STATE_SIZE))
@@ -197,22 +216,29 @@ class LockFile:
         try:
             found = os.stat(self.path)
         except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+            return has_moved(self._root)  # After a chroot, the open lock file is the only one.
+        return (found.st_dev, found.st_ino) == self._identity or has_moved(self._root)
 
     def close(self) -> None:
         """Close the descriptor, without unlocking what a parent process holds; the next use opens it again."""
         with self.mutex:
             fd, self.fd = self.fd, -1
             # A program that closed all descriptors, such as a daemon, may use this number for another file.
-            if fd >= 0 and _identity(fd) == self._identity:
+            if fd >= 0 and identity_of(fd) == self._identity:
                 os.close(fd)
+
+    def __del__(self) -> None:
+        # Nothing refers to this any longer, so that the lock is not in use.
+        fd, self.fd = self.fd, -1
+        if fd >= 0 and self._pid == os.getpid() and identity_of(fd) == self._identity:
+            os.close(fd)
 
     def _acquire(self, exclusive: bool, timeout: float) -> Exception | None:
         flags = _EXCLUSIVE if exclusive else _SHARED
-        give_up_at = time.monotonic() + (0 if self._has_timed_out else timeout)
-        pause = _FIRST_PAUSE
-        if self.fd >= 0 and _identity(self.fd) != self._identity:
+        patience = 0 if self._has_timed_out else timeout
+        give_up_at = time.monotonic() + patience
+        pause, slept = _FIRST_PAUSE, 0.0
+        if self.fd >= 0 and identity_of(self.fd) != self._identity:
             self.close()  # Otherwise the lock and the state would go to another file of the program.
         while True:
             try:
@@ -227,15 +253,19 @@ class LockFile:
             except LockException as error:
                 if not _is_held_elsewhere(error):
                     return error
-            if time.monotonic() >= give_up_at:
+            # A test may freeze the clock; sleeping takes time nevertheless.
+            if time.monotonic() >= give_up_at or slept >= patience:
                 self._has_timed_out = True
                 return TimeoutError(f"{self.path} has been locked by another process for {timeout} seconds")
             time.sleep(pause)
+            slept += pause
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def release(self) -> None:
         """Release the lock, shared or exclusive."""
         self.held = self._exclusive = False
+        if self.fd >= 0 and identity_of(self.fd) != self._identity:
+            self.close()  # The number is another file of the program by now; when ours was closed, it was unlocked.
         if self.fd >= 0:
             try:
                 portalocker.unlock(_Descriptor(self.fd))
@@ -254,11 +284,13 @@ class LockFile:
             try:
                 fd = _open(self.path)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                if has_moved(self._root):
+                    raise  # After a chroot, the path leads to a place where no other process looks.
                 self.create(self.path)
                 fd = _open(self.path)
             # In this order: after an interrupt in between, `close` must not mistake the descriptor for another file's.
-            self._identity = _identity(fd)
+            self._identity = identity_of(fd)
+            self.mark = _mark(fd)
             self.fd = fd
         return self.fd
 
@@ -295,16 +327,13 @@ class _Descriptor:
         return self._fd
 
 
-def _identity(fd: int) -> tuple[int, int] | None:
-    try:
-        found = os.fstat(fd)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+def _create(path: str) -> None:
+    create_folders(os.path.dirname(path), Ownership())
+    create(path, Ownership(), 0o660)
 
 
 _all: "weakref.WeakSet[LockFile]" = weakref.WeakSet()
-_registry: "weakref.WeakValueDictionary[str, LockFile]" = weakref.WeakValueDictionary()
+_registry: "weakref.WeakValueDictionary[tuple[str, tuple[int, int] | None], LockFile]" = weakref.WeakValueDictionary()
 _registry_lock = threading.Lock()
 
 

@@ -4,6 +4,7 @@ import codecs
 import errno
 import locale
 import os
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from concurrent_log.files.permissions import Ownership, parse_ownership
 from concurrent_log.files.streams import is_special
 from concurrent_log.internal.validation import check_choice, check_seconds
 
+# As os.path.expandvars finds them.
+_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})" + (r"|%[^%]+%" if os.name == "nt" else ""), re.ASCII)
 _NEWLINES = {None: os.linesep, "": "\n", "\n": "\n", "\r": "\r", "\r\n": "\r\n"}
 
 
@@ -98,6 +101,31 @@ def check_mode(mode: str, maxBytes: int) -> None:
         raise ValueError(f"mode={mode!r} would empty a file that other processes write: use 'a'")
 
 
+def check_literal(name: str, path: "str | PathLike[str]") -> None:
+    """Raise if ``path`` has a part that a shell would expand; ``./`` at the beginning says that it is literal.
+
+    Nothing expands it here, and the standard class creates a folder named ``~``.
+
+    Raises:
+        ValueError: A part is ``~``, ``~user`` or a variable.
+    """
+    given = os.fsdecode(path)
+    first, *others = given.replace(os.sep, "/").split("/")
+    if first == "." and others:
+        return
+    if first == "~" or (first.startswith("~") and others):
+        raise ValueError(
+            f"{name}={given!r} begins with {first!r}, which is not expanded: "
+            f"use os.path.expanduser({given!r}), or {'./' + given!r} for a folder of that name"
+        )
+    for part in (first, *others):
+        if _VARIABLE.fullmatch(part):
+            raise ValueError(
+                f"{name}={given!r} contains {part!r}, which is not expanded: "
+                f"use os.path.expandvars({given!r}), or a relative path that begins with './' for a folder of that name"
+            )
+
+
 def _error_handler(policy: str | None, errors: str | None) -> str | None:
     """Return ``errors``, or concurrent-log-handler's ``unicode_error_policy``, whichever is given."""
     if policy is None:
@@ -161,6 +189,7 @@ def _absolute(name: str, path: "str | PathLike[str]") -> str:
         found = os.path.abspath(os.fsdecode(path))
     except TypeError:
         raise TypeError(f"{name} must be a path, not {path!r}") from None
+    check_literal(name, path)
     if "\0" in found:
         raise ValueError(f"{name}={path!r} contains a null character; remove it")
     return found

@@ -16,6 +16,8 @@ from datetime import datetime, time, tzinfo
 from math import floor
 from typing import NamedTuple
 
+from concurrent_log.internal.validation import check_whole
+
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400}
 _DAY = 86400
 _WEEK = 7 * _DAY
@@ -44,7 +46,7 @@ class Schedule:
 
     Raises:
         ValueError: ``when`` or ``interval`` is invalid.
-        TypeError: ``interval`` is not an integer, or ``at_time`` is not a `datetime.time`.
+        TypeError: ``interval`` is not a whole number, or ``at_time`` is not a `datetime.time`.
     """
 
     def __init__(self, when: str, interval: int = 1, at_time: time | None = None, zone: tzinfo | None = None) -> None:
@@ -54,8 +56,7 @@ class Schedule:
         weekly = len(kind) == 2 and kind[0] == "W" and kind[1] in "0123456"
         if not weekly and kind not in _SECONDS:
             raise ValueError(f"when={when!r} is unknown: use S, M, H, D, midnight or W0 (Monday) to W6")
-        if not isinstance(interval, int) or isinstance(interval, bool):
-            raise TypeError(f"interval must be a whole number, not {interval!r}")
+        interval = check_whole("interval", interval)
         if interval < 1:
             raise ValueError(f"interval={interval} must be at least 1")
         if at_time is not None and not isinstance(at_time, time):

@@ -93,8 +93,38 @@ def create(path: str, wanted: Ownership, mode: int = 0o666) -> None:
             os.close(fd)
 
 
+def create_folders(path: str, wanted: Ownership) -> None:
+    """Create the folder ``path`` and its missing parents, for the users that ``wanted`` opens its files to.
+
+    A permission to read a file becomes the permission to list the folder and to enter it.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent and parent != path:
+        create_folders(parent, wanted)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+        mode = None if wanted.mode is None else stat.S_IMODE(wanted.mode) | (wanted.mode & 0o444) >> 2
+        _apply_to_folder(path, wanted._replace(mode=mode))
+
+
+def _apply_to_folder(path: str, wanted: Ownership) -> None:
+    """Give the folder ``path`` a mode and owner, as far as this process may."""
+    if sys.platform == "win32":
+        return
+    for user, group in ((-1, wanted.group), (wanted.user, -1)):
+        if (user, group) != (-1, -1):
+            with contextlib.suppress(OSError):
+                os.chown(path, user, group)
+    if wanted.mode is not None:
+        with contextlib.suppress(OSError):
+            os.chmod(path, wanted.mode)
+
+
 def create_lock_file(log_file: str, wanted: Ownership, path: str) -> None:
-    """Create the lock file ``path``; every user who may write ``log_file`` may use it."""
+    """Create the lock file ``path``, and its folder; every user who may write ``log_file`` may use it."""
+    create_folders(os.path.dirname(path), wanted)
     with contextlib.suppress(OSError):
         wanted = wanted.with_defaults(ownership_of(os.stat(log_file)))
     if wanted.mode is not None:

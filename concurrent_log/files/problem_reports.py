@@ -1,23 +1,22 @@
 """Reports of errors, one for each cause."""
 
-import logging
 from collections.abc import Callable
+from typing import Any
 
 
 class ProblemReports:
-    """The causes that a handler has reported, by the stage in which they occurred."""
+    """Reports problems of several stages (``append``, ``clean up``, ``compress``), each cause once until it is gone.
 
-    def __init__(self) -> None:
+    Args:
+        handle_error: Reports the exception that is being handled, for a record.
+    """
+
+    def __init__(self, handle_error: Callable[[Any], None]) -> None:
+        self._handle_error = handle_error
         self._reported: dict[str, set[tuple[object, ...]]] = {}
 
-    def report(
-        self,
-        stage: str,
-        record: logging.LogRecord,
-        problems: list[Exception],
-        handle_error: Callable[[logging.LogRecord], None],
-    ) -> None:
-        """Call ``handle_error`` for each cause that the previous report of ``stage`` did not have."""
+    def report(self, stage: str, record: Any, problems: list[Exception]) -> None:
+        """Report each cause that the previous report of ``stage`` did not have."""
         known = self._reported.get(stage, set())
         causes = {_cause(problem): problem for problem in problems}
         self._reported[stage] = set(causes)
@@ -26,7 +25,7 @@ class ProblemReports:
                 try:
                     raise causes[cause]
                 except Exception:
-                    handle_error(record)
+                    self._handle_error(record)
         finally:
             # Each problem would refer to itself through its traceback and live until the next garbage collection. So
             # would an exception that passes through here, together with the lock that it interrupted.

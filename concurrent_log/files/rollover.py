@@ -1,212 +1,283 @@
-"""Rollover: when it is due, how the log file becomes a backup, and how old backups are deleted or compressed."""
+"""Rollover: when a log file ends, and how the next one begins.
+
+A `Rollover` is the policy of one handler. `TimedRollover` and `SizedRollover` move the file aside, `DatedRollover`
+begins a file of another name.
+"""
 
 import contextlib
-import functools
-import logging
 import os
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
-from concurrent_log.files.batch import BatchFileHandler
-from concurrent_log.files.compression import Compressor
-from concurrent_log.files.open_file import CAN_RENAME_OPEN_FILES
-from concurrent_log.files.options import FileOptions
+from concurrent_log.files.backups import Backups
+from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.log_file import CAN_RENAME_OPEN_FILES, LogFile
+from concurrent_log.files.periods import Schedule
+from concurrent_log.files.permissions import create_folders
 from concurrent_log.files.rename import move
-from concurrent_log.files.snapshot import NO_SNAPSHOT, Span
+from concurrent_log.files.shared_state import State
 from concurrent_log.files.streams import status_of
-from concurrent_log.files.writer import creation_time
 
-_ATTEMPTS = 10
+_TRIES = 10
+_LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
 
 
-class RollingFileHandler(BatchFileHandler):
-    """Base class: rolls a file over to a backup.
+class Span(NamedTuple):
+    """The records that the current file accepts: created from ``start`` to before ``end``, in seconds."""
 
-    Subclasses define the path of the next backup (`_new_backup_path`), the existing backups (`_existing_backups`) and
-    those to delete (`_expired_backups`).
+    start: float
+    end: float
+
+
+EVER = Span(float("-inf"), float("inf"))
+
+
+class Rollover(Protocol):
+    """The policy of one handler. ``start`` is the value of `State.start` of a file."""
+
+    def span(self, start: int) -> Span:
+        """Return the records that the file with this ``start`` accepts."""
+
+    def start_of(self, moment: float) -> int:
+        """Return the ``start`` of a new file whose first record was created at ``moment``."""
+
+    def start_by_change(self, found: os.stat_result, now: float) -> int:
+        """Return the ``start`` of an existing file without a valid state."""
+
+    def is_valid(self, state: State, found: os.stat_result, now: float) -> bool:
+        """Return whether ``state`` can describe the file ``found``: it is only a cache."""
+
+    def published(self, start: int) -> int:
+        """Return the ``start`` to publish for the current file."""
+
+    def saw(self, content: bytes) -> None:
+        """Note the bytes of the state that this process published for the current file."""
+
+    def follow(self) -> None:
+        """Find the current file, if other processes may have begun one of another name."""
+
+    def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
+        """Begin a new file for a record of ``moment``; return False if the current file ``found`` is as good as new."""
+
+    def begun(self) -> None:
+        """Note that a new file was begun and published."""
+
+
+class TimedRollover:
+    """Files of a period each: the handler by time, also with a maximum size.
+
+    Args:
+        schedule: The periods.
+        mover: Moves the log file aside.
+        compute_rollover: Returns the program's own `computeRollover`, or None if it has none.
     """
 
-    _use_gzip = False
+    def __init__(
+        self, schedule: Schedule, mover: "Mover", compute_rollover: Callable[[], Callable[[int], Any] | None]
+    ) -> None:
+        self._schedule = schedule
+        self._mover = mover
+        self._compute_rollover = compute_rollover
+        self.current: Span | None = None  # of the current file, as far as it is known
+        self._forced: tuple[float | None, float] | None = None  # the start of a file, and the end that was set for it
 
-    def _set_up(self, options: FileOptions) -> None:
-        self._use_gzip = options.use_gzip
-        super()._set_up(options)
+    def span(self, start: int) -> Span:
+        """Return the period that begins at ``start``."""
+        compute = self._compute_rollover()
+        end: float = self._schedule.period(start).end if compute is None else max(int(compute(start)), start + 1)
+        if self._forced is not None and self._forced[0] in (None, start):
+            self._forced = (start, self._forced[1])
+            end = self._forced[1]
+        self.current = Span(start, end)
+        return self.current
 
-    def _new_backup_path(self, start: int) -> str:
-        """Return an unused path for the records since ``start``; the exclusive lock is held."""
-        raise NotImplementedError
+    def force_end(self, end: float) -> None:
+        """Let the current file end at ``end``, in this process."""
+        self._forced = (None if self.current is None else self.current.start, end)
+        if self.current is not None:
+            self.current = Span(self.current.start, end)
 
-    def _existing_backups(self) -> list[str]:
-        """Return the paths of the backups, oldest first."""
-        raise NotImplementedError
+    def start_of(self, moment: float) -> int:
+        """Return the start of the period that ``moment`` lies in."""
+        return int(moment) if self._compute_rollover() else self._schedule.period(moment).start
 
-    def _expired_backups(self) -> list[str]:
-        """Return the paths of the backups to delete, oldest first."""
-        raise NotImplementedError
+    def start_by_change(self, found: os.stat_result, now: float) -> int:
+        """Return the start of the period in which the file was last written."""
+        return self.start_of(min(max(found.st_mtime, 0), now))
 
-    def _is_due(self, record: logging.LogRecord, moment: float, span: Span, status: os.stat_result, size: int) -> bool:
-        """Return whether the file must roll over before ``record``: ``size`` bytes, created at ``moment``."""
-        if self._overrides("shouldRollover"):
-            return bool(self.shouldRollover(record))
-        return moment >= span.end or self._is_full(status, size)
+    def is_valid(self, state: State, found: os.stat_result, now: float) -> bool:
+        """Return whether the state fits the file's inode and times, and does not come from a clock that was wrong."""
+        return state.describes(found) and state.start <= max(self._end_of(now), now + _LONGEST_STEP_BACK)
 
-    def _try_roll_over(self, record: logging.LogRecord, status: os.stat_result, problems: list[Exception]) -> bool:
-        """Roll over, and return whether that succeeded; an empty file needs no rollover."""
-        try:
-            if self._overrides("doRollover"):
-                self.doRollover()
-                if self.stream is not None:
-                    self.stream.flush()  # An overriding method may have written a header.
-            elif status.st_size:
-                self._roll_over(status)
-        except Exception as error:
-            problems.append(error)
+    def _end_of(self, now: float) -> float:
+        compute = self._compute_rollover()
+        start = self.start_of(now)
+        return self._schedule.period(start).end if compute is None else max(int(compute(start)), start + 1)
+
+    def published(self, start: int) -> int:
+        """Return ``start``."""
+        return start
+
+    def saw(self, content: bytes) -> None:
+        """Do nothing."""
+
+    def follow(self) -> None:
+        """Do nothing: the file keeps its name."""
+
+    def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
+        """Move the file aside, and begin a new one."""
+        return self._mover.begin(start, found)
+
+    def begun(self) -> None:
+        """Forget the end that the program set: it was that of the previous file."""
+        self._forced = None
+
+
+class SizedRollover:
+    """Files that end by their size alone.
+
+    Args:
+        mover: Moves the log file aside.
+    """
+
+    def __init__(self, mover: "Mover") -> None:
+        self._mover = mover
+
+    def span(self, start: int) -> Span:
+        """Return `EVER`."""
+        return EVER
+
+    def start_of(self, moment: float) -> int:
+        """Return 0."""
+        return 0
+
+    def start_by_change(self, found: os.stat_result, now: float) -> int:
+        """Return 0."""
+        return 0
+
+    def is_valid(self, state: State, found: os.stat_result, now: float) -> bool:
+        """Return whether the state fits the file's inode and times."""
+        return state.describes(found)
+
+    def published(self, start: int) -> int:
+        """Return ``start``."""
+        return start
+
+    def saw(self, content: bytes) -> None:
+        """Do nothing."""
+
+    def follow(self) -> None:
+        """Do nothing: the file keeps its name."""
+
+    def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
+        """Move the file aside, and begin a new one."""
+        return self._mover.begin(start, found)
+
+    def begun(self) -> None:
+        """Do nothing."""
+
+
+class Mover:
+    """Moves the log file to its backup, and opens a new one with the same mode and owner.
+
+    Args:
+        rotator: Returns the program's own function that makes a backup, or None if it has none.
+        start_of: Returns the ``start`` of a file that was last written at a moment.
+    """
+
+    def __init__(
+        self,
+        log_file: LogFile,
+        backups: Backups,
+        rotator: Callable[[], Callable[[str, str], object] | None],
+        start_of: Callable[[float], int],
+    ) -> None:
+        self._log_file = log_file
+        self._backups = backups
+        self._rotator = rotator
+        self._start_of = start_of
+
+    def begin(self, start: int, found: os.stat_result) -> bool:
+        """Move the file of ``start`` aside and begin a new one, with the exclusive lock; not if it is empty."""
+        if not found.st_size:
             return False
-        return True
-
-    def _roll_over(self, status: os.stat_result) -> None:
-        """Move the log file to its backup and open a new one with its mode and owner; the exclusive lock is held."""
-        previous, self.stream = self.stream, None
-        self._snapshot = NO_SNAPSHOT
+        log_file = self._log_file
+        previous = log_file.take_stream()
         backup = None
         try:
-            if not CAN_RENAME_OPEN_FILES and previous is not None:
-                previous.close()
-            backup = self._move_to_backup(self._current_period_start(status))
-            self._create_like(status)
-            self.stream = self._open()
+            if previous is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    previous.flush()  # before a rotator copies the file
+                if not CAN_RENAME_OPEN_FILES:
+                    previous.close()
+            backup = self._move_aside(start)
+            log_file.create_like(found)
+            log_file.stream = log_file.open()
         except BaseException:
-            if backup is not None and not os.path.lexists(self.baseFilename):
+            if backup is not None and not os.path.lexists(log_file.path):
                 with contextlib.suppress(OSError):
-                    move(backup, self.baseFilename)  # For example, the disk has no room for another file.
-            # The following records go to the open file, if it still has a name.
-            previous_status = status_of(previous)
-            self.stream = previous if previous_status is not None and previous_status.st_nlink else None
+                    move(backup, log_file.path)  # such as on a disk that has no room for one more file
+            # Whatever failed, records continue in the file that is open, if it still has a name.
+            status = status_of(previous)
+            log_file.stream = previous if status is not None and status.st_nlink else None
             raise
         if previous is not None:
             previous.close()
-        self._cleanup_pending = True
+        return True
 
-    def _clean_up(self, record: logging.LogRecord) -> None:
-        try:
-            problems = self._clean_up_backups(functools.partial(self._report, "compress", record))
-        except Exception as error:
-            problems = [error]
-        self._report("clean up", record, problems)
-
-    def _set_up_process(self) -> None:
-        super()._set_up_process()
-        self._compressor = Compressor(self._lock_path, self._lock_file.create)
-
-    def _move_to_backup(self, start: int) -> str | None:
-        """Move the log file to the backup of the records since ``start``; the exclusive lock is held.
-
-        Returns the path of the backup, or None if the file cannot be moved back from there.
-        """
-        if self._has_custom_rotator():
-            self._run_rotator(start)
+    def _move_aside(self, start: int) -> str | None:
+        """Move the log file to a backup; return its path, or None if it cannot be moved back from there."""
+        if not self._backups.wanted():
+            return None  # As in the standard class, the file continues.
+        rotate = self._rotator()
+        if rotate is not None:
+            self._rotate_aside(rotate, start)
             return None
-        for _ in range(_ATTEMPTS):
-            backup = self._prepare_backup_path(start)
+        for _ in range(_TRIES):
+            backup = self._destination(start)
             try:
-                move(self.baseFilename, backup)
+                move(self._log_file.path, backup)
             except FileNotFoundError:
-                return None  # Another program has moved the log file.
+                return None  # Another program moved the log file away.
             except FileExistsError:
-                continue  # A process with another lock file has taken the name.
+                continue  # A process with another lock file took the name.
             return backup
-        raise FileExistsError(f"no free name was found for a backup of {self.baseFilename}")
+        raise FileExistsError(f"{_TRIES} names for a backup of {self._log_file.path} were taken one after the other")
 
-    def _run_rotator(self, start: int) -> None:
-        """Let the user's rotator create the backup from a file to which no process appends.
+    def _rotate_aside(self, rotate: Callable[[str, str], object], start: int) -> None:
+        """Let the program's own function make the backup, from a file that no process appends to any longer.
 
-        The rotator may copy the file and then remove it, and may take longer than ``lock_timeout``. Records that other
-        processes append in the meantime must not be in the file that it removes.
+        It may copy and then remove, for longer than others wait for the lock: what they append in the meantime must
+        not be in the file that it removes.
         """
-        aside = f"{self.baseFilename}.rotating"
-        if os.path.exists(aside):  # A process was killed at this point, or its rotator failed.
-            self.rotate(aside, self._prepare_backup_path(self._period_start(os.stat(aside).st_mtime)))
-        move(self.baseFilename, aside)
+        aside = f"{self._log_file.path}.rotating"
+        if os.path.exists(aside):  # A process was killed here, or its function failed.
+            rotate(aside, self._destination(self._start_of(os.stat(aside).st_mtime)))
+        move(self._log_file.path, aside)
         try:
-            self.rotate(aside, self._prepare_backup_path(start))
+            rotate(aside, self._destination(start))
         except BaseException:
             with contextlib.suppress(OSError):
-                move(aside, self.baseFilename)
+                move(aside, self._log_file.path)
             raise
 
-    def _prepare_backup_path(self, start: int) -> str:
-        path = self._new_backup_path(start)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+    def _destination(self, start: int) -> str:
+        path = self._backups.next_path(start)
+        create_folders(os.path.dirname(path), self._log_file.permissions)
         return path
 
-    def _has_custom_rotator(self) -> bool:
-        """Return whether the program defines how a backup is created."""
-        return self.rotator is not None or self._overrides("rotate")
 
-    def _clean_up_backups(self, report: Callable[[list[Exception]], None]) -> list[Exception]:
-        """Delete expired backups, start compressing the others, and return the errors.
+def publish(lock_file: LockFile, rollover: Rollover, start: int, found: os.stat_result) -> tuple[State, bytes]:
+    """Publish the state of the file ``found`` to all writers, and return it with its bytes."""
+    state, content = lock_file.publish(rollover.published(start), found)
+    rollover.saw(content)
+    return state, content
 
-        Compression runs in a thread, which calls ``report`` at its end.
-        """
-        problems: list[Exception] = []
-        for path in self._expired_backups():
-            try:
-                os.remove(path)
-            except FileNotFoundError:
-                pass  # Another process deletes backups, too.
-            except OSError as error:
-                problems.append(error)
-        if self._use_gzip and not self._has_custom_rotator():
-            self._compressor.start(self._existing_backups, report)
-        return problems
 
-    # The standard interface.
-
-    def shouldRollover(self, record: logging.LogRecord | None) -> bool:
-        """Return whether the file must roll over before ``record``.
-
-        Override this method to roll over for other reasons; every record then takes the exclusive lock.
-        """
-        if self._is_special:
-            return False
-        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout):
-            status = self._ensure_current_file([])
-            if status is None or not status.st_size:
-                return False
-            now = time.time()
-            moment = min(creation_time(record, now), now) if record else now
-            if moment >= self._span(self._current_period_start(status)).end:
-                return True
-            return self._is_full(status, len(self._encode(record) if record else self._encoded_terminator()))
-
-    def doRollover(self) -> None:
-        """Roll over now: move the log file to the backup of its period and open a new one.
-
-        The other processes continue in the new file. An empty file stays as it is. If a signal handler calls this
-        method while a record is being written, the rollover follows before the next record.
-
-        Raises:
-            TimeoutError: Another process holds the lock for longer than ``lock_timeout``.
-            Exception: The rollover failed.
-        """
-        problems: list[Exception] = []
-        if self._lock_file.is_held_shared():
-            self._rollover_requested = True  # A signal handler interrupted a record.
-            self._snapshot = NO_SNAPSHOT
-            return
-        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
-            if problem is not None:
-                raise problem
-            status = None if self._is_special else self._ensure_current_file(problems)
-            if status is not None and status.st_size:
-                start = self._current_period_start(status)
-                self._roll_over(status)
-                status = self._ensure_current_file(problems) or status
-                state, _ = self._write_state(max(start, self._period_start(time.time())), status)
-                self._span(state.start)
-        if self._cleanup_pending and not self._lock_file.held:
-            self._cleanup_pending = False
-            record = logging.makeLogRecord({"msg": "doRollover of %s", "args": (self.baseFilename,)})
-            problems += self._clean_up_backups(functools.partial(self._report, "compress", record))
-        if problems:
-            raise problems[0]
+def start_of_current(lock_file: LockFile, rollover: Rollover, found: os.stat_result) -> int:
+    """Return the ``start`` of the current file: from the state, or without a valid one from the file."""
+    state, now = State.from_bytes(lock_file.read_state()), time.time()
+    if state is not None and rollover.is_valid(state, found, now):
+        return state.start
+    return rollover.start_by_change(found, now)

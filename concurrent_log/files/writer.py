@@ -1,393 +1,386 @@
-"""The append protocol: how a record gets into a log file that many processes write.
+"""The writer: appends records to one log file that many processes write, by the protocol of docs/design.md.
 
-`SharedFileHandler.emit` is the straight path. It formats and encodes the record, takes the shared lock, checks with
-one read of the lock file that no other process has rolled over, and appends the record with one ``write``.
-
-`SharedFileHandler._append` is the slow path. It opens the file, checks what other processes changed, and rolls over
-under the exclusive lock.
+The straight path of a record, one lock and one write, is `FileAdapter.emit`. Everything else happens here: opening the
+file, noticing changes, rolling over under the exclusive lock, late records, full disks.
 """
 
-import contextlib
 import errno
-import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from concurrent_log.files.asctime_cache import AsctimeCache
-from concurrent_log.files.gzip_members import append_member
-from concurrent_log.files.late_records import append_to_backup, is_appendable, open_backup
-from concurrent_log.files.lock_file import LOCK_SHARED, UNLOCK, flock, pread
+from concurrent_log.files.late_records import LateRecords
+from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.log_file import LogFile
 from concurrent_log.files.problem_reports import ProblemReports
-from concurrent_log.files.shared_state import STATE_SIZE, State
-from concurrent_log.files.size_grants import LimitedFileHandler
-from concurrent_log.files.snapshot import ANY_TIME, NO_SNAPSHOT, Span, take_snapshot
-from concurrent_log.files.streams import raw_file
-from concurrent_log.files.torn_records import PAGE_SIZE, TornRecord
+from concurrent_log.files.rollover import EVER, Rollover, Span, publish, start_of_current
+from concurrent_log.files.shared_state import State
+from concurrent_log.files.size_grants import SizeGrants
+from concurrent_log.files.streams import append_function, raw_file
+from concurrent_log.files.torn_records import TornRecord
+from concurrent_log.files.view import NO_VIEW, View
 
-_MAX_CLOCK_STEP_BACK = 3600  # seconds; a period that begins further in the future comes from a wrong clock
+_LOOK_AGAIN = 1.0  # seconds within which a change from outside is noticed
 
 
-class SharedFileHandler(LimitedFileHandler):
-    """Base class: appends each record under the lock that the file needs.
+class Record(Protocol):
+    """What the writer needs to know of a record."""
 
-    Subclasses define which records belong to the current file (`_span`), where a period starts (`_period_start`), the
-    size limit (`_max_file_size`), the rollover (`_is_due`, `_try_roll_over`, `_clean_up`), and the backup for a late
-    record (`_late_record_path`).
+    created: float
+
+
+class Hooks(Protocol):
+    """The program's own ways, which a writer calls: those that a handler's subclass overrides."""
+
+    def should_roll_over(self) -> Callable[[Any], object] | None:
+        """Return the program's own `shouldRollover`, or None if it has none."""
+
+    def do_rollover(self) -> Callable[[], object] | None:
+        """Return the program's own `doRollover`, or None if it has none."""
+
+    def tidy(self, record: Any) -> list[Exception]:
+        """Remove and compress backups after a rollover; return what failed."""
+
+
+class LogWriter:
+    """Appends records to a log file.
+
+    Safe to use from threads, from signal handlers and in the children of a fork. Nothing that fails around a record is
+    raised: it is reported to `problems`.
     """
 
-    _snapshot = NO_SNAPSHOT
-
-    def _set_up_process(self) -> None:
-        super()._set_up_process()
-        self._asctime = AsctimeCache()
-        self._reports = ProblemReports()
-        self._snapshot = NO_SNAPSHOT
-        self._reset_grants()
-
-    # Defined by subclasses.
-
-    def _span(self, start: int) -> Span:
-        """Return the creation times of the records that belong to a file whose state has this ``start``."""
-        raise NotImplementedError
-
-    def _period_start(self, moment: float) -> int:
-        """Return the ``start`` of a file whose first record was created at ``moment``."""
-        raise NotImplementedError
-
-    def _is_due(self, record: logging.LogRecord, moment: float, span: Span, status: os.stat_result, size: int) -> bool:
-        """Return whether the file must roll over before ``record``: ``size`` bytes, created at ``moment``."""
-        raise NotImplementedError
-
-    def _try_roll_over(self, record: logging.LogRecord, status: os.stat_result, problems: list[Exception]) -> bool:
-        """Roll over, and return whether that succeeded; an empty file needs no rollover."""
-        raise NotImplementedError
-
-    def _late_record_path(self, moment: float, size: int) -> str | None:
-        """Return the backup for a late record of ``size`` bytes; None if the record goes to the current file."""
-        raise NotImplementedError
-
-    def _clean_up(self, record: logging.LogRecord) -> None:
-        """Delete and compress backups after a rollover, without the lock; report failures with ``record``."""
-        raise NotImplementedError
-
-    # The straight path.
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format ``record`` with the handler's formatter; the time is rendered once per second."""
-        return self._asctime.format(self.formatter, record)
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Emit ``record`` if the filters accept it. Same as the standard method, with one call fewer."""
-        passed = self.filter(record)
-        if passed is not True and isinstance(passed, logging.LogRecord):
-            record = passed  # Python 3.12: a filter may return another record
-        if passed:
-            with self._lock_file.mutex:
-                self.emit(record)
-        return passed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Append ``record`` to the file of the period in which it was created.
-
-        Raises nothing but `RecursionError`. Errors are reported through ``handleError``, and the record is still
-        written if that is possible. As in the standard library, call ``handle`` when several threads log: it takes
-        the handler's lock.
-        """
-        try:
-            data = self._encode(record)
-            opens, closes, since, until, expires, stream, pid, state, has_limit, write, tell = self._snapshot
-            lock_file = self._lock_file
-            if (
-                (opens <= record.created < closes or (since <= record.created < until and time.time() < expires))
-                and stream is self.stream
-                and (pid == record.process or pid == os.getpid())
-                and not lock_file.held
-            ):
-                written = end = 0
-                try:
-                    lock_file.held = True
-                    flock(lock_file.fd, LOCK_SHARED)
-                    if pread(lock_file.fd, STATE_SIZE, 0) == state and (not has_limit or self._use_grant(len(data))):
-                        written = write(data) or 0
-                        end = tell()
-                except (OSError, ValueError) as error:
-                    # A rollover is in progress, the disk is full, or a descriptor was closed: take the slow path.
-                    # An error that a signal handler raised here is not about the file: the record may be written.
-                    if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-                        raise
-                finally:
-                    # Another signal may interrupt this; the second attempt releases the lock.
-                    try:
-                        lock_file.held = False
-                        flock(lock_file.fd, UNLOCK)
-                    except (OSError, ValueError):
-                        pass  # The lock file was closed, which released the lock.
-                    except BaseException:
-                        lock_file.release()
-                        raise
-                if written != len(data) or not (end - written) % PAGE_SIZE:
-                    self._emit_slow_path(record, data, written, end)
-            else:
-                self._emit_slow_path(record, data)
-        except RecursionError:
-            raise
-        except Exception:
-            self.handleError(record)
-
-    @contextlib.contextmanager
-    def _reporting(self, record: logging.LogRecord) -> Iterator[None]:
-        """Report an exception from the body of the ``with`` statement through ``handleError``."""
-        try:
-            yield
-        except RecursionError:
-            raise
-        except Exception:
-            self.handleError(record)
-
-    # The slow path.
-
-    def _encode(self, record: logging.LogRecord) -> bytes:
-        """Return the bytes to append for ``record``."""
-        text = self.format(record) + self.terminator
-        if self._line_end != "\n":
-            text = text.replace("\n", self._line_end)
-        try:
-            return text.encode(self._codec, self._encoding_errors)
-        except UnicodeEncodeError:
-            return text.encode(self._codec, "backslashreplace")
-
-    def _emit_slow_path(self, record: logging.LogRecord, data: bytes, written: int = 0, end: int = 0) -> None:
-        """Append ``data``; its first ``written`` bytes are already in the file and end at offset ``end``."""
-        try:
-            with self._lock_file.mutex:
-                if self._is_special:
-                    self._write_to_stream(data)
-                elif self._lock_file.held:
-                    self._granted_bytes -= len(data)
-                    self._append_reentrant(data)
-                elif written == len(data):
-                    with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout):
-                        self._close_torn_record(end - written, data)
-                else:
-                    torn = TornRecord(end - written, end) if written else None
-                    problems: list[Exception] = []
-                    try:
-                        self._append(record, data, torn, problems)
-                    finally:
-                        self._report("append", record, problems)
-        finally:
-            self._finish_rollover(record)
-
-    def _finish_rollover(self, record: logging.LogRecord) -> None:
-        """Clean up after a rollover, if there was one."""
-        if self._cleanup_pending and not self._lock_file.held:
-            self._cleanup_pending = False
-            self._clean_up(record)
-
-    def _append(
-        self, record: logging.LogRecord, data: bytes, torn: "TornRecord | None", problems: list[Exception]
-    ) -> None:
-        """Append ``data`` under the shared lock if that is enough, otherwise under the exclusive lock."""
-        if torn is None and self._can_share_lock():
-            with self._lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
-                span = self._try_check_state(record, data, problems, exclusive=False) if problem is None else None
-                if span is not None:
-                    torn = self._write(record, data, span, problems)
-                    if torn is None:
-                        return
-        with self._lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
-            try:
-                self._append_exclusively(record, data, torn, problem, problems)
-            finally:
-                if not self._keeps_file_open() and raw_file(self.stream) is not None:
-                    self._close_stream()
-
-    def _append_exclusively(
+    def __init__(
         self,
-        record: logging.LogRecord,
-        data: bytes,
-        torn: "TornRecord | None",
-        problem: Exception | None,
-        problems: list[Exception],
+        log_file: LogFile,
+        lock_file: LockFile,
+        rollover: Rollover,
+        grants: SizeGrants,
+        late_records: LateRecords,
+        problems: ProblemReports,
+        hooks: Hooks,
+        lock_timeout: float,
     ) -> None:
-        """Append ``data``, after a rollover if one is due.
+        self.log_file = log_file
+        self.lock_file = lock_file
+        self.rollover = rollover
+        self.grants = grants
+        self.problems = problems
+        self.is_special = False
+        self._late_records = late_records
+        self._hooks = hooks
+        self._lock_timeout = lock_timeout
+        self._has_rolled_over = False
+        self._rollover_is_requested = False
 
-        A ``problem`` means that the lock could not be acquired. Then ``data`` is appended without the lock.
+    def append(self, record: Record, data: bytes, written: int = 0, end: int = 0) -> None:
+        """Append ``data``, of which ``written`` bytes are in the file already, up to its byte ``end``."""
+        try:
+            with self.lock_file.mutex:
+                if self.is_special:
+                    self.log_file.write_to_stream(data)
+                elif self.lock_file.held:
+                    self.grants.use(len(data))
+                    self.log_file.write_nested(data)
+                elif written == len(data):
+                    with self.lock_file.hold(exclusive=False, timeout=self._lock_timeout):
+                        self.log_file.close_torn_record(end - written, data)
+                else:
+                    self._append(record, data, TornRecord(end - written, end) if written else None)
+        finally:
+            self.finish(record)
+
+    def append_joined(self, record: Record, data: bytes) -> tuple[int, int]:
+        """Append ``data``, many records that begin with ``record``; return how many bytes are written, and their end.
+
+        Nothing is written if more than appending is necessary first.
         """
+        problems: list[Exception] = []
+        with self.lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
+            span = self._try_to_look(record, len(data), problems, alone=False) if problem is None else None
+            if span is None:
+                return 0, 0  # What went wrong will go wrong again, and be reported then.
+            torn = self._write(record, data, span, problems)
+        self.problems.report("append", record, problems)
+        return (len(data), 0) if torn is None else (torn.end - torn.start, torn.end)
+
+    def append_each(self, records: Sequence[tuple[Record, bytes]], handle_error: Callable[[Any], None]) -> None:
+        """Append records one by one under one exclusive lock."""
+        problems: list[Exception] = []
+        with self.lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+            try:
+                for record, data in records:
+                    try:
+                        self._append_alone(record, data, None, problem, problems)
+                    except RecursionError:
+                        raise
+                    except Exception:
+                        handle_error(record)
+            finally:
+                self._close_unless_kept_open()
+        self.problems.report("append", records[0][0], problems)
+        self.finish(records[0][0])
+
+    def finish(self, record: Any) -> None:
+        """Do what follows a rollover, if there was one and no lock is held."""
+        if self._late_records.has_new_backup:
+            self._late_records.has_new_backup = False
+            self._has_rolled_over = True
+        if self._has_rolled_over and not self.lock_file.held:
+            self._has_rolled_over = False
+            try:
+                problems = self._hooks.tidy(record)
+            except Exception as error:
+                problems = [error]
+            self.problems.report("tidy", record, problems)
+
+    # Under the shared lock if nothing has to change first, otherwise under the exclusive one.
+
+    def _append(self, record: Record, data: bytes, torn: TornRecord | None) -> None:
+        problems: list[Exception] = []
+        try:
+            if torn is None and self.log_file.can_share():
+                with self.lock_file.hold(exclusive=False, timeout=self._lock_timeout) as problem:
+                    span = self._try_to_look(record, len(data), problems, alone=False) if problem is None else None
+                    if span is not None:
+                        torn = self._write(record, data, span, problems)
+                        if torn is None:
+                            return
+            with self.lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+                try:
+                    self._append_alone(record, data, torn, problem, problems)
+                finally:
+                    self._close_unless_kept_open()
+        finally:
+            self.problems.report("append", record, problems)
+
+    def _close_unless_kept_open(self) -> None:
+        if not self.log_file.keeps_open() and raw_file(self.log_file.stream) is not None:
+            self.log_file.close()
+
+    def _append_alone(
+        self, record: Record, data: bytes, torn: TornRecord | None, problem: Exception | None, problems: list[Exception]
+    ) -> None:
+        """Append ``data`` after all that the file needs; with a ``problem``, the lock could not be taken."""
+        log_file = self.log_file
         if problem is None:
             if torn is not None:
-                self._remove_torn_record(torn)
-            span = self._try_check_state(record, data, problems, exclusive=True)
-            if span is None and self._is_removed():
-                error = problems[-1]  # The open file has no name: a record in it would be lost.
+                log_file.remove_torn_record(torn)
+            span = self._try_to_look(record, len(data), problems, alone=True)
+            if span is None and log_file.is_removed():
+                error = problems[-1]  # Nothing will ever read what we would write.
                 problems.clear()
                 raise error
         else:
             problems.append(problem)
-            self._ensure_current_file(problems)
+            log_file.bring_up_to_date(problems)
             span = None
-        torn = self._write(record, data, span or ANY_TIME, problems)
-        if problem is not None and self._is_removed():
-            # Without the lock, another process may have rolled over, compressed and deleted the file after our check.
-            self._ensure_current_file(problems)
-            torn = self._write(record, data, ANY_TIME, problems)
+        torn = self._write(record, data, span or EVER, problems)
+        if problem is not None and log_file.is_removed():
+            # Without the lock: the file was moved aside, compressed and deleted after we had looked.
+            log_file.bring_up_to_date(problems)
+            torn = self._write(record, data, EVER, problems)
         if torn is not None:
             if problem is None:
-                self._remove_torn_record(torn)
+                log_file.remove_torn_record(torn)
             else:
-                self._close_torn_record(torn.end, b"")  # Other processes may already append after it.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.baseFilename)
+                log_file.close_torn_record(torn.end, b"")  # others may be appending behind it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), log_file.path)
 
-    def _try_check_state(
-        self, record: logging.LogRecord, data: bytes, problems: list[Exception], *, exclusive: bool
-    ) -> Span | None:
-        """Check the state; a failure is added to ``problems`` and must not cost the record."""
-        try:
-            return self._check_state(record, data, problems, exclusive=exclusive)
-        except Exception as error:
-            problems.append(error)
-            return None
-
-    def _check_state(
-        self, record: logging.LogRecord, data: bytes, problems: list[Exception], *, exclusive: bool
-    ) -> Span | None:
-        """Compare this handler with the shared state, and return which records belong to the current file.
-
-        With ``exclusive``, the exclusive lock is held: the state is written and the file rolls over as needed.
-        Without it, nothing is changed, and None means that a change is necessary.
-        """
-        now = time.time()
-        moment = min(creation_time(record, now), now)  # A record from the future causes no rollover.
-        status = self._ensure_current_file(problems)
-        if status is None:
-            return ANY_TIME if exclusive else None
-        content = self._lock_file.read_state()
-        state = State.from_bytes(content)
-        if exclusive and not self._lock_file.is_writable():
-            raise PermissionError(errno.EACCES, "cannot notify other processes of a rollover", self._lock_file.path)
-        if state is None or not self._is_valid(state, status, now):
-            if not exclusive:
-                return None
-            start = self._start_by_mtime(status, now) if status.st_size else self._period_start(moment)
-            if status.st_size == 0 and state is not None and state.start <= now:
-                start = max(start, state.start)  # A late record does not reopen an earlier period.
-            state, content = self._write_state(start, status)
-        span = self._span(state.start)
-        is_late = 0 <= record.created < span.start
-        late_path = self._late_record_path(record.created, len(data)) if is_late else None
-        if late_path is not None:
-            return span if exclusive or is_appendable(late_path) else None
-        due = self._rollover_requested or self._is_due(record, moment, span, status, len(data))
-        if due and exclusive:
-            moved = self._try_roll_over(record, status, problems)
-            previous, status = status, self._ensure_current_file(problems) or status
-            # The rollover may have failed after the file was moved. Then this file is new nevertheless.
-            if moved or not os.path.samestat(previous, status):
-                state, content = self._write_state(max(state.start, self._period_start(moment)), status)
-                span, due = self._span(state.start), False
-                self._rollover_requested = False
-        elif due:
-            return None
-        if exclusive:
-            content = self._ensure_grant(state, content, status, len(data))
-        elif not self._has_grant(content, len(data)) and not self._request_grant_shared(content, status, len(data)):
-            return None
-        self._granted_bytes -= len(data)
-        self._take_snapshot(content, Span(span.start, float("inf")) if due else span, moment, now)
-        return span
-
-    def _current_period_start(self, status: os.stat_result) -> int:
-        """Return the start of the current file's period; ``status`` is that of the file."""
-        state = State.from_bytes(self._lock_file.read_state())
-        now = time.time()
-        if state is not None and self._is_valid(state, status, now):
-            return state.start
-        return self._start_by_mtime(status, now)
-
-    def _start_by_mtime(self, status: os.stat_result, now: float) -> int:
-        """Return the start of the period of the file's last change, for a file without a valid state."""
-        return self._period_start(min(max(status.st_mtime, 0), now))
-
-    def _is_valid(self, state: State, status: os.stat_result, now: float) -> bool:
-        """Return whether ``state`` can describe the file with this ``status``; the state is only a cache."""
-        latest_start = max(self._span(self._period_start(now)).end, now + _MAX_CLOCK_STEP_BACK)
-        return state.describes(status) and state.start <= latest_start  # Later: written while the clock was wrong.
-
-    def _take_snapshot(self, content: bytes, span: Span, moment: float, now: float) -> None:
-        """Let `emit` take the straight path until the snapshot expires."""
-        raw = raw_file(self.stream)
-        if raw is not None and self._can_share_lock() and not self._overrides("shouldRollover"):
-            has_limit = self._max_file_size() > 0
-            self._snapshot = take_snapshot(
-                self.stream, raw, state=content, span=span, moment=moment, now=now, pid=self._pid, has_limit=has_limit
-            )
-
-    # Writing.
-
-    def _write(
-        self, record: logging.LogRecord, data: bytes, span: Span, problems: list[Exception]
-    ) -> "TornRecord | None":
-        """Write one record; return the torn record if the disk is full and took only a part, otherwise None."""
-        if self.stream is None:
-            self._ensure_current_file(problems)  # The check failed before the file was open.
-        raw = raw_file(self.stream)
+    def _write(self, record: Record, data: bytes, span: Span, problems: list[Exception]) -> TornRecord | None:
+        """Write one record; return None, or the part of it that fitted on a full disk."""
+        log_file = self.log_file
+        if log_file.stream is None:
+            self.current_file(problems)  # Looking failed before the file was open.
+        raw = raw_file(log_file.stream)
         if raw is None:
-            self._write_to_stream(data)
+            log_file.write_to_stream(data)
             return None
         if 0 <= record.created < span.start:
-            is_appended, torn = self._append_late(record, data, problems)
+            is_appended, torn = self._late_records.append(record.created, data, problems)
             if is_appended:
                 return torn
         while True:
             try:
-                return self._write_to(raw, data)
+                stream = log_file.stream  # None if a signal handler closed the handler right here
+                if stream is not None:
+                    stream.flush()  # text that the program wrote comes first
+                return log_file.write(raw, data)
             except ValueError:
                 if not raw.closed:
                     raise
-            # A signal handler closed the stream at this moment: gunicorn reopens its logs that way.
-            self._ensure_current_file(problems)
-            raw = raw_file(self.stream) or raw
+            # A signal handler closed the stream right here: gunicorn reopens its logs that way.
+            self.current_file(problems)
+            raw = raw_file(log_file.stream) or raw
 
-    def _append_late(
-        self, record: logging.LogRecord, data: bytes, problems: list[Exception]
-    ) -> "tuple[bool, TornRecord | None]":
-        """Append a late record to the backup of its period; return whether there is one, and the result of `_write`."""
+    # Looking at the file.
+
+    def current_file(self, problems: list[Exception]) -> os.stat_result | None:
+        """Make sure that the open file is the current one; return its status, or None for a stream of the program."""
+        self.rollover.follow()
+        return self.log_file.bring_up_to_date(problems)
+
+    def _try_to_look(self, record: Record, size: int, problems: list[Exception], *, alone: bool) -> Span | None:
+        """Look; what fails is no reason to lose the record."""
         try:
-            path = self._late_record_path(record.created, len(data))
-            if path is None:
-                return False, None
-            if path.endswith(".gz"):
-                append_member(path, data[len(self._byte_order_mark) :])
-                return True, None
-            fd, is_new = open_backup(path, self.stream, self._ownership)
-            if is_new:
-                self._cleanup_pending = True  # The new backup may be one too many.
+            return self.look(record, size, problems, alone=alone)
         except Exception as error:
             problems.append(error)
-            return False, None
-        torn = append_to_backup(
-            fd,
-            path,
-            data,
-            mark=self._byte_order_mark,
-            terminator=self._encoded_terminator(),
-            is_new=is_new,
-            others_append=self._lock_file.is_held_shared(),
-        )
-        return True, torn
+            return None
 
-    def _report(self, stage: str, record: logging.LogRecord, problems: list[Exception]) -> None:
-        """Report each problem through ``handleError`` once, until it is gone or a different one occurs."""
-        self._reports.report(stage, record, problems, self.handleError)
+    def look(self, record: Record, size: int, problems: list[Exception], *, alone: bool) -> Span | None:
+        """Bring the knowledge of the file up to date, and return the records that the current file accepts.
+
+        Changes nothing for others, and returns None where that would be necessary, unless called ``alone``: with
+        the exclusive lock held.
+        """
+        now = time.time()
+        moment = min(_created(record, now), now)  # a record from the future does not roll the file over
+        found = self.current_file(problems)
+        if found is None:
+            return EVER if alone else None
+        content = self.lock_file.read_state()
+        state = State.from_bytes(content)
+        if alone and not self.lock_file.is_writable():
+            raise PermissionError(errno.EACCES, "cannot publish a rollover to other processes", self.lock_file.path)
+        if state is None or not self.rollover.is_valid(state, found, now):
+            if not alone:
+                return None
+            state, content = self._publish_anew(state, found, moment, now)
+        span = self.rollover.span(state.start)
+        if 0 <= record.created < span.start:
+            path = self._late_records.path(record.created, size)
+            if path is not None:
+                return span if alone or self._late_records.can_share(path) else None
+        due = self._rollover_is_requested or self._is_due(record, moment, span, found, size)
+        if due and self.log_file.is_out_of_reach():
+            due, span = False, Span(span.start, float("inf"))  # After a chroot, the open file continues.
+        if due and not alone:
+            return None
+        if due:
+            moved = self._roll_over_for(record, found, problems)
+            previous, found = found, self.current_file(problems) or found
+            # What failed may have failed after the file was moved aside: then this one is new nevertheless.
+            if moved or not os.path.samestat(previous, found):
+                state, content = self._publish_new(max(state.start, self.rollover.start_of(moment)), found)
+                span, due = self.rollover.span(state.start), False
+        if alone:
+            content = self.grants.reserve(state, content, found, size)
+        elif not self.grants.covers(content, size) and not self.grants.reserve_beside_others(content, found, size):
+            return None
+        self.grants.use(size)
+        self._remember(content, Span(span.start, float("inf")) if due else span, moment, now)
+        return span
+
+    def _publish_anew(
+        self, state: State | None, found: os.stat_result, moment: float, now: float
+    ) -> tuple[State, bytes]:
+        """Publish a state for a file whose state is missing or wrong."""
+        rollover = self.rollover
+        start = rollover.start_by_change(found, now) if found.st_size else rollover.start_of(moment)
+        if found.st_size == 0 and state is not None and state.start <= now:
+            start = max(start, state.start)  # a late record opens no earlier period again
+        return publish(self.lock_file, rollover, start, found)
+
+    def _publish_new(self, start: int, found: os.stat_result) -> tuple[State, bytes]:
+        """Publish the state of a file that was just begun."""
+        self._rollover_is_requested = False
+        self.rollover.begun()
+        return publish(self.lock_file, self.rollover, start, found)
+
+    def _is_due(self, record: Record, moment: float, span: Span, found: os.stat_result, size: int) -> bool:
+        """Return whether a new file begins with ``record``, of ``size`` bytes, which was created at ``moment``."""
+        should_roll_over = self._hooks.should_roll_over()
+        if should_roll_over is not None:
+            return bool(should_roll_over(record))
+        return moment >= span.end or self.grants.is_full(found, size)
+
+    def _remember(self, content: bytes, span: Span, moment: float, now: float) -> None:
+        log_file = self.log_file
+        if not log_file.can_share() or self._hooks.should_roll_over() is not None:
+            return
+        stream = log_file.stream
+        raw = raw_file(stream)
+        if raw is None:
+            return
+        log_file.view = View(
+            append=append_function(stream, raw),
+            position=raw.tell,
+            state=content,
+            has_limit=self.grants.limit() > 0,
+            opens=max(span.start, now - _LOOK_AGAIN),
+            closes=min(span.end, now + _LOOK_AGAIN),
+            since=max(span.start, moment - _LOOK_AGAIN),
+            until=min(span.end, moment + _LOOK_AGAIN),
+            expires=now + _LOOK_AGAIN,
+            pid=log_file.pid,
+        )
+
+    # Rolling over.
+
+    def _roll_over_for(self, record: Record, found: os.stat_result, problems: list[Exception]) -> bool:
+        """Begin a new file, and return whether that worked; an empty file is as good as a new one."""
+        do_rollover = self._hooks.do_rollover()
+        try:
+            if do_rollover is not None:
+                do_rollover()
+                if self.log_file.stream is not None:
+                    self.log_file.stream.flush()  # such as a header, which counts for the size
+            else:
+                self._begin(start_of_current(self.lock_file, self.rollover, found), record.created, found)
+        except Exception as error:
+            problems.append(error)
+            return False
+        return True
+
+    def _begin(self, start: int, moment: float, found: os.stat_result) -> None:
+        if self.rollover.begin(start, moment, found):
+            self._has_rolled_over = True
+
+    def roll_over(self, record: Any, problems: list[Exception]) -> None:
+        """Roll over now, unless the file is empty; ``record`` is for reports.
+
+        Called by a signal handler in the middle of a record, it rolls over before the next one.
+
+        Raises:
+            TimeoutError: Another process holds the lock.
+        """
+        if self.lock_file.is_held_shared():
+            self._rollover_is_requested = True
+            self.log_file.view = NO_VIEW
+            return
+        with self.lock_file.hold(exclusive=True, timeout=self._lock_timeout) as problem:
+            if problem is not None:
+                raise problem
+            found = None if self.is_special else self.current_file(problems)
+            if found is not None and found.st_size and not self.log_file.is_out_of_reach():
+                now = time.time()
+                start = start_of_current(self.lock_file, self.rollover, found)
+                self._begin(start, now, found)
+                found = self.current_file(problems) or found
+                state, _ = self._publish_new(max(start, self.rollover.start_of(now)), found)
+                self.rollover.span(state.start)
+        if self._has_rolled_over and not self.lock_file.held:
+            self._has_rolled_over = False
+            problems += self._hooks.tidy(record)
+
+    def should_roll_over(self, record: Record | None, size: int) -> bool:
+        """Return whether a record of ``size`` bytes would begin a new file."""
+        with self.lock_file.hold(exclusive=True, timeout=self._lock_timeout):
+            found = self.current_file([])
+            if found is None or not found.st_size:
+                return False
+            now = time.time()
+            moment = min(_created(record, now), now) if record else now
+            start = start_of_current(self.lock_file, self.rollover, found)
+            return moment >= self.rollover.span(start).end or self.grants.is_full(found, size)
 
     def close(self) -> None:
-        """Close the file and the lock file. The next record opens them again."""
-        with self._lock_file.mutex:
-            self._snapshot = NO_SNAPSHOT
-            super().close()
+        """Close the log file's lock file, unless this thread is in the middle of a record."""
+        if not self.lock_file.held:
+            self.lock_file.close()
 
 
-def creation_time(record: logging.LogRecord, now: float) -> float:
-    """Return when ``record`` was created, or ``now`` if its time is before 1970."""
+def _created(record: Record, now: float) -> float:
+    """Return when ``record`` was created, or ``now`` for one without a time since 1970."""
     return record.created if record.created >= 0 else now

@@ -3,14 +3,23 @@
 _TOO_LARGE = 2**63
 
 
-def check_count(name: str, value: int, meaning_of_zero: str) -> None:
-    """Raise unless ``value`` is a whole number of at least 0."""
+def check_whole(name: str, value: float) -> int:
+    """Return ``value`` as an integer; raise unless it is a whole number. A float such as ``1e6`` is accepted."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
+    return value
+
+
+def check_count(name: str, number: float, meaning_of_zero: str) -> int:
+    """Return ``number`` as an integer; raise unless it is a whole number of at least 0."""
+    value = check_whole(name, number)
     if value < 0:
         raise ValueError(f"{name}={value} must not be negative; 0 {meaning_of_zero}")
     if value >= _TOO_LARGE:
         raise ValueError(f"{name}={value} is more than any file system can hold; 0 {meaning_of_zero}")
+    return value
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -144,8 +144,8 @@ class FileLogger(CoreServiceFileLoggerNames, _StandardLogger):
         backup_count: int = 0,
     ) -> None:
         level, zone = level_number(log_level), zone_of(timezone)
-        check_count("max_file_size_kb", max_file_size_kb, "is no limit")
-        check_count("backup_count", backup_count, "keeps everything")
+        max_file_size_kb = check_count("max_file_size_kb", max_file_size_kb, "is no limit")
+        backup_count = check_count("backup_count", backup_count, "keeps everything")
         self._file = DatedFileHandler(folder, prefix, timezone, max_file_size_kb * _KB, backup_count)
         console = [console_handler(zone)] if use_console else []
         set_file_format(self._file, zone)

@@ -20,9 +20,9 @@ from concurrent_log.files import compression
 from concurrent_log.files.compression import Compressor
 from concurrent_log.files.gzip_members import append_member, end_of_last_member
 from concurrent_log.files.lock_file import LockFile
-from concurrent_log.files.snapshot import NO_SNAPSHOT
+from concurrent_log.files.view import NO_VIEW
 from support.deadlines import DEADLINE
-from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, wait_until, write
+from support.records import HOUR, TEN, Watched, WatchedBySize, as_in_another_process, files, lines, wait_until, write
 
 Make = Callable[..., Watched]
 _TEN, _ELEVEN, _TWELVE = (f"app.log.2024-05-17_{hour}" for hour in (10, 11, 12))
@@ -234,7 +234,7 @@ def test_handler_that_saw_the_plain_backup_finds_the_compressed_one(make: Make, 
         write(other, "late", TEN + 1)
         wait_until(_is_quiet)
     held.close()
-    Compressor(handler._lock_path, handler._lock_file.create).start(handler._existing_backups, print)
+    Compressor(handler._file_options.lock_path, handler._lock_file.create).start(handler._backups.existing, print)
     wait_until(_is_quiet)
     write(other, "later", TEN + 2)
 
@@ -712,7 +712,7 @@ def test_renumbered_backup_is_not_mistaken_for_its_copy(
         return file
 
     monkeypatch.setattr(compression, "open", renumber, raising=False)
-    handler._clean_up_backups(print)
+    handler._log_writer._hooks.tidy(None)
     found = unpacked(tmp_path)
     handler.close()
 
@@ -733,7 +733,7 @@ def test_record_written_without_the_lock_is_not_lost(
     handler = make(lock_timeout=0.01)
     write(handler, "ten, too", TEN)
     handler._lock_file.close()
-    original, holder = handler._write_to, LockFile(handler._lock_path)
+    holder = LockFile(handler._file_options.lock_path)
 
     def too_late(raw: Any, data: bytes) -> Any:
         monkeypatch.undo()
@@ -741,13 +741,12 @@ def test_record_written_without_the_lock_is_not_lost(
             held.close()
         write(other, "eleven", TEN + HOUR)
         wait_until(_is_quiet)
-        return original(raw, data)
+        return handler._log_file.write(raw, data)
 
-    monkeypatch.setattr(handler, "_write_to", too_late)
     with contextlib.ExitStack() as held:
         held.enter_context(holder.hold(exclusive=True, timeout=1))
-        handler._snapshot = NO_SNAPSHOT
-        handler._lock_file = LockFile(handler._lock_path)  # as in another process
+        as_in_another_process(handler)
+        monkeypatch.setattr(handler._log_file, "write", too_late)
         write(handler, "without the lock", TEN)
     holder.close()
 
@@ -789,12 +788,12 @@ def test_record_written_with_a_removed_lock_file_is_compressed_too(
     monkeypatch.setattr(compression, "_NOTICE_SECONDS", 1.1)
     monkeypatch.setattr(compression, "time", clock)
     unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
-    unaware._lock_file = LockFile(unaware._lock_path)  # as in another process
+    as_in_another_process(unaware)
     for each in (unaware, other):
         write(each, "ten", TEN)
     os.utime(tmp_path / "app.log", (TEN, TEN))  # Without a lock file, it determines the period.
     (tmp_path / ".__app.lock").unlink()
-    other._snapshot = NO_SNAPSHOT  # as if its snapshot had expired
+    other._log_file.view = NO_VIEW  # as if its view had expired
     write(other, "eleven", TEN + HOUR)
     wait_until(lambda: clock.is_awaited or _is_quiet())  # It is quiet if the compression did not wait for the writer.
     clock.advance(1.0)

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from concurrent_log import dated
 from concurrent_log.dated import DatedFileHandler
+from concurrent_log.files.log_file import LogFile
 from support.records import DAY, HOUR, WatchedByDay, all_lines, files, record, write
 
 NOON = calendar.timegm((2025, 1, 20, 3, 0, 0))  # noon of 2025-01-20 in Korea
@@ -513,7 +513,7 @@ def test_file_that_cannot_be_created_costs_no_record(
     write(handler, "before")
     clock.moment = MIDNIGHT
     with monkeypatch.context() as patch:
-        patch.setattr(dated.DatedFileHandler, "_create_like", _refuse)
+        patch.setattr(LogFile, "create_like", _refuse)
         write(handler, "midnight")
         write(handler, "still")
     clock.moment += 2
@@ -523,8 +523,8 @@ def test_file_that_cannot_be_created_costs_no_record(
     assert [type(problem) for problem in handler.problems] == [PermissionError]
 
 
-def _refuse(self: DatedFileHandler, previous: os.stat_result) -> None:
-    raise PermissionError(13, "denied", self.baseFilename)
+def _refuse(self: LogFile, previous: os.stat_result) -> None:
+    raise PermissionError(13, "denied", self.path)
 
 
 def test_folder_that_cannot_be_listed_costs_no_record(
@@ -549,13 +549,13 @@ def _fail(path: str) -> None:
 def test_re_entrant_record_is_written_once(make: Make, clock: FixedClock, tmp_path: pathlib.Path) -> None:
     """P1: a filter or a signal handler logs while a file is created."""
     handler = make(maxBytes=20)
-    create = handler._create_like
+    create = handler._log_file.create_like
 
     def create_and_log(previous: os.stat_result) -> None:
         write(handler, "nested")
         create(previous)
 
-    handler._create_like = create_and_log  # type: ignore[method-assign]
+    handler._log_file.create_like = create_and_log  # type: ignore[method-assign]
     for number in range(3):
         write(handler, f"number {number}")
 
@@ -572,7 +572,7 @@ def test_interrupt_while_a_file_is_created_leaves_the_handler_usable(
     write(handler, "number 0")
     write(handler, "number 1")
     with monkeypatch.context() as patch:
-        patch.setattr(dated.DatedFileHandler, "_create_like", _interrupt)
+        patch.setattr(LogFile, "create_like", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             write(handler, "interrupted")
     write(handler, "number 2")
@@ -580,7 +580,7 @@ def test_interrupt_while_a_file_is_created_leaves_the_handler_usable(
     assert files(tmp_path) == {name(20, 1): ["number 0", "number 1"], name(20, 2): ["number 2"]}
 
 
-def _interrupt(self: DatedFileHandler, previous: os.stat_result) -> None:
+def _interrupt(self: LogFile, previous: os.stat_result) -> None:
     raise KeyboardInterrupt
 
 

@@ -428,7 +428,7 @@ def _interrupt_step(
     if begins.startswith("late"):
         write(peer, "midnight")
     is_over = _run(handler, Calls(step, fault), created, fault == "error")
-    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
+    handler._log_file.view = handler._log_file.view._replace(expires=0, closes=0)  # as if the view had expired
     write(peer, "peer")
     last = prepare()
     write(last, "late")
@@ -439,13 +439,13 @@ def _interrupt_step(
 
 def _run(handler: WatchedByDay, calls: Calls, created: int, is_here: bool) -> bool:
     if is_here:
-        with watched_calls(calls, handler):
+        with watched_calls(calls):
             write(handler, "broken off", created)
         return len(calls.names) <= calls._at
     child = os.fork()
     if child == 0:
         try:
-            with watched_calls(calls, handler):
+            with watched_calls(calls):
                 write(handler, "broken off", created)
         finally:
             os._exit(len(calls.names) > calls._at)  # as if the call had been reached, but had raised

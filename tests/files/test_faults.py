@@ -47,9 +47,7 @@ def test_a_rollover_has_many_steps() -> None:
     by_size = [str(step.id) for step in STEPS_BY_SIZE]
 
     assert len(STEPS) > 40
-    assert all(
-        name in names for name in ("move", "open stream", "pwrite", "remove", "lock", "unlock", "link", "fchmod")
-    )
+    assert all(name in names for name in ("move", "open", "pwrite", "remove", "lock", "unlock", "link", "fchmod"))
     assert [name.endswith("-move") for name in by_size].count(True) == 2 * 4  # three backups, the log
 
 
@@ -58,7 +56,7 @@ def test_failing_call_loses_nothing_and_is_retried(arm: str, step: int, tmp_path
     """P4: whichever call fails, each record is in exactly one file, and the next period has a file of its own."""
     handler, peer = prepare(tmp_path, arm), make_handler(tmp_path, arm)
     write(peer, "peer ten", TEN)
-    with watched_calls(Calls(step, "error"), handler):
+    with watched_calls(Calls(step, "error")):
         write(handler, "eleven", TEN + HOUR)
     for path in tmp_path.glob("app.log"):
         os.utime(path, (TEN + HOUR, TEN + HOUR))  # as if it were eleven o'clock
@@ -89,7 +87,7 @@ def test_killed_process_loses_nothing_and_others_roll_over(
     if child == 0:
         try:
             handler = prepare(tmp_path, arm)
-            with watched_calls(Calls(step, fault), handler):
+            with watched_calls(Calls(step, fault)):
                 write(handler, "eleven", TEN + HOUR)
                 os.write(acknowledge, b"eleven")
         finally:
@@ -119,9 +117,9 @@ def test_failing_call_loses_nothing_by_size(arm: str, step: int, tmp_path: pathl
     """P4: whichever call fails while backups are renumbered, each record and each kept backup is there once."""
     handler, peer = prepare(tmp_path, arm), make_handler(tmp_path, arm)
     write(peer, "peer ten", TEN)
-    with watched_calls(Calls(step, "error"), handler):
+    with watched_calls(Calls(step, "error")):
         write(handler, "eleven", TEN + HOUR)
-    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
+    handler._log_file.view = handler._log_file.view._replace(expires=0, closes=0)  # as if the view had expired
     for writer, text in ((handler, "more"), (peer, "peer eleven"), (handler, "twelve"), (peer, "peer twelve")):
         write(writer, text)
     before, count = files(tmp_path), _count(tmp_path)
@@ -148,7 +146,7 @@ def test_killed_process_loses_nothing_by_size(arm: str, step: int, fault: str, t
     if child == 0:
         try:
             handler = prepare(tmp_path, arm)
-            with watched_calls(Calls(step, fault), handler):
+            with watched_calls(Calls(step, fault)):
                 write(handler, "eleven", TEN + HOUR)
                 os.write(acknowledge, b"eleven")
         finally:

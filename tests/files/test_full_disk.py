@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from concurrent_log.files import open_file
+from concurrent_log.files import log_file
 from concurrent_log.files import torn_records as appending
 from support.records import HOUR, TEN, Watched, files, wait_until, write
 from support.writers import ARMS, NOTICED, ROLLING, STEADY, Account, Writers, account_for, contents_of
@@ -190,7 +190,7 @@ class TestNoSpace:
             os.truncate(folder / "app.log", 0)
             appending.remove_torn_record(*arguments)
 
-        monkeypatch.setattr(open_file, "remove_torn_record", too_late)
+        monkeypatch.setattr(log_file, "remove_torn_record", too_late)
         write(handler, "x" * 5000, TEN + 1)
         handler.close()
 

@@ -33,12 +33,13 @@ from typing import Any
 
 import pytest
 
-from concurrent_log.files import open_file
+from concurrent_log.files import adapter, log_file
 from concurrent_log.files import rename as moving
 from concurrent_log.files import rollover as rolling
 from concurrent_log.files import torn_records as appending
 from concurrent_log.files.lock_file import HeldLock, LockFile
-from concurrent_log.files.snapshot import NO_SNAPSHOT
+from concurrent_log.files.view import NO_VIEW
+from concurrent_log.files.writer import LogWriter
 from support.deadlines import DEADLINE
 from support.paths import TESTS
 from support.records import DAY, HOUR, TEN, Watched, all_lines, files, lines, record, write
@@ -498,7 +499,7 @@ def test_failing_rollover_is_reported_once_between_other_records(tmp_path: pathl
         size = (tmp_path / "app.log").stat().st_size
         write(handler, "x" * (4095 - size % 4096))
         write(handler, "begins a page")
-        handler._snapshot = NO_SNAPSHOT  # as if the snapshot had expired
+        handler._log_file.view = NO_VIEW  # as if the view had expired
 
     assert [type(error) for error in handler.problems] == [ZeroDivisionError]
     handler.close()
@@ -815,7 +816,7 @@ def test_torn_record_before_another_record_is_closed(
         appending.remove_torn_record(*arguments)
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(open_file, "remove_torn_record", too_late)
+    monkeypatch.setattr(log_file, "remove_torn_record", too_late)
     with _file_size_limited(20):
         write(handler, "x" * 60)
     write(handler, "after")
@@ -885,7 +886,7 @@ def test_torn_record_is_removed_after_a_failed_check(
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(handler, "_check_state", interrupted)
+    monkeypatch.setattr(handler._log_writer, "look", interrupted)
     with _file_size_limited(40):
         write(handler, "too long " * 10)
 
@@ -1069,8 +1070,6 @@ def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P1: a rollover requested while this process appends does not treat the shared lock as the exclusive one."""
-    import concurrent_log.files.writer
-
     handler = Watched(tmp_path / "app.log", when="H", utc=True)
     write(handler, "first")  # creates the file under the exclusive lock
     write(handler, "second")
@@ -1082,7 +1081,7 @@ def test_no_rollover_from_a_signal_handler_under_the_shared_lock(
             outcomes.append(problem)
         return read(fd, size, offset)
 
-    monkeypatch.setattr(concurrent_log.files.writer, "pread", interrupted)
+    monkeypatch.setattr(adapter, "pread", interrupted)
     write(handler, "third")
 
     assert [type(outcome) for outcome in outcomes] == [TimeoutError]
@@ -1345,7 +1344,7 @@ def test_exception_of_a_signal_handler_is_reported_at_any_moment(tmp_path: pathl
 
     handler = Slow(tmp_path / "app.log", when="H", utc=True)
     write(handler, "first")
-    handler._snapshot = NO_SNAPSHOT
+    handler._log_file.view = NO_VIEW
     handler.is_interrupted = True
     write(handler, "second")
     handler.close()
@@ -1499,22 +1498,25 @@ def test_rollover_requested_during_a_record_follows_it(make: Make, tmp_path: pat
     handler._lock_file.held = False
     for text in ("after", "and one look later"):
         write(handler, text, TEN + 1)
-        handler._snapshot = NO_SNAPSHOT  # as if the snapshot had expired
+        handler._log_file.view = NO_VIEW  # as if the view had expired
 
     assert files(tmp_path) == {"app.log": ["after", "and one look later"], "app.log.2024-05-17_10": ["ten"]}
 
 
 @pytest.mark.parametrize("behind", [2, 600])
-def test_records_from_a_queue_take_the_straight_path(tmp_path: pathlib.Path, behind: float) -> None:
+def test_records_from_a_queue_take_the_straight_path(
+    tmp_path: pathlib.Path, behind: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """P5: with a delayed listener the handler checks the file once per second, not once per record."""
     looks = []
 
-    class Counted(Watched):
-        def _check_state(self, *args: Any, **kwargs: Any) -> Any:
+    class Counted(LogWriter):
+        def look(self, *args: Any, **kwargs: Any) -> Any:
             looks.append(args)
-            return super()._check_state(*args, **kwargs)
+            return super().look(*args, **kwargs)
 
-    handler = Counted(tmp_path / "app.log", when="D", utc=True)
+    monkeypatch.setattr(adapter, "LogWriter", Counted)
+    handler = Watched(tmp_path / "app.log", when="D", utc=True)
     created = TEN - behind
     for number in range(500):
         write(handler, str(number), created + number / 1000)

@@ -16,7 +16,7 @@ import pytest
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from support.paths import DOCS
-from support.records import HOUR, TEN, Watched, WatchedBySize, files, lines, write
+from support.records import HOUR, TEN, Watched, WatchedByDay, WatchedBySize, files, lines, write
 
 Handler = type[ConcurrentRotatingFileHandler] | type[ConcurrentTimedRotatingFileHandler]
 _BOTH = [ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler]
@@ -28,7 +28,11 @@ _REFUSED_BY_BOTH = [
     ({"backupCount": -1}, ValueError, "backupCount=-1 must not be negative"),
     ({"backupCount": "3"}, TypeError, "backupCount must be a whole number, not '3'"),
     ({"maxBytes": -1}, ValueError, "maxBytes=-1 must not be negative; 0 is no limit"),
-    ({"maxBytes": 1e6}, TypeError, "maxBytes must be a whole number, not 1000000.0"),
+    ({"maxBytes": 1.5}, TypeError, "maxBytes must be a whole number, not 1.5"),
+    ({"maxBytes": float("inf")}, TypeError, "maxBytes must be a whole number, not inf"),
+    ({"maxBytes": 1e19}, ValueError, "is more than any file system can hold; 0 is no limit"),
+    ({"backupCount": 2.5}, TypeError, "backupCount must be a whole number, not 2.5"),
+    ({"backupCount": -1.0}, ValueError, "backupCount=-1 must not be negative"),
     ({"maxBytes": "10 MB"}, TypeError, "maxBytes must be a whole number, not '10 MB'"),
     ({"encoding": "utf-9"}, ValueError, "encoding='utf-9' is unknown"),
     ({"encoding": "hex"}, ValueError, "encoding='hex' is unknown"),
@@ -70,6 +74,25 @@ _REFUSED_BY_BOTH = [
     ({"lock_file_directory": 3}, TypeError, "lock_file_directory must be a path, not 3"),
     ({"filename": 5}, TypeError, "filename must be a path, not 5"),
     ({"filename": "a\0b"}, ValueError, "filename='a\\x00b' contains a null character; remove it"),
+    ({"filename": "~/app.log"}, ValueError, "filename='~/app.log' begins with '~', which is not expanded: use"),
+    (
+        {"filename": pathlib.Path("~/app.log")},
+        ValueError,
+        "use os.path.expanduser('~/app.log'), or './~/app.log' for",
+    ),
+    ({"filename": "~www-data/app.log"}, ValueError, "filename='~www-data/app.log' begins with '~www-data', which is"),
+    (
+        {"filename": "$HOME/app.log"},
+        ValueError,
+        "filename='$HOME/app.log' contains '$HOME', which is not expanded: use",
+    ),
+    (
+        {"filename": "${HOME}/x.log"},
+        ValueError,
+        "use os.path.expandvars('${HOME}/x.log'), or a relative path",
+    ),
+    ({"filename": b"/var/log/$USER/app.log"}, ValueError, "filename='/var/log/$USER/app.log' contains '$USER'"),
+    ({"lock_file_directory": "~/locks"}, ValueError, "lock_file_directory='~/locks' begins with '~'"),
     ({"filename": "/"}, IsADirectoryError, "filename is a folder"),
     ({"filename": "/proc/none/app.log"}, OSError, "cannot write the log file /proc/none/app.log"),
     ({"filename": "/proc/none/app.log", "delay": True}, OSError, "use a path that this user may write to"),
@@ -84,7 +107,7 @@ _REFUSED_BY_TIMED = [
     ({"when": "W7"}, ValueError, "W0 (Monday) to W6"),
     ({"interval": 0}, ValueError, "interval=0"),
     ({"utc": "no"}, TypeError, "utc must be True or False, not 'no'"),
-    ({"interval": 1.0}, TypeError, "interval must be a whole number, not 1.0"),
+    ({"interval": 1.5}, TypeError, "interval must be a whole number, not 1.5"),
     ({"atTime": "12:00"}, TypeError, "atTime must be a datetime.time, not '12:00'"),
     ({"timezone": "Asia/Seul"}, ValueError, "timezone='Asia/Seul' is unknown: use an IANA name such as 'Asia/Seoul'"),
     ({"timezone": "Asia/Seul"}, ValueError, "python -m pip install tzdata"),
@@ -115,6 +138,58 @@ def test_invalid_argument_is_rejected_at_once(
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("set_later", [False, True])
+def test_whole_floats_count_as_integers(tmp_path: pathlib.Path, set_later: bool) -> None:
+    """As in the standard classes, ``maxBytes=1e3``, ``backupCount=2.0`` and ``interval=1.0`` are accepted."""
+    limits: dict[str, Any] = {"maxBytes": 1e3, "backupCount": 2.0}
+    interval: Any = 1.0
+    arguments = {} if set_later else limits
+    by_size = WatchedBySize(tmp_path / "size.log", **arguments)
+    by_time = Watched(tmp_path / "time.log", when="H", interval=interval, utc=True, **arguments)
+    by_day = WatchedByDay(tmp_path / "days", **arguments)
+    for handler in (by_size, by_time, by_day):
+        if set_later:
+            vars(handler).update(limits)
+        for number in range(9):
+            write(handler, f"{number}{400 * '.'}", TEN + number // 3 * HOUR)
+        handler.close()
+
+    assert by_size.problems == by_time.problems == by_day.problems == []
+    assert {name: len(found) for name, found in files(tmp_path).items()} == {
+        "size.log": 1,
+        "size.log.1": 2,
+        "size.log.2": 2,
+        "time.log": 1,
+        "time.log.2024-05-17_10": 2,
+        "time.log.2024-05-17_10.0001": 1,
+        "time.log.2024-05-17_11": 2,
+        "time.log.2024-05-17_11.0001": 1,
+        "time.log.2024-05-17_12": 2,
+    }
+    assert max(len(found) for found in files(tmp_path / "days").values()) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["./~/app.log", "./$HOME/app.log", "~app.log", "app~1.log", "cost-in-$.log", "a$b/x.log"]
+)
+def test_name_that_is_meant_literally_is_used(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """``./`` at the beginning, or a character that no shell expands there: the file has exactly that name."""
+    monkeypatch.chdir(tmp_path)
+    handler = WatchedBySize(name)
+    write(handler, "record")
+    handler.close()
+
+    assert lines(tmp_path / name) == ["record"]
+
+
+def test_folder_of_dated_files_is_not_expanded() -> None:
+    """The error names the argument that was given."""
+    with pytest.raises(ValueError, match="folder='~/logs' begins with '~', which is not expanded: use"):
+        WatchedByDay("~/logs")
 
 
 # The zone

@@ -166,6 +166,8 @@ def test_boundary_belongs_to_the_later_period(when: str) -> None:
         (("H", 0), ValueError, "interval=0 must be at least 1"),
         (("H", -1), ValueError, "interval=-1"),
         (("H", 1.5), TypeError, "interval must be a whole number, not 1.5"),
+        (("H", float("nan")), TypeError, "interval must be a whole number, not nan"),
+        (("H", 0.0), ValueError, "interval=0 must be at least 1"),
         (("H", True), TypeError, "interval must be a whole number, not True"),
         (("H", "2"), TypeError, "interval must be a whole number, not '2'"),
         (("midnight", 1, "12:00"), TypeError, "atTime must be a datetime.time, not '12:00'"),

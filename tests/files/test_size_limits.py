@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
-from concurrent_log.files.backups.numbered import NumberedBackups
+from concurrent_log.files.backups.numbered_names import NumberedNames
 from concurrent_log.files.shared_state import State
 from support.records import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
 from support.selection import first_quick
@@ -109,7 +109,7 @@ def test_records_of_any_length_fill_the_files(make: Make, tmp_path: pathlib.Path
         logged.append(f"{number} " + "x" * chance.choice((0, 1, 10, 100, 1000)))
         write(chance.choice((first, second)), logged[-1])
 
-    backups = NumberedBackups(os.fspath(tmp_path / "app.log"), str).existing()
+    backups = NumberedNames(os.fspath(tmp_path / "app.log"), str).existing()
     in_order = [line for path in (*backups, tmp_path / "app.log") for line in lines(pathlib.Path(path))]
     assert in_order == logged
     for path, following in zip(backups, [*backups[1:], tmp_path / "app.log"], strict=True):
@@ -209,7 +209,7 @@ def test_failing_rollover_continues_in_the_file(
         patch.setattr("concurrent_log.files.rollover.move", _refuse)
         for number in range(5):
             write(handler, f"number {number}")
-    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
+    handler._log_file.view = handler._log_file.view._replace(expires=0, closes=0)  # as if the view had expired
     write(handler, "number 5")
 
     assert files(tmp_path) == {"app.log": ["number 5"], "app.log.1": [f"number {number}" for number in range(5)]}
@@ -353,7 +353,7 @@ def test_limit_may_be_changed_later(make: Make, tmp_path: pathlib.Path) -> None:
     handler = make(maxBytes=0)
     write(handler, "number 0")
     handler.maxBytes = 20
-    handler._snapshot = handler._snapshot._replace(expires=0, closes=0)  # as if the snapshot had expired
+    handler._log_file.view = handler._log_file.view._replace(expires=0, closes=0)  # as if the view had expired
     for number in range(1, 4):
         write(handler, f"number {number}")
 

@@ -96,7 +96,7 @@ def test_the_standard_class_was_replaced(name: str) -> None:
     """P6: the tests above can fail; with handlers that never roll over, these do."""
     broken = _RUN.replace(
         "names =",
-        "concurrent_log.files.rollover.RollingFileHandler._move_to_backup = lambda self, start: None\nnames =",
+        "concurrent_log.files.rollover.Mover.begin = lambda self, start, found: False\nnames =",
     )
     run = subprocess.run(
         [sys.executable, "-c", broken, name],

@@ -5,8 +5,6 @@ The arms of the protocol are the shared lock and the exclusive lock, each also w
 
 import contextlib
 import errno
-import io
-import logging
 import os
 import pathlib
 import signal
@@ -17,7 +15,7 @@ import portalocker
 import pytest
 
 from concurrent_log.files import rollover as rolling
-from concurrent_log.files.backups import numbered
+from concurrent_log.files.backups import numbered_names as numbered
 from support.records import HOUR, TEN, Watched, WatchedBySize, write
 
 # Every system call of the slow path, except the write of the record itself.
@@ -56,14 +54,13 @@ class Calls:
 
 
 @contextlib.contextmanager
-def watched_calls(calls: Calls, handler: logging.Handler) -> Iterator[None]:
-    """Count the system calls of ``handler`` with ``calls`` during a ``with`` statement."""
+def watched_calls(calls: Calls) -> Iterator[None]:
+    """Count the system calls of this process with ``calls`` during a ``with`` statement."""
     with pytest.MonkeyPatch.context() as patch:
         for name in _NAMES:
             patch.setattr(os, name, calls.through(name, getattr(os, name)))
         for module in (rolling, numbered):
             patch.setattr(module, "move", calls.through("move", module.move))
-        patch.setattr(handler, "_builtin_open", calls.through("open stream", io.open), raising=False)
         patch.setattr(portalocker, "lock", calls.through("lock", portalocker.lock))
         patch.setattr(portalocker, "unlock", calls.through("unlock", portalocker.unlock))
         yield
@@ -96,7 +93,7 @@ def calls_of_a_rollover(folder: pathlib.Path, arm: str) -> list[str]:
     calls = Calls()
     if arm in BY_SIZE:
         write(handler, "peer ten", TEN)
-    with watched_calls(calls, handler):
+    with watched_calls(calls):
         write(handler, "eleven", TEN + HOUR)
     handler.close()
     return calls.names

@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from concurrent_log.dated import DatedFileHandler
+from concurrent_log.files.lock_file import LockFile
 from support.deadlines import DEADLINE
 
 TEN = calendar.timegm((2024, 5, 17, 10, 0, 0))  # 2024-05-17 10:00:00 UTC, a Friday
@@ -82,3 +85,12 @@ def wait_until(holds: Callable[[], bool], seconds: float = DEADLINE) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"the condition was false for {seconds} seconds"
         time.sleep(0.005)
+
+
+def as_in_another_process(handler: Any) -> None:
+    """Give ``handler`` a lock file of its own, so that it excludes the other handlers of this process."""
+    stream, handler._log_file.stream = handler._log_file.stream, None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LockFile, "at", LockFile)
+        handler._attach(handler.baseFilename)
+    handler._log_file.stream = stream

@@ -82,7 +82,7 @@ class AsyncLogClient:
         **options: Any,
     ) -> None:
         check_choice("enable_compression", enable_compression, (True, False))
-        check_count("max_retries", max_retries, "is accepted, too")
+        max_retries = check_count("max_retries", max_retries, "is accepted, too")
         check_choice("enable_global_error_handler", enable_global_error_handler, (True, False, None))
         variables = Environment(env_file)
         self.server_url = server_url or variables.text("LOG_SERVER_URL") or "http://localhost:8000"

@@ -1,79 +1,95 @@
-"""Dated log files, such as ``App_2025-01-20_001_KST.log``: the name has a prefix, the day, a number and the zone."""
+"""The files of the handler of dated files, besides the current one."""
 
 import contextlib
 import os
-import re
-from collections.abc import Iterator
-from datetime import date
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Protocol
 
-from concurrent_log.files.backups.timed import COMPRESSIONS
-
-_ENDING = rf"({'|'.join(map(re.escape, COMPRESSIONS))})?"
+from concurrent_log.files.backups.dated_names import DatedNames
 
 
-class DatedFile(NamedTuple):
-    """One of the files; they sort in the order of their records.
+class DatedSettings(Protocol):
+    """What the program may change at any time."""
 
-    Attributes:
-        day: Such as ``2025-01-20``.
-        number: From 1; the name has at least three digits.
-        path: The path of the file.
-        is_plain: Whether records may be appended to it: it is neither compressed nor a folder.
-    """
-
-    day: str
-    number: int
-    path: str
-    is_plain: bool
+    maxBytes: int  # noqa: N815 - the standard name
+    backupCount: int  # noqa: N815
 
 
-class DatedFiles:
-    """All log files of one prefix and one zone.
+class DatedBackups:
+    """The files of earlier days.
 
     Args:
-        folder: The absolute path of their folder.
-        prefix: The beginning of their names.
-        zone: The zone as their names spell it.
+        names: All files of the handler.
+        settings: Has the number of days to keep, and the maximum size of a file.
+        day_of: Returns the day of a moment, such as ``2025-01-20``.
+        today: Returns the day of the current file.
     """
 
-    def __init__(self, folder: str, prefix: str, zone: str) -> None:
-        self._folder = folder
-        self._prefix = prefix
-        self._zone = zone
-        # The whole name must match: the files of the prefix App_2 do not belong to App.
-        self._pattern = re.compile(
-            rf"{re.escape(prefix)}_([1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}})_([0-9]{{3,}})_{re.escape(zone)}\.log{_ENDING}",
-            re.DOTALL,
-        )
+    def __init__(
+        self,
+        names: DatedNames,
+        settings: DatedSettings,
+        day_of: Callable[[float], str],
+        today: Callable[[], str],
+    ) -> None:
+        self._names = names
+        self._settings = settings
+        self._day_of = day_of
+        self._today = today
+        self._late: tuple[tuple[str, bytes], str | None] | None = None
 
-    def path(self, day: str, number: int) -> str:
-        """Return the path of the file ``number`` of ``day``."""
-        return os.path.join(self._folder, f"{self._prefix}_{day}_{number:03}_{self._zone}.log")
+    @property
+    def late_records_can_share(self) -> bool:
+        """Whether there is no maximum size: only the exclusive lock can keep an earlier file below it."""
+        return not self._settings.maxBytes
 
-    def existing(self) -> list[DatedFile]:
-        """Return the existing files in the order of their records, including compressed ones."""
-        return sorted(self._find())
+    def wanted(self) -> bool:
+        """Return True."""
+        return True
 
-    def newest(self, up_to: str) -> DatedFile | None:
-        """Return the newest plain file, up to and including the day ``up_to``."""
-        return max((file for file in self._find() if file.is_plain and file.day <= up_to), default=None)
+    def next_path(self, start: int) -> str:
+        """Do not call it: a dated file is its own backup."""
+        raise NotImplementedError
 
-    def last(self, day: str) -> DatedFile | None:
-        """Return the file of ``day`` with the highest number."""
-        return max((file for file in self._find() if file.day == day), default=None)
+    def existing(self) -> list[str]:
+        """Return the paths of all files, oldest first."""
+        return [file.path for file in self._names.existing()]
 
-    def _find(self) -> Iterator[DatedFile]:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                match = self._pattern.fullmatch(entry.name)
-                if match and _is_date(match[1]):
-                    yield DatedFile(match[1], int(match[2]), entry.path, match[3] is None and entry.is_file())
+    def expired(self) -> list[str]:
+        """Return the paths of the files of all but the newest ``backupCount`` earlier days; none if that is 0."""
+        keep = int(self._settings.backupCount)
+        if keep <= 0:
+            return []
+        outlived = self._earlier_days()[:-keep]
+        return [file.path for file in self._names.existing() if file.day in outlived]
 
+    def late_path(self, created: float, size: int, state: bytes) -> str | None:
+        """Return the newest file of the day of ``created`` that has room, unless retention does not keep the day."""
+        key = self._day_of(created), state
+        if self._late is None or self._late[0] != key or not self._fits(self._late[1], size):
+            self._late = key, self._find_late_path(key[0], size)
+        return self._late[1]
 
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    def _find_late_path(self, day: str, size: int) -> str | None:
+        newer = [other for other in self._earlier_days() if other > day]
+        if 0 < self._settings.backupCount <= len(newer):
+            return None
+        last = self._names.last(day)
+        if last is not None and last.is_plain and self._fits(last.path, size):
+            return last.path
+        return self._names.path(day, last.number + 1 if last else 1)
+
+    def _fits(self, path: str | None, size: int) -> bool:
+        """Return whether the file at ``path`` has room for ``size`` more bytes; one that does not exist has."""
+        limit = self._settings.maxBytes
+        if path is None or not limit:
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(path).st_size
+            return not (found > 0 and limit <= found + size)
+        return True
+
+    def _earlier_days(self) -> list[str]:
+        """Return the days before the current one that have files, in order."""
+        today = self._today()
+        return sorted({file.day for file in self._names.existing() if file.day < today})

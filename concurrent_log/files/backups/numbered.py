@@ -1,80 +1,55 @@
-"""The backups of a log file that rolls over by size: ``app.log.1`` is the newest, ``app.log.2`` the one before.
+"""The backups of the handler by size: ``app.log.1`` is the newest."""
 
-At each rollover every backup gets the next number, up to the first number that is free.
-"""
+from collections.abc import Callable
+from typing import Protocol
 
-import os
-from collections.abc import Callable, Iterator
+from concurrent_log.files.backups.numbered_names import NumberedNames
 
-from concurrent_log.files.backups.timed import COMPRESSIONS, files_in
-from concurrent_log.files.rename import move
 
-_ATTEMPTS = 10
+class NumberedSettings(Protocol):
+    """What the program may change at any time."""
+
+    backupCount: int  # noqa: N815 - the standard name
 
 
 class NumberedBackups:
-    """The backups of one log file.
+    """Backups that get the next number with each rollover.
 
     Args:
-        log_file: The absolute path of the log file.
-        rename: Function that turns the default name of a backup, ``LOG_FILE.NUMBER``, into the final one.
+        path: Returns the absolute path of the log file, which the program may change.
+        settings: Has the number of backups to keep; with 0 there are none.
+        rename: Turns the default name of a backup into the one it gets.
     """
 
-    def __init__(self, log_file: str, rename: Callable[[str], str]) -> None:
-        self._log_file = log_file
-        self._rename = rename
+    late_records_can_share = True
 
-    def path(self, number: int) -> str:
-        """Return the path of backup ``number`` before it is compressed."""
-        return os.fspath(self._rename(f"{self._log_file}.{number}"))  # A namer may return a Path.
+    def __init__(self, path: Callable[[], str], settings: NumberedSettings, rename: Callable[[str], str]) -> None:
+        self._path = path
+        self._rename = rename
+        self._settings = settings
+
+    def wanted(self) -> bool:
+        """Return whether any backup is kept."""
+        return self._settings.backupCount > 0
+
+    def next_path(self, start: int) -> str:
+        """Give every backup the next number, and return the path of number 1."""
+        names = self._names()
+        names.make_room(int(self._settings.backupCount))
+        return names.path(1)
 
     def existing(self) -> list[str]:
-        """Return the paths of the backups up to the first gap in the numbers, oldest first."""
-        return [path for _, path in reversed(list(self._from(1)))]
+        """Return the paths of the backups without a gap before them, oldest first."""
+        return self._names().existing()
 
-    def expired(self, keep: int) -> list[str]:
-        """Return the paths of the backups with numbers above ``keep``, up to the first gap, oldest first."""
-        return [path for _, path in reversed(list(self._from(keep + 1)))]
+    def expired(self) -> list[str]:
+        """Return the paths of the backups beyond ``backupCount``; none if that is 0."""
+        keep = int(self._settings.backupCount)
+        return self._names().expired(keep) if keep > 0 else []
 
-    def make_room(self, keep: int) -> None:
-        """Give each backup the next number, so that number 1 is free; call it with the exclusive lock held.
+    def late_path(self, created: float, size: int, state: bytes) -> str | None:
+        """Return None: no record is late for a file without a period."""
+        return None
 
-        A process that is killed halfway leaves a gap; the next call moves the backups before it. If a namer gives all
-        numbers the same name, because only one backup is kept, that backup is deleted.
-
-        Raises:
-            ValueError: A namer gives several backups the same name.
-        """
-        for _ in range(_ATTEMPTS):
-            try:
-                for number, path in reversed(list(self._from(1))):
-                    ending = path.removeprefix(self.path(number))
-                    next_path = self.path(number + 1) + ending
-                    if next_path != path:
-                        move(path, next_path)
-                    elif number < keep:
-                        raise ValueError(f"backups {number} and {number + 1} have the same name, {path}: fix the namer")
-                    else:
-                        os.remove(path)
-            except (FileNotFoundError, FileExistsError):
-                continue  # A process with another lock file moves them, too.
-            return
-
-    def _from(self, number: int) -> Iterator[tuple[int, str]]:
-        """Yield backup ``number`` and those after it, up to the first number that is free or has no name of its own."""
-        listed: dict[str, set[str]] = {}
-        named = {self.path(number - 1)} if number > 1 else set()
-        while True:
-            path = self.path(number)
-            if path in named:
-                return
-            named.add(path)
-            folder, name = os.path.split(path)
-            if folder not in listed:
-                listed[folder] = set(files_in(folder))
-            found = [path + ending for ending in ("", *COMPRESSIONS) if name + ending in listed[folder]]
-            if not found:
-                return
-            for each in found:
-                yield number, each
-            number += 1
+    def _names(self) -> NumberedNames:
+        return NumberedNames(self._path(), self._rename)
