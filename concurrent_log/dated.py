@@ -13,12 +13,13 @@ from datetime import timezone as fixed_timezone
 from logging.handlers import BaseRotatingHandler
 from os import PathLike
 
-from concurrent_log.files.adapter import FileAdapter, own_handler
+from concurrent_log.files.adapter import FileAdapter
 from concurrent_log.files.backups import Backups
 from concurrent_log.files.backups.dated import DatedBackups
 from concurrent_log.files.backups.dated_names import DatedNames
 from concurrent_log.files.dated_rollover import DatedRollover
 from concurrent_log.files.options import FileOptions, check_literal, parse_timezone
+from concurrent_log.files.overrides import own_handler
 from concurrent_log.files.periods import Schedule
 from concurrent_log.files.rollover import Rollover
 from concurrent_log.internal.validation import check_count

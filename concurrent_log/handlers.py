@@ -4,17 +4,19 @@ import contextlib
 import logging
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import time as time_of_day
 from datetime import tzinfo
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from os import PathLike
+from typing import Any
 
-from concurrent_log.files.adapter import FileAdapter, own_handler
+from concurrent_log.files.adapter import FileAdapter
 from concurrent_log.files.backups import Backups
 from concurrent_log.files.backups.numbered import NumberedBackups
 from concurrent_log.files.backups.timed import TimedBackups
 from concurrent_log.files.options import FileOptions, check_mode, parse_timezone
+from concurrent_log.files.overrides import is_overridden, overridden, own_handler
 from concurrent_log.files.periods import Schedule
 from concurrent_log.files.rollover import Mover, Rollover, SizedRollover, TimedRollover
 from concurrent_log.files.view import NO_VIEW
@@ -69,6 +71,8 @@ class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
         TypeError, ValueError: An argument is invalid; the message names it and the remedy.
         OSError: The log file cannot be written.
     """
+
+    _backups: TimedBackups
 
     def __init__(
         self,
@@ -136,7 +140,7 @@ class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
 
     def getFilesToDelete(self) -> list[str]:
         """Return the paths of the backups to delete by ``backupCount``, oldest first."""
-        return self._timed_backups.outlived()
+        return self._backups.outlived()
 
     @property  # type: ignore[override]
     def rolloverAt(self) -> float:
@@ -156,7 +160,7 @@ class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
 
     def _make_rollover(self) -> tuple[Rollover, Backups]:
         me, log_file = weakref.proxy(self), self._log_file
-        self._timed_backups = TimedBackups(
+        backups = TimedBackups(
             lambda: log_file.path,
             self._schedule,
             me,
@@ -168,12 +172,12 @@ class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
         )
         mover = Mover(
             log_file,
-            self._timed_backups,
+            backups,
             lambda: me._own_rotator(),
             lambda moment: me._rollover.start_of(moment),
         )
-        self._rollover = TimedRollover(self._schedule, mover, lambda: me._override("computeRollover"))
-        return self._rollover, self._timed_backups
+        self._rollover = TimedRollover(self._schedule, mover, lambda: me._own_compute_rollover())
+        return self._rollover, backups
 
     def _limit(self) -> int:
         return int(self.maxBytes)
@@ -185,7 +189,11 @@ class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
     def _makes_own_backups(self) -> bool:
         """Return whether backups may be something else than plain copies named after our periods."""
         names = ("doRollover", "shouldRollover", "computeRollover")
-        return self._own_rotator() is not None or any(map(self._overrides, names))
+        return self._own_rotator() is not None or any(is_overridden(self, name) for name in names)
+
+    def _own_compute_rollover(self) -> Callable[[int], Any] | None:
+        """Return the program's own `computeRollover`, or None."""
+        return overridden(self, "computeRollover")
 
 
 @own_handler

@@ -1,14 +1,13 @@
-"""The adapter between `logging` and the writer of a log file: the one place that knows what a subclass overrides."""
+"""The adapter between `logging` and the writer of a log file: the one place that calls what a subclass overrides."""
 
 import functools
 import logging
 import os
 import time
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from logging.handlers import BaseRotatingHandler, RotatingFileHandler, TimedRotatingFileHandler
-from typing import Any, TypeVar
+from logging.handlers import BaseRotatingHandler
+from typing import Any
 
 from concurrent_log.files.asctime_cache import AsctimeCache
 from concurrent_log.files.backups import Backups
@@ -18,6 +17,7 @@ from concurrent_log.files.late_records import LateRecords
 from concurrent_log.files.lock_file import LOCK_SHARED, UNLOCK, LockFile, flock, pread
 from concurrent_log.files.log_file import LogFile
 from concurrent_log.files.options import FileOptions
+from concurrent_log.files.overrides import is_overridden, overridden, own_handler
 from concurrent_log.files.permissions import create_lock_file
 from concurrent_log.files.problem_reports import ProblemReports
 from concurrent_log.files.rollover import Rollover, publish
@@ -29,10 +29,8 @@ from concurrent_log.files.writer import LogWriter
 
 lseek, SEEK_CUR = os.lseek, os.SEEK_CUR  # looked up for each record
 
-_Kind = TypeVar("_Kind", bound=type)
-_STANDARD = (logging.Handler, logging.FileHandler, BaseRotatingHandler, RotatingFileHandler, TimedRotatingFileHandler)
 
-
+@own_handler
 class FileAdapter(BaseRotatingHandler):
     """The part of `logging.Handler` that all file handlers of this package have in common.
 
@@ -42,6 +40,7 @@ class FileAdapter(BaseRotatingHandler):
     _log_file: LogFile
     _lock_file: LockFile
     _log_writer: LogWriter
+    _backups: Backups
     _file_options: FileOptions
 
     # Building.
@@ -72,7 +71,7 @@ class FileAdapter(BaseRotatingHandler):
             options.codec,
             options.ownership,
             options.keep_file_open,
-            lambda: me._open_for_writer(),
+            lambda: me._open(),
             lambda: me._end_of_record(),
         )
         self._lock_file = LockFile.at(options.lock_path)
@@ -84,7 +83,7 @@ class FileAdapter(BaseRotatingHandler):
             self._log_file, self._lock_file, functools.partial(publish, self._lock_file, rollover), lambda: me._limit()
         )
         late_records = LateRecords(self._log_file, self._lock_file, self._backups)
-        self._problems = ProblemReports(_WeakMethod(self._handle_error))
+        self._problems = ProblemReports(lambda record: me.handleError(record))
         self._compressor = Compressor(options.lock_path, self._lock_file.create)
         hooks = _Hooks(self)
         self._log_writer = LogWriter(
@@ -262,7 +261,7 @@ class FileAdapter(BaseRotatingHandler):
         reported through ``handleError``, also if formatting recurses without an end; like `emit`, this raises
         nothing but `RecursionError`.
         """
-        if self._overrides("emit"):
+        if is_overridden(self, "emit"):
             for record in records:
                 self.emit(record)
         else:
@@ -270,20 +269,9 @@ class FileAdapter(BaseRotatingHandler):
 
     # What a subclass overrides.
 
-    def _overrides(self, name: str) -> bool:
-        """Return whether a subclass, a mixin or an attribute of this handler replaces the method ``name``."""
-        known = _own_functions[name]
-        if name in vars(self):
-            return getattr(vars(self)[name], "__func__", None) not in known
-        return getattr(type(self), name) not in known
-
-    def _override(self, name: str) -> Callable[..., Any] | None:
-        """Return the method ``name`` if it is overridden, otherwise None."""
-        return getattr(self, name) if self._overrides(name) else None
-
     def _own_rotator(self) -> Callable[[str, str], object] | None:
         """Return the program's own way to make a backup of the log file, or None."""
-        return self.rotate if self.rotator is not None or self._overrides("rotate") else None
+        return self.rotate if self.rotator is not None or is_overridden(self, "rotate") else None
 
     def _open(self) -> Any:
         """Open the log file and return the stream. Override it to open the file in another way."""
@@ -291,12 +279,6 @@ class FileAdapter(BaseRotatingHandler):
             return super()._open()
         self._log_file.create_with_permissions()  # a program calls this, too, to open the log again
         return open_stream(self.baseFilename, self.encoding, self.errors)
-
-    def _open_for_writer(self) -> Any:
-        return self._open()
-
-    def _handle_error(self, record: Any) -> None:
-        self.handleError(record)
 
     # The standard interface.
 
@@ -331,34 +313,6 @@ class FileAdapter(BaseRotatingHandler):
             self._log_writer.close()
 
 
-# Collected at import: a method that a program replaces later, even on a class of ours, is overridden.
-_own_functions: defaultdict[str, set[object]] = defaultdict(set)
-
-
-def own_handler(kind: _Kind) -> _Kind:
-    """Mark a handler class of this package: its methods do not count as overridden, those of its subclasses do."""
-    for name, value in vars(kind).items():
-        if callable(value):
-            _own_functions[name].add(value)
-    return kind
-
-
-for _class in (*_STANDARD, FileAdapter):
-    own_handler(_class)
-
-
-class _WeakMethod:
-    """Calls a method of an object that it does not keep alive, such as from a thread that compresses backups."""
-
-    def __init__(self, method: Callable[[Any], None]) -> None:
-        self._method = weakref.WeakMethod(method)
-
-    def __call__(self, argument: Any) -> None:
-        method = self._method()
-        if method is not None:
-            method(argument)
-
-
 class _Hooks:
     """Calls what a handler's subclass overrides, by the names that the writer knows."""
 
@@ -372,10 +326,10 @@ class _Hooks:
         return handler
 
     def should_roll_over(self) -> Callable[[Any], object] | None:
-        return self._handler._override("shouldRollover")
+        return overridden(self._handler, "shouldRollover")
 
     def do_rollover(self) -> Callable[[], object] | None:
-        return self._handler._override("doRollover")
+        return overridden(self._handler, "doRollover")
 
     def tidy(self, record: Any) -> list[Exception]:
         """Remove the backups that retention does not keep, and let a thread compress the others."""
@@ -402,7 +356,6 @@ _OF_ONE_PROCESS = frozenset(
         "_lock_file",
         "_log_writer",
         "_backups",
-        "_timed_backups",
         "_problems",
         "_compressor",
         "_asctime",
