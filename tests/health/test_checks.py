@@ -27,7 +27,7 @@ for _module in ("aio_pika", "asyncpg", "boto3", "nats", "opensearchpy", "pymysql
     pytest.importorskip(_module)
 
 from concurrent_log.health import checks
-from concurrent_log.health.checks.library_logging import mute_in_checks, muted
+from concurrent_log.health.checks.muted_libraries import mute_in_checks, muted
 from concurrent_log.health.checks.probes import make_async_check
 from concurrent_log.health.failure_reasons import failure_reason
 from concurrent_log.health.status import CheckFailed, Degraded

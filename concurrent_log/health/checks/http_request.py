@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from concurrent_log.health.checks.address import Address, parse_address
 from concurrent_log.health.checks.client_library import client_library
-from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.muted_libraries import mute_in_checks
 from concurrent_log.health.failure_reasons import describe_http_status
 from concurrent_log.health.status import CheckFailed
 

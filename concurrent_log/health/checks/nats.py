@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from concurrent_log.health.checks.address import Address, parse_address
 from concurrent_log.health.checks.client_library import client_library
-from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.muted_libraries import mute_in_checks
 from concurrent_log.health.checks.probes import (
     TIMEOUT,
     AsyncCheck,

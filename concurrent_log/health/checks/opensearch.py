@@ -6,7 +6,7 @@ from typing import Any
 
 from concurrent_log.health.checks.address import parse_address
 from concurrent_log.health.checks.client_library import client_library
-from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.muted_libraries import mute_in_checks
 from concurrent_log.health.checks.probes import TIMEOUT, Check, check_timeout, make_check
 from concurrent_log.health.checks.tls import tls_context
 from concurrent_log.health.status import CheckFailed, Degraded

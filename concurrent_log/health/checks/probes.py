@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from concurrent_log.health.checks.library_logging import muted
+from concurrent_log.health.checks.muted_libraries import muted
 from concurrent_log.health.failure_reasons import failure_reason
 from concurrent_log.health.status import CheckFailed, Degraded
 

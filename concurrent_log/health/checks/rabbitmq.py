@@ -4,7 +4,7 @@ from os import PathLike
 
 from concurrent_log.health.checks.address import parse_address
 from concurrent_log.health.checks.client_library import client_library
-from concurrent_log.health.checks.library_logging import mute_in_checks
+from concurrent_log.health.checks.muted_libraries import mute_in_checks
 from concurrent_log.health.checks.probes import (
     TIMEOUT,
     AsyncCheck,
