@@ -9,6 +9,7 @@ from concurrent_log import __version__
 from concurrent_log.collector import javascript_package
 from concurrent_log.collector.demo import command as demo
 from concurrent_log.collector.server import command as serve
+from concurrent_log.collector.server import key_command as key
 from concurrent_log.health import command as monitor
 from concurrent_log.stress import command as stress
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add_command(commands)
+    key.add_command(commands)
     demo.add_command(commands)
     javascript_package.add_command(commands)
     monitor.add_command(commands)

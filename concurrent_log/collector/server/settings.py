@@ -65,7 +65,7 @@ def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = o
         port=_parse_integer("port", given.get("port"), DEFAULT_PORT, range(65_536)) or 0,
         token=_load_token(given.get("token"), given.get("token_file")),
         retention_days=_parse_integer("retention-days", given.get("retention_days"), None, range(1, 100_000)),
-        max_body=_parse_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY),
+        max_body=parse_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY) or 0,
         cors_origins=_parse_origins(given.get("cors_origin")),
     )
     if not settings.is_local and settings.token is None:
@@ -118,7 +118,8 @@ def _parse_integer(name: str, given: str | None, default: int | None, allowed: r
     raise ValueError(f"{name} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, not {given!r}")
 
 
-def _parse_size(name: str, given: str | None, default: int) -> int:
+def parse_size(name: str, given: str | None, default: int | None) -> int | None:
+    """Return the bytes of a size such as ``16M``; ``default`` for None. Raises `ValueError` with one line."""
     if given is None:
         return default
     found = re.fullmatch(r"([0-9]{1,12})([KMG]?)", given.upper())

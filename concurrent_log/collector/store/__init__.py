@@ -7,6 +7,7 @@ Where to look:
 - `factory`: chooses the implementation.
 - `sqlite/` and `postgres/`: the implementations; each has a store that writes, a reader, and the schema.
 - `sql/`: turns filters into SQL.
+- `keys`: the keys that the server accepts.
 - `reader`: the queries that both readers share.
 
 All times are integers: microseconds since 1970.

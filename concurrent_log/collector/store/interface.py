@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 from concurrent_log.collector.store.columns import COLUMNS, RecordRow
 
@@ -108,3 +108,13 @@ class Store(Protocol):
 
     async def is_ready(self) -> bool:
         """Return whether the database responds."""
+
+    async def select(self, sql: str, *arguments: Any) -> Sequence[Sequence[Any]]:
+        """Return the rows of a small query; arguments are ``$1``, ``$2`` …, times are in microseconds since 1970.
+
+        Raises:
+            StoreUnavailable: The database does not respond.
+        """
+
+    async def execute(self, sql: str, *arguments: Any) -> int:
+        """Run a statement like `select`, in a transaction of its own; return the number of affected rows."""

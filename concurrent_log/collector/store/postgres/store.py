@@ -122,6 +122,17 @@ class PostgresStore:
         except (*UNAVAILABLE, AttributeError):
             return False
 
+    async def select(self, sql: str, *arguments: Any) -> "list[asyncpg.Record]":
+        """Return the rows of a small query; it uses a connection for writing, because slow queries use none of them."""
+        with store_errors():
+            return list(await self.writing.fetch(sql, *arguments, timeout=_ADD_TIMEOUT))
+
+    async def execute(self, sql: str, *arguments: Any) -> int:
+        """Run a statement in a transaction of its own; return the number of affected rows."""
+        with store_errors():
+            status = await self.writing.execute(sql, *arguments, timeout=_ADD_TIMEOUT)
+        return int(status.split()[-1])
+
     async def add(self, batch: IncomingBatch) -> AddResult:
         """Store ``batch``, and return after the commit."""
         with store_errors():

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import pathlib
 import queue
+import re
 import sqlite3
 import threading
 import time
@@ -118,6 +119,21 @@ class SqliteStore:
         await self._submit(lambda connection: _remove_other_entries(connection, before))
         return total
 
+    async def select(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a small query."""
+        try:
+            return await asyncio.to_thread(self._select, _numbered(sql), arguments)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the database cannot be read: {error}") from None
+
+    def _select(self, sql: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with contextlib.closing(self.connect_read_only()) as connection:
+            return connection.execute(sql, arguments).fetchall()
+
+    async def execute(self, sql: str, *arguments: Any) -> int:
+        """Run a statement in a transaction of its own; return the number of affected rows."""
+        return await self._submit(lambda connection: connection.execute(_numbered(sql), arguments).rowcount)
+
     async def _submit(self, task: _Task) -> int:
         """Let the thread run ``task``."""
         if self._is_closed:
@@ -152,6 +168,11 @@ class SqliteStore:
         if item is not None:
             _run_alone(connection, item)
         return item is not None
+
+
+def _numbered(sql: str) -> str:
+    """Return ``sql`` with SQLite's placeholders, and without PostgreSQL's types."""
+    return re.sub(r"\$(\d+)(::\w+)?", r"?\1", sql)
 
 
 def _add_together(connection: sqlite3.Connection, batches: list[_Pending]) -> None:
