@@ -21,7 +21,23 @@ function outboxWith(/** @type {number} */ records, random = () => 1) {
   return { outbox: new Outbox(settings, queue, losses, warn, random), losses, warnings };
 }
 
-const respond = (/** @type {number} */ status, header = "", reason = "") => ({ status, reason, retryAfter: header });
+const JSON_TYPE = "application/json; charset=utf-8";
+const respond = (/** @type {number} */ status, header = "", reason = '{"detail":"no"}', contentType = JSON_TYPE) => ({
+  status,
+  reason,
+  retryAfter: header,
+  contentType,
+});
+
+/** The collector's answer to a delivery, with changes. */
+function accept(
+  /** @type {import("../../concurrent_log/collector/javascript/outbox.js").Delivery} */ delivery,
+  changes = {},
+) {
+  const { batch_id, logs } = JSON.parse(delivery.body);
+  const counts = { count: logs.length, stored: logs.length, duplicate: false, rejected: [] };
+  return respond(200, "", JSON.stringify({ status: "ok", protocol: 2, batch_id, ...counts, ...changes }));
+}
 
 function next(/** @type {Outbox} */ outbox) {
   const delivery = outbox.next();
@@ -59,7 +75,7 @@ test("an outage is warned about once, and so is its end", () => {
   const { outbox, warnings } = outboxWith(1);
   for (let attempt = 0; attempt < 6; attempt++) outbox.settle(next(outbox), respond(0, "", "connection refused"));
   const before = [...warnings];
-  outbox.settle(next(outbox), respond(200));
+  outbox.settle(next(outbox), accept(next(outbox)));
 
   assert.deepEqual(before, ["http://logs.example/logs accepts no records, they stay queued: connection refused"]);
   assert.deepEqual(warnings.slice(1), ["http://logs.example/logs accepts records again"]);
@@ -74,18 +90,64 @@ test("a wrong configuration is warned about after the first attempt", () => {
 
 test("records that the server rejects are counted as lost, and the others are acknowledged", () => {
   const { outbox, losses } = outboxWith(3);
-  outbox.settle(next(outbox), respond(200, "", '{"rejected":[{"index":1,"reason":"x"}]}'));
+  const delivery = next(outbox);
+  outbox.settle(delivery, accept(delivery, { stored: 2, rejected: [{ index: 1, reason: "x" }] }));
 
   assert.deepEqual([outbox.acknowledged, losses.totals], [2, { "rejected by the server": 1 }]);
 });
 
-for (const rejected of ['"text"', '{"length":-5}', '{"length":"x"}', "7", "null"])
-  test(`a response whose "rejected" is ${rejected} rejects no record`, () => {
-    const { outbox, losses } = outboxWith(3);
-    outbox.settle(next(outbox), respond(200, "", `{"rejected":${rejected}}`));
+test("an answer of an earlier server has no version and no id", () => {
+  const { outbox, losses } = outboxWith(3);
+  outbox.settle(next(outbox), respond(200, "", '{"status":"ok","count":3,"rejected":[{"index":1,"reason":"x"}]}'));
 
-    assert.deepEqual([outbox.acknowledged, losses.totals], [3, {}]);
+  assert.deepEqual([outbox.acknowledged, losses.totals], [2, { "rejected by the server": 1 }]);
+});
+
+const ours = { status: "ok", protocol: 2, count: 3, stored: 3, duplicate: false, rejected: [] };
+for (const [what, status, content, type] of /** @type {[string, number, unknown, string][]} */ ([
+  ["a login page", 200, "<!doctype html><title>Log in</title>", "text/html"],
+  ["a login page that claims to be JSON", 200, "<!doctype html>", JSON_TYPE],
+  ["no content", 204, "", ""],
+  ["another program", 200, { status: "ok" }, JSON_TYPE],
+  ["a list", 200, [], JSON_TYPE],
+  ["null", 200, null, JSON_TYPE],
+  ["an answer to another batch", 200, { ...ours, batch_id: "another" }, JSON_TYPE],
+  ["an answer without the id", 200, ours, JSON_TYPE],
+  ["an answer with another number", 200, { status: "ok", count: 2, rejected: [] }, JSON_TYPE],
+  ["an answer as text", 200, { status: "ok", count: 3, rejected: [] }, "text/plain"],
+  ["an answer with a number as text", 200, { status: "ok", count: "3", rejected: [] }, JSON_TYPE],
+  ["a refusal of a proxy", 400, "<h1>400 Bad Request</h1>", "text/html"],
+  ["a proxy's limit of almost nothing", 413, "<h1>413</h1>", "text/html"],
+]))
+  test(`${what} acknowledges nothing and loses nothing`, () => {
+    const { outbox, losses, warnings } = outboxWith(3);
+    const reason = typeof content === "string" ? content : JSON.stringify(content);
+    for (let attempt = 0; attempt < 3; attempt++)
+      assert.ok(outbox.settle(next(outbox), respond(status, "", reason, type)) > 0);
+    const refused = [outbox.acknowledged, outbox.pending, losses.count, warnings.length];
+    const delivery = next(outbox);
+    outbox.settle(delivery, accept(delivery));
+
+    assert.deepEqual(refused, [0, 3, 0, 1]);
+    assert.match(warnings[0], /they stay queued: \d+ .*\(this is not an answer of a collector/);
+    assert.deepEqual([outbox.acknowledged, outbox.pending, losses.count], [3, 0, 0]);
   });
+
+test("an answer cannot control the terminal", () => {
+  const { outbox, warnings } = outboxWith(1);
+  outbox.settle(next(outbox), respond(403, "", "forbidden \u001b]0;x\u0007\u009b2J\u202e", "text/html"));
+
+  assert.match(warnings[0], /403 forbidden \\u001b\]0;x\\u0007\\u009b2J\\u202e$/);
+});
+
+test("divided records are counted, and are no losses", () => {
+  const { outbox, losses } = outboxWith(3);
+  outbox.settle(next(outbox), respond(413));
+  for (let delivery = outbox.next(); delivery && outbox.pending; delivery = outbox.next())
+    outbox.settle(delivery, accept(delivery));
+
+  assert.deepEqual([losses.changed, losses.count, outbox.acknowledged], [{ "sent in a divided batch": 3 }, 0, 3]);
+});
 
 test("after ten refused records without an accepted one, the rest of the batch is dropped", () => {
   const { outbox, losses } = outboxWith(100);
@@ -117,7 +179,7 @@ test("losses are reported to the server with the next batch, once", () => {
   const delivery = next(outbox);
   outbox.settle(delivery, respond(503));
   const again = next(outbox);
-  outbox.settle(again, respond(200));
+  outbox.settle(again, accept(again));
 
   assert.equal(JSON.parse(again.body).dropped[0].records, 7);
   assert.equal(outbox.next(), null);

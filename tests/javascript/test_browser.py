@@ -163,11 +163,12 @@ def test_records_right_before_the_end_of_a_page_arrive(
 
 
 @pytest.mark.slow
-def test_next_page_sends_what_an_unreachable_server_missed(
-    new_tab: Callable[[], Tab], site: Site, sqlite: Server
+@pytest.mark.parametrize("answer", ["drop", (200, {"Content-Type": "text/html"}), (204, {})])
+def test_next_page_sends_what_the_server_missed(
+    new_tab: Callable[[], Tab], site: Site, sqlite: Server, answer: Any
 ) -> None:
-    """If keepalive requests fail because the server is unreachable, the next page of the site sends all records."""
-    site.behave = lambda batch: "drop"
+    """If the server is unreachable, or a login page answers, the next page of the site sends all records."""
+    site.behave = lambda batch: answer
     tab = new_tab().open(site.page("log(0, 50);", LATER))
     tab.tab.close()
     wait_until(lambda: len(site.batches) > 0)
@@ -177,6 +178,25 @@ def test_next_page_sends_what_an_unreachable_server_missed(
     assert following.flush()
     assert numbers(sqlite.database) == list(range(50))
     assert following.run("Object.keys(localStorage)") == []
+
+
+@pytest.mark.slow
+def test_redirect_at_the_end_of_a_page_is_not_followed(new_tab: Callable[[], Tab], site: Site, sqlite: Server) -> None:
+    """Another origin does not receive the token that is in the body."""
+    other = Site(port=sqlite.port)
+    site.behave = lambda batch: (307, {"Location": f"{other.url}/logs"})
+    tab = new_tab().open(site.page("log(0, 50);", "{ flushInterval: 600000, token: 'a-secret' }"))
+    tab.tab.close()
+    wait_until(lambda: len(site.batches) > 0)
+    site.settle()
+    site.behave = lambda batch: None
+    following = new_tab().open(site.page(options=LATER))
+    is_flushed = following.flush()
+    other.stop()
+
+    assert is_flushed
+    assert other.batches == []
+    assert numbers(sqlite.database) == list(range(50))
 
 
 @pytest.mark.slow

@@ -349,14 +349,29 @@ def test_batch_is_sent_again_under_its_id(node: Node, collector: Collector, stat
     assert collector.messages == ["x"]
 
 
-@pytest.mark.parametrize("status", first_quick([204, 200, 201, 202]))
-def test_every_2xx_status_is_a_success(node: Node, collector: Collector, status: int) -> None:
-    """A server that responds 204 has the records, and they are not sent again."""
-    collector.behave = lambda request: (status, {})
-    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush());')
+@pytest.mark.parametrize("status", first_quick([200, 204, 202]))
+def test_answer_of_something_else_acknowledges_nothing(node: Node, collector: Collector, status: int) -> None:
+    """A login page answers 200 first; the records are sent again, under the same id, until the collector answers."""
+    page = (status, {"Content-Type": "text/html"}, b"" if status == 204 else b"<!doctype html><title>Log in</title>")
+    collector.behave = lambda request: page if len(collector.requests) < 3 else None
+    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(), logger.stats().acknowledged);')
 
-    assert ended.stdout == "true\n"
-    assert len(collector.requests) == 1
+    assert ended.stdout == "true 1\n"
+    assert collector.messages == ["x"]
+    assert len({request.body["batch_id"] for request in collector.requests}) == 1
+    assert ended.stderr.count("accepts no records, they stay queued") == 1
+
+
+@pytest.mark.parametrize("status", first_quick([308, 302]))
+def test_redirect_is_not_followed(node: Node, collector: Collector, status: int) -> None:
+    """Another origin receives neither the token nor the records."""
+    other = Collector().start()
+    collector.behave = lambda request: (status, {"Location": f"{other.url}/logs"})
+    ended = node.run(collector.url, 'logger.info("x"); console.log(await logger.flush(300));', "{ token: 'a-secret' }")
+    other.stop()
+
+    assert ended.stdout == "false\n"
+    assert other.requests == []
 
 
 def test_refused_record_loses_no_other(node: Node, collector: Collector) -> None:

@@ -28,8 +28,9 @@ class Request:
     status: int = 0
 
 
-# The response to a request: a status with headers; None to behave as a collector; or one of the words below.
-Behaviour = Callable[[Request], "tuple[int, dict[str, str]] | str | None"]
+# The response to a request: a status with headers, and perhaps with a body; None to behave as a collector; or one of
+# the words below.
+Behaviour = Callable[[Request], "tuple[int, dict[str, str]] | tuple[int, dict[str, str], bytes] | str | None"]
 
 
 @dataclass
@@ -83,7 +84,16 @@ class Collector:
                 for drop in body.get("dropped", ()):
                     self.drops[drop["reason"]] += drop["records"]
         reasons = [{"index": i, "reason": "configured"} for i in rejected]
-        return {"status": "ok", "count": len(body["logs"]), "duplicate": is_duplicate, "rejected": reasons}
+        count = len(body["logs"])
+        return {
+            "status": "ok",
+            "protocol": 2,
+            "batch_id": body["batch_id"],
+            "count": count,
+            "stored": 0 if is_duplicate else count - len(rejected),
+            "duplicate": is_duplicate,
+            "rejected": reasons,
+        }
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` is true."""
@@ -174,7 +184,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if behaviour is None:
             stored = collector.store(request)
             request.status = 413 if stored is None else 200
-            self.respond(request.status, {}, stored)
+            self.respond(request.status, {}, stored or {"detail": "parts of the batch are stored"})
         elif behaviour == "lose":
             collector.store(request)
             self.close_connection = True
@@ -184,14 +194,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif behaviour == "dribble":
             self.dribble()
         elif isinstance(behaviour, tuple):
-            status, headers = behaviour
+            status, headers, *content = behaviour
             request.status = status
-            self.respond(status, headers, {"detail": f"status {status}"})
+            self.respond(status, headers, content[0] if content else {"detail": f"status {status}"})
 
     def respond(self, status: int, headers: dict[str, str], body: Any) -> None:
-        content = json.dumps(body).encode() if status != 204 else b""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode() if status != 204 else b""
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

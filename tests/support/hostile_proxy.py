@@ -162,7 +162,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             refused = self.server.proxy.refuses(self.records)
             if refused:
-                self.reply(refused, {}, b"")
+                self.reply(refused, *_REFUSAL)
             else:
                 self.server.proxy.draw()(self)
         except (OSError, http.client.HTTPException):
@@ -186,8 +186,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
         """Send a response."""
         self.send_response(status)
-        for name in headers.keys() & {"retry-after", "Retry-After"}:
-            self.send_header(name, headers[name])
+        for name, value in headers.items():
+            if name.lower() in ("retry-after", "content-type"):
+                self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -266,6 +267,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def status_401(self) -> None:
         self.reply(401, {}, b"")
 
+    def login_page(self) -> None:
+        if self.server.proxy.amount() < 0.5:
+            self.forward()
+        self.reply(200, {"Content-Type": "text/html"}, b"<!doctype html><title>Log in</title>")
+
+    def nothing(self) -> None:
+        self.reply(204, {}, b"")
+
     def random_413(self) -> None:
         self.refuse(413)
 
@@ -280,16 +289,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         moment = self.server.proxy.amount()
         if moment < 0.4:
             self.forward()
-        self.reply(status, {}, b"")
+        self.reply(status, *_REFUSAL)
         if moment > 0.7:
             self.disconnect()
             time.sleep(self.server.proxy.client_timeout * self.server.proxy.amount())
             self._forward_quietly()
 
 
+_REFUSAL: "tuple[dict[str, str], bytes]" = ({"Content-Type": "application/json"}, b'{"detail": "refused"}')
 _FAULTS = [
     _Handler.lost_request, _Handler.lost_response, _Handler.half_response, _Handler.half_request,
     _Handler.slow_response, _Handler.delayed_response, _Handler.delayed_request, _Handler.twice, _Handler.status_429,
     _Handler.status_503, _Handler.status_500, _Handler.status_408, _Handler.status_401, _Handler.random_413,
-    _Handler.random_400,
+    _Handler.random_400, _Handler.login_page, _Handler.nothing,
 ]  # fmt: skip

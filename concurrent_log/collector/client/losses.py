@@ -1,4 +1,4 @@
-"""Lost records: counted by reason, reported on stderr, and reported to the server."""
+"""Lost records: counted by reason, reported on stderr, and reported to the server. So are records that were changed."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ _REPORT_INTERVAL = 30.0  # seconds between two lines on stderr
 
 
 class Loss(NamedTuple):
-    """The number of records lost for one reason, and the time of the first, in seconds since the epoch.
+    """The number of records lost or changed for one reason, and the time of the first, in seconds since the epoch.
 
     The field names are those of the protocol.
     """
@@ -32,6 +32,7 @@ class Losses:
         self._wake = wake
         self._lock = threading.RLock()
         self._totals: dict[str, int] = {}
+        self._changed: dict[str, int] = {}
         self._not_sent: dict[str, Loss] = {}  # not reported to the server
         self._not_printed: dict[str, int] = {}  # not reported on stderr
         self._first_not_printed = 0.0
@@ -51,10 +52,22 @@ class Losses:
         if is_first:
             self._wake()
 
+    def note(self, reason: str, records: int) -> None:
+        """Count records that the server has stored, but not as they were sent at first, and report them to it."""
+        if records > 0:
+            with self._lock:
+                self._changed[reason] = self._changed.get(reason, 0) + records
+                self.give_back([Loss(reason, records, time.time())])
+
     def totals(self) -> dict[str, int]:
         """Return the number of lost records by reason."""
         with self._lock:
             return dict(self._totals)
+
+    def changed(self) -> dict[str, int]:
+        """Return the number of changed records by reason."""
+        with self._lock:
+            return dict(self._changed)
 
     def is_unreported(self) -> bool:
         """Return whether there are losses that the server does not know of."""

@@ -1,7 +1,8 @@
 """Send a batch until the server has stored it: which responses to retry, when to divide, and when to give up.
 
 Retried, with increasing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such as
-401 or 404, because it can be fixed while the records are queued. Divided: 413 and 400. Every 2xx is a success.
+401 or 404, because it can be fixed while the records are queued. So is every answer that is not the collector's, even
+if its status is 200. Divided: 413 and 400.
 """
 
 import email.utils
@@ -9,11 +10,17 @@ import itertools
 import os
 import threading
 import time
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
-import msgspec
 import tenacity
 
+from concurrent_log.collector.client.answer import (
+    Acknowledgement,
+    acknowledgement,
+    describe,
+    describe_failure,
+    is_refusal,
+)
 from concurrent_log.collector.client.batch import OutgoingBatch, build_body, compress, shorten
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.settings import ClientSettings
@@ -21,11 +28,13 @@ from concurrent_log.collector.client.transport import CollectorConnection, Colle
 from concurrent_log.internal import stderr
 
 REFUSED, REJECTED, TOO_LARGE = "refused by the server", "rejected by the server", "too large for the server"
+DIVIDED, SHORTENED = "sent in a divided batch", "sent with shorter texts"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; the maximum before the second attempt, and the maximum overall
 _LONGEST_RETRY_AFTER = 300.0  # seconds that a server may request
 _REPORT_AFTER = 3  # failed attempts
 _SHORTER = (16_384, 2_048, 256)  # characters of each text in a record that is too large on its own
+_SMALLEST_LIMIT = 16_384  # bytes; something that refuses less as too large is not the collector
 _MAX_REFUSED = 10  # records refused one by one, without a success, after which the rest of the batch is dropped
 
 senders: set[int] = set()  # ids of the threads of this process that are sending a request
@@ -51,6 +60,14 @@ class RetryControl(Protocol):
 
     def time_left(self) -> float:
         """Return the maximum seconds of an attempt."""
+
+
+class _Result(NamedTuple):
+    """A response, and what it acknowledges; it is final if there must be no further attempt with the same records."""
+
+    response: CollectorResponse
+    acknowledged: Acknowledgement | None
+    is_final: bool
 
 
 class Sender:
@@ -80,18 +97,18 @@ class Sender:
         """Send ``batch``, and return whether it is settled; if not, its ``parts`` are what is left to send."""
         refused = itertools.count(1)
         while batch.parts:
-            response = self._send_part(batch)
-            if self._is_transient(response):
+            result = self._send_part(batch)
+            if not result.is_final:
                 return False
-            if 200 <= response.status < 300:
-                self._acknowledge(batch, response)
+            if result.acknowledged is not None:
+                self._acknowledge(batch, result)
                 refused = itertools.count(-(2**60))  # The server accepts some of the records.
             elif self._divide(batch):
                 pass
-            elif response.status == 413:
+            elif result.response.status == 413:
                 self._send_shortened(batch)
             else:
-                self._give_up(batch, REFUSED, response)
+                self._give_up(batch, REFUSED, result.response)
                 if next(refused) >= _MAX_REFUSED:
                     self._losses.add(REFUSED, batch.pending())
                     batch.parts.clear()
@@ -106,18 +123,18 @@ class Sender:
 
     # One part of a batch, until a response settles it.
 
-    def _send_part(self, batch: OutgoingBatch) -> CollectorResponse:
+    def _send_part(self, batch: OutgoingBatch) -> _Result:
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(self._is_transient),
+            retry=tenacity.retry_if_result(lambda result: not result.is_final),
             wait=self._seconds_to_wait,
-            stop=lambda state: self._control.should_stop(state.outcome.result()),  # type: ignore[union-attr]
+            stop=lambda state: self._control.should_stop(_result_of(state).response),
             sleep=self._control.wait,
-            retry_error_callback=lambda state: state.outcome.result(),  # type: ignore[union-attr]
+            retry_error_callback=_result_of,
         )
         body = build_body(batch, self._client)
         return retrying(self._attempt, body, batch)
 
-    def _attempt(self, body: bytes, batch: OutgoingBatch) -> CollectorResponse:
+    def _attempt(self, body: bytes, batch: OutgoingBatch) -> _Result:
         """Send ``body`` once; send it again without compression if the server does not support it."""
         start, stop = batch.parts[-1]
         is_compressed = self._may_compress and stop - start >= (self._settings.compress_from or 0)
@@ -126,8 +143,11 @@ class Sender:
             self._may_compress = False
             response = self._post(body, False)
         self.sent += stop - start
-        self._note_response(response)
-        return response
+        acknowledged = acknowledgement(response, batch.part_id(), batch.count(start, stop))
+        is_too_large = response.status == 413 and (is_refusal(response) or len(body) > _SMALLEST_LIMIT)
+        result = _Result(response, acknowledged, bool(acknowledged) or is_too_large or is_refusal(response))
+        self._note_result(result)
+        return result
 
     def _post(self, body: bytes, is_compressed: bool) -> CollectorResponse:
         thread = threading.get_ident()
@@ -141,27 +161,23 @@ class Sender:
             if is_outermost:
                 senders.discard(thread)
 
-    def _is_transient(self, response: CollectorResponse) -> bool:
-        return not 200 <= response.status < 300 and response.status not in (400, 413, 422)
-
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
         """Return a random part of an increasing maximum, but at least the ``Retry-After`` of the server."""
-        response: CollectorResponse = state.outcome.result()  # type: ignore[union-attr]
         backoff = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)(state)
-        requested = min(retry_after(response.retry_after, time.time()), _LONGEST_RETRY_AFTER)
+        requested = min(retry_after(_result_of(state).response.retry_after, time.time()), _LONGEST_RETRY_AFTER)
         return requested + min(backoff, 1.0) if requested else backoff
 
-    def _note_response(self, response: CollectorResponse) -> None:
+    def _note_result(self, result: _Result) -> None:
         """Update the state; report once that the server does not accept records, and once that it does again."""
-        if not self._is_transient(response):
+        if result.is_final:
             if self._is_failure_reported:
                 self._warn("accepts records again")
             self._failures, self._is_failure_reported, self.is_healthy = 0, False, True
             return
         self._failures += 1
         self.is_healthy = False
-        self.last_error = _describe(response)
-        is_misconfigured = 300 <= response.status < 500 and response.status not in (408, 429)
+        self.last_error = describe_failure(result.response)
+        is_misconfigured = 200 <= result.response.status < 500 and result.response.status not in (408, 429)
         if not self._is_failure_reported and (self._failures >= _REPORT_AFTER or is_misconfigured):
             self._is_failure_reported = True
             self._warn(f"does not accept records; they stay queued: {self.last_error}")
@@ -171,15 +187,19 @@ class Sender:
 
     # The consequences of a response.
 
-    def _acknowledge(self, batch: OutgoingBatch, response: CollectorResponse) -> None:
+    def _acknowledge(self, batch: OutgoingBatch, result: _Result) -> None:
+        assert result.acknowledged is not None
         start, stop = batch.pop()
         if start == 0:
             batch.losses = []
-        records = batch.count(start, stop)
-        rejected = min(_rejected_count(response.reason), records)
+        records, rejected = result.acknowledged.records, result.acknowledged.rejected
         if rejected:
-            self.last_error = _describe(response)
+            self.last_error = describe(result.response)
             self._losses.add(REJECTED, rejected)
+        if start in batch.shortened:
+            self._losses.note(SHORTENED, records - rejected)
+        elif stop - start < len(batch.logs):
+            self._losses.note(DIVIDED, records - rejected)
         self.acknowledged += records - rejected
 
     def _divide(self, batch: OutgoingBatch) -> bool:
@@ -200,11 +220,12 @@ class Sender:
             if longest in tried or len(shorten(batch.logs[start], longest)) >= len(before):
                 continue
             tried.append(longest)
-            response = self._send_part(batch)
-            if 200 <= response.status < 300:
-                self._acknowledge(batch, response)
+            result = self._send_part(batch)
+            response = result.response
+            if result.acknowledged is not None:
+                self._acknowledge(batch, result)
                 return
-            if self._is_transient(response):
+            if not result.is_final:
                 return  # Out of time: the next attempt begins with this part.
             if response.status != 413:
                 break
@@ -213,11 +234,17 @@ class Sender:
     def _give_up(self, batch: OutgoingBatch, reason: str, response: CollectorResponse) -> None:
         """Drop the record of the next part; report the losses before it with another batch."""
         start, stop = batch.pop()
-        self.last_error = _describe(response)
+        self.last_error = describe(response)
         if stop > start:
             self._losses.give_back(batch.losses)
         batch.losses = []
         self._losses.add(reason, batch.count(start, stop))
+
+
+def _result_of(state: tenacity.RetryCallState) -> _Result:
+    assert state.outcome is not None
+    result: _Result = state.outcome.result()
+    return result
 
 
 def retry_after(header: str, now: float) -> float:
@@ -230,17 +257,3 @@ def retry_after(header: str, now: float) -> float:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-def _rejected_count(text: str) -> int:
-    """Return the number of records that the server reports as rejected."""
-    try:
-        content: Any = msgspec.json.decode(text)
-        return len(content.get("rejected") or ())
-    except (msgspec.DecodeError, AttributeError, TypeError):
-        return 0
-
-
-def _describe(response: CollectorResponse) -> str:
-    text = " ".join(response.reason.split())[:300]
-    return f"{response.status} {text}".strip() if response.status else text

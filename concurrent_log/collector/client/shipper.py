@@ -28,6 +28,7 @@ class CollectorStats:
         sent: The records sent, including repetitions.
         acknowledged: The records that the server has stored.
         dropped: The lost records, by reason.
+        changed: The records that the server has stored with shorter texts, or from a divided batch, by reason.
         last_error: The last error in one line; empty if there was none.
         healthy: Whether the last attempt to send was successful; true before the first one.
     """
@@ -37,6 +38,7 @@ class CollectorStats:
     sent: int = 0
     acknowledged: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
     healthy: bool = True
 
@@ -122,6 +124,7 @@ class Shipper:
             sent=sender.sent,
             acknowledged=sender.acknowledged,
             dropped=worker.losses.totals(),
+            changed=worker.losses.changed(),
             last_error=sender.last_error,
             healthy=sender.is_healthy,
         )

@@ -19,11 +19,13 @@ class CollectorResponse(NamedTuple):
         status: The HTTP status; 0 if there was no response.
         reason: The text of the response; the error if there was none.
         retry_after: The header ``Retry-After``, or an empty string.
+        content_type: The header ``Content-Type``, or an empty string.
     """
 
     status: int
     reason: str
     retry_after: str = ""
+    content_type: str = ""
 
 
 class CollectorConnection:
@@ -62,7 +64,8 @@ def _read(response: Any) -> CollectorResponse:
         # Only a connection whose response was read completely can be used again.
         response.release_conn() if response.closed or not response.length_remaining else response.close()
     text = content.decode("utf-8", "replace")
-    return CollectorResponse(response.status, text, response.headers.get("Retry-After", ""))
+    headers = response.headers
+    return CollectorResponse(response.status, text, headers.get("Retry-After", ""), headers.get("Content-Type", ""))
 
 
 def _describe_error(error: Exception) -> str:

@@ -7,9 +7,10 @@ import { shortenedRecord } from "./record.js";
 
 /**
  * A range of a batch's records; `stop` is exclusive. `partOf` has the ids of the batch and the parts that it was divided
- * or shortened from. A server that has stored one of them has stored this part.
+ * or shortened from. A server that has stored one of them has stored this part. `isRefused` says whether the server
+ * refused a larger part.
  *
- * @typedef {{ start: number, stop: number, shortened: number, partOf: string[] }} Part
+ * @typedef {{ start: number, stop: number, shortened: number, partOf: string[], isRefused?: boolean }} Part
  */
 
 /** Records that are being sent, until each of them is settled: acknowledged, or counted as lost. */
@@ -82,7 +83,7 @@ export class Batch {
   /** Divide the next part into halves. */
   halve() {
     const [{ start, stop }] = this.parts;
-    this.#divideAt(0, [(start + stop) >> 1]);
+    this.#divideAt(0, [(start + stop) >> 1], true);
   }
 
   /**
@@ -109,13 +110,14 @@ export class Batch {
   /**
    * @param {number} index
    * @param {number[]} cuts
+   * @param {boolean} [isRefused]
    */
-  #divideAt(index, cuts) {
+  #divideAt(index, cuts, isRefused = this.parts[index].isRefused) {
     const part = this.parts[index];
     if (cuts.length === 0) return;
     const partOf = [...part.partOf, this.idOf(part)];
     const bounds = [part.start, ...cuts, part.stop];
-    const parts = bounds.slice(1).map((stop, each) => ({ start: bounds[each], stop, shortened: 0, partOf }));
+    const parts = bounds.slice(1).map((stop, each) => ({ start: bounds[each], stop, shortened: 0, partOf, isRefused }));
     this.parts.splice(index, 1, ...parts);
   }
 

@@ -9,6 +9,8 @@ const WARN_INTERVAL = 30_000; // milliseconds between two warnings
 export class Losses {
   /** @type {Map<string, number>} */
   #totals = new Map();
+  /** @type {Map<string, number>} */
+  #changed = new Map();
   /** @type {Map<string, Drop>} */
   #unreported = new Map();
   #unwarned = 0;
@@ -49,6 +51,23 @@ export class Losses {
     this.restore([{ reason, records, since: now() }]);
     this.#unwarned += records;
     if (monotonic() - this.#warnedAt >= WARN_INTERVAL) this.warn();
+  }
+
+  /** The number of records by reason that the server has stored, but not as they were sent at first. */
+  get changed() {
+    return Object.fromEntries(this.#changed);
+  }
+
+  /**
+   * Count records that the server has stored, but not as they were sent at first, and report them to it.
+   *
+   * @param {string} reason
+   * @param {number} records
+   */
+  note(reason, records) {
+    if (records === 0) return;
+    this.#changed.set(reason, (this.#changed.get(reason) ?? 0) + records);
+    this.restore([{ reason, records, since: now() }]);
   }
 
   /** Warn about the losses since the last warning. */

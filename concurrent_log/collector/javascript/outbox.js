@@ -2,8 +2,10 @@
 // drop. This module sends nothing itself.
 //
 // Sent again, after growing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such
-// as 401 or 404, because it can be fixed while the records are queued. Divided: 413, 400 and 422. Every 2xx is a success.
+// as 401 or 404, because it can be fixed while the records are queued. So is every answer that is not the collector's, even
+// if its status is 200. Divided: 413, 400 and 422.
 
+import { acknowledgement, describe, describeFailure, isRefusal } from "./answer.js";
 import { now } from "./builtins.js";
 import { shortenedRecord } from "./record.js";
 
@@ -24,12 +26,15 @@ import { shortenedRecord } from "./record.js";
 const REFUSED = "refused by the server";
 const REJECTED = "rejected by the server";
 const TOO_LARGE = "too large for the server";
+const DIVIDED = "sent in a divided batch";
+const SHORTENED = "sent with shorter texts";
 
 const FIRST_PAUSE = 500; // milliseconds before the second attempt, at most
 const MAX_PAUSE = 60_000;
 const MAX_RETRY_AFTER = 300_000; // milliseconds; a server that requests more gets this
 const REPORT_AFTER = 3; // failed attempts before a warning
 const TEXT_LIMITS = [16_384, 2_048, 256]; // characters of each text in a record that is too large for the server
+const SMALLEST_LIMIT = 16_384; // characters; something that refuses less as too large is not the collector
 const MAX_REFUSED = 10; // records refused one by one, before the rest of their batch is dropped
 
 export class Outbox {
@@ -132,34 +137,42 @@ export class Outbox {
       this.#mayCompress = false;
       return 0;
     }
-    if (isTransient(response)) return this.#pauseAfter(response);
-    this.#recover();
-    if (isSuccess(response)) this.acknowledge(delivery, response);
-    else this.#divide(delivery, response);
+    const isTooLarge = response.status === 413 && (isRefusal(response) || delivery.body.length > SMALLEST_LIMIT);
+    if (this.acknowledge(delivery, response)) this.#recover();
+    else if (isTooLarge || isRefusal(response)) {
+      this.#recover();
+      this.#divide(delivery, response);
+    } else return this.#pauseAfter(response);
     return 0;
   }
 
   /**
-   * Record that the server has a part of a batch.
+   * Settle a part of a batch if the response is the collector's, and acknowledges it. Return whether it does.
    *
    * @param {Delivery} delivery
    * @param {HttpResponse} response
    */
   acknowledge({ batch, part }, response) {
+    const acknowledged = acknowledgement(response, batch.idOf(part), part.stop - part.start);
+    if (acknowledged === null) return false;
+    const isDivided = part.stop - part.start < batch.records.length;
     const records = batch.settle(part);
-    const rejected = Math.min(rejectedIn(response.reason), records);
+    const rejected = Math.min(acknowledged.rejected, records);
     if (rejected) this.lastError = describe(response);
     this.#losses.add(REJECTED, rejected);
+    if (part.shortened) this.#losses.note(SHORTENED, records - rejected);
+    else if (isDivided && part.isRefused) this.#losses.note(DIVIDED, records - rejected);
     this.acknowledged += records - rejected;
     this.#refused = -Infinity; // The server accepts some records of this batch.
+    return true;
   }
 
   /** @param {HttpResponse} response */
   #pauseAfter(response) {
     this.#failures += 1;
     this.isHealthy = false;
-    this.lastError = describe(response);
-    const isMisconfigured = response.status >= 300 && response.status < 500 && ![408, 429].includes(response.status);
+    this.lastError = describeFailure(response);
+    const isMisconfigured = response.status >= 200 && response.status < 500 && ![408, 429].includes(response.status);
     if (!this.#isReported && (this.#failures >= REPORT_AFTER || isMisconfigured)) {
       this.#isReported = true;
       const hint = response.status === 0 ? this.#settings.hint : "";
@@ -222,16 +235,6 @@ function isShortened(batch, part) {
   return Boolean(limit);
 }
 
-/** @param {HttpResponse} response */
-function isSuccess({ status }) {
-  return status >= 200 && status < 300;
-}
-
-/** @param {HttpResponse} response */
-function isTransient(response) {
-  return !isSuccess(response) && ![400, 413, 422].includes(response.status);
-}
-
 /**
  * Return the milliseconds of a `Retry-After` header, which is a number of seconds or a date; 0 for anything else.
  *
@@ -242,19 +245,4 @@ export function retryAfter(header, since) {
   if (!header) return 0;
   const milliseconds = /^\d+(\.\d+)?$/.test(header) ? Number(header) * 1000 : Date.parse(header) - since;
   return milliseconds > 0 ? milliseconds : 0;
-}
-
-/** @param {string} text */
-function rejectedIn(text) {
-  try {
-    const { rejected } = JSON.parse(text);
-    return Array.isArray(rejected) ? rejected.length : 0;
-  } catch {
-    return 0; // The response is from another kind of server.
-  }
-}
-
-/** @param {HttpResponse} response */
-function describe({ status, reason }) {
-  return `${status || ""} ${reason.replace(/\s+/g, " ").slice(0, 300)}`.trim();
 }

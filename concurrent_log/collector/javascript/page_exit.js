@@ -69,22 +69,28 @@ export class PageExit {
     if (this.#inFlight.has(id) || before + content.size > MAX_KEEPALIVE_BYTES) return;
     const { endpoint } = this.#shipper.settings;
     if (!("keepalive" in Request.prototype)) {
-      navigator.sendBeacon(endpoint, content);
+      // A beacon follows redirects, so it must not carry the token. Whether it arrived is unknown, so it acknowledges
+      // nothing: the records stay stored for the next page.
+      if (this.#token === undefined) navigator.sendBeacon(endpoint, content);
       return;
     }
     this.#inFlight.set(id, content.size);
     this.#shipper
-      .withoutLogging(() => fetch(endpoint, { method: "POST", body: content, keepalive: true, credentials: "omit" }))
-      .then(async (response) => response.ok && this.#acknowledge(delivery, await response.text()))
+      .withoutLogging(() =>
+        fetch(endpoint, { method: "POST", body: content, keepalive: true, redirect: "error", credentials: "omit" }),
+      )
+      .then(async (response) => this.#acknowledge(delivery, response, await response.text()))
       .catch(() => {}) // The shipper sends it again.
       .finally(() => this.#inFlight.delete(id));
   }
 
   /**
    * @param {Delivery} delivery
+   * @param {Response} response
    * @param {string} reason
    */
-  #acknowledge(delivery, reason) {
-    this.#shipper.acknowledge(delivery, { status: 200, reason, retryAfter: "" });
+  #acknowledge(delivery, { status, headers }, reason) {
+    const contentType = headers.get("Content-Type") ?? "";
+    this.#shipper.acknowledge(delivery, { status, reason, retryAfter: "", contentType });
   }
 }

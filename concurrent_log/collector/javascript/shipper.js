@@ -30,6 +30,8 @@ import { Outbox } from "./outbox.js";
  * @property {number} sent records sent, counting each attempt
  * @property {number} acknowledged records that the server has acknowledged
  * @property {Record<string, number>} dropped lost records, by reason
+ * @property {Record<string, number>} changed records that the server has stored with shorter texts, or from a batch that
+ *   it made the client divide, by reason
  * @property {string} lastError the last error, or an empty string
  * @property {boolean} healthy whether the last attempt succeeded; true before the first one
  */
@@ -292,6 +294,7 @@ export class Shipper {
       sent: outbox.sent,
       acknowledged: outbox.acknowledged,
       dropped: losses.totals,
+      changed: losses.changed,
       lastError: outbox.lastError,
       healthy: outbox.isHealthy,
     };

@@ -14,6 +14,7 @@
  * @property {number} status 0 if there was no response
  * @property {string} reason the body of the response, or the cause of the failure
  * @property {string} retryAfter the header of that name, or an empty string
+ * @property {string} contentType the header of that name, or an empty string
  */
 
 /**
@@ -67,7 +68,9 @@ export async function post({ url, headers, body, compress, timeout }) {
           if (done) break;
           reason += decoder.decode(value, { stream: true });
         }
-        return { status: response.status, reason, retryAfter: response.headers.get("Retry-After") || "" };
+        const header = (/** @type {string} */ name) => response.headers.get(name) || "";
+        const { status } = response;
+        return { status, reason, retryAfter: header("Retry-After"), contentType: header("Content-Type") };
       })(),
     ]);
   } catch (error) {
@@ -77,6 +80,7 @@ export async function post({ url, headers, body, compress, timeout }) {
       status: 0,
       reason: (cause && (cause.message || String(cause))) || message || String(error),
       retryAfter: "",
+      contentType: "",
     };
   } finally {
     clearTimeout(timer);
@@ -96,7 +100,9 @@ export function inlineTransport(onResponse) {
   const deliver = (response) => hasEnded || onResponse(response);
   return {
     post: (request) =>
-      void post(request).then(deliver, (error) => deliver({ status: 0, reason: String(error), retryAfter: "" })),
+      void post(request).then(deliver, (error) =>
+        deliver({ status: 0, reason: String(error), retryAfter: "", contentType: "" }),
+      ),
     end: () => void (hasEnded = true),
   };
 }

@@ -95,6 +95,6 @@ class ThreadTransport extends WorkerTransport {
   #receive() {
     const response = receiveMessageOnPort(this.#port)?.message;
     if (response !== undefined) this.request = null;
-    return response?.failure ? { status: 0, reason: response.failure, retryAfter: "" } : response;
+    return response?.failure ? { status: 0, reason: response.failure, retryAfter: "", contentType: "" } : response;
   }
 }

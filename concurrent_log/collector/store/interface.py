@@ -10,6 +10,9 @@ from concurrent_log.collector.store.columns import COLUMNS, RecordRow
 # `batches.records` of a batch that was stored in parts, instead of the number of its records.
 STORED_IN_PARTS = -1
 
+# The reasons with which clients report records that are stored, but not as they were sent at first.
+CHANGES = frozenset({"sent in a divided batch", "sent with shorter texts"})
+
 
 @dataclass(frozen=True)
 class Client:
@@ -24,7 +27,10 @@ class Client:
 
 @dataclass(frozen=True)
 class LossReport:
-    """The number of records that a client lost for one reason; ``since`` is in microseconds since 1970."""
+    """The number of records that a client lost for one reason, or changed for one of `CHANGES`.
+
+    ``since`` is in microseconds since 1970.
+    """
 
     reason: str
     records: int

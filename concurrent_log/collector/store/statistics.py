@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from concurrent_log.collector.store.interface import QueryTimeout
+from concurrent_log.collector.store.interface import CHANGES, QueryTimeout
 from concurrent_log.collector.store.reader import RecordReader, ResultRow, iso_time
 from concurrent_log.collector.store.sql import statements
 
@@ -19,6 +19,7 @@ _COUNT_TIMEOUT = 2.0  # seconds; if counting takes longer, a shorter time range 
 _MAX_RECEIVED = 300_000
 _MAX_LOSSES = 100
 _MAX_SERVICES = 10
+_REASON = 4  # the column of `statements.sum_losses`
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class StoreStatistics:
             "size_bytes": size.bytes,
             "partitions": size.partitions,
             "services": _service_activity(tally),
-            "drops": [_describe_loss(row) for row in losses],
+            "drops": [_describe_loss(row) for row in losses if row[_REASON] not in CHANGES],
+            "changes": [_describe_loss(row) for row in losses if row[_REASON] in CHANGES],
         }
 
     async def _tally(self, now: int) -> _Tally:

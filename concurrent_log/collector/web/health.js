@@ -18,6 +18,7 @@ export function HealthPanel({ zone, onClose }) {
       <${Figures} stats=${stats} />
       <${Services} services=${stats.services} zone=${zone} />
       <${Losses} drops=${stats.drops} zone=${zone} />
+      <${Changes} changes=${stats.changes} zone=${zone} />
       <${Partitions} partitions=${stats.partitions} />`}
   <//>`;
 }
@@ -58,11 +59,20 @@ function LastSeen({ at, zone }) {
 
 function Losses({ drops, zone }) {
   if (!drops.length) return html`<p class="hint">No client has reported lost records.</p>`;
-  return html`<${Table} caption="Records lost by clients" heads=${["Client", "Reason", "Last", "Records"]}>
-    ${drops.map((drop) => html`<tr key=${`${drop.client} ${drop.reason}`}>
-      <td title=${drop.client}>${clientName(drop)}</td><td>${drop.reason}</td>
-      <td title=${fullTime(drop.last_seen, zone)}>${ago(drop.last_seen)}</td>
-      <td class="number lost">${count(drop.records)}</td>
+  return html`<${Reports} caption="Records lost by clients" reports=${drops} zone=${zone} className="number lost" />`;
+}
+
+function Changes({ changes, zone }) {
+  if (!changes.length) return null;
+  return html`<${Reports} caption="Records divided or shortened" reports=${changes} zone=${zone} className="number" />`;
+}
+
+function Reports({ caption, reports, zone, className }) {
+  return html`<${Table} caption=${caption} heads=${["Client", "Reason", "Last", "Records"]}>
+    ${reports.map((report) => html`<tr key=${`${report.client} ${report.reason}`}>
+      <td title=${report.client}>${clientName(report)}</td><td>${report.reason}</td>
+      <td title=${fullTime(report.last_seen, zone)}>${ago(report.last_seen)}</td>
+      <td class=${className}>${count(report.records)}</td>
     </tr>`)}
   <//>`;
 }

@@ -1,5 +1,6 @@
 """`Sender`: which batches are retried, divided or given up, and the connection."""
 
+import json
 import logging
 import ssl
 from collections.abc import Callable, Iterator
@@ -215,20 +216,162 @@ class TestRetry:
         assert retry_after(header, _NOON) == seconds
 
 
-class TestResponses:
-    """The consequences of a response."""
+_HTML = {"Content-Type": "text/html"}
+_JSON = {"Content-Type": "application/json"}
+_LOGIN_PAGE = b"<!doctype html><title>Log in</title><form action=/sso>"
+_ANSWER: dict[str, Any] = {
+    "status": "ok",
+    "protocol": 2,
+    "batch_id": "batch",
+    "count": 10,
+    "stored": 10,
+    "duplicate": False,
+    "rejected": [],
+}
 
-    @pytest.mark.parametrize("status", [200, 201, 202, 204])
-    def test_every_2xx_is_a_success(
-        self, collector: Collector, make_sender: Callable[..., SenderUnderTest], status: int
+
+def answer(**changes: Any) -> bytes:
+    """Return the body of a success, with changes."""
+    return json.dumps({**_ANSWER, **changes}).encode()
+
+
+# Answers of something else, by what it is.
+_FOREIGN = {
+    "login page": (200, _HTML, _LOGIN_PAGE),
+    "login page that claims to be JSON": (200, _JSON, _LOGIN_PAGE),
+    "nothing": (204, {}, b""),
+    "accepted by a queue": (202, _JSON, b"{}"),
+    "another program": (200, _JSON, b'{"status":"ok"}'),
+    "another program's list": (200, _JSON, b"[]"),
+    "ours, as text": (200, {"Content-Type": "text/plain"}, answer()),
+    "answer to another batch": (200, _JSON, answer(batch_id="another")),
+    "answer without the id": (200, _JSON, answer(batch_id=None)),
+    "other number of records": (200, _JSON, answer(count=9)),
+    "number as text": (200, _JSON, answer(count="10")),
+    "number of stored records as text": (200, _JSON, answer(stored="10")),
+    "more stored than sent": (200, _JSON, answer(stored=11)),
+    "echo of the request": (200, _JSON, b'{"batch_id":"batch","logs":[]}'),
+    "unknown protocol": (200, _JSON, answer(protocol="x")),
+    "deeply nested": (200, _JSON, b"[" * 100_000),
+    "refusal of a proxy": (400, _HTML, b"<h1>400 Bad Request</h1>"),
+    "refusal of another program": (422, _JSON, b'{"errors":["url"]}'),
+    "a proxy's limit of almost nothing": (413, _HTML, b"<h1>413 Request Entity Too Large</h1>"),
+}
+
+
+class TestForeignAnswers:
+    """Answers that are not the collector's: nothing is acknowledged, and nothing is lost."""
+
+    @pytest.mark.parametrize("kind", _FOREIGN)
+    def test_only_the_collector_acknowledges(
+        self,
+        collector: Collector,
+        make_sender: Callable[..., SenderUnderTest],
+        capsys: pytest.CaptureFixture[str],
+        kind: str,
     ) -> None:
-        """To log-collector-async, 201, 202 and 204 are failures, and it sends the batch again."""
-        collector.behave = lambda request: (status, {})
+        """The batch is sent again until the collector answers; one line reports the failure, another one its end."""
+        collector.behave = lambda request: _FOREIGN[kind] if len(collector.requests) < 5 else None
+        tested = make_sender()
+
+        assert tested.send(10)
+        assert collector.messages == numbered(10)
+        assert [request.body["batch_id"] for request in collector.requests] == ["batch"] * 5
+        assert tested.sender.acknowledged == 10
+        assert tested.losses.totals() == {}
+        lines = capsys.readouterr().err.splitlines()
+        assert ["does not accept records; they stay queued" in line for line in lines] == [True, False]
+        assert f": {_FOREIGN[kind][0]}" in lines[0]
+        assert lines[1].endswith("accepts records again")
+
+    @pytest.mark.parametrize(
+        ("content", "acknowledged"),
+        [
+            (b'{"status":"ok","count":10,"stored":10,"duplicate":false,"rejected":[]}', 10),
+            (b'{"status":"ok","count":10,"stored":0,"duplicate":true,"rejected":[]}', 10),
+            (b'{"status":"ok","count":10,"stored":9,"duplicate":false,"rejected":[{"index":1,"reason":"x"}]}', 9),
+        ],
+    )
+    def test_answer_of_an_earlier_server_is_believed(
+        self,
+        collector: Collector,
+        make_sender: Callable[..., SenderUnderTest],
+        content: bytes,
+        acknowledged: int,
+    ) -> None:
+        """Version 1 of the protocol has no version and no id in its answers, only the number of records."""
+        collector.behave = lambda request: (200, _JSON, content)
         tested = make_sender()
 
         assert tested.send(10)
         assert len(collector.requests) == 1
-        assert tested.sender.acknowledged == 10
+        assert tested.sender.acknowledged == acknowledged
+        assert sum(tested.losses.totals().values()) == 10 - acknowledged
+
+    def test_records_that_the_server_has_not_stored_are_counted(
+        self, collector: Collector, make_sender: Callable[..., SenderUnderTest]
+    ) -> None:
+        """The server stored 7 of 10, and gives no reasons."""
+        collector.behave = lambda request: (200, _JSON, answer(stored=7))
+        tested = make_sender()
+
+        assert tested.send(10)
+        assert tested.sender.acknowledged == 7
+        assert tested.losses.totals() == {"rejected by the server": 3}
+
+    @pytest.mark.parametrize("text", ["\x1b]0;pwned\x07\x1b[2J", "\u202egnp.exe", "\x9b2J\r\x00"])
+    def test_answer_cannot_control_the_terminal(
+        self,
+        collector: Collector,
+        make_sender: Callable[..., SenderUnderTest],
+        capsys: pytest.CaptureFixture[str],
+        text: str,
+    ) -> None:
+        """Control characters are printed as escapes."""
+        collector.behave = lambda request: (403, _HTML, f"forbidden {text}!".encode())
+        tested = make_sender(most=4)
+
+        assert not tested.send(1)
+        printed = capsys.readouterr().err
+        assert "403 forbidden" in printed
+        assert (printed.replace("\n", "") + tested.sender.last_error).isprintable()
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_redirect_is_not_followed(
+        self, collector: Collector, make_sender: Callable[..., SenderUnderTest], status: int
+    ) -> None:
+        """Another origin receives neither the token nor the records."""
+        other = Collector().start()
+        collector.behave = lambda request: (status, {"Location": f"{other.url}/logs"})
+        tested = make_sender(most=3, token="a-secret")
+        try:
+            assert not tested.send(10)
+            assert other.requests == []
+            assert tested.sender.acknowledged == 0
+        finally:
+            other.stop()
+
+
+class TestChangedRecords:
+    """Records that are stored, but not as they were sent at first."""
+
+    def test_divided_and_shortened_records_are_counted_at_both_ends(
+        self, collector: Collector, make_sender: Callable[..., SenderUnderTest]
+    ) -> None:
+        """They are no losses."""
+        collector.behave = lambda request: (413, {}) if int(request.headers["Content-Length"]) > 30_000 else None
+        tested = make_sender(compress_from=None)
+        logs = [b'{"message":"small"}', b'{"message":"%s"}' % (b"x" * 100_000), b'{"message":"last"}']
+        assert tested.sender.deliver(OutgoingBatch("batch", b"{}", logs))
+
+        assert tested.losses.changed() == {"sent in a divided batch": 2, "sent with shorter texts": 1}
+        assert tested.losses.totals() == {}
+        assert tested.send(1, "next", tested.losses.take_report())
+        assert collector.drops == {"sent in a divided batch": 2, "sent with shorter texts": 1}
+
+
+class TestResponses:
+    """The consequences of a response."""
 
     def test_too_large_batch_is_divided(
         self, collector: Collector, make_sender: Callable[..., SenderUnderTest]

@@ -324,11 +324,8 @@ def test_statistics_cover_all_records(database: str) -> None:
     now = time.time_ns() // 1000
 
     async def test(store: Store, reader: RecordReader) -> None:
-        await store.add(
-            IncomingBatch(
-                [], client=client, losses=[LossReport("queue full", 12, now), LossReport("queue full", 3, now - 10)]
-            )
-        )
+        losses = [("queue full", 12, now), ("queue full", 3, now - 10), ("sent with shorter texts", 7, now)]
+        await store.add(IncomingBatch([], client=client, losses=[LossReport(*each) for each in losses]))
         statistics = StoreStatistics(reader)
         found = await statistics.read()
         await store.add(IncomingBatch([query_model.row()]))
@@ -342,7 +339,8 @@ def test_statistics_cover_all_records(database: str) -> None:
         assert found["records_per_second"] == round(3 / 60, 2)
         assert found["size_bytes"] > 1000
         assert [(each["service"], each["records"]) for each in found["services"]] == [("shop", 2)]
-        drop = found["drops"][0]
+        assert [(each["reason"], each["records"]) for each in found["changes"]] == [("sent with shorter texts", 7)]
+        (drop,) = found["drops"]
         assert (drop["client"], drop["name"], drop["service"], drop["host"]) == ("c1", client.name, "shop", "web-1")
         assert (drop["reason"], drop["records"], drop["since"]) == ("queue full", 15, iso_time(now - 10))
         assert await statistics.read() is found

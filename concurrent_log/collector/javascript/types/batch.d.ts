@@ -1,9 +1,10 @@
 /** @typedef {import("./losses.js").Drop} Drop */
 /**
  * A range of a batch's records; `stop` is exclusive. `partOf` has the ids of the batch and the parts that it was divided
- * or shortened from. A server that has stored one of them has stored this part.
+ * or shortened from. A server that has stored one of them has stored this part. `isRefused` says whether the server
+ * refused a larger part.
  *
- * @typedef {{ start: number, stop: number, shortened: number, partOf: string[] }} Part
+ * @typedef {{ start: number, stop: number, shortened: number, partOf: string[], isRefused?: boolean }} Part
  */
 /** Records that are being sent, until each of them is settled: acknowledged, or counted as lost. */
 export class Batch {
@@ -70,11 +71,13 @@ export class Batch {
 export type Drop = import("./losses.js").Drop;
 /**
  * A range of a batch's records; `stop` is exclusive. `partOf` has the ids of the batch and the parts that it was divided
- * or shortened from. A server that has stored one of them has stored this part.
+ * or shortened from. A server that has stored one of them has stored this part. `isRefused` says whether the server
+ * refused a larger part.
  */
 export type Part = {
     start: number;
     stop: number;
     shortened: number;
     partOf: string[];
+    isRefused?: boolean;
 };

@@ -17,6 +17,17 @@ export class Losses {
      * @param {number} [records]
      */
     add(reason: string, records?: number): void;
+    /** The number of records by reason that the server has stored, but not as they were sent at first. */
+    get changed(): {
+        [k: string]: number;
+    };
+    /**
+     * Count records that the server has stored, but not as they were sent at first, and report them to it.
+     *
+     * @param {string} reason
+     * @param {number} records
+     */
+    note(reason: string, records: number): void;
     /** Warn about the losses since the last warning. */
     warn(): void;
     /** Return the losses to report to the server, and count them as reported. */

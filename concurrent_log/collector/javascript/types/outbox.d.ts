@@ -54,12 +54,12 @@ export class Outbox {
      */
     settle(delivery: Delivery, response: HttpResponse): number;
     /**
-     * Record that the server has a part of a batch.
+     * Settle a part of a batch if the response is the collector's, and acknowledges it. Return whether it does.
      *
      * @param {Delivery} delivery
      * @param {HttpResponse} response
      */
-    acknowledge({ batch, part }: Delivery, response: HttpResponse): void;
+    acknowledge({ batch, part }: Delivery, response: HttpResponse): boolean;
     #private;
 }
 export type Batch = import("./batch.js").Batch;

@@ -140,6 +140,11 @@ export type Stats = {
      */
     dropped: Record<string, number>;
     /**
+     * records that the server has stored with shorter texts, or from a batch that
+     * it made the client divide, by reason
+     */
+    changed: Record<string, number>;
+    /**
      * the last error, or an empty string
      */
     lastError: string;

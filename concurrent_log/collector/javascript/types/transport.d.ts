@@ -11,6 +11,7 @@
  * @property {number} status 0 if there was no response
  * @property {string} reason the body of the response, or the cause of the failure
  * @property {string} retryAfter the header of that name, or an empty string
+ * @property {string} contentType the header of that name, or an empty string
  */
 /**
  * Sends one request at a time, and passes the response to the callback that it was created with.
@@ -93,6 +94,10 @@ export type HttpResponse = {
      * the header of that name, or an empty string
      */
     retryAfter: string;
+    /**
+     * the header of that name, or an empty string
+     */
+    contentType: string;
 };
 /**
  * Sends one request at a time, and passes the response to the callback that it was created with.

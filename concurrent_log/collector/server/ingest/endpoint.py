@@ -19,6 +19,7 @@ from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, M
 from concurrent_log.collector.server.settings import ServerSettings
 from concurrent_log.collector.store.interface import AddResult, IncomingBatch
 
+PROTOCOL = 2  # 2: the response contains the batch's id
 _MAX_REQUESTS = 500  # requests whose body is complete, and that have no response yet
 _MAX_BEACON_SIZE = 64 << 10  # bytes of a body that contains the token itself
 _BODY_TIMEOUT = 60.0  # seconds
@@ -41,6 +42,8 @@ class BatchResponse(BaseModel):
     stored: int = Field(description="The number of records that this request stored.")
     duplicate: bool = Field(description="Whether this batch, or one that it is a part of, was stored before.")
     rejected: list[RejectedRecord]
+    batch_id: str | None = Field(description="The `batch_id` of the request, or null.")
+    protocol: int = Field(description="The version of the protocol.", examples=[2])
 
 
 class BatchStore(Protocol):
@@ -140,6 +143,8 @@ def _response(body: DecodedBody, added: AddResult) -> dict[str, Any]:
         "stored": added.stored,
         "duplicate": added.duplicate,
         "rejected": rejected,
+        "batch_id": body.batch.batch_id,
+        "protocol": PROTOCOL,
     }
 
 

@@ -198,7 +198,7 @@ class PartitionResponse(BaseModel):
 
 
 class LossResponse(BaseModel):
-    """The records that a client lost for one reason in the last week, as it reported."""
+    """The records that a client lost or changed for one reason in the last week, as it reported."""
 
     client: str | None
     name: str | None
@@ -226,4 +226,7 @@ class StatsResponse(BaseModel):
     size_bytes: int
     partitions: list[PartitionResponse]
     services: list[ServiceActivity]
-    drops: list[LossResponse]
+    drops: list[LossResponse] = Field(description="Lost records.")
+    changes: list[LossResponse] = Field(
+        description="Records that were stored from divided batches or with shorter texts."
+    )
