@@ -137,6 +137,11 @@ class Server:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
 
+    def processor_time(self) -> float:
+        """Return the processor time of the process in seconds."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def select(database: str, sql: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query."""

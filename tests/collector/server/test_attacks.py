@@ -232,6 +232,27 @@ def test_wrong_tokens_are_rejected(tmp_path: Path) -> None:
         assert "Traceback" not in server.errors
 
 
+_UNCLOSED = b'{"logs":[' + b"[" * 1000 + b'"' + b'\\"' * 30_000
+_FOREIGN_BODIES = {
+    "gzip of an unclosed string": (gzip.compress(b'"' + b'\\"' * 30_000), "gzip"),
+    "unclosed string": (_UNCLOSED, ""),
+    "beginning of a body": (b'{"token":"wrong","logs":[' + b"[" * 60_000, ""),
+    "commas": (b'{"logs":[' + b"{}," * 20_000, ""),
+    "gzip bomb": (gzip.compress(b"[" * (16 << 20)), "gzip"),
+}
+
+
+@pytest.mark.parametrize(("body", "encoding"), _FOREIGN_BODIES.values(), ids=list(_FOREIGN_BODIES))
+def test_bodies_without_the_token_cost_little(guarded_server: Server, body: bytes, encoding: str) -> None:
+    """Seventy-three bytes without the token once took seven seconds of the processor."""
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    before = guarded_server.processor_time()
+    statuses = {guarded_server.ask("POST", "/logs", body, **headers)[0] for _ in range(5)}
+
+    assert statuses == {401}
+    assert guarded_server.processor_time() - before < 2
+
+
 def test_incomplete_bodies_leave_nothing(server: Server, connect: Callable[[bytes], socket.socket]) -> None:
     """Five hundred clients disconnect in the middle of a body; nothing is stored or kept in memory."""
     before = server.select("SELECT count(*) FROM logs")

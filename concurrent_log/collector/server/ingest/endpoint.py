@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from concurrent_log.collector.server.auth import AccessControl
 from concurrent_log.collector.server.errors import Problem, documented
 from concurrent_log.collector.server.ingest.decompression import WBITS
-from concurrent_log.collector.server.ingest.json_body import DecodedBody, decode_body
+from concurrent_log.collector.server.ingest.json_body import DecodedBody, decode_body, read_token
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, MemoryLease
 from concurrent_log.collector.server.settings import ServerSettings
 from concurrent_log.collector.store.interface import AddResult, IncomingBatch
@@ -22,6 +22,7 @@ from concurrent_log.collector.store.interface import AddResult, IncomingBatch
 PROTOCOL = 2  # 2: the response contains the batch's id
 _MAX_REQUESTS = 500  # requests whose body is complete, and that have no response yet
 _MAX_BEACON_SIZE = 64 << 10  # bytes of a body that contains the token itself
+_CHUNK_OVERHEAD = 64  # bytes of memory
 _BODY_TIMEOUT = 60.0  # seconds
 _RETRY_AFTER = 2  # seconds; by then, another server may run
 _DRAIN_TIMEOUT = 10.0  # seconds
@@ -94,7 +95,7 @@ class BatchReceiver:
         is_authorized = self._access.has_bearer(request)
         max_size = self._max_size if is_authorized else min(_MAX_BEACON_SIZE, self._max_size)
         length = request.headers.get("content-length", "0")
-        if not is_authorized and ("authorization" in request.headers or int(length) > max_size):
+        if not is_authorized and ("authorization" in request.headers or encoding or int(length) > max_size):
             raise _unauthorized()
         if int(length) > max_size:
             raise _too_large(max_size)
@@ -103,12 +104,12 @@ class BatchReceiver:
         except asyncio.TimeoutError:
             raise Problem(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} seconds: send it again") from None
         lease.add_request()  # Only now, so that unfinished bodies cannot use up the limit.
+        # Nothing is decompressed or decoded for a client without the token, except the token itself.
+        if not is_authorized and not self._access.is_token(read_token(b"".join(chunks))):
+            raise _unauthorized()
         loop = asyncio.get_running_loop()
         arguments = (chunks, encoding, max_size, self._max_weight, lease)
-        body = await loop.run_in_executor(self._threads, decode_body, *arguments)
-        if not is_authorized and not self._access.is_token(body.token):
-            raise _unauthorized()
-        return body
+        return await loop.run_in_executor(self._threads, decode_body, *arguments)
 
 
 async def _collect(stream: AsyncIterator[bytes], max_size: int, lease: MemoryLease) -> list[bytes]:
@@ -118,7 +119,7 @@ async def _collect(stream: AsyncIterator[bytes], max_size: int, lease: MemoryLea
         if size > max_size:
             raise _too_large(max_size)
         if chunk:
-            lease.reserve(len(chunk))
+            lease.reserve(len(chunk) + _CHUNK_OVERHEAD)
             chunks.append(chunk)
     return chunks
 

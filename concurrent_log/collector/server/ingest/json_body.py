@@ -2,7 +2,6 @@
 
 import codecs
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
 from concurrent_log.collector.server.ingest.decompression import decompress
+from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
 from concurrent_log.collector.server.timestamps import parse_timestamp
@@ -18,14 +18,9 @@ from concurrent_log.collector.store.interface import Client, IncomingBatch, Loss
 
 _MAX_ID_LENGTH = 200
 _MAX_LARGER_BATCHES = 100
-_MAX_DEPTH = 100  # nested objects and lists that are decoded
 _MAX_LOSSES = 100
 _MAX_REJECTED = 10_000  # The response lists each of them.
-_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-
-# The memory in bytes that each part of the JSON needs, decoded and as a row.
-_OBJECT_WEIGHT, _LIST_WEIGHT, _VALUE_WEIGHT = 640, 64, 60
+_LARGE = 1 << 20  # bytes; the records of a larger body are decoded one by one, so that other threads can run
 
 _decode = msgspec.json.Decoder().decode
 
@@ -39,17 +34,21 @@ class _Envelope(msgspec.Struct):
     client: Any = None
     common: Any = None
     dropped: Any = None
+
+
+class _TokenOnly(msgspec.Struct):
+    """The token of a body; everything else is skipped."""
+
     token: Any = None
 
 
 @dataclass(frozen=True)
 class DecodedBody:
-    """A decoded body: the batch, its rows, the number of records that were sent, and the token if there is one."""
+    """A decoded body: the batch, its rows, and the number of records that were sent."""
 
     batch: IncomingBatch
     rows: BatchRows
     count: int
-    token: str | None
 
 
 def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: int, lease: MemoryLease) -> DecodedBody:
@@ -74,49 +73,45 @@ def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: i
     return _read_body(_decode_json(content))
 
 
-def estimate_weight(content: bytes, max_weight: int) -> int:
-    """Return the approximate memory in bytes that ``content`` needs when decoded, without decoding it."""
-    weight = _rough_weight(content)
-    if weight > max_weight:
-        # Count again without strings, which may contain many commas.
-        weight = len(content) + _rough_weight(_STRINGS.sub(b'""', content))
-    return weight
-
-
-def _rough_weight(content: bytes) -> int:
-    values = content.count(b",") + content.count(b":")
-    objects, lists = content.count(b"{"), content.count(b"[")
-    return len(content) + _OBJECT_WEIGHT * objects + _LIST_WEIGHT * lists + _VALUE_WEIGHT * values
+def read_token(content: bytes) -> str | None:
+    """Return the token in a body that may be from anyone; nothing else of it is decoded if it is valid JSON."""
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        found = msgspec.json.decode(content, type=_TokenOnly).token
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            body = _decode_leniently(cut_nesting(content))
+        except Problem:
+            return None
+        found = body.get("token") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _decode_json(content: bytes) -> Any:
     """Return the decoded body, without text that databases cannot store."""
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        found = _decode(content)
+        found = _decode(content) if len(content) <= _LARGE else _decode_each(content)
         return clean_text(found) if b"\\u0000" in content else found
     except RecursionError:
-        content = _cut_nesting(content)
+        content = cut_nesting(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
         envelope = msgspec.json.decode(content, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_leniently(content)
-    found = {name: getattr(envelope, name) for name in envelope.__struct_fields__}
-    return {**clean_text(found), "logs": [_decode_record(bytes(raw)) for raw in envelope.logs]}
+    return {**clean_text(_members(envelope)), "logs": [_decode_record(bytes(raw)) for raw in envelope.logs]}
 
 
-def _cut_nesting(content: bytes) -> bytes:
-    """Replace objects and lists that are nested too deeply for a decoder by null."""
-    parts, depth, begin = [], 0, 0
-    for token in _STRINGS_AND_BRACKETS.finditer(content):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
-        if depth == _MAX_DEPTH + 1 and token[0] in b"[{":
-            parts += [content[begin : token.start()], b"null"]
-        if depth == _MAX_DEPTH and token[0] in b"]}":
-            begin = token.end()
-    return b"".join([*parts, content[begin:]])
+def _decode_each(content: bytes) -> dict[str, Any]:
+    """Decode the records one by one: no call lasts long, so the event loop gets its turn."""
+    envelope = msgspec.json.decode(content, type=_Envelope)
+    return {**_members(envelope), "logs": [_decode(raw) for raw in envelope.logs]}
+
+
+def _members(envelope: _Envelope) -> dict[str, Any]:
+    return {name: getattr(envelope, name) for name in envelope.__struct_fields__}
 
 
 def _decode_record(content: bytes) -> Any:
@@ -162,8 +157,7 @@ def _read_body(found: Any) -> DecodedBody:
     client, losses = _read_client(found.get("client"), common), _read_losses(found.get("dropped"))
     part_of = _read_part_of(found.get("part_of"), batch_id)
     batch = IncomingBatch(rows.rows, batch_id, client, losses, part_of, rows.columns)
-    token = found.get("token")
-    return DecodedBody(batch, rows, len(found["logs"]), token if isinstance(token, str) else None)
+    return DecodedBody(batch, rows, len(found["logs"]))
 
 
 def _read_part_of(found: Any, batch_id: str | None) -> list[str]:
