@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import timezone as fixed_timezone
 from datetime import tzinfo
 from os import PathLike
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from concurrent_log.files.permissions import Ownership, parse_ownership
 from concurrent_log.files.streams import is_special
@@ -85,6 +84,9 @@ def parse_timezone(timezone: str | tzinfo | None, utc: bool) -> tzinfo | None:
         return timezone
     if not isinstance(timezone, str):
         raise TypeError(f"timezone must be a name such as 'Asia/Seoul' or a datetime.tzinfo, not {timezone!r}")
+    # Imported here because an isolated sub-interpreter of Python 3.12 cannot import it.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
