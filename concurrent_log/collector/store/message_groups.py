@@ -47,9 +47,9 @@ class MessageGroups:
 
     def add(self, rows: Iterable[ResultRow]) -> None:
         """Add records; if there are too many groups, a record that needs a new group is only counted."""
-        for created_at, number, level, service, error_type, message in rows:
+        for created_at, number, sequence, level, service, error_type, message in rows:
             self.count += 1
-            self.last_key = RecordKey(created_at, number)
+            self.last_key = RecordKey(created_at, number, sequence or 0)
             key = level, error_type or "", message_template(message or "")
             group = self._groups.get(key)
             if group is None:

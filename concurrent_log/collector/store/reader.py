@@ -23,7 +23,8 @@ _COUNT_TIMEOUT = 2.0  # seconds for counting all records, before only the newest
 _SAMPLE_SIZE = 100_000  # records that are counted then
 _ROW_OVERHEAD = 500  # bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_CREATED_AT, _ID, _RECEIVED_AT = (RECORD_COLUMNS.index(name) for name in ("created_at", "id", "received_at"))
+_CREATED_AT, _ID, _SEQUENCE = (RECORD_COLUMNS.index(name) for name in ("created_at", "id", "sequence"))
+_RECEIVED_AT = RECORD_COLUMNS.index("received_at")
 _LONG_COLUMNS = tuple(RECORD_COLUMNS.index(name) for name in ("message", "stack_trace", "attributes"))
 _HOUR, _WEEK = 3_600_000_000, 604_800_000_000  # microseconds
 _PROCESS_COLUMNS = ("service", "host", "process_id")
@@ -172,6 +173,7 @@ class RecordReader(ABC):
         found = await self.rows(statements.select_record(self.dialect, key))
         if not found:
             return None
+        key = record_key(found[0])
         same = {name: found[0][RECORD_COLUMNS.index(name)] for name in _PROCESS_COLUMNS}
         earlier = await self._neighbours(key, same, before, newest_first=True)
         later = await self._neighbours(key, same, after, newest_first=False)
@@ -224,12 +226,12 @@ class RecordReader(ABC):
 
 def record_key(row: ResultRow) -> RecordKey:
     """Return the key of a row."""
-    return RecordKey(row[_CREATED_AT], row[_ID])
+    return RecordKey(row[_CREATED_AT], row[_ID], row[_SEQUENCE] or 0)
 
 
-def row_order(row: ResultRow) -> tuple[int, int]:
+def row_order(row: ResultRow) -> tuple[int, int, int]:
     """Return the sort key of a row."""
-    return row[_CREATED_AT], row[_ID]
+    return record_key(row).order
 
 
 def record_object(row: ResultRow) -> dict[str, Any]:

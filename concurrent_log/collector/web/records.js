@@ -131,7 +131,8 @@ export class Records {
 
 function newestFirst(one, other) {
   const difference = microseconds(other.created_at) - microseconds(one.created_at);
-  return difference || other.id.length - one.id.length || (other.id > one.id ? 1 : -1);
+  const later = Number(other.sequence ?? 0) - Number(one.sequence ?? 0); // The clock may give the same time to many records.
+  return difference || later || other.id.length - one.id.length || (other.id > one.id ? 1 : -1);
 }
 
 /** Return the records of a query, loaded again when its filters change. */

@@ -15,6 +15,7 @@ import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from concurrent_log.collector.server.query.parameters import PageParameters
 from concurrent_log.collector.store.columns import RecordRow
 from concurrent_log.collector.store.factory import create_reader, create_store
 from concurrent_log.collector.store.interface import Client, IncomingBatch, LossReport, QueryTimeout, Store
@@ -163,6 +164,61 @@ def test_pages_are_stable_while_records_arrive(database: str, newest_first: bool
         there = [each for each in found if each[1] <= 200]
         assert there == expected[:: -1 if newest_first else 1]
         assert found == sorted(set(found), reverse=newest_first)
+
+    run(database, rows, test)
+
+
+async def all_pages(reader: RecordReader, filters: Filters, *, newest_first: bool) -> list[dict[str, Any]]:
+    """Return the records of all pages; each page begins at the cursor that a client sends back."""
+    found, cursor = [], None
+    while True:
+        after = PageParameters.model_validate({} if cursor is None else {"cursor": cursor}).cursor
+        page = await reader.find(filters, limit=7, newest_first=newest_first, after=after)
+        found += page.records
+        if page.next is None:
+            return found
+        cursor = page.next.cursor
+
+
+@pytest.mark.parametrize("filters", [Filters(), Filters(service=("shop",), level=20), Filters(level=30)])
+def test_records_of_the_same_time_are_in_the_order_of_their_process(database: str, filters: Filters) -> None:
+    """A page in a browser has milliseconds only, and its batches arrive at two servers, in any order."""
+    numbers = [*range(60, 80), *range(20), *range(40, 60), *range(20, 40)]
+    common = {"created_at": query_model.BEGIN, "service": "shop", "host": "web", "process_id": 7, "level": "ERROR"}
+
+    async def test(store: Store, reader: RecordReader) -> None:
+        other = create_store(database) if database.startswith("postgresql://") else store
+        if other is not store:
+            await other.open()
+        before = await reader.position()
+        for begin in range(0, 80, 20):
+            rows = [query_model.row(sequence=number, **common) for number in numbers[begin : begin + 20]]
+            await [store, other][begin // 20 % 2].add(IncomingBatch(rows))
+        oldest_first = await all_pages(reader, filters, newest_first=False)
+        newest_first = await all_pages(reader, filters, newest_first=True)
+        middle = oldest_first[41]["id"].partition("-")[2]
+        around = await reader.context(RecordKey(query_model.BEGIN, int(middle)), before=30, after=30)
+        live = await reader.new_records(filters, before, 100)
+        if other is not store:
+            await other.close()
+
+        assert [record["sequence"] for record in oldest_first] == list(range(80))
+        assert newest_first == oldest_first[::-1]
+        assert around == oldest_first[11:72]
+        assert live.records == oldest_first
+
+    run(database, [], test)
+
+
+def test_records_without_a_number_are_in_the_order_of_their_ids(database: str) -> None:
+    """Other clients send no number, or a negative one; each record is on one page."""
+    rows = [query_model.row(message=str(number), sequence=[None, -3, 2**62][number % 3]) for number in range(30)]
+
+    async def test(store: Store, reader: RecordReader) -> None:
+        found = messages(await all_pages(reader, Filters(), newest_first=False))
+
+        assert found == [str(number) for first in (1, 0, 2) for number in range(first, 30, 3)]
+        assert messages(await all_pages(reader, Filters(), newest_first=True)) == found[::-1]
 
     run(database, rows, test)
 

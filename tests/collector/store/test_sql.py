@@ -128,11 +128,12 @@ def test_condition_is_parsed(text: str, comparison: Comparison) -> None:
     assert filters_of(where=[text]).where == (comparison,)
 
 
-def test_cursor_is_a_record_key() -> None:
-    """A cursor is the key of a record, like the record's id."""
-    parameters = PageParameters.model_validate({"cursor": str(RecordKey(12, 34))})
+@pytest.mark.parametrize("key", [RecordKey(12, 34), RecordKey(12, 34, 5), RecordKey(12, 34, -(2**63 - 1))])
+def test_cursor_is_a_record_key(key: RecordKey) -> None:
+    """A cursor is the key of a record: the record's id, and its number in its process if it has one."""
+    parameters = PageParameters.model_validate({"cursor": key.cursor})
 
-    assert parameters.cursor == RecordKey(12, 34)
+    assert parameters.cursor == key
 
 
 @pytest.mark.parametrize("dialect", [PostgresDialect(), SqliteDialect()])

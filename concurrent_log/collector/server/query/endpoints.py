@@ -63,7 +63,7 @@ PreparedReader = Annotated[RecordReader, Depends(_prepared_reader)]
 async def find(reader: PreparedReader, query: Annotated[PageParameters, Query()]) -> Response:
     """Find records by time, newest first."""
     page = await reader.find(query.filters(), limit=query.limit, newest_first=query.order == "desc", after=query.cursor)
-    return _json({"logs": page.records, "next": None if page.next is None else str(page.next)})
+    return _json({"logs": page.records, "next": None if page.next is None else page.next.cursor})
 
 
 @router.get(

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ _MAX_VALUES = 50  # of one parameter
 _MAX_LENGTH = 1000  # characters of a value
 _MAX_SHOWN = 100  # characters of an invalid value in a message
 _DEFAULT_HISTORY, _MAX_HISTORY = 86_400_000_000, 7 * 86_400_000_000  # microseconds
+_MAX_SEQUENCE = 2**63 - 1
 _MAX_CLOCK_SKEW = 60_000_000  # microseconds
 
 # These patterns have the same meaning in Python and in the OpenAPI document.
@@ -31,6 +33,7 @@ _ZONE = r"(Z|[+ -]([01][0-9]|2[0-3]):[0-5][0-9])"
 _ISO = f"{_DAY}([T ]{_CLOCK}{_ZONE}?)?"
 _TIME = f"^({_AGO}|{_SECONDS}|{_ISO})$"
 _RECORD_KEY = r"^[0-9]{1,18}-[0-9]{1,18}$"
+_CURSOR = r"^[0-9]{1,18}-[0-9]{1,18}([.]-?[0-9]{1,19})?$"
 _WHERE = r"^[^=!][^=]*="
 _LEVELS = {name: number for level, number in LEVELS.items() for name in (level, level.lower())} | {
     "WARNING": LEVELS["WARN"],
@@ -79,9 +82,16 @@ def _comparison(text: Any) -> Comparison:
 
 def _record_key(text: Any) -> RecordKey:
     if not re.fullmatch(_RECORD_KEY[1:-1], text, re.ASCII):
-        raise ValueError(f"{quote_value(text)} is not a cursor of this server: use `next` unchanged, or omit it")
+        raise ValueError(f"{quote_value(text)} is not the id of a record: use `id` unchanged")
     created_at, _, number = text.partition("-")
     return RecordKey(int(created_at), int(number))
+
+
+def _cursor(text: Any) -> RecordKey:
+    if not re.fullmatch(_CURSOR[1:-1], text, re.ASCII):
+        raise ValueError(f"{quote_value(text)} is not a cursor of this server: use `next` unchanged, or omit it")
+    key, _, sequence = text.partition(".")
+    return replace(_record_key(key), sequence=min(max(int(sequence or 0), -_MAX_SEQUENCE), _MAX_SEQUENCE))
 
 
 def _terms(text: str) -> tuple[str, ...]:
@@ -98,7 +108,7 @@ def _text(**schema: Any) -> Any:
 Time = Annotated[int | None, BeforeValidator(_time), _text(pattern=_TIME)]
 Level = Annotated[int | None, BeforeValidator(_level), _text(enum=list(_LEVELS))]
 TraceId = Annotated[str | None, Field(max_length=_MAX_LENGTH), _text(maxLength=_MAX_LENGTH)]
-Cursor = Annotated[RecordKey | None, BeforeValidator(_record_key), _text(pattern=_RECORD_KEY)]
+Cursor = Annotated[RecordKey | None, BeforeValidator(_cursor), _text(pattern=_CURSOR)]
 Text = Annotated[str, Field(max_length=_MAX_LENGTH)]
 Texts = Annotated[list[Text], Field(max_length=_MAX_VALUES)]
 Where = Annotated[Comparison, BeforeValidator(_comparison), _text(pattern=_WHERE, maxLength=_MAX_LENGTH)]

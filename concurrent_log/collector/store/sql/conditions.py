@@ -6,7 +6,7 @@ from typing import Any
 
 from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS
 from concurrent_log.collector.store.sql.dialect import Statement
-from concurrent_log.collector.store.sql.filters import Comparison, Filters, RecordKey
+from concurrent_log.collector.store.sql.filters import ORDER, Comparison, Filters, RecordKey
 
 SEARCHED_COLUMNS = ("message", "stack_trace", "error_type")
 _MAX_NESTING = 5  # parts of an attribute's name that may be nested objects
@@ -55,8 +55,9 @@ def after_conditions(statement: Statement, key: RecordKey, newest_first: bool) -
     The condition on the time alone lets PostgreSQL skip whole partitions.
     """
     sign = "<" if newest_first else ">"
-    time, number = statement.argument(key.created_at), statement.argument(key.id)
-    return [f"created_at {sign}= {time}", f"(created_at, id) {sign} ({time}, {number})"]
+    time = statement.argument(key.created_at)
+    position = ", ".join([time, statement.argument(key.sequence), statement.argument(key.id)])
+    return [f"created_at {sign}= {time}", f"({', '.join(ORDER)}) {sign} ({position})"]
 
 
 def is_storable(text: str) -> bool:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 # The logger of `concurrent_log.health`. Its records have an index of their own.
 HEALTH_LOGGER = "concurrent_log.health"
 
+# The order of records, as SQL. The indexes are sorted by time only; the databases sort the few records of the same time.
+ORDER = ("created_at", "coalesce(sequence, 0)", "id")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -43,10 +46,30 @@ class Filters:
 
 @dataclass(frozen=True)
 class RecordKey:
-    """The position of a record in the order of time; as text, it is the record's id."""
+    """The position of a record in the order of `ORDER`; as text, it is the record's id.
+
+    A clock may give the same time to many records, and different servers and connections assign the ids. Therefore the
+    number of a record in its process comes before the id.
+
+    Attributes:
+        created_at: Its time.
+        id: The number that the database has assigned.
+        sequence: Its number in its process; 0 if it has none. It is not a part of the record's id.
+    """
 
     created_at: int
     id: int
+    sequence: int = 0
 
     def __str__(self) -> str:
         return f"{self.created_at}-{self.id}"
+
+    @property
+    def cursor(self) -> str:
+        """The position as text."""
+        return f"{self}.{self.sequence}" if self.sequence else str(self)
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """The key for sorting in Python, in the order of `ORDER`."""
+        return self.created_at, self.sequence, self.id

@@ -14,7 +14,7 @@ from concurrent_log.collector.store.sql.conditions import (
     where_clause,
 )
 from concurrent_log.collector.store.sql.dialect import Dialect, Statement
-from concurrent_log.collector.store.sql.filters import HEALTH_LOGGER, Comparison, Filters, RecordKey
+from concurrent_log.collector.store.sql.filters import HEALTH_LOGGER, ORDER, Comparison, Filters, RecordKey
 
 RECORD_COLUMNS = ("id", "received_at", *COLUMNS)
 _RECORD_LIST = ", ".join(RECORD_COLUMNS)
@@ -23,6 +23,7 @@ _RECORD_LIST = ", ".join(RECORD_COLUMNS)
 GROUPING_COLUMNS = (
     "created_at",
     "id",
+    "sequence",
     "level",
     "service",
     "error_type",
@@ -179,7 +180,7 @@ def _merge_scans(
 ) -> str:
     """Return the SQL for the first ``limit`` records by time that any of the index scans finds."""
     direction = "DESC" if newest_first else "ASC"
-    tail = f"ORDER BY created_at {direction}, id {direction} LIMIT {limit}"
+    tail = f"ORDER BY {', '.join(f'{each} {direction}' for each in ORDER)} LIMIT {limit}"
     parts = [f"SELECT {', '.join(columns)} FROM {table} {where_clause(scan)} {tail}" for scan in scans]
     if len(parts) == 1:
         return parts[0]
