@@ -49,7 +49,9 @@ export class Records {
       this.items = this.#addUnknown(page.logs);
       const arrived = this.#arrivedWhileLoading;
       this.#arrivedWhileLoading = null;
-      if (arrived.length) this.add(arrived, 0);
+      // The page has all that was stored before one of its records, so also what the live tail skipped until then.
+      const covered = arrived.findLastIndex(({ records }) => records.some(({ id }) => this.#known.has(id)));
+      arrived.forEach(({ records, skipped }, index) => this.add(records, index > covered ? skipped : 0));
     });
   }
 
@@ -64,20 +66,24 @@ export class Records {
   /** Add records of a live tail, on top of a gap for those skipped. While a page is being loaded, they wait for it. */
   add(records, skipped) {
     if (this.#arrivedWhileLoading) {
-      this.#arrivedWhileLoading.push(...records);
+      this.#arrivedWhileLoading.push({ records, skipped });
       return;
     }
     const added = this.#addUnknown(records).sort(newestFirst);
     const newest = this.items.find((item) => !item.gap);
     const onTop = newest ? added.filter((record) => newestFirst(record, newest) < 0) : added;
-    this.items = [...onTop, ...this.#gap(skipped), ...this.items];
+    this.items = [...onTop, ...this.#below(skipped)];
     for (const older of added.slice(onTop.length)) this.#insert(older);
     this.#dropOldest();
     this.#onChange();
   }
 
-  #gap(skipped) {
-    return skipped ? [{ id: `gap-${(this.#gaps += 1)}`, gap: skipped }] : [];
+  /** Return the items with a gap for `skipped` records on top. One that is on top already grows. */
+  #below(skipped) {
+    if (!skipped) return this.items;
+    const [top, ...others] = this.items;
+    if (top?.gap) return [{ ...top, gap: top.gap + skipped }, ...others];
+    return [{ id: `gap-${(this.#gaps += 1)}`, gap: skipped }, ...this.items];
   }
 
   #insert(record) {
