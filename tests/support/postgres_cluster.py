@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from support.deadlines import DEADLINE
+from support.freezing import freeze
 
 _USER = "postgres"
 _SETTINGS = {
@@ -119,8 +120,10 @@ class Cluster:
             self._wait()
 
     def freeze(self) -> None:
-        """Suspend all its processes."""
-        self._signal(signal.SIGSTOP)
+        """Suspend all its processes, and return when none of them runs."""
+        assert self._process is not None
+        freeze(self._process.pid)  # first, so that it starts no others
+        freeze(*self._children())
 
     def thaw(self) -> None:
         """Resume all its processes."""

@@ -22,6 +22,7 @@ import pymysql
 import trustme
 
 from support.deadlines import DEADLINE
+from support.freezing import freeze_group
 
 USER, PASSWORD, DATABASE = "shopkeeper", "opensesame-7f3", "ledger_of_shop"
 
@@ -114,8 +115,10 @@ class PrivateService:
             time.sleep(0.02)
 
     def freeze(self) -> None:
-        """Stop all its processes, without ending them."""
-        self._signal(signal.SIGSTOP)
+        """Stop all its processes, without ending them, and return when none of them runs."""
+        assert self._process is not None
+        assert self._process.poll() is None, "the service has ended by itself"
+        freeze_group(self._process.pid)
 
     def thaw(self) -> None:
         """Continue after `freeze`."""
@@ -127,7 +130,8 @@ class PrivateService:
         if self._process is not None:
             self._process.wait(DEADLINE)
             give_up_at = time.monotonic() + DEADLINE
-            while not _is_refused(self.port) and time.monotonic() < give_up_at:
+            while not _is_refused(self.port):
+                assert time.monotonic() < give_up_at, f"port {self.port} is still open"
                 time.sleep(0.02)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -136,8 +140,10 @@ class PrivateService:
 
     def remove(self) -> None:
         """Kill it, and delete its files."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.kill()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _is_refused(port: int) -> bool:
