@@ -1,15 +1,53 @@
 """Decompresses a request's body, within a limit on its size."""
 
+import sys
 import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 
-# The encodings that the server accepts, and the `wbits` argument of zlib for each.
-WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _STEP_SIZE = 1 << 18  # bytes that are decompressed in one step
-_MAX_MEMBERS = 1000  # of a gzip stream
+_MAX_MEMBERS = 1000  # of a gzip stream, or frames of zstd
+_WINDOW_LOG = 23  # The decoder of zstd keeps up to 8 MiB of its output in memory, as RFC 9659 asks for.
+
+
+class _ZstdDecompressor:
+    """A decompressor of zstd with the interface of zlib's."""
+
+    unconsumed_tail = b""  # It keeps its input itself.
+
+    def __init__(self) -> None:
+        self._inner = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+
+    def decompress(self, content: bytes, max_length: int) -> bytes:
+        """Return at most ``max_length`` bytes."""
+        return self._inner.decompress(content, max_length)
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame is complete."""
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """The bytes behind the frame."""
+        return self._inner.unused_data if self._inner.eof else b""
+
+
+# The encodings that the server accepts, with a function for each that returns a decompressor.
+DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(31),
+    "x-gzip": lambda: zlib.decompressobj(31),
+    "deflate": lambda: zlib.decompressobj(15),
+    "zstd": _ZstdDecompressor,
+}
 
 
 def decompress(chunks: list[bytes], encoding: str, max_size: int, lease: MemoryLease) -> bytes:
@@ -17,19 +55,20 @@ def decompress(chunks: list[bytes], encoding: str, max_size: int, lease: MemoryL
 
     Args:
         chunks: The compressed body; the list is emptied on the way.
-        encoding: One of `WBITS`.
+        encoding: One of `DECOMPRESSORS`.
         max_size: Maximum number of bytes; no more are decompressed.
         lease: Reserves the memory.
     """
     parts: list[bytes] = []
-    size, members, decompressor = 0, 1, zlib.decompressobj(WBITS[encoding])
+    create = DECOMPRESSORS[encoding]
+    size, members, decompressor = 0, 1, create()
     chunks.reverse()
     try:
         while chunks:
             chunk, output = chunks.pop(), b""
             while chunk or (len(output) == _STEP_SIZE and not decompressor.eof):
                 if decompressor.eof:
-                    decompressor, members = zlib.decompressobj(WBITS[encoding]), members + 1
+                    decompressor, members = create(), members + 1
                 output = decompressor.decompress(chunk, _STEP_SIZE)
                 chunk = decompressor.unconsumed_tail or decompressor.unused_data
                 size += len(output)
@@ -37,7 +76,7 @@ def decompress(chunks: list[bytes], encoding: str, max_size: int, lease: MemoryL
                     raise Problem(413, f"the body has more than {max_size:,} bytes after decompression: send less")
                 lease.reserve(len(output))
                 parts.append(output)
-    except zlib.error as error:
+    except (zlib.error, zstd.ZstdError) as error:
         raise Problem(400, f"the body does not match its Content-Encoding: {error}") from None
     if not decompressor.eof:
         raise Problem(400, "the compressed body ends too early")

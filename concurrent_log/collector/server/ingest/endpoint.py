@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from concurrent_log.collector.server.auth import AccessControl
 from concurrent_log.collector.server.errors import Problem, documented
-from concurrent_log.collector.server.ingest.decompression import WBITS
+from concurrent_log.collector.server.ingest.decompression import DECOMPRESSORS
 from concurrent_log.collector.server.ingest.json_body import DecodedBody, decode_body, read_token
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, MemoryLease
 from concurrent_log.collector.server.settings import ServerSettings
@@ -90,8 +90,8 @@ class BatchReceiver:
     async def _read(self, request: Request, stream: AsyncIterator[bytes], lease: MemoryLease) -> DecodedBody:
         self._access.refuse_other_sites(request)
         encoding = request.headers.get("content-encoding", "").strip().lower().replace("identity", "")
-        if encoding and encoding not in WBITS:
-            raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, or none")
+        if encoding and encoding not in DECOMPRESSORS:
+            raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, zstd, or none")
         is_authorized = self._access.has_bearer(request)
         max_size = self._max_size if is_authorized else min(_MAX_BEACON_SIZE, self._max_size)
         length = request.headers.get("content-length", "0")

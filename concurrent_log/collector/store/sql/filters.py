@@ -5,7 +5,7 @@ from dataclasses import dataclass
 # The logger of `concurrent_log.health`. Its records have an index of their own.
 HEALTH_LOGGER = "concurrent_log.health"
 
-# The order of records, as SQL. The indexes are sorted by time only; the databases sort the few records of the same time.
+# The order of records, as SQL. The indexes are sorted by time only; the databases sort the few records of one time.
 ORDER = ("created_at", "coalesce(sequence, 0)", "id")
 
 

@@ -1,0 +1,57 @@
+"""Makes a batch of an OTLP request."""
+
+import hashlib
+from collections.abc import Sequence
+from itertools import chain
+
+from concurrent_log.collector.server.errors import Problem
+from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
+from concurrent_log.collector.server.ingest.json_body import DecodedBody
+from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
+from concurrent_log.collector.server.ingest.normalize import UndecodableRecord
+from concurrent_log.collector.server.ingest.otlp import json, protobuf
+from concurrent_log.collector.server.ingest.otlp.record import Group
+from concurrent_log.collector.store.columns import COLUMNS
+from concurrent_log.collector.store.interface import IncomingBatch
+
+_MAX_REJECTED = 10_000
+
+
+def decode_otlp(content: bytes, is_json: bool, max_weight: int, lease: MemoryLease) -> DecodedBody:
+    """Return the batch of a request, or raise `Problem`.
+
+    Senders repeat a request byte by byte, and have no batch id: a digest of the content takes its place, if each record
+    has a time. Requests with the same records, and no time, may be different events.
+    """
+    groups = list((json if is_json else protobuf).read_groups(content, max_weight, lease))
+    rows = _merge([build_rows(group.records, group.common()) for group in groups])
+    if len(rows.rejected) > _MAX_REJECTED:
+        raise Problem(400, f"more than {_MAX_REJECTED:,} records are invalid")
+    batch_id = _digest(content) if rows.rows and all(map(_have_times, groups)) else None
+    batch = IncomingBatch(rows.rows, batch_id, None, [], [], rows.columns)
+    return DecodedBody(batch, rows, sum(len(group.records) for group in groups))
+
+
+def _have_times(group: Group) -> bool:
+    return all(isinstance(record, UndecodableRecord) or record["created_at"] for record in group.records)
+
+
+def _digest(content: bytes) -> str:
+    return "otlp-" + hashlib.blake2b(content, digest_size=20).hexdigest()
+
+
+def _merge(parts: Sequence[BatchRows]) -> BatchRows:
+    """Return the rows of all parts, with the columns that any of them has."""
+    if len(parts) == 1:
+        return parts[0]
+    used = set(chain.from_iterable(part.columns for part in parts if part.rows))
+    merged = BatchRows(columns=[name for name in COLUMNS if name in used])
+    start = 0
+    for part in parts:
+        at = {name: position for position, name in enumerate(part.columns)}
+        positions = [at.get(name, len(at)) for name in merged.columns]
+        merged.rows.extend(tuple([(*row, None)[position] for position in positions]) for row in part.rows)
+        merged.indices.extend(start + index for index in part.indices)
+        merged.rejected.extend((start + index, reason) for index, reason in part.rejected)
+        start += len(part.indices) + len(part.rejected)
+    return merged
