@@ -4,6 +4,9 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+MAX_AHEAD = 60_000_000  # microseconds that the clock of a sender may be ahead
+EARLIEST = 347_155_200_000_000  # 1981: a clock that was never set begins in 1970 or 1980
+
 _END = 9_214_646_400_000_000  # the year 2262, the end of 64-bit nanoseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -29,6 +32,11 @@ def parse_timestamp(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e20:
         return None
     return _in_range(_to_microseconds(value))
+
+
+def is_credible(moment: int, now: int) -> bool:
+    """Return whether a time can be right: it is neither in the future, nor that of a clock that was never set."""
+    return EARLIEST <= moment <= now + MAX_AHEAD
 
 
 def _to_microseconds(number: float) -> int:

@@ -26,6 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _CREATED_AT, _ID, _SEQUENCE = (RECORD_COLUMNS.index(name) for name in ("created_at", "id", "sequence"))
 _RECEIVED_AT = RECORD_COLUMNS.index("received_at")
 _LONG_COLUMNS = tuple(RECORD_COLUMNS.index(name) for name in ("message", "stack_trace", "attributes"))
+_EARLIEST = 347_155_200_000_000  # 1981
 _HOUR, _WEEK = 3_600_000_000, 604_800_000_000  # microseconds
 _PROCESS_COLUMNS = ("service", "host", "process_id")
 _NO_ATTRIBUTES = msgspec.Raw(b"{}")
@@ -195,13 +196,14 @@ class RecordReader(ABC):
     async def histogram(self, filters: Filters, buckets: int, now: int) -> LevelHistogram:
         """Return the number of records over time, in at most ``buckets`` steps.
 
-        Without ``since`` or ``until`` in the filters, it begins at the oldest record or ends at the newest.
+        Without ``since`` or ``until`` in the filters, it begins at the oldest record or ends at the newest. Records
+        whose clock was wrong do not count for that: those of the future, and those from before 1981.
         """
         since, until = filters.since, filters.until
         if since is None:
-            since = await self._boundary_time(newest=False, default=now)
+            since = await self._boundary_time(newest=False, within=(_EARLIEST, now), default=now)
         if until is None:
-            until = await self.end_time(now)
+            until = max(now, await self._boundary_time(newest=True, within=(now, now + _HOUR), default=now) + 1)
         step, start, number = choose_step(since, until, buckets)
         counts: list[tuple[int, dict[str, int]]] = [(start + index * step, {}) for index in range(number)]
         if since < until:
@@ -210,8 +212,8 @@ class RecordReader(ABC):
                 counts[bucket][1][level] = count
         return LevelHistogram(start, start + number * step, step, counts)
 
-    async def _boundary_time(self, *, newest: bool, default: int) -> int:
-        found = await self.rows(statements.select_boundary_time(self.dialect, newest=newest))
+    async def _boundary_time(self, *, newest: bool, default: int, within: tuple[int, int] | None = None) -> int:
+        found = await self.rows(statements.select_boundary_time(self.dialect, newest=newest, within=within))
         return int(found[0][0]) if found else default
 
     async def values(self, filters: Filters, name: str, limit: int) -> ValueCounts:

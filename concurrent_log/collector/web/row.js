@@ -23,6 +23,9 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
       ${columns.map((key) => html`
         <span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
       <span class="message" role="gridcell">
+        ${record.attributes?.wrong_clock && html`<span class="wrong-clock" title=${
+          `The sender's clock was wrong: it showed ${record.attributes.wrong_clock}. The time is that of arrival.`
+        }>wrong clock</span> `}
         <span>${marked((record.message ?? "").slice(0, MAX_LINE), words)}</span>
         ${record.duration_ms !== undefined && html` <span class="pair">${duration(record.duration_ms)}</span>`}
         ${record.error_type && html` <span class="error-type">${marked(record.error_type, words)}</span>`}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from itertools import chain, product
 from typing import Any
@@ -23,7 +24,7 @@ from concurrent_log.collector.server.ingest.normalize import MAX_DEPTH, MAX_KEY_
 from concurrent_log.collector.server.timestamps import parse_timestamp
 from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS, LEVELS, RecordRow
 
-_NOW = 1_768_200_000_000_000
+_NOW = 1_768_230_000_000_000
 _NOON = 1_768_219_200_000_000  # 2026-01-12T12:00:00Z
 
 
@@ -210,6 +211,47 @@ def test_invalid_time_becomes_an_attribute(strange: Any) -> None:
 
     assert found["created_at"] == _NOW
     assert found["attributes"]["created_at"] == (str(strange) if strange == 10**25 else strange)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("2199-01-01T00:00:00Z", "2199-01-01T00:00:00.000000Z"),
+        (_NOW / 1e6 + 3600, "2026-01-12T16:00:00.000000Z"),
+        (_NOW // 1000 + 61_000, "2026-01-12T15:01:01.000000Z"),
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (1.5, "1970-01-01T00:00:01.500000Z"),
+        ("1980-01-06T00:07:00Z", "1980-01-06T00:07:00.000000Z"),
+    ],
+)
+@pytest.mark.parametrize("name", ["created_at", "timestamp", "ts"])
+@pytest.mark.parametrize("count", [1, 20])
+def test_record_with_a_wrong_clock_has_the_time_of_its_arrival(given: Any, shown: str, name: str, count: int) -> None:
+    """A clock is in the future, or was never set. The record is marked, and the others of the batch are unchanged."""
+    wrong = {name: given, "level": "INFO", "message": "x"}
+    right = {"created_at": _NOON / 1e6, "level": "INFO", "message": "y"}
+    rows = build_rows([*[wrong] * count, *[right] * count], {}, _NOW)
+    found = [columns(row, rows.columns) for row in rows.rows]
+
+    assert {(row["created_at"], row["attributes"]["wrong_clock"]) for row in found[:count]} == {(_NOW, shown)}
+    assert [row["created_at"] for row in found[count:]] == [_NOON] * count
+    assert "attributes" not in found[-1]
+
+
+def test_clock_that_is_slightly_ahead_is_believed() -> None:
+    """Clocks of machines differ a little."""
+    ahead = _NOW / 1e6 + 30
+
+    assert normalize({"created_at": ahead})["created_at"] == _NOW + 30_000_000
+
+
+@pytest.mark.parametrize("since", [-5.5, 0, 1.5, 9e9, 1e300])
+def test_loss_reported_with_a_wrong_clock_is_counted(since: float) -> None:
+    """It must not make the server refuse the batch."""
+    before = time.time_ns() // 1000
+    body = read(json.dumps({"logs": [], "dropped": [{"reason": "x", "records": 1, "since": since}]}).encode())
+
+    assert before <= body.batch.losses[0].since <= time.time_ns() // 1000
 
 
 @pytest.mark.parametrize("alias", ["timestamp", "@timestamp", "time", "ts", "timeUnixNano"])
@@ -422,7 +464,10 @@ def test_any_json_becomes_valid_rows(records: list[Any], common: dict[str, Any])
 @pytest.mark.parametrize(
     ("key", "values"),
     [
-        ("created_at", [2.5, -1.0, 1e12, 1e30, 7, "2026-01-12T12:00:00Z", "soon", None]),
+        (
+            "created_at",
+            [1.7e9, 2.5, -1.0, 1e12, 1e30, 7, 4e9, "2026-01-12T12:00:00Z", "2199-01-01T00:00", "soon", None],
+        ),
         ("level", ["INFO", "warning", 40, "loud", None, [], True]),
         ("message", ["", "%s", "é" * (MAX_TEXT_LENGTH + 1), 7, None]),
         ("service", ["shop", "", "é" * (MAX_TEXT_LENGTH + 1), 7, True, [], None]),
@@ -442,7 +487,7 @@ def test_any_json_becomes_valid_rows(records: list[Any], common: dict[str, Any])
 @pytest.mark.parametrize("odd", [{}, {"message": None}, {"level": "loud"}])
 def test_building_by_column_equals_building_by_record(key: str, values: list[Any], odd: dict[str, Any]) -> None:
     """Records with the same keys get the same rows as one by one, also with unusual values among them."""
-    plain = {"created_at": 1.5, "level": "INFO", "message": "hello", "customer": "Ada"}
+    plain = {"created_at": 1_768_200_001.5, "level": "INFO", "message": "hello", "customer": "Ada"}
     for common, value in product(({}, {key: values[0], "service": "shop", "n": 9, "100 %d": "%d"}), values):
         alike = [*[values[0]] * 10, value], [value] * 10
         records = [{**plain, key: each} for each in chain(*alike)] + [{**plain, **odd, "else": 1}] * 10
@@ -456,7 +501,7 @@ def test_building_by_column_equals_building_by_record(key: str, values: list[Any
 @pytest.mark.parametrize("count", [12, 99])
 def test_rows_are_in_the_order_of_the_records(count: int) -> None:
     """The order of the rows does not depend on the keys of the records."""
-    plain = {"created_at": 1.5, "level": "INFO"}
+    plain = {"created_at": 1_768_200_001.5, "level": "INFO"}
     records = [{**plain, "message": str(n), **dict.fromkeys("abc"[: n % 3])} for n in range(count)]
     rows = build_rows([None, *records], {}, _NOW)
 

@@ -45,6 +45,26 @@ def numbered(count: int, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("wrong", ["2199-01-01T00:00:00Z", "1970-01-01T00:00:10Z", "an hour ahead"])
+def test_one_wrong_clock_spoils_no_view(server: Server, wrong: str) -> None:
+    """The record is marked, and has the time of its arrival; the histogram and the order of the others stay."""
+    now = time.time()
+    moment = now + 3600 if wrong == "an hour ahead" else wrong
+    records = [{"message": f"normal {number}", "created_at": now - 60 + number} for number in range(50)]
+    server.send(records)
+    before = server.get("/histogram?since=15m&buckets=60")
+    server.send([{"message": "wrong", "created_at": moment, "sequence": 1}])
+    server.send([{"message": "later"}])
+    after = server.get("/histogram?since=15m&buckets=60")
+    newest = [record["message"] for record in server.get("/logs?since=15m&limit=3")["logs"]]
+    marked = server.get("/logs?where=wrong_clock!=")["logs"]
+
+    assert after["step"] == before["step"]
+    assert server.get("/histogram?buckets=60")["step"] <= 2
+    assert newest == ["later", "wrong", "normal 49"]
+    assert [record["message"] for record in marked] == ["wrong"]
+
+
 def test_pages_contain_each_record_once(server: Server) -> None:
     """Page by page, newest first, each record is returned once; the last page has no cursor."""
     server.send(numbered(25))

@@ -23,7 +23,7 @@ from concurrent_log.collector.server.ingest.normalize import (
     RowBuilder,
     UndecodableRecord,
 )
-from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.server.timestamps import is_credible, parse_timestamp
 from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS, TEXTS, RecordRow
 
 _MIN_RECORDS = 8  # with the same keys; for fewer, building by column is not faster
@@ -59,7 +59,7 @@ def build_rows(records: Sequence[Any], common: Mapping[str, Any], now: int | Non
     Args:
         records: Decoded JSON, without NUL characters and lone surrogates.
         common: Default values for all records, by the names of columns and attributes.
-        now: The time of a record without one, in microseconds since 1970; defaults to the current time.
+        now: The time of arrival, in microseconds since 1970; defaults to the current time.
     """
     builder = RowBuilder(common, time.time_ns() // 1000 if now is None else now)
     groups, rejected = _group_by_keys(records)
@@ -140,6 +140,8 @@ def _build_columns(builder: RowBuilder, keys: Sequence[str], records: Sequence[d
     columns = dict(zip(keys, zip(*map(dict.values, records), strict=True), strict=True))
     levels, times = columns.pop("level"), _times(columns.pop("created_at"))
     if times is None or None in columns["message"] or not _are_known_levels(levels):
+        return None
+    if not (is_credible(min(times), builder.now) and is_credible(max(times), builder.now)):
         return None
     table: _Table = [None if value is None else [value] * len(records) for value in builder.defaults]
     table[CREATED_AT] = times

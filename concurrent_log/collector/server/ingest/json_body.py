@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from concurrent_log.collector.server.ingest.decompression import decompress
 from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
-from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.server.timestamps import is_credible, parse_timestamp
 from concurrent_log.collector.store.interface import Client, IncomingBatch, LossReport
 
 _MAX_ID_LENGTH = 200
@@ -195,7 +196,15 @@ def _read_losses(found: Any) -> list[LossReport]:
 def _read_loss(found: Any) -> LossReport:
     records = found.get("records") if isinstance(found, dict) else None
     reason = _short_text(found.get("reason")) if isinstance(found, dict) else None
-    since = parse_timestamp(found.get("since")) if isinstance(found, dict) else None
+    since = _read_since(found.get("since")) if isinstance(found, dict) else None
     if type(records) is not int or not 0 <= records < 2**63 or reason is None or since is None:
         raise Problem(400, "each entry of dropped must have a reason, a number of records, and a time in since")
     return LossReport(reason, records, since)
+
+
+def _read_since(value: Any) -> int | None:
+    """Return a time; the current time if the clock of the client is wrong; None if the value is no time at all."""
+    now, since = time.time_ns() // 1000, parse_timestamp(value)
+    if since is not None:
+        return since if is_credible(since, now) else now
+    return now if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from concurrent_log.collector.server.ingest.levels import LEVELS_BY_SPELLING, parse_level, parse_opentelemetry_severity
-from concurrent_log.collector.server.timestamps import parse_timestamp
+from concurrent_log.collector.server.timestamps import is_credible, parse_timestamp
 from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS, TEXTS, RecordRow
+from concurrent_log.collector.store.reader import iso_time
 
 MAX_TEXT_LENGTH = 500  # characters of a text column, because some are indexed
 LONG_TEXTS = frozenset({"message", "stack_trace"})  # text columns without a limit
@@ -25,6 +26,7 @@ _TEXT_POSITIONS = {name: POSITIONS[name] for name in TEXTS if name != "level"}
 _LONG_TEXT_POSITIONS = frozenset(POSITIONS[name] for name in LONG_TEXTS)
 _NUMBERS = {name: POSITIONS[name] for name in (INTEGERS | FLOATS) - {"created_at", "level_number"}}
 _OBJECTS = ("metadata", "attributes")
+WRONG_CLOCK = "wrong_clock"  # the attribute with the time of a clock that is wrong
 
 # Other names of a column, in the order in which they are tried if it is missing.
 _LEVEL_ALIASES: dict[str, Callable[[Any], tuple[str, int] | None]] = {
@@ -72,12 +74,13 @@ class RowBuilder:
     Attributes:
         defaults: The row of an empty record, before its level and time are normalized.
         attributes: The attributes of an empty record.
+        now: The time of a record without one, in microseconds since 1970.
     """
 
     def __init__(self, common: Mapping[str, Any], now: int) -> None:
         self.defaults: list[Any] = [None] * len(COLUMNS)
         self.attributes: dict[str, Any] = {}
-        self._now = now
+        self.now = now
         _fill(self.defaults, self.attributes, common)
 
     def build(self, record: dict[str, Any]) -> RecordRow:
@@ -85,7 +88,7 @@ class RowBuilder:
         row, extra = self.defaults.copy(), self.attributes.copy()
         _fill(row, extra, record)
         _set_level(row, extra)
-        _set_time(row, extra, self._now)
+        _set_time(row, extra, self.now)
         if row[_MESSAGE] is None and extra:
             _find_message(row, extra)
         if extra:
@@ -166,16 +169,16 @@ def _set_level(row: list[Any], extra: dict[str, Any]) -> None:
 
 
 def _set_time(row: list[Any], extra: dict[str, Any], now: int) -> None:
+    """Set the time: that of arrival if the record has none, or if its clock is wrong, which an attribute shows."""
     value = row[CREATED_AT]
-    if type(value) is float and 0 <= value < 1e11:
-        row[CREATED_AT] = round(value * 1e6)
-        return
-    moment = parse_timestamp(value)
+    moment = round(value * 1e6) if type(value) is float and 0 <= value < 1e11 else parse_timestamp(value)
     if value is None:
         for alias in _TIME_ALIASES:
             moment = parse_timestamp(extra.get(alias)) if moment is None else moment
     elif moment is None:
         extra["created_at"] = _limited(value, MAX_DEPTH)
+    if moment is not None and not is_credible(moment, now):
+        extra[WRONG_CLOCK], moment = iso_time(moment), None
     row[CREATED_AT] = now if moment is None else moment
 
 

@@ -114,9 +114,15 @@ def count_values(dialect: Dialect, filters: Filters, name: str, *, limit: int, n
     return statement
 
 
-def select_boundary_time(dialect: Dialect, *, newest: bool) -> Statement:
-    """Select the time of the newest or the oldest record."""
-    return Statement(dialect, f"SELECT created_at FROM logs ORDER BY created_at {'DESC' if newest else 'ASC'} LIMIT 1")
+def select_boundary_time(dialect: Dialect, *, newest: bool, within: tuple[int, int] | None = None) -> Statement:
+    """Select the time of the newest or the oldest record, ``within`` a time range if there is one."""
+    statement = Statement(dialect)
+    where = ""
+    if within is not None:
+        since, until = map(statement.argument, within)
+        where = f"WHERE created_at BETWEEN {since} AND {until}"
+    statement.sql = f"SELECT created_at FROM logs {where} ORDER BY created_at {'DESC' if newest else 'ASC'} LIMIT 1"
+    return statement
 
 
 def count_by_service_and_level(dialect: Dialect, since: int | None) -> Statement:
