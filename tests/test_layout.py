@@ -24,7 +24,7 @@ ALLOWED = {
     "dated": {"files"},
     "settings": {"loggers"},
     "loggers": {"handlers", "dated", "background", "console"},
-    "collector.client": set(),
+    "collector.client": {"background"},
     "collector.store": set(),
     "collector.server": {"collector.store", "collector.javascript_package"},
     "health": set(),

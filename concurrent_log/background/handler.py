@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+from concurrent_log.background.engine import Engine
 from concurrent_log.background.local_writer import LocalWriter, has_separate_filters
 from concurrent_log.background.snapshot import take_snapshot
+from concurrent_log.background.target_closing import let_workers_close
 from concurrent_log.background.target_handlers import TargetHandlers
-from concurrent_log.background.worker import QueueWorker, Writer
+from concurrent_log.background.worker import Control, QueueWorker, Writer
 from concurrent_log.internal import stderr
-from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
 from concurrent_log.internal.validation import check_seconds
 
 _WORKERS = ("thread", "process")
 _WHEN_FULL = ("block", "drop_oldest", "drop_newest")
-_GRACE_PERIOD = 0.1  # seconds for a worker that has already exceeded `stop_timeout`
 
 
 class BackgroundStats(NamedTuple):
@@ -78,16 +79,11 @@ class BackgroundHandler(logging.Handler):
         self.worker = worker
         self.capacity = capacity
         self.when_full = when_full
-        self.stop_timeout = stop_timeout
+        self._engine: Engine[QueueWorker] = Engine("concurrent_log", stop_timeout)
         self._target_handlers: TargetHandlers | None = target_handlers
         self._handlers: tuple[logging.Handler, ...] = ()
-        self._worker: QueueWorker | None = None
-        self._parked_worker: QueueWorker | None = None
-        self._closed = False
-        self._reported_unwritten = 0  # records, by the last `close`
         if self._resolve_handlers() and worker == "process":
             _create_process_writer(self._handlers)  # Raises here if a handler cannot be sent to a process.
-        register(self)
 
     def _resolve_handlers(self) -> tuple[logging.Handler, ...]:
         """Return the handlers that write; an empty tuple while `dictConfig` has not created all of them."""
@@ -95,7 +91,21 @@ class BackgroundHandler(logging.Handler):
             self._handlers, self._target_handlers = found, None
             # `logging.shutdown` closes handlers in reverse order of their creation: it must close this one first.
             logging._addHandlerRef(self)  # type: ignore[attr-defined]
+            let_workers_close(found)
         return self._handlers
+
+    @property
+    def stop_timeout(self) -> float:
+        """Maximum time, in seconds, that `close` waits."""
+        return self._engine.stop_timeout
+
+    @stop_timeout.setter
+    def stop_timeout(self, seconds: float) -> None:
+        self._engine.stop_timeout = seconds
+
+    @property
+    def _worker(self) -> QueueWorker | None:
+        return self._engine.task
 
     # The logging call.
 
@@ -143,23 +153,19 @@ class BackgroundHandler(logging.Handler):
         handlers: tuple[logging.Handler, ...],
         handler_numbers: tuple[int, ...] | None,
     ) -> None:
-        worker = self._worker or self._create_worker(handlers)
-        worker.put(take_snapshot(record, handlers, handler_numbers))
+        engine = self._engine
+        worker = engine.task or engine.create(partial(self._create_worker, handlers))
+        worker.queue.put(take_snapshot(record, handlers, handler_numbers))
+        if engine.thread is None:
+            engine.ensure_running()
 
-    def _create_worker(self, handlers: tuple[logging.Handler, ...]) -> QueueWorker:
-        """Return the worker of this process; create it if there is none."""
-        with self.lock:  # type: ignore[union-attr]  # Unlike `acquire`, safe if a signal handler raises.
-            if self._worker is None:
-                worker = QueueWorker(
-                    self._create_writer(handlers), self.capacity, self.when_full, is_stopped=self._closed
-                )
-                hook_exits()
-                # A signal handler may have logged in the meantime, and created a worker.
-                self._worker = self._worker or worker
-            return self._worker
+    def _create_worker(self, handlers: tuple[logging.Handler, ...], control: Control) -> QueueWorker:
+        if self.when_full == "block":
+            self._engine.wait_for_closed_engines()
+        return QueueWorker(self._create_writer(handlers), handlers, self.capacity, self.when_full, control)
 
     def _create_writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
-        if self.worker == "process" and not self._closed:
+        if self.worker == "process" and not self._engine.is_closed:
             try:
                 return _create_process_writer(handlers)
             except TypeError as error:
@@ -178,12 +184,7 @@ class BackgroundHandler(logging.Handler):
         Returns:
             True if everything is written and flushed, False if the time was not enough.
         """
-        worker = self._worker
-        if worker is None:
-            return True
-        if self._closed:
-            return not len(worker.queue)
-        return worker.flush(self.stop_timeout if timeout is None else timeout)
+        return self._engine.flush(timeout)
 
     def stats(self) -> BackgroundStats:
         """Return how many records are queued, written and dropped so far."""
@@ -195,74 +196,33 @@ class BackgroundHandler(logging.Handler):
     def close(self) -> None:
         """Wait until all records are written, then stop the worker. Records logged later are written at once.
 
+        Does not wait if the calling thread holds a lock that the worker may want: that of `logging`, as inside
+        `dictConfig`, or that of a handler that writes. The worker then goes on until all records are written, and the
+        exit of the program waits for it.
+
         The handlers that write stay open; `logging.shutdown` closes them at the exit of the program.
         """
-        worker = self._worker
-        if worker is not None and worker.is_current_thread():
-            return  # A handler that writes called this. The exit of the program closes this handler.
-        if worker is not None and (worker.is_running() or worker.unwritten() or not self._closed):
-            self._stop_worker(worker, _GRACE_PERIOD if self._closed else self.stop_timeout)
-        self._closed = True
+        self._engine.close()
         super().close()
 
-    def _stop_worker(self, worker: QueueWorker, timeout: float) -> None:
-        is_written = worker.flush(timeout)
-        self._closed = True
-        unwritten = worker.stop(LocalWriter(self._handlers), timeout if is_written else _GRACE_PERIOD)
-        if unwritten not in (0, self._reported_unwritten):
-            stderr.warn(f"{unwritten:,} records were not written within {self.stop_timeout} s")
-        self._reported_unwritten = unwritten
-        if worker.is_running():
-            self._exclude_from_shutdown()
-
-    def _exclude_from_shutdown(self) -> None:
-        """Keep `logging.shutdown` from waiting for the lock of a handler that hangs."""
-        for reference in list(logging._handlerList):  # type: ignore[attr-defined]
-            if reference() in self._handlers:
-                logging._removeHandlerRef(reference)  # type: ignore[attr-defined]
+    def createLock(self) -> None:
+        """Create no lock: nothing that uses this handler has to wait."""
+        self.lock = None
 
     def __del__(self) -> None:
-        worker = vars(self).get("_worker")
-        if worker is not None and not self._closed and (worker.is_running() or worker.unwritten()):
-            close_in_background(self)
-
-    # Forks and pickling.
-
-    def park(self, timeout: float) -> None:
-        """Bring the worker thread to an end before this process forks, and let no new one start."""
-        worker = self._worker
-        if worker is not None and worker.lock.acquire(timeout=timeout):
-            self._parked_worker = worker
-            worker.park(timeout)
-
-    def resume(self) -> None:
-        """Continue in the parent after a fork."""
-        worker, self._parked_worker = self._parked_worker, None
-        if worker is not None:
-            worker.lock.release()
-            if len(worker.queue):
-                worker.ensure_running()
-
-    def restart_after_fork(self) -> None:
-        """Start with an empty queue in the child after a fork: the parent writes the queued records."""
-        if self._worker is not None:
-            self._worker.writer.detach_after_fork()
-        self._worker = self._parked_worker = None
-        self._closed = False
-        self._reported_unwritten = 0
+        engine = vars(self).get("_engine")
+        if engine is not None:
+            engine.abandon()
 
     def __getstate__(self) -> dict[str, Any]:
         if self._resolve_handlers() == ():
             raise TypeError(f"{self!r} cannot be pickled before the handlers that it names are created")
-        return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
+        return vars(self).copy()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)
-        vars(self).update(state, _worker=None, _parked_worker=None, _closed=False, _reported_unwritten=0)
-        register(self)
-
-
-_NOT_PICKLED = frozenset(("lock", "_worker", "_parked_worker", "_closed", "_reported_unwritten"))
+        vars(self).update(state)
+        let_workers_close(self._handlers)
 
 
 def _create_process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:

@@ -1,10 +1,12 @@
 """`LocalWriter`: writes records through handlers in the calling thread."""
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from concurrent_log.background.snapshot import RestoredRecords, Snapshot, select_for_handler
+from concurrent_log.internal.lifecycle import is_forking
 
 
 class LocalWriter:
@@ -12,27 +14,39 @@ class LocalWriter:
 
     def __init__(self, handlers: Sequence[logging.Handler]) -> None:
         self._handlers = handlers
+        self._portions: deque[_Portion] = deque()
+        self._unconfirmed = 0
 
     def write(self, snapshots: Sequence[Snapshot]) -> int:
         """Write the snapshots in order, through each handler whose level and filters accept them.
 
+        Stops after a record, or after a batch of a handler that writes batches, while this process is about to fork.
+
         Returns:
-            The number of snapshots: all are written at once.
+            The number of snapshots that are written through all handlers, and were not before.
         """
         # Before any of them is written: restoring a record removes the handler numbers from its snapshot.
-        selected = [select_for_handler(number, handler, snapshots) for number, handler in enumerate(self._handlers)]
-        for handler, own_snapshots in zip(self._handlers, selected, strict=True):
+        for number, handler in enumerate(self._handlers):
+            own_snapshots = select_for_handler(number, handler, snapshots)
             if own_snapshots:
-                _write_through(handler, RestoredRecords(own_snapshots))
-        return len(snapshots)
+                self._portions.append(_Portion(handler, RestoredRecords(own_snapshots)))
+        self._unconfirmed += len(snapshots)
+        return self.wait_until_written()
 
     def wait_until_written(self) -> int:
-        """Return 0: `write` has already counted everything."""
-        return 0
+        """Write what `write` has left, with the same exception; return the number of snapshots that are written."""
+        while self._portions:
+            self._portions[0].write()
+            if not self._portions[0].remaining:
+                self._portions.popleft()
+            if self._portions and is_forking():
+                return 0
+        confirmed, self._unconfirmed = self._unconfirmed, 0
+        return confirmed
 
     def pending(self) -> int:
-        """Return 0: `write` returns when everything is written."""
-        return 0
+        """Return how many snapshots are not written through one of the handlers."""
+        return max((portion.remaining for portion in self._portions.copy()), default=0)
 
     def flush(self) -> None:
         """Flush all handlers."""
@@ -64,20 +78,40 @@ def _batch_method(handler: logging.Handler) -> Any:
     return None
 
 
-def _write_through(handler: logging.Handler, records: Sequence[logging.LogRecord]) -> None:
-    write_batch = _batch_method(handler)
-    if write_batch is not None:
-        try:
-            write_batch(records)
-        except (Exception, SystemExit):
-            handler.handleError(records[0])
-        return
-    write = _emit if has_separate_filters(handler) else _handle
-    for record in records:
-        try:
-            write(handler, record)
-        except (Exception, SystemExit):
-            handler.handleError(record)
+class _Portion:
+    """The records of a batch that one handler writes, some of which may be written.
+
+    Attributes:
+        remaining: The number of records that are not written.
+    """
+
+    def __init__(self, handler: logging.Handler, records: Sequence[logging.LogRecord]) -> None:
+        self._handler = handler
+        self._records = records
+        self.remaining = len(records)
+
+    def write(self) -> None:
+        """Write the remaining records; while this process is about to fork, only the next one."""
+        write_batch = _batch_method(self._handler)
+        if write_batch is not None:
+            try:
+                write_batch(self._records)
+            except (Exception, SystemExit):
+                self._handler.handleError(self._records[0])
+            finally:
+                self.remaining = 0
+            return
+        write = _emit if has_separate_filters(self._handler) else _handle
+        handler = self._handler
+        for record in self._records[len(self._records) - self.remaining :]:
+            try:
+                write(handler, record)
+            except (Exception, SystemExit):
+                handler.handleError(record)
+            finally:
+                self.remaining -= 1
+            if is_forking():
+                return
 
 
 def _handle(handler: logging.Handler, record: logging.LogRecord) -> None:

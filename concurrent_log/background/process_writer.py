@@ -20,6 +20,7 @@ from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.pickling import pickle_handlers, pickle_snapshots, to_plain
 from concurrent_log.background.snapshot import Snapshot
 from concurrent_log.internal import stderr
+from concurrent_log.internal.lifecycle import is_forking
 
 if TYPE_CHECKING:
     if sys.platform == "win32":
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _MAX_UNCONFIRMED = 4  # batches
 _EXIT_TIMEOUT = 1.0  # seconds to wait for the exit of a process that no longer responds
 _MAX_FAILURES = 3  # processes in a row that end without a confirmation; then this process writes
+_PAUSE = 0.01  # seconds to wait for a confirmation before a fork
 _RETRY_INTERVAL = 60.0  # seconds after which this process tries again to start one
 
 _CODE = "import sys; sys.path[:] = {!r}; from concurrent_log.background.process_main import main; main({})"
@@ -70,7 +72,7 @@ class ProcessWriter:
     def flush(self) -> None:
         """Let the process flush its handlers, and wait for it."""
         self._unsent.append([])  # An empty batch is the request to flush.
-        self._send_batches(0)
+        self._send_batches(0, may_pause=False)
 
     def close(self, timeout: float) -> None:
         """Wait for the process to close its handlers and exit."""
@@ -90,10 +92,11 @@ class ProcessWriter:
         if self._process is not None:
             self._process.returncode = 0  # It is not a child of this process: nothing to wait for.
 
-    def _send_batches(self, max_unconfirmed: int) -> int:
+    def _send_batches(self, max_unconfirmed: int, *, may_pause: bool = True) -> int:
         """Send all batches, and wait until at most ``max_unconfirmed`` of them are not confirmed.
 
-        If no process can be started, this process writes the batches itself. Returns the number of confirmed records.
+        If no process can be started, this process writes the batches itself. With ``may_pause``, returns earlier while
+        this process is about to fork. Returns the number of confirmed records.
         """
         confirmed = 0
         while self._unsent or len(self._unconfirmed) > max_unconfirmed:
@@ -102,6 +105,8 @@ class ProcessWriter:
                 continue
             try:
                 connection = self._connection or self._start_process()
+                if may_pause and is_forking() and not connection.poll(_PAUSE):
+                    break
                 if self._unsent and len(self._unconfirmed) <= _MAX_UNCONFIRMED:
                     connection.send_bytes(pickle_snapshots(self._unsent[0]))
                     self._unconfirmed.append(self._unsent.popleft())

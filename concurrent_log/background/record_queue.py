@@ -36,16 +36,16 @@ class RecordQueue:
     Args:
         capacity: Maximum number of records. Threads that log at the same moment may exceed it by one each.
         when_full: What to do with a record when the queue is full: ``block``, ``drop_oldest`` or ``drop_newest``.
-        is_worker_thread: Returns whether the calling thread is the worker, which must not wait for itself.
+        may_wait: Returns whether the calling thread may wait for the worker; it does not if it is the worker.
         ensure_worker: Starts the worker if it does not run; called by a thread that waits for room.
     """
 
     def __init__(
-        self, capacity: int, when_full: str, is_worker_thread: Callable[[], bool], ensure_worker: Callable[[], None]
+        self, capacity: int, when_full: str, may_wait: Callable[[], bool], ensure_worker: Callable[[], None]
     ) -> None:
         self._capacity = capacity
         self._when_full = when_full
-        self._is_worker_thread = is_worker_thread
+        self._may_wait = may_wait
         self._ensure_worker = ensure_worker
         self._items: SimpleQueue[Snapshot | FlushMarker] = SimpleQueue()
         self._markers: deque[FlushMarker] = deque()
@@ -95,6 +95,13 @@ class RecordQueue:
         self._wake_up.put(None)
         return marker
 
+    def interrupt(self) -> None:
+        """End the waiting of `take_batch`, with a flush marker if none is queued."""
+        if self._markers:
+            self._wake_up.put(None)
+        else:
+            self.put_marker()
+
     def complete_marker(self, marker: FlushMarker) -> None:
         """Notify the thread that waits for ``marker``: everything before it is written."""
         with contextlib.suppress(ValueError):
@@ -134,8 +141,8 @@ class RecordQueue:
         return True
 
     def _wait_for_room(self) -> None:
-        if self._is_worker_thread():
-            return
+        if not self._may_wait():
+            return  # The queue exceeds its capacity.
         try:
             self._blocked.append(None)
             self._wake_up.put(None)

@@ -1,27 +1,32 @@
-"""The worker: a thread that takes batches of records from the queue and passes them to a writer."""
+"""The task of `BackgroundHandler`: takes batches of records from the queue and passes them to a writer."""
 
 import contextlib
 import logging
 import sys
-import threading
 import time
 import traceback
-import weakref
-from typing import Protocol
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
+from concurrent_log.background.handler_closing import close_handler
+from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.record_queue import DroppedRecords, FlushMarker, RecordQueue
 from concurrent_log.background.snapshot import Snapshot, logged_at, take_snapshot
-from concurrent_log.internal.lifecycle import join
+from concurrent_log.internal.lifecycle import is_forking
 
 
 class Writer(Protocol):
     """Writes snapshots, through handlers in this process or in another one."""
 
     def write(self, snapshots: list[Snapshot]) -> int:
-        """Write the snapshots in order, and return how many were confirmed as written since the last call."""
+        """Write the snapshots in order, and return how many were confirmed as written since the last call.
+
+        Stops after one of them while this process is about to fork; they stay pending.
+        """
 
     def wait_until_written(self) -> int:
-        """Wait until all snapshots are written, and return how many were confirmed since the last call."""
+        """Write all that is pending, with the same exception; return how many were confirmed since the last call."""
 
     def pending(self) -> int:
         """Return how many snapshots are not confirmed as written."""
@@ -36,164 +41,181 @@ class Writer(Protocol):
         """Leave all resources to the parent process, in the child after a fork."""
 
 
+class Control(Protocol):
+    """What a task needs of its `Engine`."""
+
+    def may_wait(self) -> bool:
+        """Return whether the calling thread may wait for the thread of the task."""
+
+    def ensure_running(self) -> None:
+        """Start the thread if there is none."""
+
+
 _MAX_DRAIN_ROUNDS = 10  # limits the feedback of handlers that log something for each record that they write
 
 
 class QueueWorker:
-    """Writes the records of one queue through ``writer``, in a thread that starts with the first record.
+    """Writes the records of one queue through ``writer``; a `BackgroundTask` of an `Engine`.
 
     Attributes:
         queue: The records that are not written yet.
-        writer: The writer; to be replaced only while no thread runs.
+        handlers: The handlers that write.
+        writer: The writer; after `release` one that writes in this process.
         written: Number of records written.
         longest_wait: Longest time that a record spent in the queue, in seconds.
-        lock: Held by a thread that lets no worker thread start.
     """
 
-    def __init__(self, writer: Writer, capacity: int, when_full: str, *, is_stopped: bool = False) -> None:
-        # A weak proxy, because bound methods would form a reference cycle with the queue: the garbage collector would
-        # have to free it.
-        this = weakref.proxy(self)
-        self.queue = RecordQueue(capacity, when_full, lambda: this.is_current_thread(), lambda: this.ensure_running())
+    park_timeout = float("inf")
+    is_ordered = True
+
+    def __init__(
+        self, writer: Writer, handlers: Sequence[logging.Handler], capacity: int, when_full: str, control: Control
+    ) -> None:
+        self.queue = RecordQueue(capacity, when_full, lambda: control.may_wait(), lambda: control.ensure_running())
+        self.handlers = handlers
         self.writer = writer
         self.written = 0
         self.longest_wait = 0.0
-        self.lock = threading.RLock()
         self._capacity = capacity
-        self._thread: threading.Thread | None = None
-        self._run_lock = threading.Lock()  # held by the one thread that writes
-        self._is_parking = False
-        self._is_draining = False
-        self._is_stopped = is_stopped
-        self._in_flight = 0  # records passed to the writer, which has not returned
+        self._taken: deque[Snapshot | FlushMarker] = deque()  # from the queue, and not passed to the writer
+        self._stop_marker: FlushMarker | None = None
+        self._stop_timeout = 0.0
+        self._retired: list[logging.Handler] = []
+        self._has_to_close = False
 
-    def put(self, snapshot: Snapshot) -> None:
-        """Queue one record."""
-        self.queue.put(snapshot)
-        if self._thread is None:
-            self.ensure_running()
+    # For any thread.
 
-    def is_current_thread(self) -> bool:
-        """Return whether the calling thread is the worker thread: a handler that writes may log."""
-        return self._thread is not None and self._thread.ident == threading.get_ident()
+    def has_work(self) -> bool:
+        """Return whether a record is not written, a flush is not done, or a handler is to be closed."""
+        return self._is_writing() or self._has_to_close
 
-    def is_running(self) -> bool:
-        """Return whether a worker thread runs or is about to."""
-        return self._thread is not None
+    def _is_writing(self) -> bool:
+        return bool(self.queue.size() or self._taken or self.writer.pending())
 
-    def unwritten(self) -> int:
+    def pending(self) -> int:
         """Return how many records are not confirmed as written."""
-        return len(self.queue) + self._in_flight + self.writer.pending()
+        taken = sum(not isinstance(item, FlushMarker) for item in self._taken.copy())
+        return len(self.queue) + taken + self.writer.pending()
 
-    def ensure_running(self) -> None:
-        """Start the worker thread if it does not run.
+    def put_barrier(self) -> FlushMarker:
+        """Return a marker that is set when all records queued before are written and flushed."""
+        return self.queue.put_marker()
 
-        After `stop`, and while the interpreter shuts down, no thread can start: write in the calling thread.
+    def interrupt(self) -> None:
+        """End the waiting of `step`."""
+        self.queue.interrupt()
+
+    def stop(self, timeout: float, *, is_urgent: bool) -> None:
+        """Let `step` end after the records that are queued now; `release` takes at most ``timeout`` seconds."""
+        self._stop_timeout = timeout
+        self._stop_marker = self.queue.put_marker()
+
+    def locks(self) -> Iterable[Any]:
+        """Return the locks of the handlers that write."""
+        return [getattr(handler, "lock", None) for handler in self.handlers]
+
+    def describe_pending(self, records: int, timeout: float) -> str:
+        """Return the message for ``records`` that are not written after ``timeout`` seconds."""
+        return f"{records:,} records were not written within {timeout} s"
+
+    def retire(self, handler: logging.Handler) -> bool:
+        """Close a handler that writes when everything is written, and again after each later record.
+
+        Returns:
+            False if everything is written: the caller must close it.
         """
-        with self.lock:
-            if self._thread is None and not self._is_stopped:
-                thread = threading.Thread(target=self._run, name="concurrent_log", daemon=True)
-                try:
-                    self._thread = thread
-                    thread.start()
-                except RuntimeError:
-                    self._thread = None
-                except BaseException:
-                    # A signal handler raised, perhaps before the thread started. If the thread did start, it ends now.
-                    self._thread = None
-                    raise
-            if self._thread is None:
-                self._drain()
+        if handler not in self._retired:
+            self._retired.append(handler)
+        self._has_to_close = True
+        is_writing = self._is_writing()
+        self._has_to_close = is_writing
+        return is_writing
 
-    def flush(self, timeout: float) -> bool:
-        """Wait until all records queued before are written and flushed; return whether they are."""
-        if self.is_current_thread():
-            return False
-        marker = self.queue.put_marker()
-        if self._thread is None:
-            self.ensure_running()
-        return marker.wait(timeout)
+    # For the thread that works.
 
-    def park(self, timeout: float) -> None:
-        """Stop the thread after its current batch; `ensure_running` starts another one."""
-        thread = self._thread
-        if thread is not None and not self.is_current_thread():
-            try:
-                self._is_parking = True
-                self.queue.put_marker()
-                join(thread, timeout)
-            finally:
-                self._is_parking = False
+    def step(self) -> bool:
+        """Write one batch; return False when everything queued before `stop` is written."""
+        marker = self._stop_marker
+        if not self._taken:
+            self._taken.extend(self.queue.take_batch(wait=marker is None and not self.writer.pending()))
+        self._write_taken()
+        return marker is None or not marker.is_set()
 
-    def stop(self, last_writer: Writer, timeout: float) -> int:
-        """Stop the thread, write later records through ``last_writer``, and return how many are not written."""
-        with self.lock:
-            self._is_stopped = True
-            self.park(timeout)
-            if self._thread is None:
+    def drain(self) -> None:
+        """Write all queued records, and a bounded number of those that handlers log meanwhile."""
+        for _ in range(_MAX_DRAIN_ROUNDS):
+            remaining = self.queue.size()
+            while self._taken or remaining > 0:
+                if not self._taken:
+                    self._taken.extend(self.queue.take_batch(wait=False))
+                    remaining -= len(self._taken) or remaining
+                self._write_taken()
+            while self.writer.pending():
                 self.written += self.writer.wait_until_written()
-                self.writer.close(timeout)
-                self.writer = last_writer
-                self._drain()
-        return self.unwritten()
+        self._close_retired()
 
-    def _drain(self) -> None:
-        """Write all queued records in this thread, and a bounded number of those that handlers log meanwhile."""
-        if self._is_draining:
-            return
+    def release(self) -> None:
+        """Close the writer, and the handlers that are retired; this process writes later records itself."""
+        self.written += self.writer.wait_until_written()
+        self.writer.close(self._stop_timeout)
+        if not isinstance(self.writer, LocalWriter):
+            self.writer = LocalWriter(self.handlers)
+        self._close_retired()
+
+    def detach_after_fork(self) -> None:
+        """Leave all resources to the parent process, in the child after a fork."""
+        self.writer.detach_after_fork()
+
+    def _write_taken(self) -> None:
+        """Write what is taken from the queue; before a fork, at least one record of it."""
         try:
-            self._is_draining = True
-            for _ in range(_MAX_DRAIN_ROUNDS):
-                remaining = self.queue.size()
-                while remaining > 0 and (items := self.queue.take_batch(wait=False)):
-                    self._write_items(items)
-                    remaining -= len(items)
-            self.written += self.writer.wait_until_written()
-        finally:
-            self._is_draining = False
-
-    def _run(self) -> None:
-        with self._run_lock:
-            try:
-                while self._is_active_thread() and not self._is_parking:
-                    self._write_items(self.queue.take_batch(wait=True))
-                    if not len(self.queue):
-                        self.written += self.writer.wait_until_written()
-            finally:
-                if self._is_active_thread():
-                    self._thread = None
-
-    def _is_active_thread(self) -> bool:
-        return self._thread is threading.current_thread()
-
-    def _write_items(self, items: list[Snapshot | FlushMarker]) -> None:
-        try:
-            snapshots: list[Snapshot] = []
-            for item in items:
-                if not isinstance(item, FlushMarker):
-                    snapshots.append(item)
-                    continue
-                self._write(snapshots)
-                snapshots = []
+            while self._write_next() and not is_forking():
+                pass
+            if not self._taken and not self.queue.size() and not is_forking():
                 self.written += self.writer.wait_until_written()
-                self.writer.flush()
-                self.queue.complete_marker(item)
-            self._write(snapshots)
-            dropped = self.queue.take_dropped()
-            if dropped is not None:
-                self._write([_drop_warning(dropped, self._capacity)])
+                self._close_retired()
         except Exception:
             # The worker must survive any error: it still has to write the next records.
             if logging.raiseExceptions and sys.stderr:
                 with contextlib.suppress(OSError):
                     traceback.print_exc()
 
+    def _write_next(self) -> bool:
+        """Write the records before the next flush marker, or flush; return whether there is more."""
+        if self._taken and not isinstance(self._taken[0], FlushMarker):
+            self._write(self._take_records())
+        elif self._taken:
+            self.written += self.writer.wait_until_written()
+            if not self.writer.pending():
+                self._flush()
+        dropped = self.queue.take_dropped() if not self._taken else None
+        if dropped is not None:
+            self._write([_drop_warning(dropped, self._capacity)])
+        return bool(self._taken)
+
+    def _take_records(self) -> list[Snapshot]:
+        snapshots: list[Snapshot] = []
+        while self._taken and not isinstance(self._taken[0], FlushMarker):
+            snapshots.append(self._taken.popleft())  # type: ignore[arg-type]
+        return snapshots
+
+    def _flush(self) -> None:
+        marker = self._taken.popleft()
+        try:
+            self.writer.flush()
+        finally:
+            self.queue.complete_marker(marker)  # type: ignore[arg-type]
+
     def _write(self, snapshots: list[Snapshot]) -> None:
-        if snapshots:
-            self.longest_wait = max(self.longest_wait, time.monotonic() - logged_at(snapshots[0]))
-            self._in_flight = len(snapshots)
-            self.written += self.writer.write(snapshots)
-            self._in_flight = 0
+        self.longest_wait = max(self.longest_wait, time.monotonic() - logged_at(snapshots[0]))
+        self._has_to_close = bool(self._retired)
+        self.written += self.writer.write(snapshots)
+
+    def _close_retired(self) -> None:
+        """Close the retired handlers, unless there are new records; before a fork, later."""
+        if self._has_to_close and not self._is_writing():
+            self._has_to_close = False
+            self._has_to_close = not all(map(close_handler, self._retired))
 
 
 def _drop_warning(dropped: DroppedRecords, capacity: int) -> Snapshot:

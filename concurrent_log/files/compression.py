@@ -100,9 +100,12 @@ class Compressor:
 
     # Forks: the handler's worker threads are called through `concurrent_log.internal.lifecycle`.
 
-    def park(self, timeout: float) -> None:
-        """End the threads before a fork, within ``timeout`` seconds."""
+    def prepare_fork(self) -> None:
+        """Let the threads end soon, and no other one start."""
         self._is_parking = True
+
+    def park(self, timeout: float) -> None:
+        """Wait for the end of the threads before a fork, for at most ``timeout`` seconds."""
         give_up_at = time.monotonic() + timeout
         for thread in tuple(self._threads):
             join(thread, max(0, give_up_at - time.monotonic()))

@@ -1,8 +1,6 @@
 """Forks and exits of the process: every handler that works in the background registers here."""
 
-import _thread
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -10,7 +8,9 @@ import time
 import weakref
 from typing import Any, Protocol
 
-_PARK_TIMEOUT = 1.0  # seconds that a fork waits for a worker that is writing
+from concurrent_log.internal.lock_owners import is_owned, owns_logging_lock
+
+_PARK_TIMEOUT = 1.0  # seconds that a fork waits for the workers
 _EXIT_TIMEOUT = 1.0  # seconds to wait for the operating system's part of a thread that has ended
 _LAST = -1000  # multiprocessing runs the finalizers of higher priority first
 
@@ -18,8 +18,11 @@ _LAST = -1000  # multiprocessing runs the finalizers of higher priority first
 class Lifecycle(Protocol):
     """A handler that is called at the forks and at the exit of its process."""
 
+    def prepare_fork(self) -> None:
+        """Let the worker thread stop soon, because `is_forking`; do not wait for it."""
+
     def park(self, timeout: float) -> None:
-        """Bring the worker thread to a safe point before a fork, within ``timeout`` seconds."""
+        """Wait until the worker thread has stopped, before a fork, for at most ``timeout`` seconds."""
 
     def resume(self) -> None:
         """Continue in the parent after a fork."""
@@ -35,6 +38,8 @@ class Lifecycle(Protocol):
 
 
 _all: "list[weakref.ref[Any]]" = []  # append, remove and copy are atomic, so no lock is needed
+_forking: set[int] = set()  # ids of the threads that fork
+_fork_turn = threading.RLock()  # held by the thread that forks
 _hooked = 0  # id of the process in which `hook_exits` has run
 
 
@@ -43,10 +48,20 @@ def register(handler: Lifecycle) -> None:
     _all.append(weakref.ref(handler, _all.remove))
 
 
+def is_forking() -> bool:
+    """Return whether this process is about to fork: workers stop between two records, and none starts."""
+    return bool(_forking)
+
+
 def flush_all() -> None:
     """Flush every registered handler."""
-    for handler in _registered():
+    for handler in registered():
         handler.flush()
+
+
+def registered() -> list[Any]:
+    """Return all that is registered in this process."""
+    return [handler for reference in _all.copy() if (handler := reference()) is not None]
 
 
 def hook_exits() -> None:
@@ -83,51 +98,44 @@ def join(thread: threading.Thread, timeout: float) -> None:
         time.sleep(0.0001)
 
 
-def close_in_background(handler: Lifecycle) -> None:
-    """Close ``handler``, which the program dropped without closing it, in a thread: a finalizer must not block."""
-    register(handler)  # The garbage collector has already cleared the earlier weak reference.
-    try:
-        _thread.start_new_thread(_close_in_thread, (handler,))
-    except RuntimeError:
-        handler.close()
-
-
-def _close_in_thread(handler: Lifecycle) -> None:
-    """Close ``handler`` in a thread that `threading` knows, so that the interpreter's shutdown sees it."""
-    threading.Thread(target=handler.close, name="concurrent_log closing", daemon=True).start()
-
-
-def _registered() -> list[Any]:
-    return [handler for reference in _all.copy() if (handler := reference()) is not None]
-
-
 def _close_all(**_: object) -> None:
-    for handler in _registered():
+    for handler in registered():
         handler.close()
 
 
 def _park_all() -> None:
-    # One fork at a time. `logging` acquires this lock only after this hook: its holder may be waiting for a worker.
-    _logging_lock.acquire()
-    for handler in _registered():
-        handler.park(_PARK_TIMEOUT)
+    """Stop all workers. No lock of `logging` is held meanwhile: a worker that wants it would not reach its stop."""
+    # One fork at a time, so that the workers write something between two. But another fork may be waiting for the lock
+    # of `logging` that this thread holds.
+    if not owns_logging_lock():
+        _fork_turn.acquire(timeout=_PARK_TIMEOUT)
+    _forking.add(threading.get_ident())
+    handlers = registered()
+    for handler in handlers:
+        handler.prepare_fork()
+    give_up_at = time.monotonic() + _PARK_TIMEOUT
+    for handler in handlers:
+        handler.park(max(0, give_up_at - time.monotonic()))
 
 
 def _resume_all() -> None:
     try:
-        for handler in _registered():
+        _forking.discard(threading.get_ident())
+        for handler in registered():
             handler.resume()
     finally:
-        _logging_lock.release()
+        if is_owned(_fork_turn):
+            _fork_turn.release()
 
 
 def _restart_all() -> None:
     # `logging` has already re-created its lock in the child.
-    for handler in _registered():
+    global _fork_turn
+    _fork_turn = threading.RLock()
+    _forking.clear()
+    for handler in registered():
         handler.restart_after_fork()
 
-
-_logging_lock: threading.RLock = logging._lock  # type: ignore[attr-defined]
 
 # Registered after logging's own exit hook, and therefore called before it: that hook closes the target handlers.
 atexit.register(_close_all)

@@ -142,7 +142,7 @@ def test_stored_batch_is_stored_once_after_the_limit_decreased(tmp_path: Path, d
         server.send([json.loads(record) for record in records], batch_id="batch-1")
     with Server(tmp_path, database, "--max-body", "2000") as server:
         losses = Losses(lambda: None)
-        worker = SendWorker(ClientSettings(url=server.url), is_stopped=False)
+        worker = SendWorker(ClientSettings(url=server.url))
         sender = Sender(ClientSettings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
         assert sender.deliver(batch)
         sender.close()

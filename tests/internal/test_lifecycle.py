@@ -32,10 +32,7 @@ def attach():
     if sys.argv[1] == "collector":
         from concurrent_log.collector import CollectorHandler
         from concurrent_log.collector.client import worker
-        worker._PARK_TIMEOUT = 30
-        # Else the first request waits for logging's lock, which a fork holds.
-        for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-            logging.getLogger(name).isEnabledFor(logging.DEBUG)
+        worker.SendWorker.park_timeout = 30
         return CollectorHandler("http://127.0.0.1:9", spool_directory="spool")
     return BackgroundHandler([ConcurrentRotatingFileHandler("app.log")], worker=sys.argv[1])
 

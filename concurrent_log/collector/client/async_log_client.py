@@ -317,8 +317,7 @@ class AsyncLogClient:
 
     @property
     def _worker_thread(self) -> Thread | None:  # read by programs that were written for log-collector-async
-        worker = self._shipper._worker
-        return worker.thread if worker is not None else None
+        return self._shipper.engine.thread
 
     def _log_uncaught(self, uncaught: UncaughtError) -> None:
         if uncaught.error is None:

@@ -140,8 +140,12 @@ class CollectorHandler(logging.Handler):
         self.shipper.close()
         super().close()
 
+    def createLock(self) -> None:
+        """Create no lock: nothing that uses this handler has to wait."""
+        self.lock = None
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}
+        return vars(self).copy()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         logging.Handler.__init__(self)

@@ -1,12 +1,10 @@
 """`Shipper`: owns the queue and the send worker of one process, through forks and until the exit."""
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from concurrent_log.background.engine import Engine
 from concurrent_log.collector.client.extra import needs_extra
-from concurrent_log.internal import stderr
-from concurrent_log.internal.lifecycle import close_in_background, hook_exits, register
 
 with needs_extra():
     from concurrent_log.collector.client.deferred_entry import DeferredEntry
@@ -14,8 +12,6 @@ with needs_extra():
     from concurrent_log.collector.client.sequence import next_number
     from concurrent_log.collector.client.settings import ClientSettings
     from concurrent_log.collector.client.worker import SendWorker
-
-_SECOND_CLOSE_TIMEOUT = 0.1  # seconds for records that the first `close` could not send
 
 
 @dataclass(frozen=True)
@@ -60,15 +56,7 @@ class Shipper:
 
     def __init__(self, url: str, **options: Any) -> None:
         self.settings = ClientSettings(url=url, **options)
-        self._set_up()
-
-    def _set_up(self) -> None:
-        self._lock = threading.RLock()
-        self._worker: SendWorker | None = None
-        self._parked: SendWorker | None = None
-        self._is_closed = False
-        self._unsent_before = 0  # records, at the last `close`
-        register(self)
+        self.engine: Engine[SendWorker] = Engine("concurrent_log collector", self.settings.stop_timeout)
 
     def put(self, entry: dict[str, Any]) -> None:
         """Queue ``entry``, which the caller must not use afterwards.
@@ -77,44 +65,39 @@ class Shipper:
         """
         if is_sending():
             return
-        worker = self._worker or self._start_worker()
+        worker = self.engine.task or self._create_worker()
         entry["sequence"] = next_number()
         worker.queue.put(entry)
-        if worker.thread is None:
-            worker.ensure_sending()
+        if self.engine.thread is None:
+            self.engine.ensure_running()
 
     def put_deferred(self, deferred: DeferredEntry, size: int) -> None:
         """Queue an entry that is built later; it has its sequence number, and a size of about ``size`` bytes."""
         if senders and is_sending():
             return
-        worker = self._worker or self._start_worker()
+        worker = self.engine.task or self._create_worker()
         worker.queue.put(deferred, size)
-        if worker.thread is None:
-            worker.ensure_sending()
+        if self.engine.thread is None:
+            self.engine.ensure_running()
 
     def count_lost(self, reason: str) -> None:
         """Count one entry that could not be queued."""
-        (self._worker or self._start_worker()).losses.add(reason)
+        (self.engine.task or self._create_worker()).losses.add(reason)
 
     def common(self) -> dict[str, Any]:
         """Return the fields that all entries of this process share; they are sent once per batch."""
-        return (self._worker or self._start_worker()).common
+        return (self.engine.task or self._create_worker()).common
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the server has stored everything queued before, for at most ``timeout`` seconds.
 
         ``timeout`` defaults to ``stop_timeout``. Returns whether all is stored; False also if a record was lost.
         """
-        worker = self._worker
-        if worker is None:
-            return True
-        if self._is_closed:
-            return not worker.pending()
-        return worker.flush(self.settings.stop_timeout if timeout is None else timeout)
+        return self.engine.flush(timeout)
 
     def stats(self) -> CollectorStats:
         """Return counts of the entries of this process, and the last error."""
-        worker = self._worker
+        worker = self.engine.task
         if worker is None:
             return CollectorStats()
         sender = worker.sender
@@ -133,68 +116,18 @@ class Shipper:
         """Send queued entries and end the thread; the logging thread then sends further entries itself.
 
         Takes at most ``timeout`` seconds, by default ``stop_timeout``. Reports the number of unsent records on stderr.
+        In a thread that holds the lock of `logging`, as inside `dictConfig`, it returns immediately. The thread then
+        continues until everything is sent, or nothing could be sent for ``stop_timeout`` seconds.
         """
-        worker = self._worker
-        if worker is not None and (
-            worker.is_running() or not self._is_closed or worker.pending() > self._unsent_before
-        ):
-            seconds = self.settings.stop_timeout if timeout is None else timeout
-            unsent = worker.stop(_SECOND_CLOSE_TIMEOUT if self._is_closed else seconds)
-            if unsent not in (0, self._unsent_before):
-                cause = f" ({worker.sender.last_error})" if worker.sender.last_error else ""
-                stderr.warn(worker.queue.describe_unsent(unsent, self.settings.endpoint) + cause)
-            self._unsent_before = unsent
-        self._is_closed = True
-        if worker is not None:
-            worker.queue.close()
+        self.engine.close(timeout)
 
-    def _start_worker(self) -> SendWorker:
-        """Return the worker of this process, and create it if necessary."""
-        with self._lock:
-            if self._worker is None:
-                worker = SendWorker(self.settings, is_stopped=self._is_closed)
-                hook_exits()
-                # A signal handler may have logged meanwhile, and created one.
-                self._worker = self._worker or worker
-            return self._worker
+    def _create_worker(self) -> SendWorker:
+        return self.engine.create(lambda _: SendWorker(self.settings))
 
     def __del__(self) -> None:
-        worker = vars(self).get("_worker")
-        if worker is not None and not self._is_closed and (worker.is_running() or worker.pending()):
-            close_in_background(self)
-
-    # Forks and pickling.
-
-    def park(self, timeout: float) -> None:
-        """Bring the thread to a safe point, and prevent a new one; this process is about to fork."""
-        worker = self._worker
-        if worker is not None and worker.lock.acquire(timeout=timeout):
-            self._parked = worker
-            worker.park(timeout)
-
-    def resume(self) -> None:
-        """Continue in the parent after a fork."""
-        worker, self._parked = self._parked, None
-        if worker is not None:
-            worker.lock.release()
-            if worker.pending():
-                worker.ensure_sending()
-
-    def restart_after_fork(self) -> None:
-        """Start with an empty queue in the child after a fork; queued entries are the parent's."""
-        if self._worker is not None:
-            self._worker.queue.close_in_child()
-        self._lock = threading.RLock()
-        self._worker = self._parked = None
-        self._is_closed = False
-        self._unsent_before = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self.settings}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.settings = state["settings"]
-        self._set_up()
+        engine = vars(self).get("engine")
+        if engine is not None:
+            engine.abandon()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.settings.endpoint}>"

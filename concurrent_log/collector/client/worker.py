@@ -1,4 +1,4 @@
-"""`SendWorker`: the thread that takes batches out of the queue and sends them; its start, its pauses and its end."""
+"""`SendWorker`: the task that takes batches out of the queue and sends them, in time, one after the other."""
 
 import contextlib
 import functools
@@ -11,9 +11,9 @@ import traceback
 import uuid
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,10 +25,10 @@ from concurrent_log.collector.client.queue.spool import Spool
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.collector.client.transport import CollectorResponse
-from concurrent_log.internal.lifecycle import join
+from concurrent_log.internal.lifecycle import is_forking
 
-_PARK_TIMEOUT = 0.2  # seconds that a fork waits for a request in flight
 _LAST_PAUSE = 0.2  # seconds before the last attempt while stopping
+_LONGEST_DELAY = 1.0  # seconds that forks delay a batch
 _MAX_FAILURES = 3  # unexpected errors with one batch, after which it is dropped
 _PAUSE_AFTER_ERROR = 1.0  # seconds after an unexpected error
 FAILED = "internal error of the client"
@@ -54,16 +54,20 @@ class SendQueue(Protocol):
 
 
 class SendWorker:
-    """Sends the records of ``queue``, in a thread that starts with the first record.
-
-    Each process has one. When no thread can start any more, the logging thread sends its records itself.
+    """Sends the records of ``queue``; a `BackgroundTask` of an `Engine`. Each process has one.
 
     Attributes:
-        lock: Held while no thread must start.
-        thread: The thread that sends, if there is one.
+        queue: The queued records.
+        losses: The lost records.
+        sender: Sends batches.
+        common: The fields that all records of this process share.
+        batch: The batch in flight.
     """
 
-    def __init__(self, settings: ClientSettings, *, is_stopped: bool) -> None:
+    park_timeout = 0.2  # seconds for a request in flight
+    is_ordered = False  # The server sorts the records.
+
+    def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
         client_id = uuid.uuid4().hex
         client = msgspec.json.encode({"id": client_id, "name": "concurrent-log"})
@@ -75,102 +79,64 @@ class SendWorker:
         self.losses = Losses(wake)
         self.queue = _make_queue(settings, client_id, self._common, self.losses, wake)
         self.sender = Sender(settings, client, self.losses, weakref.proxy(self))
-        self.lock = threading.RLock()
-        self.thread: threading.Thread | None = None
         self.batch: OutgoingBatch | None = None
-        self._sending = threading.Lock()  # held by the only thread that sends
-        self._flushes: deque[tuple[Counts, threading.Event]] = deque()
+        self._flushes: deque[_Flush] = deque()
         self._oldest_since: float | None = None  # when the oldest queued record came, at the latest
-        self._is_parking = False
-        self._is_stopping = is_stopped
+        self._is_stopping = False
+        self._is_urgent = False  # whether a thread waits for the stop
+        self._is_stop_over = False
         self._is_draining = False
-        self._stop_at = time.monotonic() + settings.stop_timeout if is_stopped else 0.0
+        self._stop_at = 0.0
         self._attempts_left = 1
         self._requested_pause = 0.0  # seconds, as the server requested
         self._not_before = 0.0
         self._has_given_up = False
 
-    # For the logging threads.
+    # For any thread.
 
-    def ensure_sending(self) -> None:
-        """Start the thread if necessary; if no thread can start, send in this one."""
-        with self.lock:
-            if self.thread is not None or (self._is_stopping and self._has_given_up):
-                return
-            if self._is_stopping or not self._start_thread():
-                self._send_here()
-
-    def _start_thread(self) -> bool:
-        """Return whether a thread has started; none does during the shutdown of the interpreter."""
-        thread = threading.Thread(target=self._run, name="concurrent_log collector", daemon=True)
-        try:
-            self.thread = thread
-            thread.start()
-        except RuntimeError:
-            self.thread = None
+    def has_work(self) -> bool:
+        """Return whether there is something to send, and it has not given up; or a flush that is not done."""
+        if self._is_stopping and self._has_given_up:
             return False
-        except BaseException:
-            # A signal handler raised, perhaps before the thread started. If it has started, it ends immediately.
-            self.thread = None
-            raise
-        return True
-
-    def _send_here(self) -> None:
-        was_stopping = self._is_stopping
-        self._begin_stopping(self._settings.stop_timeout)
-        try:
-            self._drain()
-        finally:
-            self._is_stopping = was_stopping
-            self.sender.close()
-
-    def flush(self, timeout: float) -> bool:
-        """Wait until the server has stored everything queued before, and return whether it has."""
-        if self._is_own_thread():
-            return False
-        lost = sum(self.losses.totals().values())
-        event = threading.Event()
-        self._flushes.append((self.queue.enqueued(), event))
-        if self.thread is None:
-            self.ensure_sending()
-        self._wake()
-        return event.wait(timeout) and sum(self.losses.totals().values()) == lost
-
-    def is_running(self) -> bool:
-        """Return whether there is a thread that sends, or will."""
-        return self.thread is not None
+        return bool(self.pending() or self.losses.is_unreported() or self._flushes)
 
     def pending(self) -> int:
         """Return the number of records that are queued or in flight."""
         batch = self.batch
         return len(self.queue) + (batch.pending() if batch is not None else 0)
 
-    def stop(self, timeout: float) -> int:
-        """Send queued records for at most ``timeout`` seconds, end the thread, and return the number still pending."""
-        with self.lock:
-            self._begin_stopping(timeout)
-        thread = self.thread
-        if thread is not None and not self._is_own_thread():
-            self._wake()
-            thread.join(timeout + 0.1)
-        with self.lock:
-            if self.thread is None and not self._has_given_up:
-                self._drain()
-            if self.thread is None:
-                self.sender.close()
-        self.losses.print_if_due(time.monotonic(), at_once=True)
-        return self.pending()
+    def put_barrier(self) -> "_Flush":
+        """Return a barrier that is complete when the server has stored everything queued before."""
+        flush = _Flush(self.queue.enqueued(), self.losses)
+        self._flushes.append(flush)
+        self.interrupt()
+        return flush
 
-    def park(self, timeout: float) -> None:
-        """End the thread after the request in flight; the next record, or `ensure_sending`, starts another one."""
-        thread = self.thread
-        if thread is not None and not self._is_own_thread():
-            try:
-                self._is_parking = True
-                self._wake()
-                join(thread, min(timeout, _PARK_TIMEOUT))
-            finally:
-                self._is_parking = False
+    def interrupt(self) -> None:
+        """Wake up the thread that waits in `step`."""
+        self._wake_ups.put(None)
+
+    def stop(self, timeout: float, *, is_urgent: bool) -> None:
+        """Send queued records for at most ``timeout`` seconds; if no thread waits for it, since the last success."""
+        self._stop_at = time.monotonic() + timeout
+        self._attempts_left = 1
+        self._has_given_up = self._is_stop_over = False
+        self._is_urgent = is_urgent
+        self._is_stopping = True
+        self.interrupt()
+
+    def locks(self) -> Iterable[Any]:
+        """Return no lock: sending may take that of `logging` only."""
+        return ()
+
+    def describe_pending(self, records: int, timeout: float) -> str:
+        """Return the message for ``records`` that could not be sent in time."""
+        cause = f" ({self.sender.last_error})" if self.sender.last_error else ""
+        return self.queue.describe_unsent(records, self._settings.endpoint) + cause
+
+    def detach_after_fork(self) -> None:
+        """Leave all records to the parent process, in the child after a fork."""
+        self.queue.close_in_child()
 
     # For the sender: when to wait, and when to give up.
 
@@ -180,14 +146,16 @@ class SendWorker:
         A fork ends the wait, and so do a flush and a stop, unless the server requested the wait.
         """
         if self._is_stopping:
-            has_time = 0 < self._requested_pause < self.time_left()
+            has_time = not self._is_urgent or 0 < self._requested_pause < self.time_left()
             seconds = min(seconds, self.time_left() if has_time else _LAST_PAUSE)
-        was_stopping, flushes = self._is_stopping, len(self._flushes)
+        was_stopping, was_awaited, flushes = self._is_stopping, self._is_urgent, len(self._flushes)
         self._not_before = time.monotonic() + seconds
         while (left := self._not_before - time.monotonic()) > 0:
-            if self._is_parking:
+            if is_forking() and not self._is_draining:
                 raise _Parked
-            if self._is_stopping != was_stopping or (len(self._flushes) > flushes and not self._requested_pause):
+            if (self._is_stopping, self._is_urgent) != (was_stopping, was_awaited):
+                return
+            if len(self._flushes) > flushes and not self._requested_pause:
                 return
             self._print_losses()
             line_in = self.losses.seconds_until_line(time.monotonic())
@@ -196,49 +164,44 @@ class SendWorker:
     def should_stop(self, response: CollectorResponse) -> bool:
         """Return whether there must be no further attempt.
 
-        While stopping, there is one more attempt, and further ones if the server requests them in time.
+        While a thread waits for the stop, there is one more attempt, and further ones if the server requests them in
+        time.
         """
         self._requested_pause = retry_after(response.retry_after, time.time())
         if not self._is_stopping or 0 < self._requested_pause < self.time_left():
             return False
-        self._attempts_left -= 1
+        if self._is_urgent:
+            self._attempts_left -= 1
         return self._attempts_left < 0 or self.time_left() <= 0
 
     def time_left(self) -> float:
         """Return the maximum seconds of an attempt."""
         return self._stop_at - time.monotonic() if self._is_stopping else float("inf")
 
-    # In the thread.
+    # For the thread that works.
 
-    def _run(self) -> None:
-        with self._sending:
-            try:
-                while self._is_own_thread() and not self._is_parking:
-                    if not self._send_when_due():
-                        break
-            finally:
-                if self._is_own_thread():
-                    self.thread = None
-
-    def _send_when_due(self) -> bool:
-        """Wait for a batch and send it; return whether there may be more to do."""
+    def step(self) -> bool:
+        """Wait for a batch and send it; return False after `stop`, when there is no point in continuing."""
         try:
             self.queue.adopt_orphans()
             self._wait_for_batch()
             if self.batch is not None:
                 self.wait(self._not_before - time.monotonic())
-            return not self._is_parking and self._send_next()
+            return (is_forking() and not self._is_overdue()) or self._send_next()
         except _Parked:
-            return False
+            return True
         except Exception:
             self._handle_unexpected_error()
             self._sleep(_PAUSE_AFTER_ERROR)
             return not self._is_stopping
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Send all queued records in this thread, while there is time."""
-        if self._is_draining or not self._sending.acquire(blocking=False):
+        was_stopping = self._is_stopping
+        if was_stopping and self._has_given_up:
             return
+        if not was_stopping or self._is_stop_over:
+            self.stop(self._settings.stop_timeout, is_urgent=True)
         try:
             self._is_draining = True
             while self.time_left() > 0 and (self.pending() or self.losses.is_unreported()):
@@ -249,7 +212,15 @@ class SendWorker:
             self._handle_unexpected_error()
         finally:
             self._is_draining = False
-            self._sending.release()
+            self._is_stopping, self._is_stop_over = was_stopping, True
+            self.sender.close()
+
+    def release(self) -> None:
+        """Close the connection and the queue, whose records stay for another process if it is on disk."""
+        self.sender.close()
+        self.losses.print_if_due(time.monotonic(), at_once=True)
+        self.queue.close()
+        self._is_stop_over = True
 
     def _send_next(self) -> bool:
         """Send the next batch; return False if there is no point in continuing."""
@@ -260,6 +231,8 @@ class SendWorker:
                 return False
             self.queue.settle(batch)
             self.batch = None
+            if not self._is_urgent:
+                self._stop_at = time.monotonic() + self._settings.stop_timeout
         self._complete_flushes()
         self._print_losses()
         return batch is not None or not self._is_stopping
@@ -278,7 +251,7 @@ class SendWorker:
 
     def _wait_for_batch(self) -> None:
         """Return when a batch is due, or when there is something else to do."""
-        while not self._is_parking and not self._is_stopping and self.batch is None:
+        while not is_forking() and not self._is_stopping and self.batch is None:
             self._complete_flushes()
             self._print_losses()
             seconds = self._seconds_until_due()
@@ -301,12 +274,17 @@ class SendWorker:
             return 0.0
         return self._oldest_since + self._settings.flush_interval - now
 
+    def _is_overdue(self) -> bool:
+        """Return whether records have waited too long, for example because this process forks all the time."""
+        limit = self._settings.flush_interval + _LONGEST_DELAY
+        return self._oldest_since is not None and time.monotonic() - self._oldest_since > limit
+
     def _complete_flushes(self) -> None:
         """Wake the callers of `flush` whose records are all settled."""
         if self.batch is None:
             dequeued = self.queue.dequeued()
-            while self._flushes and all(map(int.__ge__, dequeued, self._flushes[0][0])):
-                self._flushes.popleft()[1].set()
+            while self._flushes and all(map(int.__ge__, dequeued, self._flushes[0].enqueued)):
+                self._flushes.popleft().event.set()
 
     def _handle_unexpected_error(self) -> None:
         """Print the traceback, and drop a batch that causes such errors repeatedly."""
@@ -322,17 +300,8 @@ class SendWorker:
                 self.losses.add(FAILED, batch.pending())
                 self.queue.settle(batch)
 
-    def _begin_stopping(self, timeout: float) -> None:
-        self._stop_at = time.monotonic() + timeout
-        self._attempts_left = 1
-        self._has_given_up = False
-        self._is_stopping = True
-
     def _print_losses(self) -> None:
         self.losses.print_if_due(time.monotonic())
-
-    def _wake(self) -> None:
-        self._wake_ups.put(None)
 
     def _sleep(self, seconds: float | None) -> None:
         """Wait until another thread wakes this one."""
@@ -341,8 +310,19 @@ class SendWorker:
             while True:
                 self._wake_ups.get_nowait()
 
-    def _is_own_thread(self) -> bool:
-        return self.thread is threading.current_thread()
+
+class _Flush:
+    """A barrier: the counts of the queue at its beginning, and the event of its end."""
+
+    def __init__(self, enqueued: Counts, losses: Losses) -> None:
+        self.enqueued = enqueued
+        self.event = threading.Event()
+        self._losses = losses
+        self._lost = sum(losses.totals().values())
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for at most ``timeout`` seconds; return whether the server has stored everything queued before."""
+        return self.event.wait(timeout) and sum(self._losses.totals().values()) == self._lost
 
 
 class _Parked(Exception):  # noqa: N818 - no error
