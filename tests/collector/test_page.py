@@ -273,6 +273,43 @@ def test_absolute_range_is_in_the_selected_time_zone(open_page: Callable[..., Pa
 _AROUND_NOON = [("before", -1), ("at noon", 0), ("after", 5), ("later", 10)]
 
 
+_EXACT = {
+    "order_id": "1597483647123456789",
+    "largest": "-9223372036854775808",
+    "account": "340282366920938463463374607431768211456",
+    "price": "1.10",
+    "whole": "1.0",
+    "zero": "-0.0",
+    "digits": "0.1234567890123456789012",
+    "nested": '{"id":9007199254740993}',
+}
+
+
+@pytest.mark.slow
+def test_numbers_are_shown_as_they_were_sent(page: Page, collector: Collector, service: str) -> None:
+    """JavaScript would round them; the filters of the page find them, and a copy of the record has their digits."""
+    attributes = ",".join(f'"{name}":{value}' for name, value in _EXACT.items())
+    body = f'{{"logs":[{{"message":"paid","service":"{service}","sequence":9007199254740993,{attributes}}}]}}'
+    urllib.request.urlopen(urllib.request.Request(f"{collector.url}/logs", body.encode()), timeout=DEADLINE).close()
+    page.open(f"?service={service}")
+    page.tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.row("paid").click()
+    for name, value in {**_EXACT, "price": "1.1", "sequence": "9007199254740993"}.items():
+        label = f"Only {name}={value}" if name != "nested" else "Only nested.id=9007199254740993"
+        page.button(label).click()
+        page.settle()
+        page.shows("paid")
+        page.open(f"?service={service}")
+        page.row("paid").click()
+    page.button("Copy as JSON").click()
+    page.button("Copied").wait_for()
+
+    copied = page.tab.evaluate("navigator.clipboard.readText()")
+    assert '"order_id": 1597483647123456789,' in copied
+    assert '"id": 9007199254740993' in copied
+    assert '"whole": 1.0,' in copied
+
+
 @pytest.mark.slow
 def test_level_filter_includes_the_more_serious_levels(page: Page, service: str, send: Any) -> None:
     """A click on a level shows that level and the more serious ones."""

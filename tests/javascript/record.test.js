@@ -55,3 +55,14 @@ test("a rendered entry keeps only its JSON", () => {
   assert.deepEqual([entry.message, entry.fields, entry.caller], ["", [], null]);
   assert.ok(entry.json && entry.size >= entry.json.length);
 });
+
+test("a negative zero and large integers keep their form", () => {
+  const fields = fieldsOf({ zero: -0, list: [-0, 1.5], id: 1597483647123456789n, huge: 2n ** 70n });
+  const entry = new Entry("INFO", "x", fields, new BoundFields([]), 1, null);
+  entry.render();
+
+  assert.match(
+    String(entry.json),
+    /"zero":-0\.0,"list":\[-0\.0,1\.5\],"id":1597483647123456789,"huge":"1180591620717411303424"/,
+  );
+});

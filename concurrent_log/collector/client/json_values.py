@@ -196,6 +196,7 @@ _SIMPLE: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     ((datetime.datetime, datetime.date, datetime.time), lambda value: value.isoformat()),
     ((decimal.Decimal, uuid.UUID), str),
     (numbers.Integral, _integer),
+    (numbers.Rational, str),
     (numbers.Real, _real),
     ((bytes, bytearray, memoryview), _bytes),
     (os.PathLike, lambda value: _utf8(os.fsdecode(value))),

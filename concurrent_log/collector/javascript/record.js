@@ -186,7 +186,11 @@ function addMember(fields, given, name, state) {
  * @returns {string | number | boolean | null | Json}
  */
 function valueOf(value, state) {
-  if (typeof value === "boolean" || value === null || (typeof value === "number" && Number.isFinite(value)))
+  if (
+    typeof value === "boolean" ||
+    value === null ||
+    (typeof value === "number" && Number.isFinite(value) && !Object.is(value, -0))
+  )
     return value;
   if (typeof value !== "string" || value.length > state.budget) return new Json(jsonOf(value, state));
   const text = textOf(value);

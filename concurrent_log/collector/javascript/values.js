@@ -118,6 +118,7 @@ function renderPrimitive(value) {
     case "string":
       return jsonOfText(value);
     case "number":
+      if (Object.is(value, -0)) return "-0.0"; // "-0" would be an integer, which has no sign.
       return Number.isFinite(value) ? String(value) : `"${value}"`;
     case "boolean":
       return String(value);

@@ -15,7 +15,7 @@ _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|UTC|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII | re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}(\.\d{1,40})?", re.ASCII)
 
 
 def parse_timestamp(value: Any) -> int | None:

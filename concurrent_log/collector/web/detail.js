@@ -1,9 +1,10 @@
 // All data of a record, and the actions on it.
 
+import { exactJson } from "./exact_json.js";
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { fullTime } from "./times.js";
-import { asText, attributesOf, isFilterable, columnsOf, copy, MAX_LINE } from "./values.js";
+import { asText, attributesOf, columnsOf, copy, isDeep, isFilterable, MAX_LINE } from "./values.js";
 
 export function Detail({ record, zone, actions, columns }) {
   const isCut = record.message?.length > MAX_LINE;
@@ -12,7 +13,7 @@ export function Detail({ record, zone, actions, columns }) {
       ${record.trace_id && html`<button onClick=${() => actions.trace(record.trace_id)}>
         <${Icon} name="trace" /> Show trace</button>`}
       <button onClick=${() => actions.context(record.id)}><${Icon} name="context" /> Surrounding records</button>
-      <${Copy} text=${JSON.stringify(record, null, 2)} label="Copy as JSON" />
+      <${Copy} text=${exactJson(record, 2)} label="Copy as JSON" />
     </div>
     <pre class="full-message ${isCut ? "cut" : ""}" aria-label="Message">${record.message}</pre>
     ${record.stack_trace && html`<${StackTrace} text=${record.stack_trace} />`}
@@ -52,18 +53,18 @@ function Field({ name, value, zone, actions, columns }) {
         onClick=${() => actions.column(name)} />
     </span>
     <span class="key">${name}</span>
-    <${Value} ...${{ name, text, actions, isTime, zone }} isDeep=${typeof value === "object"} value=${value} />
+    <${Value} ...${{ name, text, actions, isTime, zone }} value=${value} />
   </div>`;
 }
 
-function Value({ name, text, value, actions, isTime, zone, isDeep }) {
+function Value({ name, text, value, actions, isTime, zone }) {
   if (name === "trace_id") {
     const show = () => actions.trace(text);
     return html`<button class="link value" title="Show the trace" onClick=${show}>${text}</button>`;
   }
   if (isTime) return html`<span class="value" title=${text}>${fullTime(text, zone)}</span>`;
-  if (isDeep) return html`<pre class="value">${JSON.stringify(value, null, 1)}</pre>`;
-  return html`<span class="value ${typeof value}">${text}</span>`;
+  if (value === null || isDeep(value)) return html`<pre class="value">${exactJson(value, 1)}</pre>`;
+  return html`<span class="value ${typeof value === "object" ? "number" : typeof value}">${text}</span>`;
 }
 
 function Tool({ icon, label, onClick, isOn }) {

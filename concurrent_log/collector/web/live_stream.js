@@ -1,6 +1,7 @@
 // The stream of new records from the server. It delivers limited batches a few times a second, so that the page stays
 // usable at any rate.
 
+import { parseExactly } from "./exact_json.js";
 import { getJson, urlFor } from "./server.js";
 import { filters } from "./query.js";
 
@@ -37,7 +38,7 @@ export class LiveStream {
     this.#source = new EventSource(urlFor("live", filters(this.#query, ["since", "until"])));
     this.#source.onopen = () => this.#on.onState("open");
     this.#source.onerror = () => this.#onError();
-    this.#source.addEventListener("logs", ({ data }) => this.#receive(JSON.parse(data), 0));
+    this.#source.addEventListener("logs", ({ data }) => this.#receive(parseExactly(data), 0));
     this.#source.addEventListener("skipped", ({ data }) => this.#receive([], Number(JSON.parse(data))));
   }
 

@@ -23,13 +23,10 @@ export function Row({ record, index, isOpen, isSelected, onToggle, columns, word
       ${columns.map((key) => html`
         <span key=${key} class="column" role="gridcell">${shown(valueOf(record, key))}</span>`)}
       <span class="message" role="gridcell">
-        ${record.attributes?.wrong_clock && html`<span class="wrong-clock" title=${
-          `The sender's clock was wrong: it showed ${record.attributes.wrong_clock}. The time is that of arrival.`
-        }>wrong clock</span> `}
         <span>${marked((record.message ?? "").slice(0, MAX_LINE), words)}</span>
         ${record.duration_ms !== undefined && html` <span class="pair">${duration(record.duration_ms)}</span>`}
         ${record.error_type && html` <span class="error-type">${marked(record.error_type, words)}</span>`}
-        ${pairs.map(([key, value]) => html` <span class="pair"><span class="key">${key}=</span>${
+        ${pairs.map(([key, value]) => html` <span ...${pairProps(key)}><span class="key">${key}=</span>${
           marked(asText(value).slice(0, MAX_VALUE), words)}</span>`)}
       </span>
     </div>
@@ -48,6 +45,11 @@ export function Gap({ number, onShow }) {
   return html`<div class="gap" role="row"><span role="gridcell">
     <button class="link" onClick=${onShow}>${counted(number, "more record")} arrived here; show them</button>
   </span></div>`;
+}
+
+function pairProps(key) {
+  if (key !== "wrong_clock") return { class: "pair" };
+  return { class: "pair wrong-clock", title: "The time of the record is that of its arrival: this is what its clock showed" };
 }
 
 function shown(value) {

@@ -1,5 +1,7 @@
 // Requests to the server of this page. Errors become messages for the user.
 
+import { parseExactly } from "./exact_json.js";
+
 /** A failed request. The message is for the user; `status` is 0 if there was no response. */
 export class RequestError extends Error {
   constructor(message, status) {
@@ -32,7 +34,7 @@ export async function logout() {
 
 async function request(url, options) {
   const response = await send(url, options);
-  if (response.ok) return response.status === 204 ? null : response.json();
+  if (response.ok) return response.status === 204 ? null : parseExactly(await response.text());
   throw new RequestError(await errorText(response), response.status);
 }
 

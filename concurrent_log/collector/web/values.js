@@ -1,5 +1,7 @@
 // The fields of a record, and their values as text.
 
+import { exactJson, ExactNumber } from "./exact_json.js";
+
 // Columns that are shown elsewhere, or that only the server uses.
 const HIDDEN = ["message", "stack_trace", "attributes", "id", "level_number"];
 const MAX_DEPTH = 5;
@@ -15,13 +17,18 @@ export function valueOf(record, key) {
 
 /** Return a value as text, as the server compares it and the page shows it. */
 export function asText(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : exactJson(value);
 }
 
 /** Return whether the server can filter by `key` and `value`. */
 export function isFilterable(key, value) {
   const isKey = !/=|^!|!$/.test(key);
-  return isKey && value !== null && typeof value !== "object" && value !== "" && `${key}!=${value}`.length <= MAX_CONDITION;
+  return isKey && value !== null && !isDeep(value) && value !== "" && `${key}!=${value}`.length <= MAX_CONDITION;
+}
+
+/** Return whether a value is an object or a list. */
+export function isDeep(value) {
+  return value !== null && typeof value === "object" && !(value instanceof ExactNumber);
 }
 
 /** Return the attributes of a record. A member of an object has the name that filters use for it, such as `user.id`. */
@@ -30,7 +37,7 @@ export function attributesOf(record) {
 }
 
 function flatten(key, value, depth) {
-  const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
+  const isObject = isDeep(value) && !Array.isArray(value);
   if (!isObject || depth === MAX_DEPTH || !Object.keys(value).length) return [[key, value]];
   return Object.entries(value).flatMap(([part, inner]) => flatten(`${key}.${part}`, inner, depth + 1));
 }

@@ -245,6 +245,32 @@ def test_clock_that_is_slightly_ahead_is_believed() -> None:
     assert normalize({"created_at": ahead})["created_at"] == _NOW + 30_000_000
 
 
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("1597483647123456789", 1597483647123456789),
+        ("18446744073709551616", "18446744073709551616"),
+        ("0.1234567890123456789012", "0.1234567890123456789012"),
+        ("12345678901234567.25", "12345678901234567.25"),
+        ("0.30000000000000004", 0.30000000000000004),
+        ("1e400", "1e400"),
+        ("1e-99999999999999999999", "1e-99999999999999999999"),
+        ("-0.0", "-0.0"),
+        ("NaN", "NaN"),
+        ("[-0.0, 1.0]", ["-0.0", 1.0]),
+    ],
+)
+def test_numbers_keep_their_digits(sent: str, stored: Any, count: int) -> None:
+    """A number that a database would change becomes text with the same digits."""
+    record = f'{{"created_at":1768219200.5,"level":"INFO","message":"x","n":{sent}}}'
+    body = read(f'{{"logs":[{",".join([record] * count)}]}}'.encode())
+    found = columns(body.batch.rows[-1], body.batch.columns)
+
+    assert repr(found["attributes"]) == repr({"n": stored})
+    assert found["created_at"] == _NOON + 500_000
+
+
 @pytest.mark.parametrize("since", [-5.5, 0, 1.5, 9e9, 1e300])
 def test_loss_reported_with_a_wrong_clock_is_counted(since: float) -> None:
     """It must not make the server refuse the batch."""

@@ -22,6 +22,7 @@ from concurrent_log.collector.server.ingest.normalize import (
     POSITIONS,
     RowBuilder,
     UndecodableRecord,
+    is_exact,
 )
 from concurrent_log.collector.server.timestamps import is_credible, parse_timestamp
 from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS, TEXTS, RecordRow
@@ -180,6 +181,8 @@ def _are_valid(key: str, values: Sequence[Any]) -> bool:
     if len(key) > MAX_KEY_LENGTH:
         return False
     if kinds <= {int} or (kinds <= {int, float} and key not in INTEGERS):
+        if key not in POSITIONS and float in kinds and 0.0 in present and not all(map(is_exact, present)):
+            return False
         return not present or (min(present) >= BIGINT[0] and max(present) <= BIGINT[-1])
     return key not in POSITIONS and (kinds <= {str} or kinds <= {bool})
 

@@ -2,8 +2,11 @@
 
 import codecs
 import json
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -23,7 +26,8 @@ _MAX_LOSSES = 100
 _MAX_REJECTED = 10_000  # The response lists each of them.
 _LARGE = 1 << 20  # bytes; the records of a larger body are decoded one by one, so that other threads can run
 
-_decode = msgspec.json.Decoder().decode
+_EXACT_DIGITS = 15  # Every decimal number with so many digits is a float.
+_LONG_DECIMAL = re.compile(rb"\d[\d.]{15}\d*[\d.eE]")  # It may be a part of a text, which costs only time.
 
 
 class _Envelope(msgspec.Struct):
@@ -50,6 +54,9 @@ class DecodedBody:
     batch: IncomingBatch
     rows: BatchRows
     count: int
+
+
+_decode: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder().decode
 
 
 def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: int, lease: MemoryLease) -> DecodedBody:
@@ -91,8 +98,9 @@ def read_token(content: bytes) -> str | None:
 def _decode_json(content: bytes) -> Any:
     """Return the decoded body, without text that databases cannot store."""
     content = content.removeprefix(codecs.BOM_UTF8)
+    decode = _decode_exactly if _LONG_DECIMAL.search(content) else _decode
     try:
-        found = _decode(content) if len(content) <= _LARGE else _decode_each(content)
+        found = decode(content) if len(content) <= _LARGE else _decode_each(content, decode)
         return clean_text(found) if b"\\u0000" in content else found
     except RecursionError:
         content = cut_nesting(content)
@@ -105,10 +113,10 @@ def _decode_json(content: bytes) -> Any:
     return {**clean_text(_members(envelope)), "logs": [_decode_record(bytes(raw)) for raw in envelope.logs]}
 
 
-def _decode_each(content: bytes) -> dict[str, Any]:
+def _decode_each(content: bytes, decode: Callable[[bytes | msgspec.Raw], Any]) -> dict[str, Any]:
     """Decode the records one by one: no call lasts long, so the event loop gets its turn."""
     envelope = msgspec.json.decode(content, type=_Envelope)
-    return {**_members(envelope), "logs": [_decode(raw) for raw in envelope.logs]}
+    return {**_members(envelope), "logs": [decode(raw) for raw in envelope.logs]}
 
 
 def _members(envelope: _Envelope) -> dict[str, Any]:
@@ -135,8 +143,21 @@ def _decode_leniently(content: bytes) -> Any:
 
 
 def _float(text: str) -> float | str:
+    """Return a number; its text if a float has not all of its digits."""
     number = float(text)
-    return number if abs(number) != float("inf") else text[:_MAX_ID_LENGTH]
+    if abs(number) == float("inf") or (len(text) > _EXACT_DIGITS and not _is_exactly(number, text)):
+        return text[:_MAX_ID_LENGTH]
+    return number
+
+
+def _is_exactly(number: float, text: str) -> bool:
+    try:
+        return Decimal(text) == Decimal(repr(number))
+    except InvalidOperation:  # Its exponent is too large for a decimal number.
+        return False
+
+
+_decode_exactly: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder(float_hook=_float).decode
 
 
 def _int(text: str) -> int | str:

@@ -189,13 +189,18 @@ def _find_message(row: list[Any], extra: dict[str, Any]) -> None:
             return
 
 
+def is_exact(value: float) -> bool:
+    """Return whether every database stores a number as it is: JSON has no NaN, and PostgreSQL's JSON has no -0.0."""
+    return math.isfinite(value) and (value != 0 or math.copysign(1, value) > 0)
+
+
 def _limited(value: Any, depth: int) -> Any:
-    """Limit the nesting of a JSON value to ``depth``, and its numbers to 64 bits, so that any database can store it."""
+    """Limit the nesting of a JSON value to ``depth``; numbers that a database would change become text."""
     kind = type(value)
     if kind is int:
         return value if value in BIGINT else str(value)
     if kind is float:
-        return value if math.isfinite(value) else str(value)
+        return value if is_exact(value) else str(value)
     if kind is not dict and kind is not list:
         return value
     if depth == 0:
