@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from concurrent_log.background.configuration import is_basic_config
 from concurrent_log.background.engine import Engine
 from concurrent_log.background.local_writer import LocalWriter, has_separate_filters
 from concurrent_log.background.snapshot import take_snapshot
 from concurrent_log.background.target_closing import let_workers_close
 from concurrent_log.background.target_handlers import TargetHandlers
+from concurrent_log.background.target_texts import Targets, forget_exception_text
 from concurrent_log.background.worker import Control, QueueWorker, Writer
 from concurrent_log.internal import stderr
 from concurrent_log.internal.validation import check_seconds
@@ -61,6 +63,8 @@ class BackgroundHandler(logging.Handler):
         TypeError, ValueError: An argument is invalid; the message names the argument, its value and the remedy.
     """
 
+    forwards_records = True  # Another `BackgroundHandler` does not format the records that it passes to this one.
+
     def __init__(
         self,
         handlers: Sequence["logging.Handler | str"],
@@ -81,14 +85,14 @@ class BackgroundHandler(logging.Handler):
         self.when_full = when_full
         self._engine: Engine[QueueWorker] = Engine("concurrent_log", stop_timeout)
         self._target_handlers: TargetHandlers | None = target_handlers
-        self._handlers: tuple[logging.Handler, ...] = ()
+        self._handlers = Targets()
         if self._resolve_handlers() and worker == "process":
             _create_process_writer(self._handlers)  # Raises here if a handler cannot be sent to a process.
 
-    def _resolve_handlers(self) -> tuple[logging.Handler, ...]:
+    def _resolve_handlers(self) -> Targets:
         """Return the handlers that write; an empty tuple while `dictConfig` has not created all of them."""
         if self._target_handlers is not None and (found := self._target_handlers.resolve()):
-            self._handlers, self._target_handlers = found, None
+            self._handlers, self._target_handlers = Targets(found), None
             # `logging.shutdown` closes handlers in reverse order of their creation: it must close this one first.
             logging._addHandlerRef(self)  # type: ignore[attr-defined]
             let_workers_close(found)
@@ -106,6 +110,28 @@ class BackgroundHandler(logging.Handler):
     @property
     def _worker(self) -> QueueWorker | None:
         return self._engine.task
+
+    @property
+    def formatter(self) -> logging.Formatter | None:
+        """None: the handlers that write have the formatters.
+
+        Setting one raises `ValueError`. Only `logging.basicConfig` may: it sets the formatter of those handlers that
+        have none, as it would without this handler.
+        """
+        return None
+
+    @formatter.setter
+    def formatter(self, formatter: logging.Formatter | None) -> None:
+        if formatter is None:
+            return
+        if not is_basic_config():
+            names = self._target_handlers or ", ".join(map(repr, self._handlers))
+            raise ValueError(
+                f"BackgroundHandler formats nothing: set the formatter on its handlers ({names}), which write"
+            )
+        for handler in self._resolve_handlers():
+            if handler.formatter is None or isinstance(handler, BackgroundHandler):
+                handler.setFormatter(formatter)
 
     # The logging call.
 
@@ -125,46 +151,61 @@ class BackgroundHandler(logging.Handler):
         """
         try:
             handlers = self._handlers or self._resolve_handlers()
-            is_wanted = False
+            is_wanted, is_partial = False, False
             for handler in handlers:
                 if handler.filters:
                     self._emit_filtered(record, handlers)
                     return
-                is_wanted = is_wanted or record.levelno >= handler.level
+                if record.levelno >= handler.level:
+                    is_wanted = True
+                else:
+                    is_partial = True
             if is_wanted:
-                self._enqueue(record, handlers, None)
+                self._enqueue(record, handlers, _accepting(record, handlers) if is_partial else None)
         except RecursionError:
             raise
         except Exception:
             self.handleError(record)
 
-    def _emit_filtered(self, record: logging.LogRecord, handlers: tuple[logging.Handler, ...]) -> None:
+    def _emit_filtered(self, record: logging.LogRecord, handlers: Targets) -> None:
         """Run the filters of each handler in turn; a filter may change the record for the handlers after it."""
-        for number, handler in enumerate(handlers):
-            if record.levelno >= handler.level:
-                passed = handler.filter(record) if has_separate_filters(handler) else True
-                if passed:
-                    accepted = passed if isinstance(passed, logging.LogRecord) else record
-                    self._enqueue(accepted, handlers, (number,))
+        try:
+            for number in _accepting(record, handlers):
+                try:
+                    passed = handlers[number].filter(record) if has_separate_filters(handlers[number]) else True
+                    if passed:
+                        accepted = passed if isinstance(passed, logging.LogRecord) else record
+                        self._enqueue(accepted, handlers, (number,), is_shared=len(handlers) > 1)
+                except RecursionError:
+                    raise
+                except Exception:
+                    self.handleError(record)  # The other handlers still get the record.
+        finally:
+            forget_exception_text(record)
 
     def _enqueue(
         self,
         record: logging.LogRecord,
-        handlers: tuple[logging.Handler, ...],
+        handlers: Targets,
         handler_numbers: tuple[int, ...] | None,
+        *,
+        is_shared: bool = False,
     ) -> None:
+        snapshot = take_snapshot(record, handlers, handler_numbers, is_shared=is_shared)
+        if snapshot is None:
+            return
         engine = self._engine
         worker = engine.task or engine.create(partial(self._create_worker, handlers))
-        worker.queue.put(take_snapshot(record, handlers, handler_numbers))
+        worker.queue.put(snapshot)
         if engine.thread is None:
             engine.ensure_running()
 
-    def _create_worker(self, handlers: tuple[logging.Handler, ...], control: Control) -> QueueWorker:
+    def _create_worker(self, handlers: Targets, control: Control) -> QueueWorker:
         if self.when_full == "block":
             self._engine.wait_for_closed_engines()
         return QueueWorker(self._create_writer(handlers), handlers, self.capacity, self.when_full, control)
 
-    def _create_writer(self, handlers: tuple[logging.Handler, ...]) -> Writer:
+    def _create_writer(self, handlers: Targets) -> Writer:
         if self.worker == "process" and not self._engine.is_closed:
             try:
                 return _create_process_writer(handlers)
@@ -225,7 +266,12 @@ class BackgroundHandler(logging.Handler):
         let_workers_close(self._handlers)
 
 
-def _create_process_writer(handlers: tuple[logging.Handler, ...]) -> Writer:
+def _accepting(record: logging.LogRecord, handlers: Targets) -> tuple[int, ...]:
+    """Return the indexes of the handlers whose level accepts ``record``."""
+    return tuple([number for number, handler in enumerate(handlers) if record.levelno >= handler.level])
+
+
+def _create_process_writer(handlers: Targets) -> Writer:
     # Imported here because it is slow to import, and most programs do not need it.
     from concurrent_log.background.process_writer import ProcessWriter
 

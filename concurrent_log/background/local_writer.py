@@ -1,11 +1,14 @@
 """`LocalWriter`: writes records through handlers in the calling thread."""
 
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from concurrent_log.background.snapshot import RestoredRecords, Snapshot, select_for_handler
+from concurrent_log.background.exact_snapshot import Snapshot
+from concurrent_log.background.snapshot import RestoredRecords, select_for_handler, texts_for_handler
+from concurrent_log.background.target_texts import Texts
 from concurrent_log.internal.lifecycle import is_forking
 
 
@@ -18,18 +21,19 @@ class LocalWriter:
         self._unconfirmed = 0
 
     def write(self, snapshots: Sequence[Snapshot]) -> int:
-        """Write the snapshots in order, through each handler whose level and filters accept them.
+        """Write the snapshots in order, through each handler whose level and filters accepted them.
 
         Stops after a record, or after a batch of a handler that writes batches, while this process is about to fork.
 
         Returns:
             The number of snapshots that are written through all handlers, and were not before.
         """
-        # Before any of them is written: restoring a record removes the handler numbers from its snapshot.
+        # Before any of them is written: restoring a record removes everything else from its snapshot.
         for number, handler in enumerate(self._handlers):
-            own_snapshots = select_for_handler(number, handler, snapshots)
+            own_snapshots = select_for_handler(number, snapshots)
             if own_snapshots:
-                self._portions.append(_Portion(handler, RestoredRecords(own_snapshots)))
+                texts = texts_for_handler(number, own_snapshots)
+                self._portions.append(_Portion(handler, RestoredRecords(own_snapshots), texts))
         self._unconfirmed += len(snapshots)
         return self.wait_until_written()
 
@@ -85,13 +89,18 @@ class _Portion:
         remaining: The number of records that are not written.
     """
 
-    def __init__(self, handler: logging.Handler, records: Sequence[logging.LogRecord]) -> None:
+    def __init__(self, handler: logging.Handler, records: Sequence[logging.LogRecord], texts: Texts) -> None:
         self._handler = handler
+        self._texts = texts
         self._records = records
         self.remaining = len(records)
 
     def write(self) -> None:
         """Write the remaining records; while this process is about to fork, only the next one."""
+        with _preformatted(self._handler, self._texts) if self._texts else contextlib.nullcontext():
+            self._write()
+
+    def _write(self) -> None:
         write_batch = _batch_method(self._handler)
         if write_batch is not None:
             try:
@@ -112,6 +121,27 @@ class _Portion:
                 self.remaining -= 1
             if is_forking():
                 return
+
+
+@contextlib.contextmanager
+def _preformatted(handler: logging.Handler, texts: Texts) -> Iterator[None]:
+    """Let ``handler`` format the records that have a text in ``texts`` by returning this text."""
+    format_record = handler.format
+
+    def find_text(record: logging.LogRecord) -> str:
+        text = texts.get(id(vars(record)))
+        return format_record(record) if text is None else text
+
+    handler.acquire()  # Another worker, or a direct call, must not replace or use the method at the same time.
+    own = vars(handler).get("format")
+    try:
+        vars(handler)["format"] = find_text
+        yield
+    finally:
+        vars(handler).pop("format", None)
+        if own is not None:
+            vars(handler)["format"] = own
+        handler.release()
 
 
 def _handle(handler: logging.Handler, record: logging.LogRecord) -> None:

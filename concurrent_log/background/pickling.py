@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.background.snapshot import HANDLER_NUMBERS, Snapshot
+from concurrent_log.background.exact_snapshot import HANDLER_NUMBERS, LOGGED_AT, RECORD, TEXTS, Snapshot
 
 _STANDARD_STREAMS = ("stdout", "stderr")
 _MAIN_MODULES = ("__main__", "__mp_main__")  # the second name is that in children of multiprocessing
 _PLAIN_TYPES = (str, int, float, bool, type(None))
+_MARKS = (LOGGED_AT, HANDLER_NUMBERS, TEXTS)
+_FORMATTER = logging.Formatter()
 
 
 def pickle_handlers(handlers: Sequence[logging.Handler]) -> bytes:
@@ -47,8 +49,19 @@ def _can_pickle(snapshot: Snapshot) -> bool:
 
 def to_plain(snapshot: Snapshot) -> Snapshot:
     """Return a copy of ``snapshot`` in which each value that is not a string or a number is replaced by its text."""
-    texts = {name: _to_plain_value(value) for name, value in snapshot.items() if name != HANDLER_NUMBERS}
-    return {**snapshot, **texts, "args": None}  # The message already contains the arguments.
+    marks = {name: snapshot[name] for name in _MARKS if name in snapshot}
+    record: logging.LogRecord = snapshot[RECORD] if RECORD in snapshot else logging.makeLogRecord(snapshot)
+    values = {**vars(record), "msg": _message_of(record), "args": None, "exc_info": None}
+    if record.exc_info and not record.exc_text:
+        values["exc_text"] = _FORMATTER.formatException(record.exc_info)
+    return {name: _to_plain_value(value) for name, value in values.items() if name not in marks} | marks
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # Not the parts of the message: a class that masks them may have failed.
+        return f"<{type(record).__name__}.getMessage failed: {type(error).__name__}>"
 
 
 def _to_plain_value(value: Any) -> Any:

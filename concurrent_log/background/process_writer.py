@@ -16,9 +16,9 @@ from multiprocessing import spawn
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from concurrent_log.background.exact_snapshot import Snapshot
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.pickling import pickle_handlers, pickle_snapshots, to_plain
-from concurrent_log.background.snapshot import Snapshot
 from concurrent_log.internal import stderr
 from concurrent_log.internal.lifecycle import is_forking
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from concurrent_log.background.snapshot import Snapshot
+from concurrent_log.background.exact_snapshot import Snapshot
 
 _BATCH_DELAY = 0.01  # seconds to collect a batch while no thread waits for a flush or for room
 _WORKER_CHECK_INTERVAL = 0.1  # seconds after which a blocked logging call checks that a worker runs

@@ -1,64 +1,100 @@
-"""Snapshots: log records in a form that another thread or process can write later."""
+"""Snapshots: records that no longer change, which another thread or process can write later."""
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
-# The attributes of one queued record, and two of our own. It is one plain dictionary, because each further object in
-# the queue costs the garbage collector time.
-Snapshot = dict[str, Any]
-_LOGGED_AT = "_background_logged_at"
-HANDLER_NUMBERS = "_background_handler_numbers"
+from concurrent_log.background.exact_snapshot import (
+    HANDLER_NUMBERS,
+    LOGGED_AT,
+    RECORD,
+    TEXTS,
+    Snapshot,
+    can_merge,
+    take_exact_snapshot,
+)
+from concurrent_log.background.frozen_values import ATOMS
+from concurrent_log.background.target_texts import Targets, Texts, forget_exception_text
+from concurrent_log.internal.record_classes import is_standard_class_unchanged
 
-_FORMATTER = logging.Formatter()
+_STANDARD_ATTRIBUTES = len(vars(logging.makeLogRecord({})))
 
 
 def take_snapshot(
-    record: logging.LogRecord, handlers: Sequence[logging.Handler], handler_numbers: tuple[int, ...] | None = None
-) -> Snapshot:
-    """Return a copy of ``record`` with the message merged and the exception formatted.
+    record: logging.LogRecord,
+    handlers: Sequence[logging.Handler],
+    handler_numbers: tuple[int, ...] | None = None,
+    *,
+    is_shared: bool = False,
+) -> Snapshot | None:
+    """Return a copy of ``record``, which gives the same texts later as the record gives now.
 
-    The formatter of the first handler formats the exception; the standard library, too, would cache its text for all
-    handlers.
+    The message is merged and the exception is formatted, unless a formatter of the program may need their parts.
 
     Args:
         record: The record that was logged.
         handlers: The handlers that write.
-        handler_numbers: The indexes of the handlers whose filters accept the record; None means all handlers.
+        handler_numbers: The indexes of the handlers that accept the record; None means all handlers.
+        is_shared: Further handlers get the record after these. The caller then calls `forget_exception_text`.
+
+    Returns:
+        The snapshot, or None if no handler can format the record.
     """
-    values = record.__dict__.copy()
-    if values["args"]:
-        values["msg"] = record.getMessage()
-        values["args"] = None
-    elif type(values["msg"]) is dict:
-        values["msg"] = _copy_event(values["msg"])
-    elif type(values["msg"]) is not str:
-        values["msg"] = record.getMessage()
-    if values["exc_info"]:
-        if not values["exc_text"]:
-            values["exc_text"] = _format_exception(values["exc_info"], handlers)
-        values["exc_info"] = None
-    values[_LOGGED_AT] = monotonic()
+    values: Snapshot | None = None
+    if type(record) is logging.LogRecord and is_standard_class_unchanged():
+        values = _copy_plain(record, handlers, is_shared)
+    if values is None:
+        try:
+            numbers = range(len(handlers)) if handler_numbers is None else handler_numbers
+            values = take_exact_snapshot(record, handlers, numbers, is_shared=is_shared)
+        finally:
+            if not is_shared:
+                forget_exception_text(record)
+        if values is None:
+            return None
+    values[LOGGED_AT] = monotonic()
     if handler_numbers is not None:
-        values[HANDLER_NUMBERS] = handler_numbers
+        values.setdefault(HANDLER_NUMBERS, handler_numbers)
+    return values
+
+
+def _copy_plain(record: logging.LogRecord, handlers: Sequence[logging.Handler], is_shared: bool) -> Snapshot | None:
+    """Return the attributes of a standard ``record``; None if they are more than text and numbers."""
+    values = record.__dict__.copy()
+    args = values["args"]
+    if values["exc_info"] or type(values["msg"]) is not str:
+        return None
+    if len(values) > _STANDARD_ATTRIBUTES:
+        others = [value for value in values.values() if type(value) not in ATOMS]
+        if others and not (len(others) == 1 and others[0] is args):
+            return None
+    if args or is_shared:
+        if type(handlers) is Targets and handlers.have_standard_texts():
+            if args:
+                values["msg"], values["args"] = record.getMessage(), None
+        elif is_shared or type(args) is not tuple or not ATOMS.issuperset(map(type, args)) or not can_merge(record):
+            return None
     return values
 
 
 def logged_at(snapshot: Snapshot) -> float:
     """Return the time of the logging call, by `time.monotonic`."""
-    return snapshot[_LOGGED_AT]  # type: ignore[no-any-return]
+    return snapshot[LOGGED_AT]  # type: ignore[no-any-return]
 
 
-def select_for_handler(number: int, handler: logging.Handler, snapshots: Sequence[Snapshot]) -> Sequence[Snapshot]:
-    """Return the snapshots that ``handler``, the one with the index ``number``, has to write."""
-    level = handler.level
-    return [
-        each
+def select_for_handler(number: int, snapshots: Sequence[Snapshot]) -> Sequence[Snapshot]:
+    """Return the snapshots that the handler with the index ``number`` has to write."""
+    return [each for each in snapshots if HANDLER_NUMBERS not in each or number in each[HANDLER_NUMBERS]]
+
+
+def texts_for_handler(number: int, snapshots: Sequence[Snapshot]) -> Texts:
+    """Return the texts that were formatted in the logging call, by the ``id`` of the attributes of their record."""
+    return {
+        id(vars(each[RECORD]) if RECORD in each else each): each[TEXTS][number]
         for each in snapshots
-        if each["levelno"] >= level and (HANDLER_NUMBERS not in each or number in each[HANDLER_NUMBERS])
-    ]
+        if TEXTS in each and number in each[TEXTS]
+    }
 
 
 class RestoredRecords(Sequence[logging.LogRecord]):
@@ -81,26 +117,11 @@ class RestoredRecords(Sequence[logging.LogRecord]):
 
 
 def _restore(snapshot: Snapshot) -> logging.LogRecord:
-    snapshot.pop(_LOGGED_AT, None)
+    if RECORD in snapshot:
+        return snapshot[RECORD]  # type: ignore[no-any-return]
+    snapshot.pop(LOGGED_AT, None)
     snapshot.pop(HANDLER_NUMBERS, None)
+    snapshot.pop(TEXTS, None)
     record = logging.LogRecord.__new__(logging.LogRecord)
     record.__dict__ = snapshot
     return record
-
-
-def _copy_event(message: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a copy of a message that is a dictionary, as JSON formatters and structlog use it.
-
-    With ``exc_info=True``, structlog asks the formatter to get the current exception, which exists only here, in the
-    thread of the caller.
-    """
-    event = message.copy()
-    if event.get("exc_info") is True:
-        event["exc_info"] = sys.exc_info()
-    return event
-
-
-def _format_exception(exc_info: Any, handlers: Sequence[logging.Handler]) -> str:
-    formatters = (handler.formatter for handler in handlers)
-    formatter = next((found for found in formatters if hasattr(found, "formatException")), None) or _FORMATTER
-    return formatter.formatException(exc_info)

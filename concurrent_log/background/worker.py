@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from concurrent_log.background.exact_snapshot import Snapshot
 from concurrent_log.background.handler_closing import close_handler
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.record_queue import DroppedRecords, FlushMarker, RecordQueue
-from concurrent_log.background.snapshot import Snapshot, logged_at, take_snapshot
+from concurrent_log.background.snapshot import logged_at, take_snapshot
 from concurrent_log.internal.lifecycle import is_forking
 
 
@@ -222,4 +223,6 @@ def _drop_warning(dropped: DroppedRecords, capacity: int) -> Snapshot:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(dropped.since))
     text = f"{dropped.records:,} records were dropped since {since}: the queue was full (capacity={capacity})"
     record = logging.LogRecord("concurrent_log.background", logging.WARNING, __file__, 0, text, None, None)
-    return take_snapshot(record, ())
+    snapshot = take_snapshot(record, ())
+    assert snapshot is not None  # It contains nothing but text and numbers.
+    return snapshot

@@ -9,8 +9,9 @@ import pytest
 
 from concurrent_log import ConcurrentTimedRotatingFileHandler
 from concurrent_log.background import process_writer
+from concurrent_log.background.exact_snapshot import Snapshot
 from concurrent_log.background.process_writer import ProcessWriter
-from concurrent_log.background.snapshot import Snapshot, take_snapshot
+from concurrent_log.background.snapshot import take_snapshot
 from support.background_handlers import Create, logger_of
 from support.deadlines import DEADLINE
 from support.records import files, lines, record
@@ -76,4 +77,6 @@ def test_process_is_started_again_later(
 
 
 def _snapshot(record: logging.LogRecord) -> Snapshot:
-    return take_snapshot(record, ())
+    snapshot = take_snapshot(record, ())
+    assert snapshot is not None
+    return snapshot

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from concurrent_log.collector.client.json_values import text_of
+from concurrent_log.internal.record_classes import RecordClass, classify
 
 _FORMATTER = logging.Formatter()
 
@@ -67,10 +68,15 @@ def level_of(number: object) -> str:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the merged message; if message and arguments do not match, both of them and the error."""
+    """Return the merged message; if message and arguments do not match, both of them and the error.
+
+    If a ``getMessage`` of the program fails, the result has none of them: it may be there to mask a secret.
+    """
     try:
         return record.getMessage()
     except Exception as error:
+        if classify(type(record)) is not RecordClass.PASSIVE or "getMessage" in vars(record):
+            return f"[{type(record).__name__}.getMessage failed: {type(error).__name__}]"
         return f"{text_of(record.msg)} {text_of(record.args)} [{type(error).__name__}: {text_of(error)}]"
 
 
