@@ -16,8 +16,9 @@ import pytest
 
 from concurrent_log.health import Degraded, ServiceMonitor, ServiceStatus
 from concurrent_log.health.endpoints import EndpointServer, asgi_app, serve
+from concurrent_log.health.endpoints import server as endpoint_server
 from support.deadlines import DEADLINE
-from support.processes import Server, serving
+from support.processes import Server, serving, wait_until
 
 _PATHS = ("/health", "/ready", "/live", "/metrics")
 
@@ -279,6 +280,39 @@ def test_closed_server_releases_its_port(monitor: ServiceMonitor, server: Endpoi
     server.close()
     with serve(monitor, server.port) as again:
         assert request(again.port, "/live").status == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts the threads in /proc")
+@pytest.mark.parametrize("content", [b"", b"GET /health HTTP/1.1\r\nX-Slow: ", b"GET /metrics HTTP/1.1\r\n\r\n"])
+def test_slow_clients_do_not_take_all_threads(content: bytes) -> None:
+    """Four hundred clients that send nothing, send slowly or do not read use a few threads; a probe is answered."""
+    monitor = ServiceMonitor()
+    with serve(monitor, 0) as server, contextlib.ExitStack() as clients:
+        for _ in range(400):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), DEADLINE))
+            client.sendall(content)
+        answer = request(server.port, "/live")
+        threads = len(list(Path("/proc/self/task").iterdir()))
+
+        assert answer.status == 200
+        assert threads < 100
+
+
+def test_clients_that_prolong_a_request_are_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for a request is limited as a whole: a client that sends a byte now and then does not extend it."""
+    monkeypatch.setattr(endpoint_server, "_REQUEST_TIMEOUT", 0.5)
+    with serve(ServiceMonitor(), 0) as server, socket.create_connection(("127.0.0.1", server.port), DEADLINE) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        wait_until(lambda: is_closed_after(client, b"x"))
+
+
+def is_closed_after(client: socket.socket, content: bytes) -> bool:
+    """Send some bytes, and return whether the server has closed the connection."""
+    try:
+        client.sendall(content)
+    except OSError:
+        return True
+    return False
 
 
 def test_server_listens_on_ipv6(monitor: ServiceMonitor, skip_or_fail: Callable[[str], None]) -> None:

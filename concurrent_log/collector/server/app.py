@@ -24,6 +24,7 @@ from concurrent_log.collector.server.managed_store import ManagedStore
 from concurrent_log.collector.server.openapi_page import add_openapi_page
 from concurrent_log.collector.server.query import endpoints
 from concurrent_log.collector.server.settings import ServerSettings
+from concurrent_log.collector.server.unread_answers import AnswerLimit, UnreadAnswers
 from concurrent_log.collector.store.factory import create_store
 from concurrent_log.collector.store.interface import Store
 
@@ -103,6 +104,8 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
             expose_headers=["Retry-After"],
         )
     app.add_middleware(_DefaultHeaders)
+    app.state.unread_answers = UnreadAnswers()
+    app.add_middleware(AnswerLimit, unread=app.state.unread_answers)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Limits on connections: their number, and the time for an unfinished request."""
+"""Limits on connections: their number, the time for an unfinished request, and the time for reading an answer."""
 
 import asyncio
 import sys
@@ -6,10 +6,14 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from concurrent_log.collector.server.unread_answers import UnreadAnswers
+
 _MAX_CONNECTIONS = 2000  # if the system allows enough open files
 _OTHER_FILES = 200  # open files that are not connections
 _HEAD_TIMEOUT = 20.0  # seconds
 _BODY_TIMEOUT = 90.0  # seconds, for all routes; `POST /logs` has a shorter limit of its own
+_CHECK_INTERVAL = 1.0  # seconds between two searches for clients that stopped reading
+_SENDER = ("POST", "/logs")
 
 
 def raise_file_limit() -> int:
@@ -28,15 +32,40 @@ def raise_file_limit() -> int:
     return max(_OTHER_FILES, min(_MAX_CONNECTIONS, soft - _OTHER_FILES))
 
 
+class _CountedTransport:
+    """A transport that counts what is written to it."""
+
+    def __init__(self, transport: asyncio.Transport, on_write: Any) -> None:
+        self._transport = transport
+        self._on_write = on_write
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        is_new = not self._transport.get_write_buffer_size()
+        self.written += len(data)
+        self._transport.write(data)
+        self._on_write(is_new)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class LimitedProtocol(H11Protocol):
-    """Closes a connection whose request stays unfinished: after a timeout, or the oldest if there are too many.
+    """Closes a connection whose request stays unfinished, or whose client stops reading the answer.
+
+    If there are too many connections, one is closed: the one whose client has not read for the longest time, else the
+    oldest with an unfinished request, else the oldest that is not sending records. So senders always find a place.
 
     Attributes:
-        max_connections: If all these have a request in progress, new connections are closed.
+        max_connections: If all these are sending records, new connections are closed.
+        unread: The answers that clients have not read yet.
     """
 
     max_connections: ClassVar[int] = _MAX_CONNECTIONS
+    unread: ClassVar[UnreadAnswers] = UnreadAnswers()
     _unfinished: ClassVar["dict[LimitedProtocol, None]"] = {}  # the oldest first
+    _answering: ClassVar["dict[LimitedProtocol, None]"] = {}  # the oldest first, without senders
+    _check: ClassVar[asyncio.TimerHandle | None] = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -44,26 +73,68 @@ class LimitedProtocol(H11Protocol):
         self._awaited: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timeout for the first request; if there are too many connections, close the oldest unfinished."""
-        super().connection_made(transport)
+        """Start the timeout for the first request; if there are too many connections, close one."""
+        counted: Any = _CountedTransport(transport, self._update_unread)
+        super().connection_made(counted)
         self._update_timeout()
         if len(self.connections) > self.max_connections:
-            oldest = next(iter(self._unfinished))  # this connection, if all others have a request in progress
-            oldest._wait_for(None)
-            oldest.transport.abort()
+            self._choose_victim().abort()
+
+    def _choose_victim(self) -> Any:
+        stalled = self.unread.oldest()
+        if stalled is not None:
+            return stalled
+        oldest = next(iter(self._unfinished))  # at least this connection
+        return next(iter(self._answering), oldest) if oldest is self else oldest
+
+    def _update_unread(self, is_new: bool) -> None:
+        self.unread.update(self, is_new)
+        if LimitedProtocol._check is None and self.unread.is_any:
+            LimitedProtocol._check = self.loop.call_later(_CHECK_INTERVAL, self._close_stalled)
+
+    def _close_stalled(self) -> None:
+        """Close all connections whose clients stopped reading; repeat it while there are answers to be read."""
+        self.unread.close_stalled()
+        LimitedProtocol._check = None
+        if self.unread.is_any:
+            LimitedProtocol._check = self.loop.call_later(_CHECK_INTERVAL, self._close_stalled)
 
     def data_received(self, data: bytes) -> None:
         """Process the data, and update the timeout."""
         super().data_received(data)
         self._update_timeout()
 
+    def on_response_complete(self) -> None:
+        """Process the next request, and update the timeout."""
+        super().on_response_complete()
+        self._update_timeout()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timeout."""
         self._wait_for(None)
+        self._answering.pop(self, None)
+        self.unread.forget(self)
         super().connection_lost(exc)
+
+    def unread_bytes(self) -> int:
+        """Return the number of bytes that the operating system did not accept yet."""
+        return int(self.transport.get_write_buffer_size())
+
+    def sent_bytes(self) -> int:
+        """Return the number of bytes that it accepted so far."""
+        transport: Any = self.transport
+        return int(transport.written) - self.unread_bytes()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._wait_for(None)
+        self._answering.pop(self, None)
+        self.unread.forget(self)
+        self.transport.abort()
 
     def _update_timeout(self) -> None:
         cycle = self.cycle
+        self._answering.pop(self, None)
         if self.transport.is_closing():
             self._wait_for(None)
         elif cycle is None or cycle.response_complete:
@@ -72,6 +143,8 @@ class LimitedProtocol(H11Protocol):
             self._wait_for("body", cycle, _BODY_TIMEOUT)
         else:
             self._wait_for(None)
+            if (self.scope["method"], self.scope["path"]) != _SENDER:
+                self._answering[self] = None
 
     def _wait_for(self, part: str | None, cycle: Any = None, seconds: float = 0.0) -> None:
         """Start the timeout for a part of a request, unless it runs already; None cancels it."""

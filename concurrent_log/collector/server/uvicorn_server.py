@@ -68,6 +68,7 @@ async def serve(settings: ServerSettings, listener: socket.socket, on_start: Cal
     app = create_app(settings)
     await app.state.managed_store.start()
     LimitedProtocol.max_connections = raise_file_limit()
+    LimitedProtocol.unread = app.state.unread_answers
     config = uvicorn.Config(
         app,
         log_config=None,

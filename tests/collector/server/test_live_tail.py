@@ -306,15 +306,15 @@ def test_listener_that_does_not_read_is_disconnected(tmp_path: Path, monkeypatch
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(("127.0.0.1", port))
         slow.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        wait_until(lambda: state.listeners == 2)
+        wait_until(lambda: state.listeners.taken == 2)
         deadline, number = time.monotonic() + DEADLINE, 0
-        while state.listeners == 2:
+        while state.listeners.taken == 2:
             assert time.monotonic() < deadline
             send(port, [{"message": f"{number} {'x' * 500_000}"}])
             number += 1
         wait_until(lambda: len(other.messages) + other.skipped == number)
 
-        assert state.listeners == 1
+        assert state.listeners.taken == 1
 
 
 def test_number_of_listeners_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +322,7 @@ def test_number_of_listeners_is_limited(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(live_tail, "MAX_LISTENERS", 1)
     with serve_in_thread(tmp_path) as (port, state):
         with Listener(port):
-            wait_until(lambda: state.listeners == 1)
+            wait_until(lambda: state.listeners.taken == 1)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
             with contextlib.closing(connection):
                 connection.request("GET", "/live")
@@ -330,7 +330,7 @@ def test_number_of_listeners_is_limited(tmp_path: Path, monkeypatch: pytest.Monk
 
                 assert answer.status == 503
                 assert json.load(answer) == {"detail": "the limit of 1 listeners is reached: try again later"}
-        wait_until(lambda: state.listeners == 0)
+        wait_until(lambda: state.listeners.taken == 0)
         with Listener(port) as listener:
             send(port, [{"message": "one"}])
             wait_until(lambda: listener.messages == ["one"])

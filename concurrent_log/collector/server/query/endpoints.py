@@ -1,7 +1,6 @@
 """The routes that read: records, counts, groups, downloads and the live tail."""
 
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -24,6 +23,7 @@ from concurrent_log.collector.server.query.parameters import (
     ServicesParameters,
     ValuesParameters,
 )
+from concurrent_log.collector.server.query.places import PlacedResponse, Places, QueryGate
 from concurrent_log.collector.server.query.watched_services import WatchedServices
 from concurrent_log.collector.store.factory import create_reader
 from concurrent_log.collector.store.interface import Store
@@ -32,6 +32,8 @@ from concurrent_log.collector.store.reader import RecordReader, iso_time
 from concurrent_log.collector.store.statistics import StoreStatistics
 
 _DAY = 86_400_000_000  # microseconds
+_MAX_LARGE_READS = 4  # at the same time; each holds up to 8 MB of records, and their JSON
+_MAX_DOWNLOADS = 10  # at the same time; each holds a page of records in memory
 _HEARTBEAT_INTERVAL = 15  # seconds
 _SHUTDOWN_TIMEOUT = 3.0  # seconds in which a listener receives the last records when the server stops
 _SEND_TIMEOUT = 30.0  # seconds in which a listener must receive an event
@@ -46,7 +48,10 @@ def add_state(app: FastAPI, store: Store) -> live_tail.CommitNotifier:
     app.state.statistics = StoreStatistics(app.state.reader)
     app.state.grouping = MessageGrouping(app.state.reader)
     app.state.services = WatchedServices(app.state.reader)
-    app.state.notifier, app.state.listeners = notifier, 0
+    app.state.notifier = notifier
+    app.state.large_reads = QueryGate(_MAX_LARGE_READS)
+    app.state.listeners = Places(live_tail.MAX_LISTENERS, "listeners")
+    app.state.downloads = Places(_MAX_DOWNLOADS, "downloads")
     return notifier
 
 
@@ -60,10 +65,12 @@ PreparedReader = Annotated[RecordReader, Depends(_prepared_reader)]
 
 
 @router.get("/logs", summary="Find records", response_model=responses.RecordPageResponse)
-async def find(reader: PreparedReader, query: Annotated[PageParameters, Query()]) -> Response:
+async def find(request: Request, reader: PreparedReader, query: Annotated[PageParameters, Query()]) -> Response:
     """Find records by time, newest first."""
-    page = await reader.find(query.filters(), limit=query.limit, newest_first=query.order == "desc", after=query.cursor)
-    return _json({"logs": page.records, "next": None if page.next is None else page.next.cursor})
+    newest_first = query.order == "desc"
+    async with request.app.state.large_reads:
+        page = await reader.find(query.filters(), limit=query.limit, newest_first=newest_first, after=query.cursor)
+        return _json({"logs": page.records, "next": None if page.next is None else page.next.cursor})
 
 
 @router.get(
@@ -84,15 +91,17 @@ async def get_record(reader: PreparedReader, key: Annotated[RecordId, Path(alias
     responses=documented(404),
 )
 async def get_context(
+    request: Request,
     reader: PreparedReader,
     key: Annotated[RecordId, Path(alias="id")],
     query: Annotated[ContextParameters, Query()],
 ) -> Response:
     """Return the records of the same service, host and process before and after one, oldest first."""
-    records = await reader.context(key, before=query.before, after=query.after)
-    if records is None:
-        raise Problem(404, f"there is no record {key}")
-    return _json({"logs": records})
+    async with request.app.state.large_reads:
+        records = await reader.context(key, before=query.before, after=query.after)
+        if records is None:
+            raise Problem(404, f"there is no record {key}")
+        return _json({"logs": records})
 
 
 @router.get("/histogram", summary="Count records over time", response_model=responses.HistogramResponse)
@@ -149,20 +158,28 @@ async def stats(request: Request) -> Response:
     response_class=Response,
     responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}, "description": "The file."}},
 )
-async def download(reader: PreparedReader, query: Annotated[DownloadParameters, Query()]) -> StreamingResponse:
+async def download(request: Request, reader: PreparedReader, query: Annotated[DownloadParameters, Query()]) -> Response:
     """Send all records that the filters find, as a file."""
     filters, newest_first = query.filters(), query.order == "desc"
-    if filters.until is None:
-        # Without an end, a download would continue as long as new records arrive.
-        filters = replace(filters, until=await reader.end_time(_now()))
-    pages = downloads.pages(reader, filters, newest_first)
-    first = await anext(pages)  # Read it before the response begins, so that an error can still set the status.
+    places: Places = request.app.state.downloads
+    places.take()
+    try:
+        if filters.until is None:
+            # Without an end, a download would continue as long as new records arrive.
+            filters = replace(filters, until=await reader.end_time(_now()))
+        pages = downloads.pages(reader, filters, newest_first)
+        async with request.app.state.large_reads:
+            first = await anext(pages)  # Read it before the response begins, so that an error can still set the status.
+    except BaseException:
+        places.release()
+        raise
     is_csv = query.format == "csv"
-    return StreamingResponse(
+    response = StreamingResponse(
         downloads.encode_file(first, pages, is_csv),
         media_type="text/csv; charset=utf-8" if is_csv else "application/x-ndjson",
         headers={"Content-Disposition": f'attachment; filename="logs.{query.format}"'},
     )
+    return PlacedResponse(response, places)
 
 
 @router.get(
@@ -171,33 +188,27 @@ async def download(reader: PreparedReader, query: Annotated[DownloadParameters, 
     response_class=EventSourceResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
 )
-async def listen(
-    request: Request, reader: PreparedReader, query: Annotated[FilterParameters, Query()]
-) -> EventSourceResponse:
+async def listen(request: Request, reader: PreparedReader, query: Annotated[FilterParameters, Query()]) -> Response:
     """Send new records: events `logs` with a list of records, and `skipped` with the number of omitted ones."""
     state = request.app.state
-    if state.listeners >= live_tail.MAX_LISTENERS:
-        raise Problem(503, f"the limit of {live_tail.MAX_LISTENERS} listeners is reached: try again later", 30)
-    position = await reader.position()
+    places: Places = state.listeners
+    places.take()  # before the first await, so that no other request passes the limit meanwhile
+    try:
+        position = await reader.position()
+    except BaseException:
+        places.release()
+        raise
     ending = anyio.Event()
     events = live_tail.tail(reader, query.filters(), state.notifier, position, ending)
-    return EventSourceResponse(
-        _count_listener(state, events),
+    response = EventSourceResponse(
+        events,
         ping=_HEARTBEAT_INTERVAL,
         send_timeout=_SEND_TIMEOUT,
         sep="\n",
         shutdown_event=ending,
         shutdown_grace_period=_SHUTDOWN_TIMEOUT,
     )
-
-
-async def _count_listener(state: Any, events: AsyncIterator[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
-    state.listeners += 1
-    try:
-        async for event in events:
-            yield event
-    finally:
-        state.listeners -= 1
+    return PlacedResponse(response, places)
 
 
 def _now() -> int:
