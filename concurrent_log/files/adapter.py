@@ -114,7 +114,7 @@ class FileAdapter(BaseRotatingHandler):
             if self.delay:
                 check_writable(log_file.path)
             elif log_file.stream is None:
-                log_file.stream = log_file.open()
+                self._log_writer.open()
                 if not self._log_writer.is_special and not log_file.keeps_open():
                     log_file.close()
         except OSError as error:
@@ -137,7 +137,11 @@ class FileAdapter(BaseRotatingHandler):
     @property
     def stream(self) -> Any:
         """The open stream, or None; text that is written to it is in the file at once."""
-        return self._log_file.stream if "_log_file" in vars(self) else vars(self).get("_early_stream")
+        if "_log_file" not in vars(self):
+            return vars(self).get("_early_stream")
+        if self._log_file.is_set_aside:
+            self._log_writer.open()
+        return self._log_file.stream
 
     @stream.setter
     def stream(self, stream: Any) -> None:
@@ -306,9 +310,15 @@ class FileAdapter(BaseRotatingHandler):
         if problems:
             raise problems[0]
 
+    def flush(self) -> None:
+        """Flush the stream, if it is open."""
+        if "_log_file" not in vars(self) or not self._log_file.is_set_aside:
+            super().flush()
+
     def close(self) -> None:
         """Close the file and the lock file. A later record opens them again."""
         with self._lock_file.mutex:
+            self._log_file.is_set_aside = False
             super().close()
             self._log_writer.close()
 
@@ -330,6 +340,10 @@ class _Hooks:
 
     def do_rollover(self) -> Callable[[], object] | None:
         return overridden(self._handler, "doRollover")
+
+    def opens_file(self) -> bool:
+        handler = self._reference()  # another thread may be deleting it
+        return handler is None or is_overridden(handler, "_open")
 
     def tidy(self, record: Any) -> list[Exception]:
         """Remove the backups that retention does not keep, and let a thread compress the others."""

@@ -21,6 +21,7 @@ from typing import BinaryIO, NamedTuple
 
 from concurrent_log.files.backups.timed_names import is_compressed
 from concurrent_log.files.lock_file import LockFile
+from concurrent_log.files.open_files import with_room
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
@@ -182,7 +183,7 @@ class Compressor:
             progress = None
             _remove(temporary, discarded)  # A killed process may have left them.
         try:
-            with open(path, "rb") as plain:
+            with with_room(lambda: open(path, "rb")) as plain:
                 copy = None
                 if progress is not None:
                     plain.seek(progress.position)
@@ -229,8 +230,8 @@ class Compressor:
         """
         found = os.fstat(plain.fileno())
         if is_new:
-            create(temporary, ownership_of(found))
-        with open(temporary, "r+b", opener=_open_no_follow) as file:
+            with_room(lambda: create(temporary, ownership_of(found)))
+        with with_room(lambda: open(temporary, "r+b", opener=_open_no_follow)) as file:
             if is_new and os.fstat(file.fileno()).st_size:
                 raise FileExistsError(f"{temporary} is not a temporary file of this handler; remove it")
             file.seek(0, os.SEEK_END)

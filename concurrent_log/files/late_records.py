@@ -8,6 +8,7 @@ from concurrent_log.files.backups import Backups
 from concurrent_log.files.gzip_members import append_member
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.log_file import LogFile
+from concurrent_log.files.open_files import with_room
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.streams import status_of
 from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record, remove_torn_record
@@ -45,14 +46,15 @@ class LateRecords:
             if path is None:
                 return False, None
             if path.endswith(".gz"):
-                append_member(path, data[len(self._log_file.byte_order_mark) :])
+                with_room(lambda: append_member(path, data[len(self._log_file.byte_order_mark) :]))
                 return True, None
             is_new = not os.path.exists(path)
             if is_new:
                 found = status_of(self._log_file.stream)
-                create(path, self._log_file.permissions if found is None else ownership_of(found))
+                wanted = self._log_file.permissions if found is None else ownership_of(found)
+                with_room(lambda: create(path, wanted))
                 self.has_new_backup = True
-            fd = os.open(path, APPEND_FLAGS)
+            fd = with_room(lambda: os.open(path, APPEND_FLAGS))
         except Exception as error:
             problems.append(error)
             return False, None

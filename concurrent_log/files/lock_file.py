@@ -19,6 +19,7 @@ import portalocker
 from portalocker.exceptions import LockException
 
 from concurrent_log.files.file_systems import has_moved, root
+from concurrent_log.files.open_files import may_reopen, with_room
 from concurrent_log.files.permissions import Ownership, create, create_folders
 from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
 from concurrent_log.files.streams import identity_of
@@ -219,6 +220,12 @@ class LockFile:
             return has_moved(self._root)  # After a chroot, the open lock file is the only one.
         return (found.st_dev, found.st_ino) == self._identity or has_moved(self._root)
 
+    def set_aside(self) -> bool:
+        """Close the descriptor until it is needed, and return True; do not if this process may not open it again."""
+        if self.fd >= 0 and not has_moved(self._root) and may_reopen(self.path, os.R_OK | os.W_OK):
+            self.close()
+        return self.fd < 0
+
     def close(self) -> None:
         """Close the descriptor, without unlocking what a parent process holds; the next use opens it again."""
         with self.mutex:
@@ -281,18 +288,21 @@ class LockFile:
             self.close()
             self._pid = os.getpid()
         if self.fd < 0:
-            try:
-                fd = _open(self.path)
-            except FileNotFoundError:
-                if has_moved(self._root):
-                    raise  # After a chroot, the path leads to a place where no other process looks.
-                self.create(self.path)
-                fd = _open(self.path)
+            fd = with_room(self._open_or_create)
             # In this order: after an interrupt in between, `close` must not mistake the descriptor for another file's.
             self._identity = identity_of(fd)
             self.mark = _mark(fd)
             self.fd = fd
         return self.fd
+
+    def _open_or_create(self) -> int:
+        try:
+            return _open(self.path)
+        except FileNotFoundError:
+            if has_moved(self._root):
+                raise  # After a chroot, the path leads to a place where no other process looks.
+            self.create(self.path)
+            return _open(self.path)
 
 
 class HeldLock:

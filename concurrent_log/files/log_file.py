@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from concurrent_log.files.file_systems import has_moved, is_atomic, root
+from concurrent_log.files.open_files import may_reopen, with_room
 from concurrent_log.files.permissions import Ownership, create, create_folders, ownership_of
-from concurrent_log.files.streams import raw_file, status_of, write_all
+from concurrent_log.files.streams import OwnFile, raw_file, status_of, write_all
 from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record, remove_torn_record
 from concurrent_log.files.view import NO_VIEW, View
 
@@ -34,6 +35,7 @@ class LogFile:
         view: What the last look at the file found. Every change of `stream` invalidates it.
         pid: The process that opened the stream.
         is_inherited: Whether that was a parent process, and this one cannot open the file again.
+        is_set_aside: Whether the stream was closed only because the process has too many open files.
         end: The position of the stream behind what this process appended last. Another position means that the
             descriptor is another file by now, or that the program itself wrote to the stream.
     """
@@ -60,6 +62,7 @@ class LogFile:
         self.end = -1
         self.pid = os.getpid()
         self.is_inherited = False
+        self.is_set_aside = False
 
     @property
     def stream(self) -> Any:
@@ -69,6 +72,7 @@ class LogFile:
     @stream.setter
     def stream(self, stream: Any) -> None:
         self.view, self.end = NO_VIEW, -1
+        self.is_set_aside = False
         self._stream = stream
 
     # Opening and closing.
@@ -76,12 +80,14 @@ class LogFile:
     def open(self) -> Any:
         """Open the file and return the stream; create it, and its folder, with their modes and owners."""
         try:
-            self.create_with_permissions()
-            return self._open_stream()
+            return with_room(self._open)
         except FileNotFoundError:
             self.create_folder()
-            self.create_with_permissions()
-            return self._open_stream()
+            return with_room(self._open)
+
+    def _open(self) -> Any:
+        self.create_with_permissions()
+        return self._open_stream()
 
     def create_folder(self) -> None:
         """Create the folder of the file, where it is missing, with the mode and owner for new files."""
@@ -89,7 +95,7 @@ class LogFile:
 
     def create_like(self, previous: os.stat_result) -> None:
         """Create the file with the mode and owner of the previous one, unless `permissions` say something else."""
-        create(self.path, self.permissions.with_defaults(ownership_of(previous)))
+        with_room(lambda: create(self.path, self.permissions.with_defaults(ownership_of(previous))))
 
     def create_with_permissions(self) -> None:
         """Create the file, where it is missing, if it needs a mode or an owner of its own."""
@@ -166,6 +172,14 @@ class LogFile:
             with contextlib.suppress(OSError):
                 stream.close()
 
+    def set_aside(self) -> None:
+        """Close the stream until it is needed, if `open` would give an equal one: not a stream of the program's own."""
+        raw = raw_file(self._stream)
+        is_ours = isinstance(raw, OwnFile) and not self.is_inherited and not self.is_out_of_reach()
+        if is_ours and may_reopen(self.path, os.W_OK):
+            self.close()
+            self.is_set_aside = True
+
     def is_removed(self) -> bool:
         """Return whether the open file has no name any longer: what is written to it is lost."""
         found = None if raw_file(self._stream) is None else status_of(self._stream)
@@ -220,7 +234,7 @@ class LogFile:
 
     def write_nested(self, data: bytes) -> None:
         """Append a record through a descriptor of its own, in the middle of another one, under whichever lock."""
-        fd = os.open(self.path, APPEND_FLAGS | os.O_CREAT, 0o666)
+        fd = with_room(lambda: os.open(self.path, APPEND_FLAGS | os.O_CREAT, 0o666))
         try:
             data = self.marked(data, fd)
             written = os.write(fd, data)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
+from concurrent_log.files.open_files import with_room
 from concurrent_log.files.torn_records import APPEND_FLAGS
 
 _OWN_OUTPUT = ("/dev/std", "/dev/fd/", "/proc/")
@@ -142,7 +143,7 @@ def check_writable(path: str) -> None:
     if is_special(path):
         return  # opening a pipe would block until another process reads it
     try:
-        os.close(os.open(path, APPEND_FLAGS))
+        os.close(with_room(lambda: os.open(path, APPEND_FLAGS)))
     except FileNotFoundError:
         folder = os.path.dirname(path)
         if not os.access(folder, os.W_OK | os.X_OK):

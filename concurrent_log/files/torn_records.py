@@ -10,6 +10,8 @@ the page size therefore ends with a whole record.
 import os
 from typing import NamedTuple
 
+from concurrent_log.files.open_files import with_room
+
 APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 PAGE_SIZE = 4096  # the smallest page size; larger ones are multiples of it
 
@@ -43,7 +45,7 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
     """
     if end < len(terminator) or not terminator:
         return
-    with open(path, "r+b", buffering=0) as file:
+    with with_room(lambda: open(path, "r+b", buffering=0)) as file:
         if os.fstat(file.fileno()).st_ino != inode:
             return
         start = max(0, end - 2 * len(terminator))

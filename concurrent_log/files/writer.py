@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from concurrent_log.files.late_records import LateRecords
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.log_file import LogFile
+from concurrent_log.files.open_files import open_files
 from concurrent_log.files.problem_reports import ProblemReports
 from concurrent_log.files.rollover import EVER, Rollover, Span, publish, start_of_current
 from concurrent_log.files.shared_state import State
@@ -38,6 +39,9 @@ class Hooks(Protocol):
 
     def do_rollover(self) -> Callable[[], object] | None:
         """Return the program's own `doRollover`, or None if it has none."""
+
+    def opens_file(self) -> bool:
+        """Return whether the program opens the log file in its own way."""
 
     def tidy(self, record: Any) -> list[Exception]:
         """Remove and compress backups after a rollover; return what failed."""
@@ -72,6 +76,7 @@ class LogWriter:
         self._lock_timeout = lock_timeout
         self._has_rolled_over = False
         self._rollover_is_requested = False
+        self._reference = open_files.reference(self)
 
     def append(self, record: Record, data: bytes, written: int = 0, end: int = 0) -> None:
         """Append ``data``, of which ``written`` bytes are in the file already, up to its byte ``end``."""
@@ -217,6 +222,7 @@ class LogWriter:
 
     def current_file(self, problems: list[Exception]) -> os.stat_result | None:
         """Make sure that the open file is the current one; return its status, or None for a stream of the program."""
+        open_files.used(self._reference)
         self.rollover.follow()
         return self.log_file.bring_up_to_date(problems)
 
@@ -375,10 +381,38 @@ class LogWriter:
             start = start_of_current(self.lock_file, self.rollover, found)
             return moment >= self.rollover.span(start).end or self.grants.is_full(found, size)
 
+    # Opening and closing.
+
+    def open(self) -> None:
+        """Open the log file, if it is not open."""
+        with self.lock_file.mutex:
+            if self.log_file.stream is None:
+                open_files.used(self._reference)
+                self.log_file.stream = self.log_file.open()
+
+    def set_aside(self) -> bool:
+        """Close the files until they are needed; return False if they are in use now, or cannot be opened again.
+
+        Never waits: the other thread may be waiting for a writer of this one.
+        """
+        mutex: Any = self.lock_file.mutex
+        is_ours = mutex._is_owned()  # This thread is about to write a record here, or has just written it.
+        try:
+            if self.lock_file.held or not (is_ours or mutex.acquire(blocking=False)):
+                return False
+            if not self._hooks.opens_file():
+                self.log_file.set_aside()
+            return self.lock_file.set_aside()
+        finally:
+            # Asked for, and not remembered: a signal handler may raise right after the lock was acquired.
+            if not is_ours and mutex._is_owned():
+                mutex.release()
+
     def close(self) -> None:
         """Close the log file's lock file, unless this thread is in the middle of a record."""
         if not self.lock_file.held:
             self.lock_file.close()
+            open_files.closed(self._reference)
 
 
 def _created(record: Record, now: float) -> float:

@@ -67,12 +67,17 @@ def roll_over(handler: logging.FileHandler) -> None:
     handler.doRollover()  # type: ignore[attr-defined]
 
 
+def set_aside(handler: logging.FileHandler) -> None:
+    """Close the files as if the process had too many of them."""
+    handler._log_writer.set_aside()  # type: ignore[attr-defined]
+
+
 def log(handler: logging.FileHandler) -> None:
     """Log a record."""
     handler.handle(logging.makeLogRecord({"msg": "of the signal"}))
 
 
-@pytest.mark.parametrize("act", [close, reopen, close_stream, roll_over, log])
+@pytest.mark.parametrize("act", [close, reopen, close_stream, roll_over, set_aside, log])
 @pytest.mark.parametrize("kind", [ConcurrentRotatingFileHandler, StandardStream])
 @pytest.mark.parametrize("before", [[], ["first"]], ids=["slow path", "straight path"])
 def test_no_record_is_lost_or_doubled_by_an_interruption(

@@ -68,6 +68,9 @@ class _Hooks:
     def do_rollover(self) -> Callable[[], object] | None:
         return None
 
+    def opens_file(self) -> bool:
+        return False
+
     def tidy(self, record: Any) -> list[Exception]:
         self.tidied += 1
         return []

@@ -8,6 +8,7 @@ from datetime import date
 from typing import NamedTuple
 
 from concurrent_log.files.backups.timed_names import COMPRESSIONS
+from concurrent_log.files.open_files import with_room
 
 _ENDING = rf"({'|'.join(map(re.escape, COMPRESSIONS))})?"
 
@@ -64,7 +65,10 @@ class DatedNames:
         return max((file for file in self._find() if file.day == day), default=None)
 
     def _find(self) -> Iterator[DatedFile]:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            with_room(lambda: os.scandir(self._folder)) as entries,
+        ):
             for entry in entries:
                 match = self._pattern.fullmatch(entry.name)
                 if match and _is_date(match[1]):

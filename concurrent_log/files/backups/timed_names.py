@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from concurrent_log.files.open_files import with_room
+
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 
 _DIRECTIVES = (
@@ -141,7 +143,7 @@ def is_compressed(path: str) -> bool:
 def files_in(folder: str) -> list[str]:
     """Return the names in ``folder``, none if it does not exist."""
     try:
-        return os.listdir(folder)
+        return with_room(lambda: os.listdir(folder))
     except FileNotFoundError:
         return []
 
