@@ -8,15 +8,18 @@ want, such as that of `logging` during `logging.config.dictConfig`, the thread f
 
 import _thread
 import contextlib
-import threading
+import logging
 import time
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from concurrent_log.internal import stderr
-from concurrent_log.internal.lifecycle import hook_exits, is_forking, join, register
+from concurrent_log.internal.greenlets import is_patched, native_sleep, sleep
+from concurrent_log.internal.lifecycle import hook_exits, is_forking, register
 from concurrent_log.internal.lock_owners import is_owned, owns_logging_lock
+from concurrent_log.internal.shared_lock import SharedRLock, share
+from concurrent_log.internal.threads import WorkerThread, make_rlock
 
 _GRACE_PERIOD = 0.1  # seconds for a task that has already exceeded its time
 _NAP = 0.0005  # seconds between two looks at what another thread is about to do
@@ -102,6 +105,7 @@ class Engine(Generic[T]):
     """
 
     task: T | None = None
+    thread: WorkerThread | None = None  # Both attributes change in one atomic step of the instance's dictionary.
 
     def __init__(self, name: str, stop_timeout: float) -> None:
         self.name = name
@@ -111,10 +115,10 @@ class Engine(Generic[T]):
 
     def _begin_process(self) -> None:
         vars(self).pop("task", None)
-        self.thread: threading.Thread | None = None
+        vars(self).pop("thread", None)
         self.is_closed = False
-        self._lock = threading.RLock()  # held for a few steps, in which nobody waits
-        self._working = threading.RLock()  # held by the one thread that works
+        self._working: Any = make_rlock()  # held by the one thread that works
+        self._is_adapted = False
         self._has_timed_out = False
         self._is_unreleased = False
         self._reported = 0  # records that were not done in time
@@ -146,7 +150,7 @@ class Engine(Generic[T]):
 
         It must not if it is that thread, or holds a lock that the task may want.
         """
-        if self.thread is threading.current_thread() or is_owned(self._working) or owns_logging_lock():
+        if (self.thread is not None and self.thread.is_current()) or is_owned(self._working) or owns_logging_lock():
             return False
         return self.task is None or not any(map(is_owned, self.task.locks()))
 
@@ -165,7 +169,7 @@ class Engine(Generic[T]):
         """Wait while many closed engines still work: a program that reconfigures in a loop must not outrun them."""
         give_up_at = time.monotonic() + _LONGEST_DELAY
         while len(_finishing) > _MAX_FINISHING and self.may_wait() and time.monotonic() < give_up_at:
-            time.sleep(_NAP)
+            sleep(_NAP)
 
     # The end.
 
@@ -189,7 +193,7 @@ class Engine(Generic[T]):
         if thread is None and (is_awaited or not self._start_thread()):
             self._work_here()
         elif thread is not None and is_awaited:
-            join(thread, (_GRACE_PERIOD if self._has_timed_out else seconds) + _GRACE_PERIOD)
+            thread.join((_GRACE_PERIOD if self._has_timed_out else seconds) + _GRACE_PERIOD)
             self._has_timed_out = thread.is_alive()
         if is_awaited:
             self._report(task, seconds)
@@ -219,12 +223,13 @@ class Engine(Generic[T]):
 
     def _start_thread(self) -> bool:
         """Return whether there is a thread; one that a fork delays starts after the fork."""
-        thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        if is_forking():
+            return True
+        thread = WorkerThread(lambda: self._run(thread), self.name)
+        self._adapt()
         try:
-            with self._lock:
-                if self.thread is not None or is_forking():
-                    return True
-                self.thread = thread
+            if vars(self).setdefault("thread", thread) is not thread:
+                return True
             # A fork that begins here sees the thread, and waits until it has started; or this sees the fork.
             if is_forking():
                 self._forget(thread)
@@ -235,18 +240,27 @@ class Engine(Generic[T]):
             return False
         except BaseException:
             # A signal handler raised, perhaps before the thread started. If it has started, it ends immediately.
-            if thread.ident is None:
+            if thread.native_id is None:
                 self._forget(thread)
             raise
         return True
 
-    def _forget(self, thread: threading.Thread) -> None:
-        with self._lock:
-            if self.thread is thread:
-                self.thread = None
+    def _forget(self, thread: WorkerThread) -> None:
+        if self.thread is thread:  # Only its owner calls this.
+            vars(self).pop("thread", None)
 
-    def _run(self) -> None:
-        task, thread = self.task, threading.current_thread()
+    def _adapt(self) -> None:
+        """Make the locks safe that the thread shares with greenlets, once a library has patched this process."""
+        if self._is_adapted or not is_patched():
+            return
+        if not isinstance(self._working, SharedRLock):
+            self._working = SharedRLock()
+        locks = self.task.locks() if self.task is not None else ()
+        are_safe = [share(lock) for lock in (logging._lock, *locks)]  # type: ignore[attr-defined]
+        self._is_adapted = all(are_safe)
+
+    def _run(self, thread: WorkerThread) -> None:
+        task = self.task
         assert task is not None
         try:
             with self._working:
@@ -257,14 +271,14 @@ class Engine(Generic[T]):
         if not is_forking() and self.task is task and task.has_work():
             self.ensure_running()
 
-    def _work(self, task: T, thread: threading.Thread) -> None:
+    def _work(self, task: T, thread: WorkerThread) -> None:
         if not self._wait_for_earlier():
             return
         if self.is_closed and self not in _finishing:
             self._drain(task)  # for a thread that may not wait
             return
         while self.thread is thread and task.step() and not is_forking():
-            pass
+            self._adapt()
         if self.is_closed and self.thread is thread and not is_forking():
             self._finish(task)
 
@@ -273,7 +287,7 @@ class Engine(Generic[T]):
         while any(map(_finishing.__contains__, self._earlier)) and time.monotonic() < self._wait_until:
             if is_forking():
                 return False
-            time.sleep(_NAP)
+            sleep(_NAP)
         self._earlier = []
         return True
 
@@ -287,6 +301,7 @@ class Engine(Generic[T]):
 
     def _work_here(self) -> None:
         """Work in this thread, unless it works already, or may not wait for the thread that does."""
+        self._adapt()
         task = self.task
         if task is None:
             return
@@ -322,9 +337,9 @@ class Engine(Generic[T]):
             return
         seconds = min(timeout, task.park_timeout if self.may_wait() else _BLOCKED_PARK_TIMEOUT)
         give_up_at = time.monotonic() + seconds
-        while thread.ident is None and self.thread is thread and time.monotonic() < give_up_at:
-            time.sleep(_NAP)  # Another thread is about to start it.
-        join(thread, seconds)
+        while thread.native_id is None and self.thread is thread and time.monotonic() < give_up_at:
+            native_sleep(_NAP)  # Another thread is about to start it.
+        thread.join(seconds, may_switch=False)
 
     def resume(self) -> None:
         """Continue in the parent after a fork."""

@@ -33,7 +33,8 @@ def main(handle: int) -> None:
     except Exception as error:
         connection.send_bytes(f"the handlers cannot be created: {error!r}".encode())
         return
-    connection.send_bytes(b"")
+    with contextlib.suppress(OSError):  # The program was killed.
+        connection.send_bytes(b"")
     _serve(connection, LocalWriter(handlers))
     logging.shutdown()
 

@@ -20,6 +20,7 @@ from concurrent_log.background.exact_snapshot import Snapshot
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.pickling import pickle_handlers, pickle_snapshots, to_plain
 from concurrent_log.internal import stderr
+from concurrent_log.internal.greenlets import unpatched_copy
 from concurrent_log.internal.lifecycle import is_forking
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class ProcessWriter:
         if self._process is not None:
             try:
                 self._process.wait(timeout)
-            except subprocess.TimeoutExpired:
+            except unpatched_copy(subprocess).TimeoutExpired:
                 stderr.warn(f"process {self._process.pid} is still writing records")
 
     def detach_after_fork(self) -> None:
@@ -166,20 +167,32 @@ class ProcessWriter:
             RuntimeError: The process cannot create the handlers.
             OSError, EOFError: The process cannot be started, or it ended.
         """
+        module = unpatched_copy(subprocess)  # The processes of gevent and eventlet belong to the main thread.
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(module.TimeoutExpired):
                 self._process.wait(_EXIT_TIMEOUT)
-        connection, theirs = multiprocessing.Pipe()
+        connection, theirs = _make_pipe()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [spawn.get_executable(), *flags, "-c", _CODE.format(sys.path, theirs.fileno())]
         with theirs:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **_popen_options(theirs.fileno()))
+            self._process = module.Popen(command, stdin=subprocess.DEVNULL, **_popen_options(theirs.fileno()))
         self._connection = connection
         connection.send_bytes(self._pickled_handlers)
         error = connection.recv_bytes().decode()
         if error:
             raise RuntimeError(error)
         return connection
+
+
+def _make_pipe() -> "tuple[Connection, Connection]":
+    """Return two connections, as `multiprocessing.Pipe` does; without the sockets of gevent, which do not block."""
+    if sys.platform == "win32":
+        return multiprocessing.Pipe()
+    import _socket
+    from multiprocessing.connection import Connection
+
+    ours, theirs = _socket.socketpair()
+    return Connection(ours.detach()), Connection(theirs.detach())
 
 
 def _popen_options(handle: int) -> dict[str, Any]:

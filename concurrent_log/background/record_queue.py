@@ -1,25 +1,26 @@
 """The bounded queue between the logging calls and the worker. It is safe against signals and forks.
 
-It builds on `queue.SimpleQueue`, whose ``put`` is reentrant: a signal handler may log while the same thread is logging.
+It builds on the interpreter's `queue.SimpleQueue`, whose ``put`` is reentrant: a signal handler may log while the same
+thread is logging.
 """
 
 import contextlib
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import NamedTuple
 
 from concurrent_log.background.exact_snapshot import Snapshot
+from concurrent_log.internal.threads import Event, make_queue, make_rlock, take
 
 _BATCH_DELAY = 0.01  # seconds to collect a batch while no thread waits for a flush or for room
 _WORKER_CHECK_INTERVAL = 0.1  # seconds after which a blocked logging call checks that a worker runs
 _MAX_BATCH = 1000  # records
 
 
-class FlushMarker(threading.Event):
+class FlushMarker(Event):
     """An item of the queue that is set when all records before it are written."""
 
 
@@ -47,12 +48,12 @@ class RecordQueue:
         self._when_full = when_full
         self._may_wait = may_wait
         self._ensure_worker = ensure_worker
-        self._items: SimpleQueue[Snapshot | FlushMarker] = SimpleQueue()
+        self._items = make_queue()
         self._markers: deque[FlushMarker] = deque()
         self._blocked: deque[None] = deque()  # one item for each thread that waits for room
-        self._wake_up: SimpleQueue[None] = SimpleQueue()  # ends the batch delay of the worker
-        self._room: SimpleQueue[None] = SimpleQueue()  # wakes up the blocked threads
-        self._lock = threading.RLock()
+        self._wake_up = make_queue()  # ends the batch delay of the worker
+        self._room = make_queue()  # wakes up the blocked threads
+        self.lock = make_rlock()
         self._dropped = self._reported_dropped = 0
         self._dropped_since = 0.0
         self._pid = os.getpid()
@@ -77,7 +78,7 @@ class RecordQueue:
         """
         items = []
         with contextlib.suppress(Empty):
-            items.append(self._items.get(block=wait))
+            items.append(take(self._items) if wait else self._items.get_nowait())
             if wait:
                 self._wait_for_batch()
             while len(items) < _MAX_BATCH:
@@ -116,7 +117,7 @@ class RecordQueue:
         """Return the records dropped since the last call; None if there are none, or while the queue is still full."""
         if self._dropped == self._reported_dropped or self._items.qsize() >= self._capacity:
             return None
-        with self._lock:
+        with self.lock:
             records = self._dropped - self._reported_dropped
             self._reported_dropped += records
             return DroppedRecords(records, self._dropped_since)
@@ -127,7 +128,7 @@ class RecordQueue:
             self._wake_up.get_nowait()
         if not (self._markers or self._blocked or self._items.qsize() > self._capacity // 2):
             with contextlib.suppress(Empty):
-                self._wake_up.get(timeout=_BATCH_DELAY)
+                take(self._wake_up, _BATCH_DELAY)
 
     def _make_room(self) -> bool:
         """Return whether the record may be added."""
@@ -149,7 +150,7 @@ class RecordQueue:
             # Until half of the queue is free: with less room, the thread would block again at its next record.
             while self._items.qsize() > self._capacity // 2 and self._pid == os.getpid():
                 try:
-                    self._room.get(timeout=_WORKER_CHECK_INTERVAL)
+                    take(self._room, _WORKER_CHECK_INTERVAL)
                 except Empty:
                     self._ensure_worker()
         finally:
@@ -170,7 +171,7 @@ class RecordQueue:
                 self._count_dropped()
 
     def _count_dropped(self) -> None:
-        with self._lock:
+        with self.lock:
             if self._dropped == self._reported_dropped:
                 self._dropped_since = time.time()
             self._dropped += 1  # In one step: a signal handler that logs may interrupt this method.

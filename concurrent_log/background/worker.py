@@ -112,8 +112,8 @@ class QueueWorker:
         self._stop_marker = self.queue.put_marker()
 
     def locks(self) -> Iterable[Any]:
-        """Return the locks of the handlers that write."""
-        return [getattr(handler, "lock", None) for handler in self.handlers]
+        """Return the lock of the queue, and those of the handlers that write."""
+        return [self.queue.lock, *(getattr(handler, "lock", None) for handler in self.handlers)]
 
     def describe_pending(self, records: int, timeout: float) -> str:
         """Return the message for ``records`` that are not written after ``timeout`` seconds."""

@@ -10,10 +10,10 @@ is forked beside a thread may deadlock, and Python 3.12 and later warn of such a
 """
 
 import contextlib
+import functools
 import gzip
 import os
 import shutil
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +25,9 @@ from concurrent_log.files.open_files import with_room
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
-from concurrent_log.internal.lifecycle import join, register
+from concurrent_log.internal.greenlets import native_sleep
+from concurrent_log.internal.lifecycle import register
+from concurrent_log.internal.threads import WorkerThread, call_before_join
 
 _CHUNK = 1 << 20
 _LEVEL = 6  # the default of gzip(1); 9 takes three times as long and saves one per cent
@@ -51,7 +53,7 @@ class Compressor:
         self._compression_lock = LockFile(os.path.join(os.path.dirname(lock_path), f"{self._name}.lock"))
         self._lock_file.create = self._compression_lock.create = create
         # Each of the following is changed in one atomic step, since a signal handler may fork at any time.
-        self._threads: set[threading.Thread] = set()
+        self._threads: set[WorkerThread] = set()
         self._paused: list[_Job] = []
         self._progress: _Progress | None = None
         self._is_parking = False
@@ -65,20 +67,22 @@ class Compressor:
         if not self._is_registered:
             self._is_registered = True
             register(self)
+            with contextlib.suppress(RuntimeError):  # The interpreter already shuts down.
+                call_before_join(self.prepare_fork)
         self._paused.append(_Job(backups, report, {}))
         self._start_paused()
 
     def _start_paused(self) -> None:
         """Start a thread for each paused job; while this process forks, `resume` does that."""
         for thread in tuple(self._threads):
-            if thread.ident is not None and not thread.is_alive():
+            if thread.native_id is not None and not thread.is_alive():
                 self._threads.discard(thread)
         while self._paused and not self._is_parking:
             try:
                 job = self._paused.pop()
             except IndexError:  # Another thread has taken the last one.
                 return
-            thread = threading.Thread(target=self._work, args=(job,), name="concurrent-log-gzip", daemon=True)
+            thread = WorkerThread(functools.partial(self._work, job), "concurrent-log-gzip")
             self._threads.add(thread)
             try:
                 thread.start()
@@ -109,7 +113,7 @@ class Compressor:
         """Wait for the end of the threads before a fork, for at most ``timeout`` seconds."""
         give_up_at = time.monotonic() + timeout
         for thread in tuple(self._threads):
-            join(thread, max(0, give_up_at - time.monotonic()))
+            thread.join(max(0, give_up_at - time.monotonic()), may_switch=False)
 
     def resume(self) -> None:
         """Continue in the parent after a fork."""
@@ -211,7 +215,7 @@ class Compressor:
             seconds = moment - time.monotonic()
             if seconds <= 0:
                 return True
-            time.sleep(min(seconds, _NAP))
+            native_sleep(min(seconds, _NAP))
         return False
 
     def _temporary(self, folder: str) -> str:

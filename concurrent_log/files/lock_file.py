@@ -23,6 +23,7 @@ from concurrent_log.files.open_files import may_reopen, with_room
 from concurrent_log.files.permissions import Ownership, create, create_folders
 from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
 from concurrent_log.files.streams import identity_of
+from concurrent_log.internal.shared_lock import sleep_holding
 
 if sys.platform == "win32":
 
@@ -264,7 +265,7 @@ class LockFile:
             if time.monotonic() >= give_up_at or slept >= patience:
                 self._has_timed_out = True
                 return TimeoutError(f"{self.path} has been locked by another process for {timeout} seconds")
-            time.sleep(pause)
+            sleep_holding(self.mutex, pause)
             slept += pause
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -4,7 +4,6 @@ Each handler is granted a part of the room that the file has left. The sum of al
 lock file stores, after the state, up to which size the file is granted.
 """
 
-import time
 from collections.abc import Callable
 from os import stat_result
 
@@ -12,6 +11,7 @@ from concurrent_log.files.lock_file import LOCK_EXCLUSIVE, UNLOCK, LockFile, flo
 from concurrent_log.files.log_file import LogFile
 from concurrent_log.files.shared_state import State
 from concurrent_log.files.streams import raw_file, status_of
+from concurrent_log.internal.shared_lock import sleep_holding
 
 _WRITERS = 4  # the number of handlers that the first request for a grant assumes
 _MOST_WRITERS = 1000
@@ -83,7 +83,7 @@ class SizeGrants:
         if raw is None or self._log_file.is_inherited or status_of(stream) is None:
             return False
         for pause in _PAUSES:
-            time.sleep(pause)
+            sleep_holding(self._lock_file.mutex, pause)
             try:
                 flock(raw.fileno(), LOCK_EXCLUSIVE)
                 return self._lock_file.is_writable() and self._request(content, found, size)

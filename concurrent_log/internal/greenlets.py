@@ -5,10 +5,13 @@ gunicorn, for example. From then on a greenlet that waits in C code stops all ot
 therefore decided at each wait, and the interpreter's own primitives are taken from where the library keeps them.
 """
 
+import importlib.util
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 _FIRST_NAP, _LONGEST_NAP = 0.0002, 0.01  # seconds between two looks of a greenlet that waits
@@ -25,6 +28,36 @@ def original(module: Any, name: str) -> Any:
     if eventlet is not None and eventlet.already_patched:
         return getattr(eventlet.original(module.__name__), name)
     return getattr(module, name)
+
+
+def unpatched_copy(module: ModuleType) -> Any:
+    """Return ``module`` itself, or in a patched process a copy that works in every thread."""
+    if not is_patched():
+        return module
+    copy = _copies.get(module.__name__)
+    if copy is None:
+        spec = importlib.util.find_spec(module.__name__)
+        assert spec is not None
+        assert spec.loader is not None
+        copy = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(copy)
+        for name, patched in (("os", os), ("time", time)):
+            setattr(copy, name, _Unpatched(patched))  # In a thread, gevent closes a pipe later, or never.
+        copy = _copies.setdefault(module.__name__, copy)
+    return copy
+
+
+_copies: dict[str, ModuleType] = {}
+
+
+class _Unpatched:
+    """A module with the interpreter's functions."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return original(self._module, name)
 
 
 native_sleep: Callable[[float], None] = original(time, "sleep")
@@ -68,6 +101,14 @@ def wait_until(is_done: Callable[[], bool], timeout: float | None) -> bool:
         slept += nap
         nap = min(2 * nap, _LONGEST_NAP)
     return True
+
+
+def leave_thread() -> None:
+    """Release the event loop that gevent has created for the calling thread, which ends."""
+    hubs: Any = sys.modules.get("gevent._hub_local")
+    hub = hubs.get_hub_if_exists() if hubs is not None else None
+    if hub is not None:
+        hub.destroy(destroy_loop=True)
 
 
 def _green_sleep() -> Callable[[float], object] | None:

@@ -3,11 +3,19 @@
 import http.client
 import io
 import math
+import select
 import socket
+import sys
 import time
 from typing import Any
 
 import urllib3
+
+from concurrent_log.internal.greenlets import original
+
+# Asks without waiting. urllib3 looks for the function when it asks; eventlet removes it.
+_poll: Any = None if sys.platform == "win32" else original(select, "poll")
+_READABLE = getattr(select, "POLLIN", 0)
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -55,8 +63,15 @@ class HTTPConnection(urllib3.connection.HTTPConnection):
 
     response_class = _DeadlineResponse
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open, and nothing has arrived unasked."""
+        if _poll is None or self.sock is None:
+            return super().is_connected
+        poller = _poll()
+        poller.register(self.sock, _READABLE)
+        return not poller.poll(0)
 
-class HTTPSConnection(urllib3.connection.HTTPSConnection):
+
+class HTTPSConnection(HTTPConnection, urllib3.connection.HTTPSConnection):
     """A connection with TLS."""
-
-    response_class = _DeadlineResponse

@@ -1,6 +1,7 @@
 """Forks and exits of the process: every handler that works in the background registers here."""
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -9,9 +10,9 @@ import weakref
 from typing import Any, Protocol
 
 from concurrent_log.internal.lock_owners import is_owned, owns_logging_lock
+from concurrent_log.internal.threads import call_before_join
 
 _PARK_TIMEOUT = 1.0  # seconds that a fork waits for the workers
-_EXIT_TIMEOUT = 1.0  # seconds to wait for the operating system's part of a thread that has ended
 _LAST = -1000  # multiprocessing runs the finalizers of higher priority first
 
 
@@ -67,12 +68,16 @@ def registered() -> list[Any]:
 def hook_exits() -> None:
     """Close all handlers also at exits that skip `atexit`: those of multiprocessing and Celery workers.
 
+    An isolated sub-interpreter joins its threads before its exit hooks run, so there the handlers close earlier.
+
     Call it in each process before its first record is queued; further calls do nothing.
     """
     global _hooked
     if _hooked == os.getpid():
         return
     _hooked = os.getpid()
+    with contextlib.suppress(RuntimeError):  # The interpreter already shuts down.
+        call_before_join(_close_all)
     for name in ("multiprocessing.util", "billiard.util"):
         util = sys.modules.get(name)
         if util is not None:
@@ -80,22 +85,6 @@ def hook_exits() -> None:
     signals = sys.modules.get("celery.signals")
     if signals is not None:
         signals.worker_process_shutdown.connect(_close_all, weak=False)
-
-
-def join(thread: threading.Thread, timeout: float) -> None:
-    """Wait up to ``timeout`` seconds for the end of ``thread``, before a fork.
-
-    Until Python 3.12, `threading.Thread.join` returns shortly before the operating system's thread ends. A fork in
-    between warns of a process with several threads.
-    """
-    if thread is threading.current_thread() or thread.ident is None:
-        return
-    thread.join(timeout)
-    if thread.is_alive() or thread.native_id == threading.get_native_id():  # The second one is a greenlet.
-        return
-    give_up_at = time.monotonic() + _EXIT_TIMEOUT
-    while os.path.exists(f"/proc/self/task/{thread.native_id}") and time.monotonic() < give_up_at:
-        time.sleep(0.0001)
 
 
 def _close_all(**_: object) -> None:

@@ -17,12 +17,21 @@ import _thread
 import contextlib
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from concurrent_log.internal.greenlets import is_patched, must_let_run, native_sleep, original, real_threads, wait_until
+from concurrent_log.internal.greenlets import (
+    is_patched,
+    leave_thread,
+    must_let_run,
+    native_sleep,
+    original,
+    real_threads,
+    wait_until,
+)
 
 _END_TIMEOUT = 1.0  # seconds to wait for the operating system's part of a thread that has ended
 
@@ -53,11 +62,6 @@ def make_rlock() -> "threading.RLock":
     return _thread.RLock()  # Neither library replaces this one.
 
 
-def is_real_rlock(lock: object) -> bool:
-    """Return whether ``lock`` knows no greenlets: all greenlets of a thread hold it at once."""
-    return isinstance(lock, _thread.RLock)
-
-
 class Event:
     """An event that any thread sets, and that threads and greenlets wait for, like `threading.Event`."""
 
@@ -79,11 +83,14 @@ class Event:
             with contextlib.suppress(RuntimeError):  # Another thread sets it at the same moment.
                 self._gate.release()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the event is set, for at most ``timeout`` seconds; return whether it is."""
+    def wait(self, timeout: float | None = None, *, may_switch: bool = True) -> bool:
+        """Wait until the event is set, for at most ``timeout`` seconds; return whether it is.
+
+        Without ``may_switch``, no other greenlet runs meanwhile.
+        """
         if self._is_set:
             return True
-        if must_let_run():
+        if may_switch and must_let_run():
             return wait_until(self.is_set, timeout)
         if self._gate.acquire(timeout=-1 if timeout is None else min(max(timeout, 0), threading.TIMEOUT_MAX)):
             self._gate.release()  # for the next one that waits
@@ -116,24 +123,42 @@ class WorkerThread:
         `call_before_join` what lets the thread end.
 
         Raises:
-            RuntimeError: No thread can start, for example because the interpreter shuts down.
+            RuntimeError: No thread can start, for example because the interpreter shuts down. In Python 3.12, none can
+                in an isolated sub-interpreter: one that ends may abort the process later.
         """
         self._is_started = True
         try:
+            if sys.version_info < (3, 13) and not has_daemon_threads():
+                raise RuntimeError("no thread can start in an isolated sub-interpreter of Python 3.12")
             if is_patched():
                 _start_new_thread(self._run, ())
             else:
-                threading.Thread(target=self._run, name=self.name, daemon=has_daemon_threads()).start()
+                thread = threading.Thread(target=self._run_as, name=self.name, daemon=has_daemon_threads())
+                thread.start()
         except RuntimeError:
             self._is_started = False
             raise
 
+    def _run_as(self) -> None:
+        """Run as a thread that `threading` knows; a library that patches meanwhile makes it search for another id."""
+        native_thread, native_ident = threading.current_thread(), threading.get_ident()
+        try:
+            self._run()
+        finally:
+            if threading.get_ident() != native_ident:
+                active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+                active.pop(native_ident, None)
+                active[threading.get_ident()] = native_thread
+
     def _run(self) -> None:
         self.native_id = threading.get_native_id()
         real_threads.add(self.native_id)
+        function = self._function
+        del self._function  # It may refer to this object.
         try:
-            self._function()
+            function()
         finally:
+            leave_thread()
             real_threads.discard(self.native_id)
             self._ended.set()
 
@@ -145,13 +170,14 @@ class WorkerThread:
         """Return whether the thread runs, or is about to."""
         return self._is_started and not self._ended.is_set()
 
-    def join(self, timeout: float | None = None) -> bool:
+    def join(self, timeout: float | None = None, *, may_switch: bool = True) -> bool:
         """Wait until the thread has ended, for at most ``timeout`` seconds; return whether it has.
 
         Waits for the operating system's part of the thread, too: a fork beside it would warn of a process with several
-        threads. Returns False at once in the thread itself, and if it has not started.
+        threads. Without ``may_switch``, as in a fork hook, no other greenlet runs meanwhile. Returns False at once in
+        the thread itself, and if it has not started.
         """
-        if self.is_current() or not self._is_started or not self._ended.wait(timeout):
+        if self.is_current() or not self._is_started or not self._ended.wait(timeout, may_switch=may_switch):
             return False
         give_up_at = time.monotonic() + _END_TIMEOUT
         while os.path.exists(f"/proc/self/task/{self.native_id}") and time.monotonic() < give_up_at:

@@ -184,7 +184,7 @@ interpreters.destroy(interpreter)
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="isolated sub-interpreters exist since Python 3.12")
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="isolated sub-interpreters have threads since Python 3.13")
 def test_sub_interpreter_ends_its_thread(tmp_path: Path) -> None:
     """P8: where daemon threads are forbidden, a thread runs until the interpreter ends, and is joined then."""
     assert run(tmp_path, "-c", _IN_SUB_INTERPRETER) == "started\nended\n"

@@ -131,12 +131,14 @@ class Load:
 
     Attributes:
         answered: The ids of the requests that got a response.
+        answered_by: The process id of the worker for each of them, in the order of the responses.
         unanswered: The ids of the requests that got no response because the connection broke.
         workers: The process ids of the workers that sent a response.
     """
 
     def __init__(self, port: int, clients: str = "abcd") -> None:
         self.answered: set[str] = set()
+        self.answered_by: dict[str, int] = {}
         self.unanswered: set[str] = set()
         self.workers: set[int] = set()
         self._port = port
@@ -177,4 +179,5 @@ class Load:
                 else:
                     assert response.status == 200
                     self.answered.add(request)
+                    self.answered_by[request] = int(worker)
                     self.workers.add(int(worker))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sized
 from contextlib import suppress
 from os import PathLike
 from sys import getsizeof
-from threading import Thread, current_thread
+from threading import current_thread
 from time import time
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar, overload
@@ -19,6 +19,7 @@ from concurrent_log.collector.client.environment import Environment
 from concurrent_log.collector.client.extra import needs_extra
 from concurrent_log.collector.client.timers import FunctionTimer, StartTime, TimedBlock, milliseconds_since, start_timer
 from concurrent_log.collector.client.uncaught_errors import UncaughtError, subscribe, unsubscribe
+from concurrent_log.internal.threads import WorkerThread
 from concurrent_log.internal.validation import check_choice, check_count
 
 with needs_extra():
@@ -316,7 +317,7 @@ class AsyncLogClient:
         return range(self._shipper.stats().queued)
 
     @property
-    def _worker_thread(self) -> Thread | None:  # read by programs that were written for log-collector-async
+    def _worker_thread(self) -> WorkerThread | None:  # read by programs that were written for log-collector-async
         return self._shipper.engine.thread
 
     def _log_uncaught(self, uncaught: UncaughtError) -> None:

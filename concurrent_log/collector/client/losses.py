@@ -1,11 +1,11 @@
 """Lost records: counted by reason, reported on stderr, and reported to the server. So are records that were changed."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from concurrent_log.internal import stderr
+from concurrent_log.internal.threads import make_rlock
 
 _REPORT_INTERVAL = 30.0  # seconds between two lines on stderr
 
@@ -30,7 +30,7 @@ class Losses:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._lock = threading.RLock()
+        self.lock = make_rlock()
         self._totals: dict[str, int] = {}
         self._changed: dict[str, int] = {}
         self._not_sent: dict[str, Loss] = {}  # not reported to the server
@@ -42,7 +42,7 @@ class Losses:
         """Count lost records."""
         if records <= 0:
             return
-        with self._lock:
+        with self.lock:
             self._totals[reason] = self._totals.get(reason, 0) + records
             self.give_back([Loss(reason, records, time.time())])
             is_first = not self._not_printed
@@ -55,18 +55,18 @@ class Losses:
     def note(self, reason: str, records: int) -> None:
         """Count records that the server has stored, but not as they were sent at first, and report them to it."""
         if records > 0:
-            with self._lock:
+            with self.lock:
                 self._changed[reason] = self._changed.get(reason, 0) + records
                 self.give_back([Loss(reason, records, time.time())])
 
     def totals(self) -> dict[str, int]:
         """Return the number of lost records by reason."""
-        with self._lock:
+        with self.lock:
             return dict(self._totals)
 
     def changed(self) -> dict[str, int]:
         """Return the number of changed records by reason."""
-        with self._lock:
+        with self.lock:
             return dict(self._changed)
 
     def is_unreported(self) -> bool:
@@ -75,13 +75,13 @@ class Losses:
 
     def take_report(self) -> list[Loss]:
         """Remove the losses that the server does not know of, and return them."""
-        with self._lock:
+        with self.lock:
             report, self._not_sent = list(self._not_sent.values()), {}
             return report
 
     def give_back(self, report: list[Loss]) -> None:
         """Report these losses again, because they did not reach the server."""
-        with self._lock:
+        with self.lock:
             for loss in report:
                 before = self._not_sent.get(loss.reason, Loss(loss.reason, 0, loss.since))
                 records, since = before.records + loss.records, min(before.since, loss.since)
@@ -95,7 +95,7 @@ class Losses:
         """Report the losses on stderr if the interval has passed, or in any case with ``at_once``."""
         if not self._not_printed or (now < self._next_line_at and not at_once):
             return
-        with self._lock:
+        with self.lock:
             reasons, self._not_printed, since = self._not_printed, {}, self._first_not_printed
             self._next_line_at = now + _REPORT_INTERVAL
         details = ", ".join(f"{reason}: {records:,}" for reason, records in reasons.items())

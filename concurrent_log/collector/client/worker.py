@@ -5,14 +5,13 @@ import functools
 import logging
 import os
 import sys
-import threading
 import time
 import traceback
 import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any, Protocol
 
 import msgspec
@@ -25,7 +24,9 @@ from concurrent_log.collector.client.queue.spool import Spool
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.collector.client.transport import CollectorResponse
+from concurrent_log.internal.greenlets import is_patched
 from concurrent_log.internal.lifecycle import is_forking
+from concurrent_log.internal.threads import Event, make_queue, take
 
 _LAST_PAUSE = 0.2  # seconds before the last attempt while stopping
 _LONGEST_DELAY = 1.0  # seconds that forks delay a batch
@@ -41,6 +42,7 @@ class SendQueue(Protocol):
 
     def __len__(self) -> int: ...
     def size(self) -> int: ...  # noqa: D102
+    def locks(self) -> Iterable[Any]: ...  # noqa: D102
     def enqueued(self) -> Counts: ...  # noqa: D102
     def dequeued(self) -> Counts: ...  # noqa: D102
     def put(self, entry: Entry | DeferredEntry, size: int = 0) -> None: ...  # noqa: D102
@@ -74,7 +76,7 @@ class SendWorker:
         process = {"process_id": os.getpid(), "process_name": _process_name()}
         self.common = {**settings.common(), **process}
         self._common = msgspec.json.encode(self.common)
-        self._wake_ups: SimpleQueue[None] = SimpleQueue()
+        self._wake_ups = make_queue()
         wake = functools.partial(self._wake_ups.put, None)  # A method of ours would create a reference cycle.
         self.losses = Losses(wake)
         self.queue = _make_queue(settings, client_id, self._common, self.losses, wake)
@@ -126,8 +128,8 @@ class SendWorker:
         self.interrupt()
 
     def locks(self) -> Iterable[Any]:
-        """Return no lock: sending may take that of `logging` only."""
-        return ()
+        """Return the locks of the queue and of the losses."""
+        return [*self.queue.locks(), self.losses.lock]
 
     def describe_pending(self, records: int, timeout: float) -> str:
         """Return the message for ``records`` that could not be sent in time."""
@@ -194,6 +196,9 @@ class SendWorker:
             self._handle_unexpected_error()
             self._sleep(_PAUSE_AFTER_ERROR)
             return not self._is_stopping
+        finally:
+            if is_forking() and is_patched():
+                self.sender.close()  # gevent binds a connection to its thread, which ends now.
 
     def drain(self) -> None:
         """Send all queued records in this thread, while there is time."""
@@ -306,7 +311,7 @@ class SendWorker:
     def _sleep(self, seconds: float | None) -> None:
         """Wait until another thread wakes this one."""
         with contextlib.suppress(Empty):
-            self._wake_ups.get(timeout=seconds)
+            take(self._wake_ups, seconds)
             while True:
                 self._wake_ups.get_nowait()
 
@@ -316,7 +321,7 @@ class _Flush:
 
     def __init__(self, enqueued: Counts, losses: Losses) -> None:
         self.enqueued = enqueued
-        self.event = threading.Event()
+        self.event = Event()
         self._losses = losses
         self._lost = sum(losses.totals().values())
 

@@ -46,14 +46,6 @@ else:
     }
 
 
-class OneLine(logging.Formatter):
-    """Formats a record, including its traceback, as one line, so that a test can count lines."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format as usual, and escape newlines."""
-        return super().format(record).replace("\n", "\\n")
-
-
 def name_unless_broken(path: str) -> str:
     """Return the name of the backup unchanged, but fail while there is a file named "broken"."""
     if os.path.exists("broken"):
@@ -64,7 +56,7 @@ def name_unless_broken(path: str) -> str:
 def make_handler() -> ConcurrentTimedRotatingFileHandler:
     """Return the handler for all loggers."""
     handler = ConcurrentTimedRotatingFileHandler("app.log", when="S", utc=True, lock_timeout=_LOCK_TIMEOUT)
-    handler.setFormatter(OneLine(writing.FORMAT))
+    handler.setFormatter(writing.OneLine(writing.FORMAT))
     handler.namer = name_unless_broken
     return handler
 

@@ -1,5 +1,6 @@
 """Functions for programs of several processes: configure logging, and log until the file has rolled over twice."""
 
+import logging
 import logging.config
 import os
 import signal
@@ -12,6 +13,15 @@ from typing import Any
 _DEADLINE = 100.0  # seconds: it only ends a program that hangs
 
 FORMAT = "%(created)r %(process)d %(name)s %(message)s"
+
+
+class OneLine(logging.Formatter):
+    """Formats a record, including its traceback, as one line, so that a test can count lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format as usual, and escape newlines."""
+        return super().format(record).replace("\n", "\\n")
+
 
 CONFIGURATION: dict[str, Any] = {
     "version": 1,

@@ -1,13 +1,14 @@
 """The queue in memory: bounded in records and in bytes; when it is full, the oldest record is dropped."""
 
-import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from concurrent_log.collector.client.batch import LARGEST_BATCH, OutgoingBatch
 from concurrent_log.collector.client.deferred_entry import DeferredEntry, Entry, build_entry
 from concurrent_log.collector.client.json_values import encode_entry, freeze
 from concurrent_log.collector.client.losses import Losses
+from concurrent_log.internal.threads import make_rlock
 
 Counts = tuple[int, ...]  # of records, one number for each part of a queue
 
@@ -42,7 +43,7 @@ class MemoryQueue:
         self._capacity_bytes = capacity_bytes
         self._losses = losses
         self._wake = wake
-        self._lock = threading.RLock()
+        self._lock = make_rlock()
         self._entries: deque[Entry | DeferredEntry] = deque()
         self._sizes: deque[int] = deque()
         self._bytes = 0
@@ -56,6 +57,10 @@ class MemoryQueue:
     def size(self) -> int:
         """Return the approximate size of the queued records in bytes."""
         return max(0, self._bytes)
+
+    def locks(self) -> Iterable[Any]:
+        """Return the locks that the worker may wait for."""
+        return (self._lock,)
 
     def enqueued(self) -> Counts:
         """Return the number of records that have entered the queue."""

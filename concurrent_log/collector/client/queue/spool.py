@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from concurrent_log.collector.client.queue.memory import Counts, MemoryQueue
 from concurrent_log.collector.client.queue.segment import SegmentPart, SpoolSegment, line_of
 from concurrent_log.collector.client.queue.spool_lock import SpoolLock, try_lock
 from concurrent_log.internal import stderr
+from concurrent_log.internal.threads import make_rlock
 
 FULL, CORRUPT, REMOVED = "spool full", "corrupt in the spool", "removed from the spool"
 
@@ -57,7 +58,7 @@ class Spool:
         self._memory = memory
         self._losses = losses
         self._wake = wake
-        self._lock = threading.RLock()
+        self._lock = make_rlock()
         self._writer = 0  # id of the thread that holds the lock
         self._reentrant: deque[tuple[bytes, dict[str, Any]]] = deque()  # logged by that thread in the middle of a write
         self._segments: deque[SpoolSegment] = deque()  # of this process, the oldest first
@@ -79,6 +80,10 @@ class Spool:
     def size(self) -> int:
         """Return the approximate size in bytes of the records that are queued in memory."""
         return self._memory.size()
+
+    def locks(self) -> Iterable[Any]:
+        """Return the locks that the worker may wait for."""
+        return (self._lock, *self._memory.locks())
 
     def enqueued(self) -> Counts:
         """Return the numbers of records that have entered the spool and the memory."""
