@@ -61,20 +61,38 @@ def take_snapshot(
 
 def _copy_plain(record: logging.LogRecord, handlers: Sequence[logging.Handler], is_shared: bool) -> Snapshot | None:
     """Return the attributes of a standard ``record``; None if they are more than text and numbers."""
-    values = record.__dict__.copy()
-    args = values["args"]
-    if values["exc_info"] or type(values["msg"]) is not str:
+    if record.exc_info or type(record.msg) is not str:
         return None
+    args = record.args
+    if not args and not is_shared:
+        values = record.__dict__.copy()
+    elif type(handlers) is Targets and handlers.have_standard_texts():
+        values = _copy_merged(record)
+    elif is_shared or type(args) is not tuple or not ATOMS.issuperset(map(type, args)) or not can_merge(record):
+        return None
+    else:
+        values = record.__dict__.copy()
     if len(values) > _STANDARD_ATTRIBUTES:
         others = [value for value in values.values() if type(value) not in ATOMS]
-        if others and not (len(others) == 1 and others[0] is args):
+        if others and not (len(others) == 1 and others[0] is values["args"]):
             return None
-    if args or is_shared:
-        if type(handlers) is Targets and handlers.have_standard_texts():
-            if args:
-                values["msg"], values["args"] = record.getMessage(), None
-        elif is_shared or type(args) is not tuple or not ATOMS.issuperset(map(type, args)) or not can_merge(record):
-            return None
+    return values
+
+
+def _copy_merged(record: logging.LogRecord) -> Snapshot:
+    """Return the attributes of ``record`` with the message merged."""
+    args = record.args
+    if not args:
+        return record.__dict__.copy()
+    message = record.getMessage()
+    try:
+        # A copy without the arguments contains nothing that the garbage collector has to follow, and it does not look
+        # at such a dictionary again. Thousands of others in the queue make it interrupt the logging calls.
+        record.args = None
+        values = record.__dict__.copy()
+    finally:
+        record.args = args
+    values["msg"] = message
     return values
 
 

@@ -25,12 +25,13 @@ _HARMLESS = frozenset(
             "__conditional_annotations__",
         ),
         *("__static_attributes__", "__firstlineno__", "__classdictcell__"),
+        "__slotnames__",  # of `copyreg`, after the first record was copied or pickled
     )
 )
 _STANDARD_NAMES = _HARMLESS | {"__repr__", "getMessage"}
 
 _standard = vars(logging.LogRecord)  # a view: programs add properties to the standard class, too
-_STANDARD_SIZE = len(_STANDARD_NAMES.intersection(_standard))
+_known_size = -1
 _STANDARD_FILE = logging.Logger.makeRecord.__code__.co_filename
 _standard_message = _standard["getMessage"]
 if getattr(getattr(_standard_message, "__code__", None), "co_filename", None) != _STANDARD_FILE:
@@ -39,12 +40,19 @@ if getattr(getattr(_standard_message, "__code__", None), "co_filename", None) !=
 
 def is_standard_class_unchanged() -> bool:
     """Return whether `logging.LogRecord` has only the attributes of the standard library."""
-    return len(_standard) == _STANDARD_SIZE and logging.LogRecord.getMessage is _standard_message
+    return _has_standard_names() and logging.LogRecord.getMessage is _standard_message
+
+
+def _has_standard_names() -> bool:
+    global _known_size
+    if len(_standard) != _known_size and _STANDARD_NAMES.issuperset(_standard):
+        _known_size = len(_standard)
+    return len(_standard) == _known_size
 
 
 def classify(kind: type) -> RecordClass:
     """Return on what the text of a record of the class ``kind`` depends."""
-    if len(_standard) != _STANDARD_SIZE:
+    if not _has_standard_names():
         return RecordClass.ACTIVE
     found = _classify(kind)
     if found is RecordClass.PASSIVE and not is_standard_class_unchanged():

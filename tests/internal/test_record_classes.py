@@ -1,11 +1,13 @@
 """On what the text of a record depends, by its class."""
 
+import copy
 import logging
+import pickle
 from typing import Any
 
 import pytest
 
-from concurrent_log.internal.record_classes import RecordClass, classify
+from concurrent_log.internal.record_classes import RecordClass, classify, is_standard_class_unchanged
 
 
 def _own(**attributes: Any) -> type:
@@ -62,3 +64,19 @@ def test_change_of_the_standard_class_is_noticed(
 
     assert before == (RecordClass.PASSIVE, RecordClass.PASSIVE)
     assert classify(logging.LogRecord) is classify(derived) is expected
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, lambda record: pickle.loads(pickle.dumps(record))], ids=["copy", "pickle"]
+)
+def test_copied_record_changes_no_class(copied: Any) -> None:
+    """`copyreg` adds an attribute to the class of the first record that is copied or pickled."""
+    copied(logging.makeLogRecord({}))
+    copied(Plain("shop", 20, "shop.py", 5, "this", None, None))
+
+    assert is_standard_class_unchanged()
+    assert classify(logging.LogRecord) is classify(Plain) is classify(_own()) is RecordClass.PASSIVE
+
+
+class Plain(logging.LogRecord):
+    """A class that only has another name."""
