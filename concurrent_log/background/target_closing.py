@@ -21,10 +21,15 @@ def let_workers_close(handlers: Sequence[logging.Handler]) -> None:
     """Replace ``handlers`` in the list of handlers that `logging` closes, by objects that leave it to their workers."""
     with logging._lock:  # type: ignore[attr-defined]
         references = logging._handlerList  # type: ignore[attr-defined]
-        for number, reference in enumerate(references):
-            handler = reference()
-            if any(handler is other for other in handlers):
-                references[number] = _TargetReference(handler, logging._removeHandlerRef)  # type: ignore[attr-defined]
+        # A copy: the garbage collector may remove handlers from the list at any moment.
+        references[:] = [_reference_for_workers(reference, handlers) for reference in references.copy()]
+
+
+def _reference_for_workers(reference: Any, handlers: Sequence[logging.Handler]) -> Any:
+    handler = reference()
+    if any(handler is other for other in handlers):
+        return _TargetReference(handler, logging._removeHandlerRef)  # type: ignore[attr-defined]
+    return reference
 
 
 class _TargetReference(weakref.ref[logging.Handler]):
