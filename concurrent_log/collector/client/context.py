@@ -57,7 +57,11 @@ def fields() -> dict[str, Any]:
 
 def add_missing(entry: dict[str, Any]) -> None:
     """Add the fields of the context to ``entry``, except those that it already has."""
-    context_fields = fields()
+    add_missing_fields(entry, fields())
+
+
+def add_missing_fields(entry: dict[str, Any], context_fields: Mapping[str, Any]) -> None:
+    """Add ``context_fields`` to ``entry``, except those that it already has; attributes are merged."""
     if not context_fields:
         return
     if "attributes" in context_fields and "attributes" in entry:

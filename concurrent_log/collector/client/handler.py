@@ -9,8 +9,9 @@ from concurrent_log.collector.client.extra import needs_extra
 
 with needs_extra():
     from concurrent_log.collector.client.context import add_missing
+    from concurrent_log.collector.client.deferred_record import defer_record
     from concurrent_log.collector.client.record import record_to_entry
-    from concurrent_log.collector.client.sender import is_sending
+    from concurrent_log.collector.client.sender import is_sending, senders
     from concurrent_log.collector.client.shipper import CollectorStats, Shipper
 
 _RECURSION = "recursion limit reached"
@@ -112,13 +113,18 @@ class CollectorHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue ``record``. Never raises: errors are reported through ``handleError``."""
-        if is_sending():
+        shipper = self.shipper
+        if senders and is_sending():
             return
         try:
+            deferred = defer_record(record, shipper.common()) if self.formatter is None else None
+            if deferred is not None:
+                shipper.put_deferred(*deferred)
+                return
             message = None if self.formatter is None else self.formatter.format(record)
-            entry = record_to_entry(record, self.shipper.common(), message)
+            entry = record_to_entry(record, shipper.common(), message)
             add_missing(entry)
-            self.shipper.put(entry)
+            shipper.put(entry)
         except RecursionError:
             self.shipper.count_lost(_RECURSION)
         except Exception:
