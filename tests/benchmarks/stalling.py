@@ -7,14 +7,28 @@ from typing import Any
 from concurrent_log import ConcurrentTimedRotatingFileHandler
 
 seconds = 0.0  # for which every write waits from now on
+stalls = 0  # writes that waited
+
+
+def _wait() -> None:
+    global stalls
+    if seconds:
+        stalls += 1
+        time.sleep(seconds)
 
 
 class StallingHandler(ConcurrentTimedRotatingFileHandler):
     """Ours: a batch is one write."""
 
-    def _write_to(self, raw: Any, data: bytes) -> Any:
-        time.sleep(seconds)
-        return super()._write_to(raw, data)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        append_joined = self._log_writer.append_joined
+
+        def append_slowly(record: Any, data: bytes) -> tuple[int, int]:
+            _wait()
+            return append_joined(record, data)
+
+        self._log_writer.append_joined = append_slowly  # type: ignore[method-assign]
 
 
 class StallingStandardHandler(TimedRotatingFileHandler):
@@ -22,5 +36,5 @@ class StallingStandardHandler(TimedRotatingFileHandler):
 
     def flush(self) -> None:
         """Wait, and write."""
-        time.sleep(seconds)
+        _wait()
         super().flush()

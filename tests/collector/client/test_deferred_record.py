@@ -13,8 +13,8 @@ from concurrent_log.collector.client.record import record_to_entry
 _COMMON = {"process_id": 1, "process_name": "Other"}
 
 
-def _record(message: Any = "order %d", args: Any = (5,), **extras: Any) -> logging.LogRecord:
-    record = logging.LogRecord("shop", logging.WARNING, "shop.py", 5, message, args, None, "buy")
+def _record(template: Any = "order %d", args: Any = (5,), **extras: Any) -> logging.LogRecord:
+    record = logging.LogRecord("shop", logging.WARNING, "shop.py", 5, template, args, None, "buy")
     vars(record).update(extras)
     return record
 
