@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from concurrent_log.internal import stderr
+
 
 class HandlerNames(NamedTuple):
     """The handlers of a configuration.
@@ -39,6 +41,18 @@ def current_configuration() -> HandlerNames | None:
         return HandlerNames(local.get("name"), local["handlers"], local["handlers"])
     names = [name.strip() for name in local["cp"]["handlers"]["keys"].split(",")]
     return HandlerNames(local.get("hand"), names, local["handlers"])
+
+
+def configuration_error(message: str) -> ValueError:
+    """Return the error for an invalid configuration.
+
+    `logging.config.dictConfig` replaces it by one that only names the handler, which is all that gunicorn shows. Inside
+    of it, the message is also printed on stderr.
+    """
+    module: Any = sys.modules.get("logging.config")
+    if module is not None and _find_caller(module.DictConfigurator.configure.__code__) is not None:
+        stderr.warn(message)
+    return ValueError(message)
 
 
 def is_basic_config() -> bool:

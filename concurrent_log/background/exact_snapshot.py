@@ -58,7 +58,8 @@ def take_exact_snapshot(
         if record.args or "msg" in changing or kind is not RecordClass.PASSIVE:
             values |= {"msg": record.getMessage(), "args": None}
         return _snapshot(values, record, kind)
-    return _format_at_once(record, handlers, numbers, values, kind)
+    is_merged = kind is not RecordClass.PASSIVE or not changing.isdisjoint(("msg", "args"))
+    return _format_at_once(record, handlers, numbers, values, kind, is_merged)
 
 
 def can_merge(record: logging.LogRecord) -> bool:
@@ -78,13 +79,14 @@ def _format_at_once(
     numbers: Sequence[int],
     values: Snapshot,
     kind: RecordClass,
+    is_merged: bool,
 ) -> Snapshot | None:
     numbers, texts = format_at_once(record, handlers, numbers)
     if not numbers:
         return None
     if type(values.get("msg")) is dict and not values.get("args"):
         values["msg"] = _copy_event(values["msg"])
-    else:
+    elif is_merged:
         with contextlib.suppress(Exception):  # A handler that needs the message fails as it would in the logging call.
             values |= {"msg": record.getMessage(), "args": None}
     if record.exc_info and not any(is_forwarding(handlers[number]) for number in numbers):

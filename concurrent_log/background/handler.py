@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from concurrent_log.background.configuration import is_basic_config
+from concurrent_log.background.configuration import configuration_error, is_basic_config
 from concurrent_log.background.engine import Engine
 from concurrent_log.background.local_writer import LocalWriter, has_separate_filters
 from concurrent_log.background.snapshot import take_snapshot
@@ -126,7 +126,7 @@ class BackgroundHandler(logging.Handler):
             return
         if not is_basic_config():
             names = self._target_handlers or ", ".join(map(repr, self._handlers))
-            raise ValueError(
+            raise configuration_error(
                 f"BackgroundHandler formats nothing: set the formatter on its handlers ({names}), which write"
             )
         for handler in self._resolve_handlers():

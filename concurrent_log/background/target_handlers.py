@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from concurrent_log.background.configuration import HandlerNames, current_configuration
+from concurrent_log.background.configuration import HandlerNames, configuration_error, current_configuration
 
 
 class TargetHandlers:
@@ -19,7 +19,7 @@ class TargetHandlers:
         if isinstance(given, str) or not isinstance(given, Sequence):
             raise TypeError(f"handlers must be a list of handlers, or of their names, not {given!r}")
         if not given:
-            raise ValueError("handlers is empty: add the handlers that write the records")
+            raise configuration_error("handlers is empty: add the handlers that write the records")
         configuration = current_configuration() or _named_handlers()
         self._by_name: Mapping[str, Any] = configuration.handlers
         self._given = [
@@ -29,7 +29,7 @@ class TargetHandlers:
         for item in self._given:
             _check(item, configuration)
         if configuration.name in self._reachable_names():
-            raise ValueError(f"handlers: {configuration.name!r} would write through itself")
+            raise configuration_error(f"handlers: {configuration.name!r} would write through itself")
 
     def resolve(self) -> tuple[logging.Handler, ...] | None:
         """Return the handlers, or None while one of them is not created yet."""
@@ -67,7 +67,9 @@ def _resolve_reference(given: Sequence[Any], number: int, configuration: Handler
     try:
         found = given[number]
     except Exception as error:
-        raise ValueError(f"handlers: the reference number {number + 1} leads to nothing ({error!r})") from error
+        raise configuration_error(
+            f"handlers: the reference number {number + 1} leads to nothing ({error!r})"
+        ) from error
     names = [name for name, description in configuration.handlers.items() if description is found]
     return names[0] if names else found
 
@@ -76,7 +78,7 @@ def _check(item: object, configuration: HandlerNames) -> None:
     if isinstance(item, str):
         if item not in configuration.names:
             known = ", ".join(sorted(map(repr, configuration.names))) or "none"
-            raise ValueError(f"handlers: no handler has the name {item!r}; known names: {known}")
+            raise configuration_error(f"handlers: no handler has the name {item!r}; known names: {known}")
     elif not isinstance(item, logging.Handler):
         raise TypeError(f"handlers must be handlers, or names of handlers, not {item!r}")
 

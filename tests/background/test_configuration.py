@@ -37,6 +37,26 @@ def test_formatter_in_a_configuration_is_refused(tmp_path: pathlib.Path, backgro
     assert str(raised.value.__cause__) == _REFUSED.format("'file'")
 
 
+@pytest.mark.usefixtures("unconfigured")
+@pytest.mark.parametrize(
+    ("background", "message"),
+    [
+        ({"formatter": "plain"}, _REFUSED.format("'file'")),
+        ({"handlers": ["fiel"]}, "handlers: no handler has the name 'fiel'; known names: 'background', 'file'"),
+        ({"handlers": []}, "handlers is empty: add the handlers that write the records"),
+    ],
+    ids=["formatter", "name", "empty"],
+)
+def test_error_is_printed_where_the_exception_hides_it(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], background: dict[str, Any], message: str
+) -> None:
+    """Gunicorn shows the exception of dictConfig, which only names the handler, and not its cause."""
+    with pytest.raises(ValueError, match=r"^Unable to configure handler 'background'$"):
+        logging.config.dictConfig(_dictionary(tmp_path, **background))
+
+    assert capsys.readouterr().err == f"concurrent_log: {message}\n"
+
+
 def _set_in_subclass(handler: BackgroundHandler) -> None:
     class Own(BackgroundHandler):
         def __init__(self) -> None:
@@ -55,7 +75,9 @@ def _set_in_subclass(handler: BackgroundHandler) -> None:
     ],
     ids=["method", "attribute", "subclass"],
 )
-def test_formatter_in_a_program_is_refused(create: Create, set_formatter: Any) -> None:
+def test_formatter_in_a_program_is_refused(
+    create: Create, set_formatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """P6: it would have no effect. The handler stays as it was."""
     target = CollectingHandler()
     handler = create(target)
@@ -66,6 +88,7 @@ def test_formatter_in_a_program_is_refused(create: Create, set_formatter: Any) -
 
     assert str(raised.value) == _REFUSED.format(repr(target))
     assert target.texts == ["this"]
+    assert capsys.readouterr().err == ""
 
 
 def test_no_formatter_may_be_set(create: Create) -> None:

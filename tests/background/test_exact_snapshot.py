@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from concurrent_log import BackgroundHandler
+from concurrent_log.internal.record_classes import RecordClass, classify
+from support.deadlines import DEADLINE
 from support.record_cases import (
     FILTERS,
     FORMATTERS,
     RECORD_CLASSES,
+    JsonFormatter,
     Lazy,
+    OneLine,
+    ShortException,
     make_target,
     texts_in_background,
     texts_in_front,
@@ -129,3 +136,45 @@ def test_process_writes_what_the_handlers_would_write_in_front(calls: list[dict[
     """The same in another process, which cannot read the objects of the program."""
     formatters, filters = map(list, zip(*targets, strict=True))
     _compare(calls, formatters, filters, "process")
+
+
+def _in_memory(target: logging.Handler) -> logging.Handler:
+    return MemoryHandler(capacity=1_000, target=target)
+
+
+def _nested(target: logging.Handler) -> logging.Handler:
+    return BackgroundHandler([target], stop_timeout=DEADLINE)
+
+
+class _Chain:
+    """File handlers behind a handler that passes records on to them."""
+
+    def __init__(self, pass_on: Any, kind: Any) -> None:
+        self._pass_on = pass_on
+        self._formatters: list[logging.Formatter] = [ShortException("%(message)s"), OneLine("%(message)s")]
+        if classify(kind) is RecordClass.PASSIVE:
+            self._formatters.append(JsonFormatter())
+
+    def __call__(self, folder: Path) -> list[logging.Handler]:
+        self.files = [make_target(folder / f"{number}.log", each) for number, each in enumerate(self._formatters)]
+        return [self._pass_on(each) for each in self.files]
+
+
+@pytest.mark.parametrize("pass_on", [_in_memory, _nested], ids=["memory", "background"])
+@pytest.mark.parametrize("kind", RECORD_CLASSES)
+def test_handlers_that_pass_records_on_get_them_whole(tmp_path: Path, pass_on: Any, kind: Any) -> None:
+    """With their exception, which the handlers behind them format; and with the message of a class of the program."""
+    folders = [tmp_path / "front", tmp_path / "behind"]
+    for folder in folders:
+        folder.mkdir()
+
+    def program(logger: logging.Logger) -> None:
+        for raises in (ValueError, None):
+            call = {"kind": kind, "message": lambda: "a secret %s", "arguments": [lambda: "x"], "extra": {}}
+            _log(logger, {**call, "raises": raises, "stack_info": None})
+
+    make_targets = _Chain(pass_on, kind)
+    expected = texts_in_front(folders[0], make_targets, program)
+
+    assert any(expected)
+    assert texts_in_background(folders[1], make_targets, program, "thread") == expected
