@@ -93,6 +93,7 @@ _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline"
 _NEEDS["javascript.md"] = {*_NEEDS["collector-server.md"], "node", "npm"}
 _NEEDS["health-checks.md"] = {"curl", "urllib3"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
+_NEEDS["keys.md"] = _NEEDS["collector-server.md"]
 
 # Pages that start servers or whole programs, and take seconds: the quick selection does not run their blocks.
 _SLOW = {
@@ -107,6 +108,7 @@ _SLOW = {
     "health-endpoints.md",
     "health.md",
     "javascript.md",
+    "keys.md",
     "monitor-command.md",
     "process-pools.md",
     "tutorial.md",

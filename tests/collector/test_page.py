@@ -1155,7 +1155,7 @@ def test_unreachable_server_is_reported(open_page: Callable[..., Page], tmp_path
 
 def test_login_requires_the_token_once(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """Without the token no record is shown; after the login all pages and the live tail work, even after a reload."""
-    with running_collector(tmp_path, token="open-sesame") as locked:
+    with running_collector(tmp_path, token="open-sesame-please") as locked:
         locked.post([record("a secret")])
         page = open_page(locked)
         page.open()
@@ -1165,7 +1165,7 @@ def test_login_requires_the_token_once(open_page: Callable[..., Page], tmp_path:
         expect(page.tab.get_by_role("alert")).to_have_text("Wrong token.")
         open_page.errors.clear()  # type: ignore[attr-defined]  # The browser itself reports the 401.
 
-        page.tab.get_by_label("Token of this server").fill("open-sesame")
+        page.tab.get_by_label("Token of this server").fill("open-sesame-please")
         page.button("Log in").click()
         page.shows("a secret")
         page.open("?live=1")
@@ -1177,7 +1177,7 @@ def test_login_requires_the_token_once(open_page: Callable[..., Page], tmp_path:
         page.button("More").click()
         page.button("Log out").click()
         expect(page.tab.get_by_label("Token of this server")).to_be_visible()
-        page.tab.get_by_label("Token of this server").fill("open-sesame")
+        page.tab.get_by_label("Token of this server").fill("open-sesame-please")
         page.tab.keyboard.press("Enter")
         page.shows("another one", "a secret")
         page.tab.context.clear_cookies()

@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from concurrent_log import __version__
-from concurrent_log.collector.server.auth import AccessControl
+from concurrent_log.collector.server.access import session_routes
+from concurrent_log.collector.server.access.control import AccessControl
+from concurrent_log.collector.server.access.origins import KeyOriginsMiddleware
+from concurrent_log.collector.server.access.rules import authorize
+from concurrent_log.collector.server.access.trusted_proxy import PeerMiddleware
 from concurrent_log.collector.server.client_script import add_client_script
 from concurrent_log.collector.server.errors import Problem, add_error_handlers, documented
 from concurrent_log.collector.server.ingest import endpoint
@@ -29,8 +33,8 @@ from concurrent_log.collector.store.factory import create_store
 from concurrent_log.collector.store.interface import Store
 
 _WEB = pathlib.Path(__file__).parent.parent / "web"
-_MAX_LOGIN_SIZE = 8192  # bytes
 _HEALTH_CACHE_TIME = 1.0  # seconds
+_LOCAL_PROXIES = ["127.0.0.1", "::1"]  # trusted to name the client's address, unless others are configured
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -42,20 +46,8 @@ _HEADERS = {
 
 _DESCRIPTION = """Stores the records of many processes and machines, and lets you query them.
 
-If the server has a token, every request except `GET /health` needs the header `Authorization: Bearer TOKEN`."""
-
-
-class LoginRequest(BaseModel):
-    """The token that a user entered in the page."""
-
-    token: str = Field(max_length=1000)
-
-
-class SessionResponse(BaseModel):
-    """The session of the page."""
-
-    token_needed: bool = Field(description="Whether the server has a token.")
-    logged_in: bool = Field(description="Whether the page may send requests now.")
+If the server has a token or keys, every request except `GET /health` needs the header `Authorization: Bearer KEY`: a
+send key for `POST /logs`, a read key to read, an admin key for everything."""
 
 
 class HealthResponse(BaseModel):
@@ -71,7 +63,8 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     `query.endpoints.add_state` adds.
     """
     store = create_store(settings.database) if store is None else store
-    managed_store, access = ManagedStore(store, settings.retention_days), AccessControl(settings)
+    managed_store = ManagedStore(store, settings.retention_days)
+    access = AccessControl(settings, managed_store)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +73,7 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
         yield
         app.state.receiver.close()
         await app.state.reader.close()
+        await access.directory.close()
         await managed_store.stop()
 
     app = FastAPI(
@@ -87,6 +81,7 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        dependencies=[Depends(authorize)],
         docs_url=None,
         redoc_url=None,
     )
@@ -95,87 +90,33 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     add_error_handlers(app)
     mimetypes.add_type("text/javascript", ".js")  # On Windows, another program may have registered another type.
     _add_routes(app)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Content-Encoding"],
-            expose_headers=["Retry-After"],
-        )
+    app.add_middleware(
+        KeyOriginsMiddleware,
+        directory=access.directory,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Content-Encoding"],
+        expose_headers=["Retry-After"],
+    )
     app.add_middleware(_DefaultHeaders)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies) or _LOCAL_PROXIES)
+    app.add_middleware(PeerMiddleware)
     app.state.unread_answers = UnreadAnswers()
     app.add_middleware(AnswerLimit, unread=app.state.unread_answers)
     return app
 
 
-def require_read_access(request: Request) -> None:
-    """Raise `Problem` or `StoreUnavailable` unless the request may read, and the store is open."""
-    access: AccessControl = request.app.state.access
-    access.refuse_other_sites(request)
-    if not access.has_bearer(request) and not access.has_session(request):
-        raise Problem(401, "the token is missing or wrong: send Authorization: Bearer TOKEN")
-    request.app.state.managed_store.require_open()
-
-
-_READ_ACCESS: list[Any] = [Depends(HTTPBearer(auto_error=False)), Depends(require_read_access)]
+_BEARER: list[Any] = [Depends(HTTPBearer(auto_error=False))]  # for the OpenAPI document
 
 
 def _add_routes(app: FastAPI) -> None:
-    app.include_router(endpoint.router, dependencies=[Depends(HTTPBearer(auto_error=False))])
-    app.include_router(endpoints.router, dependencies=_READ_ACCESS)
-    _add_session(app)
+    app.include_router(endpoint.router, dependencies=_BEARER)
+    app.include_router(endpoints.router, dependencies=_BEARER)
+    app.include_router(session_routes.router)
     _add_health(app)
     _add_page(app)
     add_client_script(app)
     add_openapi_page(app)
-
-
-def _add_session(app: FastAPI) -> None:
-    @app.get("/session", tags=["page"], summary="Return the state of the session", response_model=SessionResponse)
-    async def session(request: Request) -> SessionResponse:
-        access: AccessControl = request.app.state.access
-        return SessionResponse(token_needed=access.needs_token, logged_in=access.has_session(request))
-
-    body = {"required": True, "content": {"application/json": {"schema": LoginRequest.model_json_schema()}}}
-
-    @app.post(
-        "/login",
-        tags=["page"],
-        summary="Begin a session",
-        status_code=204,
-        responses=documented(401, 403, 413, 422),
-        openapi_extra={"requestBody": body},
-    )
-    async def login(request: Request) -> Response:
-        access: AccessControl = request.app.state.access
-        access.refuse_other_sites(request)
-        if not access.is_token(await _read_token(request)):
-            raise Problem(401, "the token is wrong")
-        response = Response(status_code=204)
-        access.begin_session(request, response)
-        return response
-
-    @app.post("/logout", tags=["page"], summary="End a session", status_code=204, responses=documented(403))
-    async def logout(request: Request) -> Response:
-        access: AccessControl = request.app.state.access
-        access.refuse_other_sites(request)
-        response = Response(status_code=204)
-        access.end_session(response)
-        return response
-
-
-async def _read_token(request: Request) -> str:
-    """Return the token in the body; stop reading a body that is too large."""
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MAX_LOGIN_SIZE:
-            raise Problem(413, f"the body has more than {_MAX_LOGIN_SIZE:,} bytes")
-    try:
-        return LoginRequest.model_validate_json(content).token
-    except ValidationError as error:
-        raise Problem(422, f"the body must be an object with the token: {error.errors()[0]['msg']}") from None
 
 
 def _add_health(app: FastAPI) -> None:

@@ -30,11 +30,15 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--retention-days", metavar="N", help="remove records that are older (default: keep all)")
     add("--max-body", metavar="SIZE", help="the largest body of a request, before and after decompression, such as 16M")
     add("--cors-origin", metavar="ORIGIN", action="append", help="allow pages of this origin; may be repeated")
+    add("--trusted-proxy", metavar="ADDRESS", action="append", help="trust the headers of this proxy; may be repeated")
+    add("--user-header", metavar="NAME", help="the header in which a trusted proxy names the person who is logged in")
+    add("--admin-user", metavar="NAME", action="append", help="this person is an administrator; may be repeated")
 
 
 def main(options: argparse.Namespace) -> int:
     """Serve until a signal ends the process, and return the exit status."""
     names = "database data_directory host port token token_file retention_days max_body cors_origin"
+    names += " trusted_proxy user_header admin_user"
     try:
         settings = load_settings({name: getattr(options, name) for name in names.split()})
     except ValueError as error:
@@ -51,7 +55,7 @@ async def _serve(settings: ServerSettings) -> int:
 
     try:
         with open_socket(settings) as listener:
-            await serve(settings, listener, lambda: _print_first_steps(settings, listener))
+            await serve(settings, listener, lambda: _print_first_steps(settings, listener), _print_first_key)
     except (OSError, StoreUnusable) as error:
         return print_error(str(error))
     return 0
@@ -68,10 +72,18 @@ def describe_missing_packages() -> str:
 def _print_first_steps(settings: ServerSettings, listener: "socket.socket") -> None:
     url = server_url(settings, listener)
     bearer = f' -H "Authorization: Bearer ${PREFIX}TOKEN"' if settings.token is not None else ""
+    if settings.needs_key:
+        bearer = ' -H "Authorization: Bearer KEY"'
     record = '{"logs": [{"level": "INFO", "message": "hello"}]}'
     print(f"concurrent_log stores records in {settings.database_name}")
     print(f"Read them at:         {url}/")
     print(f"Send a first record:  curl{bearer} {url}/logs -d '{record}'", flush=True)
+
+
+def _print_first_key(secret: str) -> None:
+    print("This is the first start for others than this machine, so here is an admin key. It is not shown again:")
+    print(f"    {secret}")
+    print("Log in with it, and create a key for each sender with: concurrent-log key create send", flush=True)
 
 
 def server_url(settings: ServerSettings, listener: "socket.socket") -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from concurrent_log.collector.server.retention import remove_expired_records
 from concurrent_log.collector.store.interface import (
@@ -25,12 +25,14 @@ class ManagedStore:
         store: The store; use it only while `is_open` is true.
         is_open: Whether the store is open.
         on_commit: Called after each batch is stored.
+        on_open: Awaited once, when the store is open.
     """
 
     def __init__(self, store: Store, retention_days: int | None) -> None:
         self.store = store
         self.is_open = False
         self.on_commit: Callable[[], None] = lambda: None
+        self.on_open: Callable[[], Awaitable[None]] | None = None
         self._retention_days = retention_days
         self._task: asyncio.Task[None] | None = None
 
@@ -73,6 +75,8 @@ class ManagedStore:
         except StoreUnavailable:
             return False
         self.is_open = True
+        if self.on_open is not None:
+            await self.on_open()
         return True
 
     async def _run(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 PREFIX = "CONCURRENT_LOG_"
 DEFAULT_PORT = 8000
+MIN_TOKEN_LENGTH = 16  # characters
 DEFAULT_MAX_BODY = 16 << 20
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -28,6 +29,9 @@ class ServerSettings:
         retention_days: The age in days after which records are removed; None keeps them indefinitely.
         max_body: Maximum size of a request's body in bytes, before and after decompression.
         cors_origins: Allowed origins of pages, such as ``https://shop.example``; ``*`` allows all.
+        trusted_proxies: The addresses or networks of reverse proxies, whose headers are trusted.
+        user_header: The header in which these proxies name the person who is logged in, or None.
+        admin_users: The names of those who are administrators; all others may read.
     """
 
     database: str
@@ -37,11 +41,19 @@ class ServerSettings:
     retention_days: int | None = None
     max_body: int = DEFAULT_MAX_BODY
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    user_header: str | None = None
+    admin_users: tuple[str, ...] = ()
 
     @property
     def is_local(self) -> bool:
         """Whether the server listens for this machine only."""
         return is_loopback(self.host)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests need a key from the database even if there is none yet."""
+        return self.token is None and not (self.is_local and self.user_header is None)
 
     @property
     def database_name(self) -> str:
@@ -67,12 +79,14 @@ def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = o
         retention_days=_parse_integer("retention-days", given.get("retention_days"), None, range(1, 100_000)),
         max_body=parse_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY) or 0,
         cors_origins=_parse_origins(given.get("cors_origin")),
+        trusted_proxies=_parse_networks(given.get("trusted_proxy")),
+        user_header=_parse_header(given.get("user_header")),
+        admin_users=_parse_list(given.get("admin_user")),
     )
-    if not settings.is_local and settings.token is None:
-        raise ValueError(
-            f"without a token, everyone who can reach {settings.host} could read and write: "
-            f"set {PREFIX}TOKEN to a secret, or name a file with --token-file"
-        )
+    if settings.user_header is not None and not settings.trusted_proxies:
+        raise ValueError("user-header needs trusted-proxy: otherwise everyone could send the header and be anybody")
+    if settings.admin_users and settings.user_header is None:
+        raise ValueError("admin-user needs user-header, the header in which a reverse proxy names the user")
     return settings
 
 
@@ -107,6 +121,11 @@ def _load_token(token: str | None, file: str | None) -> str | None:
             raise ValueError(f"the token file {file} is empty: write a secret into it")
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
         raise ValueError("a token must have only printable ASCII characters and no spaces: choose another one")
+    if token is not None and len(token) < MIN_TOKEN_LENGTH:
+        raise ValueError(
+            f"a token must have at least {MIN_TOKEN_LENGTH} characters, not {len(token)}, or it can be guessed: "
+            "choose another one, or create a key with concurrent-log key create admin"
+        )
     return token
 
 
@@ -129,9 +148,31 @@ def parse_size(name: str, given: str | None, default: int | None) -> int | None:
     raise ValueError(f"{name} must be a size from 1K to 1G, such as 16M, not {given!r}")
 
 
+def _parse_list(given: str | list[str] | None) -> tuple[str, ...]:
+    """Return the values of an option that may be repeated, or of its variable, which separates them by spaces."""
+    return tuple(given if isinstance(given, list) else (given or "").split())
+
+
+def _parse_networks(given: str | list[str] | None) -> tuple[str, ...]:
+    networks = _parse_list(given)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            message = f"trusted-proxy must be an address or a network like 10.0.0.0/8, not {network!r}"
+            raise ValueError(message) from None
+    return networks
+
+
+def _parse_header(given: str | None) -> str | None:
+    if given is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,99}", given):
+        raise ValueError(f"user-header must be the name of a header, such as X-Remote-User, not {given!r}")
+    return given
+
+
 def _parse_origins(given: str | list[str] | None) -> tuple[str, ...]:
-    origins = (given or "").split() if not isinstance(given, list) else given
+    origins = _parse_list(given)
     for origin in origins:
         if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
             raise ValueError(f"an origin must be like https://shop.example, without a path, not {origin!r}")
-    return tuple(origins)
+    return origins

@@ -57,8 +57,19 @@ def open_socket(settings: ServerSettings) -> socket.socket:
         raise OSError(f"cannot listen at {settings.host}, port {settings.port}: {error.strerror or error}") from None
 
 
-async def serve(settings: ServerSettings, listener: socket.socket, on_start: Callable[[], None]) -> None:
-    """Serve until a signal ends the process; call ``on_start`` when the server accepts requests.
+async def serve(
+    settings: ServerSettings,
+    listener: socket.socket,
+    on_start: Callable[[], None],
+    on_first_key: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until a signal ends the process.
+
+    Args:
+        settings: The settings.
+        listener: The socket on which the server listens.
+        on_start: Called when the server accepts requests.
+        on_first_key: Called with the admin key that the first start of a server creates that needs keys.
 
     Raises:
         StoreUnusable: The database cannot be used until an operator acts.
@@ -66,6 +77,14 @@ async def serve(settings: ServerSettings, listener: socket.socket, on_start: Cal
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # Its messages name the address of the database.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     app = create_app(settings)
+
+    async def create_first_key() -> None:
+        secret = await app.state.access.directory.create_first_key()
+        if secret is not None and on_first_key is not None:
+            on_first_key(secret)
+
+    if settings.needs_key:
+        app.state.managed_store.on_open = create_first_key
     await app.state.managed_store.start()
     LimitedProtocol.max_connections = raise_file_limit()
     LimitedProtocol.unread = app.state.unread_answers
@@ -74,6 +93,7 @@ async def serve(settings: ServerSettings, listener: socket.socket, on_start: Cal
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # The application does it, so that it knows the address of the connection, too.
         lifespan="on",
         http=LimitedProtocol,
         ws="none",

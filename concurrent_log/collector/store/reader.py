@@ -25,6 +25,7 @@ _ROW_OVERHEAD = 500  # bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _CREATED_AT, _ID, _SEQUENCE = (RECORD_COLUMNS.index(name) for name in ("created_at", "id", "sequence"))
 _RECEIVED_AT = RECORD_COLUMNS.index("received_at")
+_SERVICE = RECORD_COLUMNS.index("service")
 _LONG_COLUMNS = tuple(RECORD_COLUMNS.index(name) for name in ("message", "stack_trace", "attributes"))
 _EARLIEST = 347_155_200_000_000  # 1981
 _HOUR, _WEEK = 3_600_000_000, 604_800_000_000  # microseconds
@@ -160,18 +161,24 @@ class RecordReader(ABC):
                 break
         return found
 
-    async def end_time(self, now: int) -> int:
-        """Return a time after all records, at least ``now``."""
-        return max(now, await self._boundary_time(newest=True, default=now) + 1)
+    async def end_time(self, now: int, services: Sequence[str] = ()) -> int:
+        """Return a time after all records, of all services or some, at least ``now``."""
+        return max(now, await self._boundary_time(newest=True, default=now, services=services) + 1)
 
-    async def get(self, key: RecordKey) -> dict[str, Any] | None:
-        """Return the record with a key, or None."""
-        found = await self.rows(statements.select_record(self.dialect, key))
+    async def get(self, key: RecordKey, services: Sequence[str] = ()) -> dict[str, Any] | None:
+        """Return the record with a key, or None; with ``services``, only a record of one of them."""
+        found = await self._record(key, services)
         return record_object(found[0]) if found else None
 
-    async def context(self, key: RecordKey, *, before: int, after: int) -> list[dict[str, Any]] | None:
-        """Return a record and its neighbours from the same process, oldest first; None if it does not exist."""
+    async def _record(self, key: RecordKey, services: Sequence[str]) -> list[ResultRow]:
         found = await self.rows(statements.select_record(self.dialect, key))
+        return [row for row in found if not services or row[_SERVICE] in services]
+
+    async def context(
+        self, key: RecordKey, *, before: int, after: int, services: Sequence[str] = ()
+    ) -> list[dict[str, Any]] | None:
+        """Return a record and its neighbours from the same process, oldest first; None if `get` returns None."""
+        found = await self._record(key, services)
         if not found:
             return None
         key = record_key(found[0])
@@ -193,17 +200,21 @@ class RecordReader(ABC):
                 found = await self.rows(statement)
         return found
 
-    async def histogram(self, filters: Filters, buckets: int, now: int) -> LevelHistogram:
+    async def histogram(self, filters: Filters, buckets: int, now: int, services: Sequence[str] = ()) -> LevelHistogram:
         """Return the number of records over time, in at most ``buckets`` steps.
 
-        Without ``since`` or ``until`` in the filters, it begins at the oldest record or ends at the newest. Records
-        whose clock was wrong do not count for that: those of the future, and those from before 1981.
+        Without ``since`` or ``until`` in the filters, it begins at the oldest record or ends at the newest, of all
+        services or of ``services``. Records whose clock was wrong do not count for that: those of the future, and those
+        from before 1981.
         """
         since, until = filters.since, filters.until
         if since is None:
-            since = await self._boundary_time(newest=False, within=(_EARLIEST, now), default=now)
+            within = (_EARLIEST, now)
+            since = await self._boundary_time(newest=False, default=now, within=within, services=services)
         if until is None:
-            until = max(now, await self._boundary_time(newest=True, within=(now, now + _HOUR), default=now) + 1)
+            within = (now, now + _HOUR)
+            newest = await self._boundary_time(newest=True, default=now, within=within, services=services)
+            until = max(now, newest + 1)
         step, start, number = choose_step(since, until, buckets)
         counts: list[tuple[int, dict[str, int]]] = [(start + index * step, {}) for index in range(number)]
         if since < until:
@@ -212,8 +223,11 @@ class RecordReader(ABC):
                 counts[bucket][1][level] = count
         return LevelHistogram(start, start + number * step, step, counts)
 
-    async def _boundary_time(self, *, newest: bool, default: int, within: tuple[int, int] | None = None) -> int:
-        found = await self.rows(statements.select_boundary_time(self.dialect, newest=newest, within=within))
+    async def _boundary_time(
+        self, *, newest: bool, default: int, within: tuple[int, int] | None = None, services: Sequence[str]
+    ) -> int:
+        statement = statements.select_boundary_time(self.dialect, newest=newest, within=within, services=services)
+        found = await self.rows(statement)
         return int(found[0][0]) if found else default
 
     async def values(self, filters: Filters, name: str, limit: int) -> ValueCounts:

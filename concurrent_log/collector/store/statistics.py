@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from concurrent_log.collector.store.interface import CHANGES, QueryTimeout
-from concurrent_log.collector.store.reader import RecordReader, ResultRow, iso_time
+from concurrent_log.collector.store.reader import RecordReader, ResultRow, StoreSize, iso_time
 from concurrent_log.collector.store.sql import statements
 
 _SECOND = 1_000_000  # microseconds
@@ -17,7 +18,7 @@ _MIN_CACHE_TIME = 5.0  # seconds
 _CACHE_FACTOR = 20  # The figures are cached for this many times as long as counting them took.
 _COUNT_TIMEOUT = 2.0  # seconds; if counting takes longer, a shorter time range is counted
 _MAX_RECEIVED = 300_000
-_MAX_LOSSES = 100
+_MAX_LOSSES, _MAX_COUNTED_LOSSES = 100, 1000
 _MAX_SERVICES = 10
 _REASON = 4  # the column of `statements.sum_losses`
 
@@ -37,47 +38,58 @@ class _Tally:
         return sorted(sums.items(), key=lambda item: -item[1])
 
 
+@dataclass(frozen=True)
+class _Figures:
+    """What was counted at a time, by service."""
+
+    now: int
+    tally: _Tally
+    size: StoreSize
+    errors: list[ResultRow]
+    received: list[ResultRow]
+    losses: list[ResultRow]
+
+    def of(self, services: Sequence[str]) -> "_Figures":
+        """Return the figures of some services alone, without the size of the store, which is that of all."""
+        return _Figures(
+            self.now,
+            _Tally(self.tally.since, [row for row in self.tally.rows if row[0] in services]),
+            StoreSize(0, 0, []),
+            [row for row in self.errors if row[0] in services],
+            [row for row in self.received if row[0] in services],
+            [row for row in self.losses if row[2] in services],
+        )
+
+
 class StoreStatistics:
     """The response to ``GET /stats``."""
 
     def __init__(self, reader: RecordReader) -> None:
         self._reader = reader
         self._lock = asyncio.Lock()
-        self._cached: dict[str, Any] = {}
+        self._cached: _Figures | None = None
         self._valid_until = 0.0
 
-    async def read(self) -> dict[str, Any]:
-        """Return the figures, which may be cached; ``counted_at`` is the time of the count."""
+    async def read(self, services: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the figures of all services or some, which may be cached; ``counted_at`` is the time of the count."""
         async with self._lock:
             begin = time.monotonic()
-            if begin >= self._valid_until:
+            if self._cached is None or begin >= self._valid_until:
                 self._cached = await self._count(time.time_ns() // 1000)
                 end = time.monotonic()
                 self._valid_until = end + max(_MIN_CACHE_TIME, _CACHE_FACTOR * (end - begin))
-            return self._cached
+            return _describe(self._cached.of(services) if services else self._cached)
 
-    async def _count(self, now: int) -> dict[str, Any]:
+    async def _count(self, now: int) -> _Figures:
         reader = self._reader
-        tally, size = await self._tally(now), await reader.size()
-        errors = await reader.rows(statements.count_errors(reader.dialect, now - _HOUR))
-        received = await reader.rows(statements.count_received(reader.dialect, now - 60 * _SECOND, _MAX_RECEIVED))
-        losses = await reader.rows(statements.sum_losses(reader.dialect, now - _WEEK, _MAX_LOSSES))
-        total = sum(row[2] for row in tally.rows)
-        return {
-            "total_logs": total if tally.since is None else max(total, size.records),
-            "is_estimate": tally.since is not None,
-            "counted_at": iso_time(now),
-            "counted_since": None if tally.since is None else iso_time(tally.since),
-            "level_distribution": [{"level": level, "count": count} for level, count in tally.by(1)],
-            "service_distribution": _service_counts(tally)[:_MAX_SERVICES],
-            "recent_errors_1h": errors[0][0],
-            "records_per_second": round(received[0][0] / 60, 2),
-            "size_bytes": size.bytes,
-            "partitions": size.partitions,
-            "services": _service_activity(tally),
-            "drops": [_describe_loss(row) for row in losses if row[_REASON] not in CHANGES],
-            "changes": [_describe_loss(row) for row in losses if row[_REASON] in CHANGES],
-        }
+        return _Figures(
+            now,
+            await self._tally(now),
+            await reader.size(),
+            await reader.rows(statements.count_errors(reader.dialect, now - _HOUR)),
+            await reader.rows(statements.count_received(reader.dialect, now - 60 * _SECOND, _MAX_RECEIVED)),
+            await reader.rows(statements.sum_losses(reader.dialect, now - _WEEK, _MAX_COUNTED_LOSSES)),
+        )
 
     async def _tally(self, now: int) -> _Tally:
         """Count all records; if that takes too long, those of the last day or hour."""
@@ -88,6 +100,26 @@ class StoreStatistics:
             except QueryTimeout:
                 continue
         return _Tally(now, [])
+
+
+def _describe(figures: _Figures) -> dict[str, Any]:
+    tally, size, losses = figures.tally, figures.size, figures.losses[:_MAX_LOSSES]
+    total = sum(row[2] for row in tally.rows)
+    return {
+        "total_logs": total if tally.since is None else max(total, size.records),
+        "is_estimate": tally.since is not None,
+        "counted_at": iso_time(figures.now),
+        "counted_since": None if tally.since is None else iso_time(tally.since),
+        "level_distribution": [{"level": level, "count": count} for level, count in tally.by(1)],
+        "service_distribution": _service_counts(tally)[:_MAX_SERVICES],
+        "recent_errors_1h": sum(row[1] for row in figures.errors),
+        "records_per_second": round(sum(row[1] for row in figures.received) / 60, 2),
+        "size_bytes": size.bytes,
+        "partitions": size.partitions,
+        "services": _service_activity(tally),
+        "drops": [_describe_loss(row) for row in losses if row[_REASON] not in CHANGES],
+        "changes": [_describe_loss(row) for row in losses if row[_REASON] in CHANGES],
+    }
 
 
 def _service_counts(tally: _Tally) -> list[dict[str, Any]]:

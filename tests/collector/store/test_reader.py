@@ -415,7 +415,7 @@ def test_statistics_cover_all_records(database: str) -> None:
         (drop,) = found["drops"]
         assert (drop["client"], drop["name"], drop["service"], drop["host"]) == ("c1", client.name, "shop", "web-1")
         assert (drop["reason"], drop["records"], drop["since"]) == ("queue full", 15, iso_time(now - 10))
-        assert await statistics.read() is found
+        assert await statistics.read() == found
 
     rows = [
         query_model.row(created_at=now, level="ERROR", service="shop"),

@@ -25,7 +25,7 @@ _HOUR = 3600 * _SECOND
 
 def filters_of(**parameters: object) -> Filters:
     """Return the filters for the parameters of a URL."""
-    return FilterParameters.model_validate(parameters).filters()
+    return FilterParameters.model_validate(parameters).filters(())
 
 
 def error_message(**parameters: object) -> str:

@@ -11,10 +11,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from concurrent_log.collector.server.auth import AccessControl
+from concurrent_log.collector.server.access.control import AccessControl, unauthorized
+from concurrent_log.collector.server.access.identity import Identity
+from concurrent_log.collector.server.access.rates import RateLimiter
 from concurrent_log.collector.server.errors import Problem, documented
 from concurrent_log.collector.server.ingest.decompression import DECOMPRESSORS
 from concurrent_log.collector.server.ingest.json_body import DecodedBody, decode_body, read_token
+from concurrent_log.collector.server.ingest.key_scope import limit_records, with_own_ids
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, MemoryLease
 from concurrent_log.collector.server.settings import ServerSettings
 from concurrent_log.collector.store.interface import AddResult, IncomingBatch
@@ -62,6 +65,7 @@ class BatchReceiver:
         self._access = access
         self._max_size = settings.max_body
         self._max_weight = 8 * settings.max_body
+        self._rates = RateLimiter()
         self._budget = MemoryBudget(16 * settings.max_body, _MAX_REQUESTS)
         self._threads = ThreadPoolExecutor(2, "concurrent_log decode")
 
@@ -74,8 +78,8 @@ class BatchReceiver:
         chunks = request.stream()
         try:
             with self._budget.lease() as lease:
-                body = await self._read(request, chunks, lease)
-                added = await self._store.add(body.batch)
+                who, body = await self._read(request, chunks, lease)
+                added = await self._store.add(with_own_ids(body.batch, who.key))
             if added.in_parts:
                 raise Problem(413, "parts of the batch are stored: send it in these parts")
             return _response(body, added)
@@ -87,16 +91,18 @@ class BatchReceiver:
             message = "the server is shutting down, and may have stored the batch: send it again"
             raise Problem(503, message, retry_after=_RETRY_AFTER) from None
 
-    async def _read(self, request: Request, stream: AsyncIterator[bytes], lease: MemoryLease) -> DecodedBody:
-        self._access.refuse_other_sites(request)
+    async def _read(
+        self, request: Request, stream: AsyncIterator[bytes], lease: MemoryLease
+    ) -> tuple[Identity, DecodedBody]:
+        """Return who sends, and the body without the records that this one may not send."""
+        who: Identity | None = request.state.identity
         encoding = request.headers.get("content-encoding", "").strip().lower().replace("identity", "")
         if encoding and encoding not in DECOMPRESSORS:
             raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, zstd, or none")
-        is_authorized = self._access.has_bearer(request)
-        max_size = self._max_size if is_authorized else min(_MAX_BEACON_SIZE, self._max_size)
+        max_size = self._max_body(who)
         length = request.headers.get("content-length", "0")
-        if not is_authorized and ("authorization" in request.headers or encoding or int(length) > max_size):
-            raise _unauthorized()
+        if who is None and ("authorization" in request.headers or encoding or int(length) > max_size):
+            raise unauthorized()
         if int(length) > max_size:
             raise _too_large(max_size)
         try:
@@ -104,12 +110,31 @@ class BatchReceiver:
         except asyncio.TimeoutError:
             raise Problem(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} seconds: send it again") from None
         lease.add_request()  # Only now, so that unfinished bodies cannot use up the limit.
-        # Nothing is decompressed or decoded for a client without the token, except the token itself.
-        if not is_authorized and not self._access.is_token(read_token(b"".join(chunks))):
-            raise _unauthorized()
+        # Nothing is decompressed or decoded for a client without a key, except the key itself.
+        who = who or await self._find_sender(request, chunks)
+        self._access.warn_about_page(request, who)
         loop = asyncio.get_running_loop()
         arguments = (chunks, encoding, max_size, self._max_weight, lease)
-        return await loop.run_in_executor(self._threads, decode_body, *arguments)
+        body = await loop.run_in_executor(self._threads, decode_body, *arguments)
+        if who.key is not None:
+            self._rates.require(who.key, body.count, body.size)
+        return who, limit_records(body, who)
+
+    def _max_body(self, who: Identity | None) -> int:
+        if who is None:
+            return min(_MAX_BEACON_SIZE, self._max_size)
+        limit = who.key.bytes_per_minute if who.key is not None else None
+        return self._max_size if limit is None else min(limit, self._max_size)
+
+    async def _find_sender(self, request: Request, chunks: list[bytes]) -> Identity:
+        """Return who has the key in the body of a page that is being closed."""
+        secret = read_token(b"".join(chunks))
+        if secret is None:
+            raise unauthorized()
+        who = await self._access.find(request, secret)
+        self._access.check_origin(request, who)
+        who.require("send")
+        return who
 
 
 async def _collect(stream: AsyncIterator[bytes], max_size: int, lease: MemoryLease) -> list[bytes]:
@@ -147,10 +172,6 @@ def _response(body: DecodedBody, added: AddResult) -> dict[str, Any]:
         "batch_id": body.batch.batch_id,
         "protocol": PROTOCOL,
     }
-
-
-def _unauthorized() -> Problem:
-    return Problem(401, "the token is missing or wrong: send Authorization: Bearer TOKEN")
 
 
 def _too_large(max_size: int) -> Problem:
@@ -206,7 +227,7 @@ _SCHEMA = {
         },
         "token": {
             "type": "string",
-            "description": "The token, from a page that is being closed and cannot send headers.",
+            "description": "The key, from a page that is being closed and cannot send headers.",
         },
     },
 }

@@ -49,11 +49,19 @@ class _TokenOnly(msgspec.Struct):
 
 @dataclass(frozen=True)
 class DecodedBody:
-    """A decoded body: the batch, its rows, and the number of records that were sent."""
+    """A decoded body.
+
+    Attributes:
+        batch: The batch.
+        rows: Its rows.
+        count: The number of records that were sent.
+        size: The number of bytes after decompression.
+    """
 
     batch: IncomingBatch
     rows: BatchRows
     count: int
+    size: int
 
 
 _decode: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder().decode
@@ -78,7 +86,7 @@ def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: i
     if weight > max_weight:
         raise Problem(413, "the records need too much memory: send less at once")
     lease.reserve(weight)
-    return _read_body(_decode_json(content))
+    return _read_body(_decode_json(content), len(content))
 
 
 def read_token(content: bytes) -> str | None:
@@ -164,7 +172,7 @@ def _int(text: str) -> int | str:
     return int(text) if len(text) <= 40 else text
 
 
-def _read_body(found: Any) -> DecodedBody:
+def _read_body(found: Any, size: int) -> DecodedBody:
     if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
         raise Problem(400, 'the body must be an object with a list of records: {"logs": [...]}')
     common = {} if found.get("common") is None else found["common"]
@@ -179,7 +187,7 @@ def _read_body(found: Any) -> DecodedBody:
     client, losses = _read_client(found.get("client"), common), _read_losses(found.get("dropped"))
     part_of = _read_part_of(found.get("part_of"), batch_id)
     batch = IncomingBatch(rows.rows, batch_id, client, losses, part_of, rows.columns)
-    return DecodedBody(batch, rows, len(found["logs"]))
+    return DecodedBody(batch, rows, len(found["logs"]), size)
 
 
 def _read_part_of(found: Any, batch_id: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -19,8 +19,18 @@ _COLUMNS = ("id", "received_at", *COLUMNS)
 _FORMULA = re.compile(r"[\s\0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-async def pages(reader: RecordReader, filters: Filters, newest_first: bool) -> AsyncIterator[RecordPage]:
-    """Yield all pages; each is a query of its own, so that a slow client holds no connection to the database."""
+class AccessEnded(Exception):  # noqa: N818 - somebody ended it on purpose
+    """The key or session of a request is no longer valid."""
+
+
+async def pages(
+    reader: RecordReader, filters: Filters, newest_first: bool, is_allowed: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[RecordPage]:
+    """Yield all pages; each is a query of its own, so that a slow client holds no connection to the database.
+
+    Raises:
+        AccessEnded: ``is_allowed`` returned False between two pages; then the response must not look complete.
+    """
     after = None
     while True:
         page = await reader.find(filters, limit=_PAGE_LENGTH, newest_first=newest_first, after=after)
@@ -28,6 +38,8 @@ async def pages(reader: RecordReader, filters: Filters, newest_first: bool) -> A
         after = page.next
         if after is None:
             return
+        if not await is_allowed():
+            raise AccessEnded("the key was revoked, or the session ended, during a download")
 
 
 async def encode_file(first: RecordPage, more: AsyncIterator[RecordPage], is_csv: bool) -> AsyncIterator[bytes]:

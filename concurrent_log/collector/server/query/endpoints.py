@@ -1,6 +1,7 @@
 """The routes that read: records, counts, groups, downloads and the live tail."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from sse_starlette import EventSourceResponse
 
+from concurrent_log.collector.server.access.control import AccessControl
+from concurrent_log.collector.server.access.rules import identity_of
 from concurrent_log.collector.server.errors import Problem, documented
 from concurrent_log.collector.server.query import downloads, live_tail, responses
 from concurrent_log.collector.server.query.parameters import (
@@ -61,24 +64,31 @@ async def _prepared_reader(request: Request) -> RecordReader:
     return reader
 
 
+def _visible_services(request: Request) -> tuple[str, ...]:
+    return identity_of(request).visible_services
+
+
 PreparedReader = Annotated[RecordReader, Depends(_prepared_reader)]
+Visible = Annotated[tuple[str, ...], Depends(_visible_services)]  # the services that the key may read; empty for all
 
 
 @router.get("/logs", summary="Find records", response_model=responses.RecordPageResponse)
-async def find(request: Request, reader: PreparedReader, query: Annotated[PageParameters, Query()]) -> Response:
+async def find(
+    request: Request, reader: PreparedReader, visible: Visible, query: Annotated[PageParameters, Query()]
+) -> Response:
     """Find records by time, newest first."""
-    newest_first = query.order == "desc"
+    filters, newest_first = query.filters(visible), query.order == "desc"
     async with request.app.state.large_reads:
-        page = await reader.find(query.filters(), limit=query.limit, newest_first=newest_first, after=query.cursor)
+        page = await reader.find(filters, limit=query.limit, newest_first=newest_first, after=query.cursor)
         return _json({"logs": page.records, "next": None if page.next is None else page.next.cursor})
 
 
 @router.get(
     "/logs/{id}", summary="Return one record", response_model=responses.RecordResponse, responses=documented(404)
 )
-async def get_record(reader: PreparedReader, key: Annotated[RecordId, Path(alias="id")]) -> Response:
+async def get_record(reader: PreparedReader, visible: Visible, key: Annotated[RecordId, Path(alias="id")]) -> Response:
     """Return one record."""
-    record = await reader.get(key)
+    record = await reader.get(key, visible)
     if record is None:
         raise Problem(404, f"there is no record {key}")
     return _json(record)
@@ -93,30 +103,33 @@ async def get_record(reader: PreparedReader, key: Annotated[RecordId, Path(alias
 async def get_context(
     request: Request,
     reader: PreparedReader,
+    visible: Visible,
     key: Annotated[RecordId, Path(alias="id")],
     query: Annotated[ContextParameters, Query()],
 ) -> Response:
     """Return the records of the same service, host and process before and after one, oldest first."""
     async with request.app.state.large_reads:
-        records = await reader.context(key, before=query.before, after=query.after)
+        records = await reader.context(key, before=query.before, after=query.after, services=visible)
         if records is None:
             raise Problem(404, f"there is no record {key}")
         return _json({"logs": records})
 
 
 @router.get("/histogram", summary="Count records over time", response_model=responses.HistogramResponse)
-async def histogram(reader: PreparedReader, query: Annotated[HistogramParameters, Query()]) -> Response:
+async def histogram(
+    reader: PreparedReader, visible: Visible, query: Annotated[HistogramParameters, Query()]
+) -> Response:
     """Count records over time, by level."""
-    found = await reader.histogram(query.filters(), query.buckets, _now())
+    found = await reader.histogram(query.filters(visible), query.buckets, _now(), visible)
     buckets = [{"start": iso_time(start), "counts": counts} for start, counts in found.counts]
     step = found.step / 1_000_000
     return _json({"since": iso_time(found.since), "until": iso_time(found.until), "step": step, "buckets": buckets})
 
 
 @router.get("/values", summary="Count the values of a column", response_model=responses.ValuesResponse)
-async def values(reader: PreparedReader, query: Annotated[ValuesParameters, Query()]) -> Response:
+async def values(reader: PreparedReader, visible: Visible, query: Annotated[ValuesParameters, Query()]) -> Response:
     """Count the values of a column, by default of the last day."""
-    filters = query.filters()
+    filters = query.filters(visible)
     if filters.since is None:
         filters = replace(filters, since=_now() - _DAY)
     found = await reader.values(filters, query.field, query.limit)
@@ -125,31 +138,35 @@ async def values(reader: PreparedReader, query: Annotated[ValuesParameters, Quer
 
 
 @router.get("/groups", summary="Group records by message", response_model=responses.GroupsResponse)
-async def groups(request: Request, _: PreparedReader, query: Annotated[GroupsParameters, Query()]) -> Response:
+async def groups(
+    request: Request, _: PreparedReader, visible: Visible, query: Annotated[GroupsParameters, Query()]
+) -> Response:
     """Group the newest records by level, error type and message, in which numbers and quoted text may vary.
 
     The server reads at most 50,000 records, for at most 10 seconds; the response says how many it read.
     """
     grouping: MessageGrouping = request.app.state.grouping
-    return _json(await grouping.read(query.filters(), query.limit))
+    return _json(await grouping.read(query.filters(visible), query.limit))
 
 
 @router.get("/services", summary="Return the health of services", response_model=responses.ServicesResponse)
-async def services(request: Request, _: PreparedReader, query: Annotated[ServicesParameters, Query()]) -> Response:
+async def services(
+    request: Request, _: PreparedReader, visible: Visible, query: Annotated[ServicesParameters, Query()]
+) -> Response:
     """Return the current and past status of the services that programs monitor with `concurrent_log.health`.
 
     The server reads at most 20,000 records of monitors, for at most 10 seconds; the response says if there may be more.
     """
     watched: WatchedServices = request.app.state.services
     since, until = query.range(_now())
-    return _json(await watched.read(query.filters(since, until), since, until))
+    return _json(await watched.read(query.filters(since, until, visible), since, until))
 
 
 @router.get("/stats", summary="Return statistics of the store", response_model=responses.StatsResponse)
-async def stats(request: Request) -> Response:
+async def stats(request: Request, visible: Visible) -> Response:
     """Return figures about all stored records, which may be some seconds old."""
     statistics: StoreStatistics = request.app.state.statistics
-    return _json(await statistics.read())
+    return _json(await statistics.read(visible))
 
 
 @router.get(
@@ -158,16 +175,18 @@ async def stats(request: Request) -> Response:
     response_class=Response,
     responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}, "description": "The file."}},
 )
-async def download(request: Request, reader: PreparedReader, query: Annotated[DownloadParameters, Query()]) -> Response:
+async def download(
+    request: Request, reader: PreparedReader, visible: Visible, query: Annotated[DownloadParameters, Query()]
+) -> Response:
     """Send all records that the filters find, as a file."""
-    filters, newest_first = query.filters(), query.order == "desc"
+    filters, newest_first = query.filters(visible), query.order == "desc"
     places: Places = request.app.state.downloads
     places.take()
     try:
         if filters.until is None:
             # Without an end, a download would continue as long as new records arrive.
-            filters = replace(filters, until=await reader.end_time(_now()))
-        pages = downloads.pages(reader, filters, newest_first)
+            filters = replace(filters, until=await reader.end_time(_now(), visible))
+        pages = downloads.pages(reader, filters, newest_first, _still_allowed(request))
         async with request.app.state.large_reads:
             first = await anext(pages)  # Read it before the response begins, so that an error can still set the status.
     except BaseException:
@@ -188,7 +207,9 @@ async def download(request: Request, reader: PreparedReader, query: Annotated[Do
     response_class=EventSourceResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
 )
-async def listen(request: Request, reader: PreparedReader, query: Annotated[FilterParameters, Query()]) -> Response:
+async def listen(
+    request: Request, reader: PreparedReader, visible: Visible, query: Annotated[FilterParameters, Query()]
+) -> Response:
     """Send new records: events `logs` with a list of records, and `skipped` with the number of omitted ones."""
     state = request.app.state
     places: Places = state.listeners
@@ -199,7 +220,7 @@ async def listen(request: Request, reader: PreparedReader, query: Annotated[Filt
         places.release()
         raise
     ending = anyio.Event()
-    events = live_tail.tail(reader, query.filters(), state.notifier, position, ending)
+    events = live_tail.tail(reader, query.filters(visible), state.notifier, position, ending, _still_allowed(request))
     response = EventSourceResponse(
         events,
         ping=_HEARTBEAT_INTERVAL,
@@ -209,6 +230,17 @@ async def listen(request: Request, reader: PreparedReader, query: Annotated[Filt
         shutdown_grace_period=_SHUTDOWN_TIMEOUT,
     )
     return PlacedResponse(response, places)
+
+
+def _still_allowed(request: Request) -> Callable[[], Awaitable[bool]]:
+    """Return a function that says whether the key or session of a long response is still valid."""
+    access: AccessControl = request.app.state.access
+    who = identity_of(request)
+
+    async def is_valid() -> bool:
+        return await access.is_still_valid(who)
+
+    return is_valid
 
 
 def _now() -> int:

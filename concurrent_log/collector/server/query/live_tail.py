@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -38,14 +38,21 @@ class CommitNotifier:
 
 
 async def tail(
-    reader: RecordReader, filters: Filters, notifier: CommitNotifier, position: Any, ending: anyio.Event
+    reader: RecordReader,
+    filters: Filters,
+    notifier: CommitNotifier,
+    position: Any,
+    ending: anyio.Event,
+    is_allowed: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[dict[str, str]]:
-    """Yield events with records that were stored after ``position``, and the number of skipped ones, until ``ending``.
+    """Yield events with records that were stored after ``position``, and the number of skipped ones.
+
+    It ends with ``ending``, or when ``is_allowed`` returns False because the listener's key was revoked.
 
     Holds at most the latest `MAX_EVENT_LENGTH` records, and none while the listener is slow: the next query finds the
     records that arrive meanwhile.
     """
-    while not ending.is_set():
+    while not ending.is_set() and await is_allowed():
         committed, begin = notifier.next(), time.monotonic()
         new = await _read_new_records(reader, filters, position)
         if new is None:

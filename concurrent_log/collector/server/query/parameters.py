@@ -154,9 +154,9 @@ class FilterParameters(BaseModel):
         examples=[["customer=Ada"]],
     )
 
-    def filters(self) -> Filters:
-        """Return the filters for the store."""
-        return Filters(
+    def filters(self, visible: tuple[str, ...]) -> Filters:
+        """Return the filters for the store, for records of the ``visible`` services only; empty for all."""
+        filters = Filters(
             since=self.since,
             until=self.until,
             level=self.level,
@@ -167,6 +167,7 @@ class FilterParameters(BaseModel):
             terms=_terms(self.q),
             where=tuple(self.where),
         )
+        return filters.within(visible)
 
 
 class PageParameters(FilterParameters):
@@ -218,9 +219,9 @@ class ServicesParameters(BaseModel):
         since = until - _DEFAULT_HISTORY if self.since is None else self.since
         return max(min(since, until), until - _MAX_HISTORY, 0), until
 
-    def filters(self, since: int, until: int) -> Filters:
+    def filters(self, since: int, until: int, visible: tuple[str, ...]) -> Filters:
         """Return the filters for the store; without `until`, they allow for clocks that are slightly ahead."""
-        return Filters(
+        filters = Filters(
             since=since,
             until=until + _MAX_CLOCK_SKEW if self.until is None else until,
             service=tuple(self.service),
@@ -228,6 +229,7 @@ class ServicesParameters(BaseModel):
             host=tuple(self.host),
             where=(Comparison("logger", HEALTH_LOGGER),),
         )
+        return filters.within(visible)
 
 
 class DownloadParameters(FilterParameters):

@@ -1,12 +1,14 @@
 """The filters of a query, and the key of a record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # The logger of `concurrent_log.health`. Its records have an index of their own.
 HEALTH_LOGGER = "concurrent_log.health"
 
 # The order of records, as SQL. The indexes are sorted by time only; the databases sort the few records of one time.
 ORDER = ("created_at", "coalesce(sequence, 0)", "id")
+
+_NO_SERVICE = "\0"  # No record has this service, because no store can have it.
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class Filters:
     trace_id: str | None = None
     terms: tuple[str, ...] = ()
     where: tuple[Comparison, ...] = ()
+
+    def within(self, services: tuple[str, ...]) -> "Filters":
+        """Return the filters for records of these services only; an empty tuple allows all."""
+        if not services:
+            return self
+        allowed = [each for each in self.service if each in services] if self.service else services
+        return replace(self, service=tuple(allowed) or (_NO_SERVICE,))
 
 
 @dataclass(frozen=True)

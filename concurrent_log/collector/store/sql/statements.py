@@ -29,6 +29,7 @@ GROUPING_COLUMNS = (
     "error_type",
     f"substr(message, 1, {READ_LENGTH + 1}) AS message",
 )
+_ORDER_COLUMNS = ("created_at", "sequence", "id")  # what the order of records depends on
 _MAX_SCANS = 24  # index scans that one statement merges
 _LOWEST_INDEXED_LEVEL = LEVELS["WARN"]  # The index logs_by_level begins here.
 _DAY = 86_400_000_000  # microseconds
@@ -114,15 +115,13 @@ def count_values(dialect: Dialect, filters: Filters, name: str, *, limit: int, n
     return statement
 
 
-def select_boundary_time(dialect: Dialect, *, newest: bool, within: tuple[int, int] | None = None) -> Statement:
-    """Select the time of the newest or the oldest record, ``within`` a time range if there is one."""
-    statement = Statement(dialect)
-    where = ""
-    if within is not None:
-        since, until = map(statement.argument, within)
-        where = f"WHERE created_at BETWEEN {since} AND {until}"
-    statement.sql = f"SELECT created_at FROM logs {where} ORDER BY created_at {'DESC' if newest else 'ASC'} LIMIT 1"
-    return statement
+def select_boundary_time(
+    dialect: Dialect, *, newest: bool, within: tuple[int, int] | None = None, services: Sequence[str] = ()
+) -> Statement:
+    """Select the time of the newest or the oldest record, ``within`` a time range, and of ``services`` if any."""
+    since, until = (None, None) if within is None else (within[0], within[1] + 1)
+    filters = Filters(since=since, until=until, service=tuple(services))
+    return select_page(dialect, filters, limit=1, newest_first=newest, after=None, columns=_ORDER_COLUMNS)
 
 
 def count_by_service_and_level(dialect: Dialect, since: int | None) -> Statement:
@@ -134,18 +133,19 @@ def count_by_service_and_level(dialect: Dialect, since: int | None) -> Statement
 
 
 def count_errors(dialect: Dialect, since: int) -> Statement:
-    """Count the records of level ERROR and above."""
+    """Count the records of level ERROR and above by service."""
     statement = Statement(dialect)
     conditions = f"created_at >= {statement.argument(since)} AND level_number >= {LEVELS['ERROR']}"
-    statement.sql = f"SELECT count(*) FROM logs WHERE {conditions}"
+    statement.sql = f"SELECT service, count(*) FROM logs WHERE {conditions} GROUP BY 1"
     return statement
 
 
 def count_received(dialect: Dialect, since: int, most: int) -> Statement:
-    """Count the records that were received since a time, up to ``most``."""
+    """Count the records that were received since a time, up to ``most``, by service."""
     statement = Statement(dialect)
-    latest = f"SELECT received_at FROM {dialect.logs_by_arrival} ORDER BY {dialect.arrival_order} LIMIT {most}"
-    statement.sql = f"SELECT count(*) FROM ({latest}) AS latest WHERE received_at >= {statement.argument(since)}"
+    latest = f"SELECT service, received_at FROM {dialect.logs_by_arrival} ORDER BY {dialect.arrival_order} LIMIT {most}"
+    since_then = f"received_at >= {statement.argument(since)}"
+    statement.sql = f"SELECT service, count(*) FROM ({latest}) AS latest WHERE {since_then} GROUP BY 1"
     return statement
 
 

@@ -29,7 +29,7 @@ def decode_otlp(content: bytes, is_json: bool, max_weight: int, lease: MemoryLea
         raise Problem(400, f"more than {_MAX_REJECTED:,} records are invalid")
     batch_id = _digest(content) if rows.rows and all(map(_have_times, groups)) else None
     batch = IncomingBatch(rows.rows, batch_id, None, [], [], rows.columns)
-    return DecodedBody(batch, rows, sum(len(group.records) for group in groups))
+    return DecodedBody(batch, rows, sum(len(group.records) for group in groups), len(content))
 
 
 def _have_times(group: Group) -> bool:

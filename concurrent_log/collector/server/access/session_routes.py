@@ -1,0 +1,84 @@
+"""The routes of the page's session: its state, login and logout."""
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+
+from concurrent_log.collector.server.access.control import AccessControl
+from concurrent_log.collector.server.errors import Problem, documented
+
+_MAX_LOGIN_SIZE = 8192  # bytes
+
+router = APIRouter(tags=["page"])
+
+
+class LoginRequest(BaseModel):
+    """The key that a user entered in the page."""
+
+    token: str = Field(max_length=1000, description="A read key, an admin key, or the server's token.")
+
+
+class SessionResponse(BaseModel):
+    """The session of the page."""
+
+    token_needed: bool = Field(description="Whether the server needs a key.")
+    logged_in: bool = Field(description="Whether the page may send requests now.")
+    is_admin: bool = Field(description="Whether the page may administer keys.")
+    name: str = Field(description="Who is logged in; empty if nobody is.")
+    services: list[str] = Field(description="The services whose records are shown; empty for all.")
+
+
+@router.get("/session", summary="Return the state of the session", responses=documented(503))
+async def session(request: Request) -> SessionResponse:
+    """Return the state of the session."""
+    access: AccessControl = request.app.state.access
+    is_open = await access.is_open()
+    who = await access.identify_person(request)
+    return SessionResponse(
+        token_needed=not is_open,
+        logged_in=who is not None,
+        is_admin=who is not None and "admin" in who.rights,
+        name="" if who is None or is_open else who.name,
+        services=[] if who is None else list(who.visible_services),
+    )
+
+
+_BODY = {"required": True, "content": {"application/json": {"schema": LoginRequest.model_json_schema()}}}
+
+
+@router.post(
+    "/login",
+    summary="Begin a session",
+    status_code=204,
+    responses=documented(401, 403, 413, 422, 429, 503),
+    openapi_extra={"requestBody": _BODY},
+)
+async def login(request: Request) -> Response:
+    """Begin a session by a read key, an admin key, or the server's token; it lasts for a week, until a logout."""
+    access: AccessControl = request.app.state.access
+    who = await access.find(request, await _read_token(request))
+    who.require("read")
+    response = Response(status_code=204)
+    await access.begin_session(request, response, who)
+    return response
+
+
+@router.post("/logout", summary="End a session", status_code=204, responses=documented(403, 503))
+async def logout(request: Request) -> Response:
+    """End the session on all servers."""
+    access: AccessControl = request.app.state.access
+    response = Response(status_code=204)
+    await access.end_session(request, response)
+    return response
+
+
+async def _read_token(request: Request) -> str:
+    """Return the key in the body; stop reading a body that is too large."""
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _MAX_LOGIN_SIZE:
+            raise Problem(413, f"the body has more than {_MAX_LOGIN_SIZE:,} bytes")
+    try:
+        return LoginRequest.model_validate_json(content).token
+    except ValidationError as error:
+        raise Problem(422, f"the body must be an object with the token: {error.errors()[0]['msg']}") from None
