@@ -14,6 +14,7 @@ from concurrent_log.background.target_handlers import TargetHandlers
 from concurrent_log.background.target_texts import Targets, forget_exception_text
 from concurrent_log.background.worker import Control, QueueWorker, Writer
 from concurrent_log.internal import stderr
+from concurrent_log.internal.awaitable_result import run_without_blocking_loop
 from concurrent_log.internal.validation import check_seconds
 
 _WORKERS = ("thread", "process")
@@ -227,6 +228,10 @@ class BackgroundHandler(logging.Handler):
         """
         return self._engine.flush(timeout)
 
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """Do what `flush` does, and let the event loop run meanwhile: that of asyncio, uvloop, trio or anyio."""
+        return await run_without_blocking_loop(lambda: self.flush(timeout))
+
     def stats(self) -> BackgroundStats:
         """Return how many records are queued, written and dropped so far."""
         worker = self._worker
@@ -245,6 +250,15 @@ class BackgroundHandler(logging.Handler):
         """
         self._engine.close()
         super().close()
+
+    async def aclose(self) -> None:
+        """Do what `close` does, and let the event loop run meanwhile. A caller that is cancelled does not stop it."""
+
+        def close() -> bool:
+            self.close()
+            return True
+
+        await run_without_blocking_loop(close)
 
     def createLock(self) -> None:
         """Create no lock: nothing that uses this handler has to wait."""

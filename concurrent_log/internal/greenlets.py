@@ -104,11 +104,15 @@ def wait_until(is_done: Callable[[], bool], timeout: float | None) -> bool:
 
 
 def leave_thread() -> None:
-    """Release the event loop that gevent has created for the calling thread, which ends."""
-    hubs: Any = sys.modules.get("gevent._hub_local")
-    hub = hubs.get_hub_if_exists() if hubs is not None else None
+    """Release the event loops that the libraries have created for the calling thread, which ends."""
+    gevent: Any = sys.modules.get("gevent._hub_local")
+    hub = gevent.get_hub_if_exists() if gevent is not None else None
     if hub is not None:
         hub.destroy(destroy_loop=True)
+    eventlet: Any = sys.modules.get("eventlet.hubs")
+    poll = getattr(getattr(eventlet._threadlocal, "hub", None), "poll", None) if eventlet is not None else None
+    if poll is not None and hasattr(poll, "close"):
+        poll.close()
 
 
 def _green_sleep() -> Callable[[float], object] | None:

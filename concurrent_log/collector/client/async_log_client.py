@@ -12,13 +12,13 @@ from types import FrameType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from concurrent_log.collector.client import context, error_fields
-from concurrent_log.collector.client.awaitable_result import AwaitableResult, run_without_blocking_loop
 from concurrent_log.collector.client.context import frozen_fields
 from concurrent_log.collector.client.deferred_entry import build_call_entry
 from concurrent_log.collector.client.environment import Environment
 from concurrent_log.collector.client.extra import needs_extra
 from concurrent_log.collector.client.timers import FunctionTimer, StartTime, TimedBlock, milliseconds_since, start_timer
 from concurrent_log.collector.client.uncaught_errors import UncaughtError, subscribe, unsubscribe
+from concurrent_log.internal.awaitable_result import AwaitableResult, run_without_blocking_loop
 from concurrent_log.internal.threads import WorkerThread
 from concurrent_log.internal.validation import check_choice, check_count
 
@@ -279,7 +279,8 @@ class AsyncLogClient:
 
         Returns when the collector has stored everything logged before, or after ``timeout`` seconds, by default
         ``stop_timeout``. The result is true if the collector has stored it. In a thread with a running event loop,
-        which must not block, the call returns immediately, and ``await client.flush()`` waits.
+        which must not block, the call returns immediately, and ``await client.flush()`` waits. The loop may be that of
+        asyncio, uvloop, trio or anyio.
         """
         return run_without_blocking_loop(lambda: self._shipper.flush(timeout))
 

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 from concurrent_log.collector.client.extra import needs_extra
+from concurrent_log.internal.awaitable_result import run_without_blocking_loop
 
 with needs_extra():
     from concurrent_log.collector.client.context import add_missing
@@ -137,6 +138,10 @@ class CollectorHandler(logging.Handler):
         """
         return self.shipper.flush(timeout)
 
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """Do what `flush` does, and let the event loop run meanwhile: that of asyncio, uvloop, trio or anyio."""
+        return await run_without_blocking_loop(lambda: self.flush(timeout))
+
     def stats(self) -> CollectorStats:
         """Return counts of the records of this process, and the last error."""
         return self.shipper.stats()
@@ -145,6 +150,15 @@ class CollectorHandler(logging.Handler):
         """Send queued records within ``stop_timeout`` seconds; a record logged afterwards is sent immediately."""
         self.shipper.close()
         super().close()
+
+    async def aclose(self) -> None:
+        """Do what `close` does, and let the event loop run meanwhile. A caller that is cancelled does not stop it."""
+
+        def close() -> bool:
+            self.close()
+            return True
+
+        await run_without_blocking_loop(close)
 
     def createLock(self) -> None:
         """Create no lock: nothing that uses this handler has to wait."""
