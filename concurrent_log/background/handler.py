@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from concurrent_log.background.configuration import configuration_error, is_basic_config
 from concurrent_log.background.engine import Engine
+from concurrent_log.background.exact_snapshot import Snapshot
 from concurrent_log.background.local_writer import LocalWriter, has_separate_filters
 from concurrent_log.background.snapshot import take_snapshot
 from concurrent_log.background.target_closing import let_workers_close
@@ -152,17 +153,20 @@ class BackgroundHandler(logging.Handler):
         """
         try:
             handlers = self._handlers or self._resolve_handlers()
-            is_wanted, is_partial = False, False
-            for handler in handlers:
+            is_wanted, is_partial, is_standard = False, False, handlers.had_standard_texts
+            for handler, formatter in handlers.formatters:
                 if handler.filters:
                     self._emit_filtered(record, handlers)
                     return
+                if handler.formatter is not formatter:
+                    is_standard = handlers.have_standard_texts()
                 if record.levelno >= handler.level:
                     is_wanted = True
                 else:
                     is_partial = True
             if is_wanted:
-                self._enqueue(record, handlers, _accepting(record, handlers) if is_partial else None)
+                numbers = _accepting(record, handlers) if is_partial else None
+                self._enqueue(take_snapshot(record, handlers, numbers, False, is_standard), handlers)
         except RecursionError:
             raise
         except Exception:
@@ -170,13 +174,15 @@ class BackgroundHandler(logging.Handler):
 
     def _emit_filtered(self, record: logging.LogRecord, handlers: Targets) -> None:
         """Run the filters of each handler in turn; a filter may change the record for the handlers after it."""
+        is_shared = len(handlers) > 1
         try:
             for number in _accepting(record, handlers):
                 try:
                     passed = handlers[number].filter(record) if has_separate_filters(handlers[number]) else True
                     if passed:
                         accepted = passed if isinstance(passed, logging.LogRecord) else record
-                        self._enqueue(accepted, handlers, (number,), is_shared=len(handlers) > 1)
+                        is_standard = handlers.have_standard_texts()
+                        self._enqueue(take_snapshot(accepted, handlers, (number,), is_shared, is_standard), handlers)
                 except RecursionError:
                     raise
                 except Exception:
@@ -184,17 +190,9 @@ class BackgroundHandler(logging.Handler):
         finally:
             forget_exception_text(record)
 
-    def _enqueue(
-        self,
-        record: logging.LogRecord,
-        handlers: Targets,
-        handler_numbers: tuple[int, ...] | None,
-        *,
-        is_shared: bool = False,
-    ) -> None:
-        snapshot = take_snapshot(record, handlers, handler_numbers, is_shared=is_shared)
+    def _enqueue(self, snapshot: Snapshot | None, handlers: Targets) -> None:
         if snapshot is None:
-            return
+            return  # No handler could format the record.
         engine = self._engine
         worker = engine.task or engine.create(partial(self._create_worker, handlers))
         worker.queue.put(snapshot)

@@ -15,9 +15,10 @@ from concurrent_log.background.exact_snapshot import (
     take_exact_snapshot,
 )
 from concurrent_log.background.frozen_values import ATOMS
-from concurrent_log.background.target_texts import Targets, Texts, forget_exception_text
-from concurrent_log.internal.record_classes import is_standard_class_unchanged
+from concurrent_log.background.target_texts import Texts, forget_exception_text
+from concurrent_log.internal.record_classes import standard_message
 
+LogRecord = logging.LogRecord  # looked up for each record
 _STANDARD_ATTRIBUTES = len(vars(logging.makeLogRecord({})))
 
 
@@ -25,8 +26,8 @@ def take_snapshot(
     record: logging.LogRecord,
     handlers: Sequence[logging.Handler],
     handler_numbers: tuple[int, ...] | None = None,
-    *,
     is_shared: bool = False,
+    has_standard_texts: bool = False,
 ) -> Snapshot | None:
     """Return a copy of ``record``, which gives the same texts later as the record gives now.
 
@@ -37,13 +38,33 @@ def take_snapshot(
         handlers: The handlers that write.
         handler_numbers: The indexes of the handlers that accept the record; None means all handlers.
         is_shared: Further handlers get the record after these. The caller then calls `forget_exception_text`.
+        has_standard_texts: What `Targets.have_standard_texts` returns for the handlers.
 
     Returns:
         The snapshot, or None if no handler can format the record.
     """
+    # In one function: it runs for each record.
     values: Snapshot | None = None
-    if type(record) is logging.LogRecord and is_standard_class_unchanged():
-        values = _copy_plain(record, handlers, is_shared)
+    if type(record) is LogRecord and LogRecord.getMessage is standard_message and not record.exc_info:
+        args = record.args
+        if type(record.msg) is not str:
+            pass
+        elif not args and not is_shared:
+            values = record.__dict__.copy()
+        elif has_standard_texts:
+            # A copy without the arguments has nothing that the garbage collector must follow, and it does not look at
+            # it again. Thousands of others in the queue make it interrupt the logging calls.
+            message = record.msg % args if args else record.msg
+            try:
+                record.args = None
+                values = record.__dict__.copy()
+            finally:
+                record.args = args
+            values["msg"] = message
+        elif not is_shared and type(args) is tuple and ATOMS.issuperset(map(type, args)) and can_merge(record):
+            values = record.__dict__.copy()
+        if values is not None and len(values) > _STANDARD_ATTRIBUTES and not _has_plain_extras(values):
+            values = None
     if values is None:
         try:
             numbers = range(len(handlers)) if handler_numbers is None else handler_numbers
@@ -59,41 +80,9 @@ def take_snapshot(
     return values
 
 
-def _copy_plain(record: logging.LogRecord, handlers: Sequence[logging.Handler], is_shared: bool) -> Snapshot | None:
-    """Return the attributes of a standard ``record``; None if they are more than text and numbers."""
-    if record.exc_info or type(record.msg) is not str:
-        return None
-    args = record.args
-    if not args and not is_shared:
-        values = record.__dict__.copy()
-    elif type(handlers) is Targets and handlers.have_standard_texts():
-        values = _copy_merged(record)
-    elif is_shared or type(args) is not tuple or not ATOMS.issuperset(map(type, args)) or not can_merge(record):
-        return None
-    else:
-        values = record.__dict__.copy()
-    if len(values) > _STANDARD_ATTRIBUTES:
-        others = [value for value in values.values() if type(value) not in ATOMS]
-        if others and not (len(others) == 1 and others[0] is values["args"]):
-            return None
-    return values
-
-
-def _copy_merged(record: logging.LogRecord) -> Snapshot:
-    """Return the attributes of ``record`` with the message merged."""
-    args = record.args
-    if not args:
-        return record.__dict__.copy()
-    message = record.getMessage()
-    try:
-        # A copy without the arguments contains nothing that the garbage collector has to follow, and it does not look
-        # at such a dictionary again. Thousands of others in the queue make it interrupt the logging calls.
-        record.args = None
-        values = record.__dict__.copy()
-    finally:
-        record.args = args
-    values["msg"] = message
-    return values
+def _has_plain_extras(values: Snapshot) -> bool:
+    others = [value for value in values.values() if type(value) not in ATOMS]
+    return not others or (len(others) == 1 and others[0] is values["args"])
 
 
 def logged_at(snapshot: Snapshot) -> float:

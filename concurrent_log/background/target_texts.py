@@ -28,24 +28,30 @@ def _cached_by_class(function: Callable[[type], bool]) -> Callable[[Any], bool]:
 
 
 class Targets(tuple[logging.Handler, ...]):
-    """The handlers that write; remembers what it found out about their formatters."""
+    """The handlers that write; remembers what it found out about their formatters.
 
-    _formatters: tuple[logging.Formatter | None, ...] | None = None
-    _are_standard = False
+    Attributes:
+        formatters: The handlers, each with the formatter that it had at the last look.
+        had_standard_texts: What the last look found.
+    """
+
+    formatters: tuple[tuple[logging.Handler, logging.Formatter | None], ...]
+    had_standard_texts: bool
+
+    def __init__(self, handlers: Iterable[logging.Handler] = ()) -> None:
+        self._look()
 
     def have_standard_texts(self) -> bool:
         """Return `has_standard_text` for all handlers; looks again if one has another formatter."""
-        formatters = self._formatters
-        if formatters is not None:
-            for handler, formatter in zip(self, formatters, strict=True):
-                if handler.formatter is not formatter:
-                    break
-            else:
-                return self._are_standard
-        formatters = tuple([handler.formatter for handler in self])
-        self._are_standard = all(has_standard_text(handler) for handler in self)
-        self._formatters = formatters
-        return self._are_standard
+        for handler, formatter in self.formatters:
+            if handler.formatter is not formatter:
+                return self._look()
+        return self.had_standard_texts
+
+    def _look(self) -> bool:
+        self.had_standard_texts = all(has_standard_text(handler) for handler in self)
+        self.formatters = tuple([(handler, handler.formatter) for handler in self])
+        return self.had_standard_texts
 
 
 def has_standard_text(handler: logging.Handler, unknown: Collection[str] = ()) -> bool:

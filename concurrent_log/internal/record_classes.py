@@ -33,14 +33,14 @@ _STANDARD_NAMES = _HARMLESS | {"__repr__", "getMessage"}
 _standard = vars(logging.LogRecord)  # a view: programs add properties to the standard class, too
 _known_size = -1
 _STANDARD_FILE = logging.Logger.makeRecord.__code__.co_filename
-_standard_message = _standard["getMessage"]
-if getattr(getattr(_standard_message, "__code__", None), "co_filename", None) != _STANDARD_FILE:
-    _standard_message = None  # A program replaced it before it imported this package.
+standard_message = _standard["getMessage"]
+if getattr(getattr(standard_message, "__code__", None), "co_filename", None) != _STANDARD_FILE:
+    standard_message = None  # A program replaced it before it imported this package.
 
 
 def is_standard_class_unchanged() -> bool:
     """Return whether `logging.LogRecord` has only the attributes of the standard library."""
-    return _has_standard_names() and logging.LogRecord.getMessage is _standard_message
+    return _has_standard_names() and logging.LogRecord.getMessage is standard_message
 
 
 def _has_standard_names() -> bool:
