@@ -21,16 +21,19 @@ from concurrent_log.collector.server.access.control import AccessControl
 from concurrent_log.collector.server.access.origins import KeyOriginsMiddleware
 from concurrent_log.collector.server.access.rules import authorize
 from concurrent_log.collector.server.access.trusted_proxy import PeerMiddleware
+from concurrent_log.collector.server.background_tasks import TaskState
 from concurrent_log.collector.server.client_script import add_client_script
 from concurrent_log.collector.server.errors import Problem, add_error_handlers, documented
 from concurrent_log.collector.server.ingest import endpoint
 from concurrent_log.collector.server.managed_store import ManagedStore
 from concurrent_log.collector.server.openapi_page import add_openapi_page
 from concurrent_log.collector.server.query import endpoints
+from concurrent_log.collector.server.retention import Retention
 from concurrent_log.collector.server.settings import ServerSettings
 from concurrent_log.collector.server.unread_answers import AnswerLimit, UnreadAnswers
 from concurrent_log.collector.store.factory import create_store
 from concurrent_log.collector.store.interface import Store
+from concurrent_log.collector.store.reader import iso_time
 
 _WEB = pathlib.Path(__file__).parent.parent / "web"
 _HEALTH_CACHE_TIME = 1.0  # seconds
@@ -50,10 +53,18 @@ If the server has a token or keys, every request except `GET /health` needs the 
 send key for `POST /logs`, a read key to read, an admin key for everything."""
 
 
+class TaskResponse(BaseModel):
+    """A task in the background."""
+
+    ok: bool = Field(description="Whether it did not fail the last time; why it failed is on the server's stderr.")
+    last_success: str | None = Field(description="The time of its last success.")
+
+
 class HealthResponse(BaseModel):
     """The health of the server."""
 
     status: str = Field(examples=["ok"])
+    tasks: dict[str, TaskResponse]
 
 
 def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
@@ -63,7 +74,8 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     `query.endpoints.add_state` adds.
     """
     store = create_store(settings.database) if store is None else store
-    managed_store = ManagedStore(store, settings.retention_days)
+    retention = Retention(settings.retention_days, settings.retention_size)
+    managed_store = ManagedStore(store, retention)
     access = AccessControl(settings, managed_store)
 
     @contextlib.asynccontextmanager
@@ -132,9 +144,16 @@ def _add_health(app: FastAPI) -> None:
     async def health(request: Request) -> Response:
         if cached[0] + _HEALTH_CACHE_TIME < time.monotonic():
             cached[:] = time.monotonic(), await request.app.state.managed_store.is_ready()
+        managed_store: ManagedStore = request.app.state.managed_store
         if not cached[1]:
-            raise Problem(503, "the database is unavailable", retry_after=2)
-        return JSONResponse({"status": "ok"})
+            raise Problem(503, managed_store.problem, retry_after=2)
+        states = managed_store.tasks.states.items()
+        return JSONResponse({"status": "ok", "tasks": {name: _describe_task(state) for name, state in states}})
+
+
+def _describe_task(state: TaskState) -> dict[str, Any]:
+    last_success = None if state.last_success is None else iso_time(int(state.last_success * 1_000_000))
+    return {"ok": state.error is None, "last_success": last_success}
 
 
 def _add_page(app: FastAPI) -> None:

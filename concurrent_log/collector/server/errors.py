@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from concurrent_log.collector.server.query.parameters import describe_validation_error
-from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, TooManyQueries
+from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, StoreUnusable, TooManyQueries
 
 _RETRY_AFTER = 2  # seconds, while the database is unavailable or busy
 
@@ -72,6 +72,10 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(StoreUnavailable)
     async def handle_unavailable_store(_: Request, error: StoreUnavailable) -> JSONResponse:
         return Problem(503, f"{error}: try again", retry_after=_RETRY_AFTER).response()
+
+    @app.exception_handler(StoreUnusable)
+    async def handle_unusable_store(_: Request, error: StoreUnusable) -> JSONResponse:
+        return Problem(503, str(error), retry_after=_RETRY_AFTER).response()
 
     @app.exception_handler(RequestValidationError)
     async def handle_invalid_parameter(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,12 +1,15 @@
-"""The life of the store: opens it, tries again while the database is unavailable, and runs hourly maintenance."""
+"""The life of the store: opens it, tries again while the database is unavailable, and maintains it."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
-from concurrent_log.collector.server.retention import remove_expired_records
+from concurrent_log.collector.server.background_tasks import BackgroundTasks
+from concurrent_log.collector.server.retention import ClockCheck, Retention, remove_expired_records
 from concurrent_log.collector.store.interface import (
     AddResult,
+    DiskFull,
     IncomingBatch,
     Store,
     StoreUnavailable,
@@ -16,6 +19,7 @@ from concurrent_log.internal import stderr
 
 _RETRY_INTERVAL = 2.0  # seconds between two attempts to open the store
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
+_SIZE_INTERVAL = 60.0  # seconds between two looks at the size of the store
 
 
 class ManagedStore:
@@ -26,22 +30,29 @@ class ManagedStore:
         is_open: Whether the store is open.
         on_commit: Called after each batch is stored.
         on_open: Awaited once, when the store is open.
+        tasks: The tasks in the background.
+        failed_write: Why the last batch could not be stored; None if it was stored.
     """
 
-    def __init__(self, store: Store, retention_days: int | None) -> None:
+    def __init__(self, store: Store, retention: Retention) -> None:
         self.store = store
         self.is_open = False
         self.on_commit: Callable[[], None] = lambda: None
         self.on_open: Callable[[], Awaitable[None]] | None = None
-        self._retention_days = retention_days
+        self.tasks = BackgroundTasks()
+        self.failed_write: Exception | None = None
+        self._retention = retention
+        self._clock: ClockCheck | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the store, or keep trying in the background; raise `StoreUnusable` if trying again is pointless."""
         if self._task is not None:
             return
-        if not await self._open():
-            stderr.warn("the database is unavailable; the server responds with 503 until it is available")
+        try:
+            await self._open()
+        except StoreUnavailable as error:
+            stderr.warn(f"the database is unavailable; the server responds with 503 until it is available{_why(error)}")
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -50,53 +61,94 @@ class ManagedStore:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self.tasks.stop()
         if self.is_open:
             await self.store.close()
 
     async def add(self, batch: IncomingBatch) -> AddResult:
         """Store ``batch``, as `Store.add` does."""
         self.require_open()
-        added = await self.store.add(batch)
+        try:
+            added = await self.store.add(batch)
+        except (StoreUnavailable, StoreUnusable) as error:
+            if self.failed_write is None:
+                self.tasks.wake()  # It may be the time for retention.
+            self.failed_write = error
+            raise error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error)) from error
+        self.failed_write = None
         self.on_commit()
         return added
 
     async def is_ready(self) -> bool:
-        """Return whether the store is open, and its database responds."""
-        return self.is_open and await self.store.is_ready()
+        """Return whether the store is open, and its database can be read and written."""
+        if not self.is_open:
+            return False
+        is_ready = await self.store.is_ready()
+        if is_ready and self.failed_write is None:
+            return True
+        try:
+            await self.store.check_writable()
+        except Exception as error:
+            self.failed_write = error
+            return False
+        self.failed_write = None
+        return is_ready or await self.store.is_ready()
+
+    @property
+    def problem(self) -> str:
+        """Why the store is not ready, without paths and addresses."""
+        if isinstance(self.failed_write, DiskFull):
+            return str(self.failed_write)
+        return "the database is unavailable" if self.failed_write is None else "the database cannot be written"
 
     def require_open(self) -> None:
         """Raise `StoreUnavailable` unless the store is open."""
         if not self.is_open:
             raise StoreUnavailable("the database is unavailable")
 
-    async def _open(self) -> bool:
-        try:
+    async def _open(self) -> None:
+        if not self.is_open:
             await self.store.open()
-        except StoreUnavailable:
-            return False
-        self.is_open = True
+            self.is_open = True
         if self.on_open is not None:
             await self.on_open()
-        return True
+            self.on_open = None
 
     async def _run(self) -> None:
-        while not self.is_open:
+        while not self.is_open or self.on_open is not None:
             await asyncio.sleep(_RETRY_INTERVAL)
             try:
-                if await self._open():
-                    stderr.warn("the database is available")
-            except StoreUnusable as error:
+                await self._open()
+                stderr.warn("the database is available")
+            except StoreUnavailable:
+                pass
+            except Exception as error:
                 stderr.warn(str(error))
-        while True:
-            try:
-                await self._maintain()
-            except (StoreUnavailable, OSError) as error:
-                stderr.warn(f"old records could not be removed: {error}")
-            await asyncio.sleep(_MAINTENANCE_INTERVAL)
+        self.tasks.start("partitions", self.store.prepare, _MAINTENANCE_INTERVAL)
+        if self._retention.days is not None:
+            self.tasks.start("retention by age", self._remove_old, _MAINTENANCE_INTERVAL)
+        if self._retention.size is not None:
+            self.tasks.start("retention by size", self._remove_excess, _SIZE_INTERVAL)
 
-    async def _maintain(self) -> None:
-        await self.store.prepare()
-        if self._retention_days is not None:
-            removed = await remove_expired_records(self.store, self._retention_days)
+    async def _remove_old(self) -> None:
+        days = self._retention.days
+        assert days is not None
+        if self._clock is None:
+            newest = await self.store.newest_arrival()
+            self._clock = ClockCheck(time.time() if newest is None else newest / 1_000_000, time.monotonic())
+        if self._clock.is_plausible(time.time(), time.monotonic()):
+            removed = await remove_expired_records(self.store, days)
             if removed:
-                stderr.warn(f"removed {removed:,} records that were older than {self._retention_days} days")
+                stderr.warn(f"removed {removed:,} records that were older than {days} days")
+
+    async def _remove_excess(self) -> None:
+        size = self._retention.size
+        assert size is not None
+        removed = await self.store.remove_to_size(size)
+        if removed:
+            stderr.warn(f"removed {removed:,} records, because the store had more than {size:,} bytes")
+
+
+def _why(error: Exception) -> str:
+    """Return the reason in brackets, if it says more than that the database is unavailable."""
+    return "" if str(error).startswith("the database is unavailable") else f" ({error})"

@@ -14,7 +14,8 @@ DEFAULT_PORT = 8000
 MIN_TOKEN_LENGTH = 16  # characters
 DEFAULT_MAX_BODY = 16 << 20
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ServerSettings:
         port: The port to listen on; 0 chooses a free one.
         token: The secret that requests must send, or None.
         retention_days: The age in days after which records are removed; None keeps them indefinitely.
+        retention_size: The size of the store in bytes beyond which the oldest records are removed, or None.
         max_body: Maximum size of a request's body in bytes, before and after decompression.
         cors_origins: Allowed origins of pages, such as ``https://shop.example``; ``*`` allows all.
         trusted_proxies: The addresses or networks of reverse proxies, whose headers are trusted.
@@ -39,6 +41,7 @@ class ServerSettings:
     port: int = DEFAULT_PORT
     token: str | None = None
     retention_days: int | None = None
+    retention_size: int | None = None
     max_body: int = DEFAULT_MAX_BODY
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -58,7 +61,7 @@ class ServerSettings:
     @property
     def database_name(self) -> str:
         """The name of the database for messages, without the address of a PostgreSQL server."""
-        return "PostgreSQL" if self.database.startswith(("postgresql://", "postgres://")) else self.database
+        return "PostgreSQL" if self.database.startswith(_POSTGRES_SCHEMES) else self.database
 
 
 def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> ServerSettings:
@@ -72,11 +75,13 @@ def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = o
         for name, value in options.items()
     }
     settings = ServerSettings(
-        database=given.get("database") or str(_data_directory(given.get("data_directory")) / "logs.sqlite3"),
+        database=_check_database(given.get("database"))
+        or str(_data_directory(given.get("data_directory")) / "logs.sqlite3"),
         host=given.get("host") or "127.0.0.1",
         port=_parse_integer("port", given.get("port"), DEFAULT_PORT, range(65_536)) or 0,
         token=_load_token(given.get("token"), given.get("token_file")),
         retention_days=_parse_integer("retention-days", given.get("retention_days"), None, range(1, 100_000)),
+        retention_size=_parse_large_size("retention-size", given.get("retention_size")),
         max_body=parse_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY) or 0,
         cors_origins=_parse_origins(given.get("cors_origin")),
         trusted_proxies=_parse_networks(given.get("trusted_proxy")),
@@ -129,6 +134,15 @@ def _load_token(token: str | None, file: str | None) -> str | None:
     return token
 
 
+def _check_database(given: str | None) -> str | None:
+    """Refuse the address of another kind of database, which would be the path of a file; it may have a password."""
+    if given and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given) and not given.startswith(_POSTGRES_SCHEMES):
+        raise ValueError(
+            "database must be the path of an SQLite file, or begin with postgresql://, not with another scheme"
+        )
+    return given
+
+
 def _parse_integer(name: str, given: str | None, default: int | None, allowed: range) -> int | None:
     if given is None:
         return default
@@ -168,6 +182,16 @@ def _parse_header(given: str | None) -> str | None:
     if given is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,99}", given):
         raise ValueError(f"user-header must be the name of a header, such as X-Remote-User, not {given!r}")
     return given
+
+
+def _parse_large_size(name: str, given: str | None) -> int | None:
+    if given is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", given.upper())
+    size = int(found[1]) * _UNITS[found[2]] if found else 0
+    if size >= 1 << 20:
+        return size
+    raise ValueError(f"{name} must be a size of at least 1M, such as 50G, not {given!r}")
 
 
 def _parse_origins(given: str | list[str] | None) -> tuple[str, ...]:

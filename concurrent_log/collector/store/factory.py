@@ -4,6 +4,7 @@ PostgreSQL's modules are imported only when they are needed, because they need a
 """
 
 import pathlib
+import re
 
 from concurrent_log.collector.store.interface import Store
 from concurrent_log.collector.store.reader import RecordReader
@@ -17,6 +18,9 @@ def create_store(database: str) -> Store:
         from concurrent_log.collector.store.postgres.store import PostgresStore
 
         return PostgresStore(database)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", database):
+        # The text may have a password.
+        raise ValueError("the database must be the path of a file or a postgresql:// address, not another kind of URL")
     return SqliteStore(pathlib.Path(database))
 
 

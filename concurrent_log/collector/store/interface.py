@@ -10,6 +10,9 @@ from concurrent_log.collector.store.columns import COLUMNS, RecordRow
 # `batches.records` of a batch that was stored in parts, instead of the number of its records.
 STORED_IN_PARTS = -1
 
+# The id of a batch that is stored for a moment, to see whether that is possible; it is too long for any client.
+TRIAL_ID = "trial" * 50
+
 # The reasons with which clients report records that are stored, but not as they were sent at first.
 CHANGES = frozenset({"sent in a divided batch", "sent with shorter texts"})
 
@@ -78,6 +81,10 @@ class StoreUnavailable(Exception):  # noqa: N818 - a temporary state, not a defe
     """The database does not respond, or cannot write at the moment; the caller may try again."""
 
 
+class DiskFull(StoreUnavailable):
+    """There is no room for the database to grow."""
+
+
 class StoreUnusable(Exception):  # noqa: N818 - the message says what is wrong
     """The database cannot be used until an operator does what the message says."""
 
@@ -111,6 +118,15 @@ class Store(Protocol):
 
     async def remove_before(self, day: date) -> int:
         """Remove records from before ``day`` (UTC), and old entries about batches; return the number of records."""
+
+    async def remove_to_size(self, size: int) -> int:
+        """Remove the oldest records until the others need at most ``size`` bytes; return the number of records."""
+
+    async def newest_arrival(self) -> int | None:
+        """Return when the last record was received, in microseconds since 1970; None if there is none."""
+
+    async def check_writable(self) -> None:
+        """Raise `StoreUnavailable` or `StoreUnusable` if nothing can be written."""
 
     async def is_ready(self) -> bool:
         """Return whether the database responds."""

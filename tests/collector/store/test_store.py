@@ -30,7 +30,7 @@ from concurrent_log.collector.store.interface import (
 )
 from concurrent_log.collector.store.migrations import migrations
 from concurrent_log.collector.store.postgres.store import PostgresStore
-from concurrent_log.collector.store.sqlite import store as sqlite_store
+from concurrent_log.collector.store.sqlite import database_file
 from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 _NOW = time.time_ns() // 1000
@@ -527,7 +527,7 @@ def test_client_entry_is_updated_at_intervals(postgres: str) -> None:
 @pytest.fixture
 def short_busy_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let SQLite wait half a second for a lock, instead of ten seconds."""
-    monkeypatch.setattr(sqlite_store, "_BUSY_TIMEOUT", 0.5)
+    monkeypatch.setattr(database_file, "BUSY_TIMEOUT", 0.5)
 
 
 @pytest.mark.usefixtures("short_busy_timeout")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from concurrent_log.collector.store.interface import QueryTimeout, StoreUnavailable, StoreUnusable
+from concurrent_log.collector.store.interface import DiskFull, QueryTimeout, StoreUnavailable, StoreUnusable
 
 SCHEMA = "concurrent_log"
 
@@ -32,6 +32,7 @@ ROW_ERRORS = (
     TypeError,
     UnicodeError,
 )
+_MISSING = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 # Errors that last until an operator acts, and the message for each.
 _UNUSABLE: list[tuple[type[Exception], str]] = [
     (asyncpg.InvalidAuthorizationSpecificationError, "the database refuses the user or the password"),
@@ -68,9 +69,15 @@ def reader_errors() -> Iterator[None]:
         raise QueryTimeout("it takes too long: narrow the time range, with since and until") from None
     except (asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
         raise _unavailable(error) from None
-    except (OSError, asyncio.TimeoutError, asyncpg.InternalClientError) as error:
+    except (OSError, asyncio.TimeoutError, asyncpg.InternalClientError, asyncpg.InsufficientResourcesError) as error:
         raise _unavailable(error) from None
+    except _MISSING as error:
+        raise StoreUnavailable(f"a table of the schema {SCHEMA} is missing ({type(error).__name__})") from None
+    except tuple(kind for kind, _ in _UNUSABLE if issubclass(kind, asyncpg.PostgresError)) as error:
+        raise StoreUnavailable(next(message for kind, message in _UNUSABLE if isinstance(error, kind))) from None
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
+    if isinstance(error, asyncpg.DiskFullError):
+        return DiskFull("the disk of the database is full")
     return StoreUnavailable(f"the database is unavailable ({type(error).__name__})")

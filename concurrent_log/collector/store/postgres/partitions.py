@@ -19,6 +19,10 @@ _SELECT_BEFORE = f"""
     WHERE inhparent = to_regclass('{SCHEMA}.logs') AND child.relname ~ '^logs_[0-9]{{8}}$' AND child.relname < $1
     ORDER BY 1"""
 
+_SIZE = f"""
+    SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
+    WHERE inhparent = to_regclass('{SCHEMA}.logs')"""
+
 
 async def create_partition(connection: Any, day: int) -> bool:
     """Create the partition of a day, counted from 1970, and move the records of that day into it from `logs_rest`.
@@ -50,6 +54,16 @@ async def remove_before(connection: Any, day: date) -> int:
     for partition in await connection.fetch(_SELECT_BEFORE, f"logs_{day:%Y%m%d}"):
         removed += await _drop_partition(connection, partition[0])
     return removed + await _remove_unpartitioned(connection, day)
+
+
+async def remove_to_size(connection: Any, size: int) -> int:
+    """Drop the oldest partitions until all need at most ``size`` bytes; those of today and later stay."""
+    today, removed = datetime.now(timezone.utc).date(), 0
+    for partition in await connection.fetch(_SELECT_BEFORE, f"logs_{today:%Y%m%d}"):
+        if await connection.fetchval(_SIZE, timeout=_REMOVAL_TIMEOUT) <= size:
+            break
+        removed += await _drop_partition(connection, partition[0])
+    return removed
 
 
 async def _drop_partition(connection: Any, name: str) -> int:

@@ -118,6 +118,7 @@ class PostgresReader(RecordReader):
         """Return the latest ``limit`` records that were committed after a position, even if they were begun before."""
         async with self._transaction(QUERY_TIMEOUT) as connection:
             snapshot, xmin, xmax, now = await connection.fetchrow(_SNAPSHOT)
+            position = after_clock_change(position, now)
             found = await _fetch(connection, self._new_statement(filters, position, xmax, limit))
             count = len(found)
             if count == limit or result_size(found) > MAX_RESULT_BYTES:
@@ -162,6 +163,13 @@ async def _fetch(connection: Any, statement: Statement) -> list[ResultRow]:
         size += result_size(more)
         count = max(1, min(1000, (MAX_RESULT_BYTES - size) * len(found) // size))
     return found
+
+
+def after_clock_change(position: TailPosition, now: int) -> TailPosition:
+    """Return a position that also finds the records of a clock that was set back: they seem to be received earlier."""
+    if all(time <= now for time, _ in position.checkpoints) and position.floor <= now:
+        return position
+    return TailPosition(position.snapshot, min(position.floor, now - _MAX_TRANSACTION), ())
 
 
 def next_position(position: TailPosition, snapshot: str, xmin: int, xmax: int, now: int) -> TailPosition:

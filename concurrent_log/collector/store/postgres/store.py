@@ -11,6 +11,7 @@ import asyncpg
 from concurrent_log.collector.store.columns import RecordRow
 from concurrent_log.collector.store.interface import (
     STORED_IN_PARTS,
+    TRIAL_ID,
     AddResult,
     Client,
     IncomingBatch,
@@ -202,6 +203,25 @@ class PostgresStore:
                 removed = await partitions.remove_before(connection, day)
         self._days = {each for each in self._days if each >= (day - date(1970, 1, 1)).days}
         return removed
+
+    async def remove_to_size(self, size: int) -> int:
+        """Drop the partitions of the oldest days until the others need at most ``size`` bytes; today's stays."""
+        with store_errors():
+            async with self.writing.acquire() as connection:
+                removed = await partitions.remove_to_size(connection, size)
+        if removed:
+            self._days.clear()
+        return removed
+
+    async def newest_arrival(self) -> int | None:
+        """Return when the last record was received."""
+        found = await self.select("SELECT max(received_at) FROM logs")
+        return None if found[0][0] is None else int(found[0][0])
+
+    async def check_writable(self) -> None:
+        """Write and remove an entry."""
+        await self.execute("INSERT INTO batches (batch_id, records) VALUES ($1, 0) ON CONFLICT DO NOTHING", TRIAL_ID)
+        await self.execute("DELETE FROM batches WHERE batch_id = $1", TRIAL_ID)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types

@@ -1,10 +1,13 @@
 """The SQL of SQLite."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from concurrent_log.collector.store.sql.dialect import Statement, like_pattern
+
+_LONG = 100_000  # characters
 
 
 class SqliteDialect:
@@ -23,9 +26,13 @@ class SqliteDialect:
         return f"?{number}"
 
     def contains(self, column: str, pattern: str, is_ascii: bool) -> str:
-        """Use LIKE for ASCII text, because folded_contains() is a function in Python."""
+        """Use LIKE for ASCII text, because folded_contains() is a function in Python.
+
+        The time of LIKE is the product of both lengths, and nothing interrupts it; so long texts have another function.
+        """
         if is_ascii:
-            return f"{column} LIKE {pattern} ESCAPE '\\'"
+            like = f"{column} LIKE {pattern} ESCAPE '\\'"
+            return f"CASE WHEN length({column}) > {_LONG} THEN long_like({column}, {pattern}) ELSE {like} END"
         return f"folded_contains({column}, {pattern})"
 
     def pattern(self, term: str) -> str:
@@ -55,6 +62,12 @@ def fold(text: str) -> str:
 def folded_contains(text: str | None, folded: str) -> bool:
     """Return whether ``text`` contains ``folded``, ignoring case: the SQL function of that name."""
     return text is not None and folded in fold(text)
+
+
+def long_like(text: str | None, pattern: str) -> bool:
+    """Return whether ``text`` is LIKE a pattern of `like_pattern`, in linear time: the SQL function of that name."""
+    term = re.sub(r"\\(.)", r"\1", pattern[1:-1]).lower()
+    return text is not None and term.encode() in text.encode("utf-8", "surrogatepass").lower()
 
 
 def _exists_at(statement: Statement, path: Sequence[str], condition: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from concurrent_log.collector.store.reader import (
 from concurrent_log.collector.store.sql import statements
 from concurrent_log.collector.store.sql.dialect import Statement
 from concurrent_log.collector.store.sql.filters import Filters
-from concurrent_log.collector.store.sqlite.dialect import SqliteDialect, folded_contains
+from concurrent_log.collector.store.sqlite.dialect import SqliteDialect, folded_contains, long_like
 from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 _CONNECTIONS = 4
@@ -45,7 +46,7 @@ class SqliteReader(RecordReader):
         self._store = store
         self.dialect = SqliteDialect()
         self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="concurrent_log reader")
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[tuple[int, sqlite3.Connection]] = []  # with the generation of the file
         self._queries = 0
         self._is_closed = False
 
@@ -56,7 +57,7 @@ class SqliteReader(RecordReader):
         """Interrupt pending queries, and close all connections."""
         self._is_closed = True
         await asyncio.to_thread(self._threads.shutdown)
-        for connection in self._idle:
+        for _, connection in self._idle:
             connection.close()
 
     async def rows(self, statement: Statement, timeout: float = QUERY_TIMEOUT) -> list[ResultRow]:
@@ -71,13 +72,17 @@ class SqliteReader(RecordReader):
             raise TooManyQueries("too many queries at the same time: try again later")
         self._queries += 1
         try:
-            loop, deadline = asyncio.get_running_loop(), time.monotonic() + timeout
-            return await loop.run_in_executor(self._threads, self._run_in_thread, deadline, task)
+            loop, deadline, running = asyncio.get_running_loop(), time.monotonic() + timeout, _RunningQuery()
+            timer = loop.call_later(timeout, running.interrupt)
+            try:
+                return await loop.run_in_executor(self._threads, self._run_in_thread, deadline, running, task)
+            finally:
+                timer.cancel()
         finally:
             self._queries -= 1
 
-    def _run_in_thread(self, deadline: float, task: Callable[[sqlite3.Connection], _T]) -> _T:
-        with _translated_errors(), self._connection() as connection:
+    def _run_in_thread(self, deadline: float, running: "_RunningQuery", task: Callable[[sqlite3.Connection], _T]) -> _T:
+        with _translated_errors(), self._connection() as connection, running.using(connection):
             connection.set_progress_handler(lambda: self._is_closed or time.monotonic() > deadline, _STEPS)
             connection.execute("BEGIN")
             try:
@@ -88,18 +93,29 @@ class SqliteReader(RecordReader):
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Provide a connection; it is used again unless there was an error."""
-        connection = self._idle.pop() if self._idle else self._connect()
+        generation = self._store.generation
+        connection = self._take_idle(generation) or self._connect()
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        self._idle.append((generation, connection))
+
+    def _take_idle(self, generation: int) -> sqlite3.Connection | None:
+        """Return an idle connection; close those to a file that was replaced."""
+        while self._idle:
+            of, connection = self._idle.pop()
+            if of == generation:
+                return connection
+            connection.close()
+        return None
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._store.connect_read_only()
         connection.isolation_level = None
         connection.create_function("folded_contains", 2, folded_contains, deterministic=True)
+        connection.create_function("long_like", 2, long_like, deterministic=True)
         return connection
 
     async def position(self) -> int:
@@ -128,6 +144,30 @@ class SqliteReader(RecordReader):
         """Return the size of the file; the number of records is the distance from the first id to the last."""
         found = await self._run(QUERY_TIMEOUT, lambda connection: connection.execute(_SIZE).fetchone())
         return StoreSize(found[0], found[1], [])
+
+
+class _RunningQuery:
+    """Interrupts a query at its deadline, also while SQLite looks at one long text and checks no deadline."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextlib.contextmanager
+    def using(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Note which connection the query uses."""
+        self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def interrupt(self) -> None:
+        """Interrupt the query; any thread may call this."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.interrupt()
 
 
 def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[ResultRow]:

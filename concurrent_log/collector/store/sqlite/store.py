@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -16,16 +16,16 @@ from typing import Any
 
 from concurrent_log.collector.store.interface import (
     STORED_IN_PARTS,
+    TRIAL_ID,
     AddResult,
+    DiskFull,
     IncomingBatch,
     StoreUnavailable,
-    StoreUnusable,
 )
-from concurrent_log.collector.store.migrations import migrations
+from concurrent_log.collector.store.sqlite.database_file import BUSY_TIMEOUT, DatabaseFile
 
-_BUSY_TIMEOUT = 10.0  # seconds to wait for another process that writes
 _MAX_COMMITTED_TOGETHER = 20_000  # records
-_MAX_REMOVED_TOGETHER = 5_000  # records that are removed between two batches
+_MAX_REMOVED_TOGETHER = 2_000  # records that are removed between two batches
 _MIN_BATCH_MEMORY = 14 * 86_400_000_000  # microseconds for which the ids of batches are stored, at least
 _LAST_SEEN_PRECISION = 5_000_000  # microseconds
 
@@ -43,6 +43,11 @@ _REMOVE_RECORDS = f"""
         SELECT id FROM logs WHERE created_at < :before
         OR (created_at > :soon AND received_at < :before) LIMIT {_MAX_REMOVED_TOGETHER})"""
 
+_REMOVE_OLDEST = f"""
+    DELETE FROM logs WHERE id IN (SELECT id FROM logs ORDER BY created_at, id LIMIT {_MAX_REMOVED_TOGETHER})"""
+_USED_SIZE = """
+    SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"""
+
 _Task = Callable[[sqlite3.Connection], int]
 
 
@@ -52,6 +57,7 @@ class _Pending:
 
     task: IncomingBatch | _Task
     done: "Future[Any]"
+    makes_room: bool = False
 
 
 class SqliteStore:
@@ -62,6 +68,12 @@ class SqliteStore:
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._file = DatabaseFile(path, lambda: self._is_closed)
+
+    @property
+    def generation(self) -> int:
+        """A number that changes when another file was opened at the path."""
+        return self._file.generation
 
     async def open(self) -> None:
         """Open the file, and create or migrate the schema."""
@@ -93,7 +105,7 @@ class SqliteStore:
     def connect_read_only(self) -> sqlite3.Connection:
         """Return a new read-only connection; any thread may use it, but only one at a time."""
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT, check_same_thread=False
+            f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False
         )
         connection.execute("PRAGMA query_only = on")
         return connection
@@ -114,10 +126,26 @@ class SqliteStore:
         """Remove records from before ``day`` (UTC), in steps; between them, batches are stored."""
         before = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1_000_000
         total = 0
-        while removed := await self._submit(lambda connection: _remove_records(connection, before)):
+        while removed := await self._submit(lambda connection: _remove_records(connection, before), makes_room=True):
             total += removed
-        await self._submit(lambda connection: _remove_other_entries(connection, before))
+        await self._submit(lambda connection: _remove_other_entries(connection, before), makes_room=True)
         return total
+
+    async def remove_to_size(self, size: int) -> int:
+        """Remove the oldest records until the others need at most ``size`` bytes, in steps as `remove_before`."""
+        total = 0
+        while removed := await self._submit(lambda connection: _remove_oldest(connection, size), makes_room=True):
+            total += removed
+        return total
+
+    async def newest_arrival(self) -> int | None:
+        """Return when the last record was received."""
+        found = await self.select("SELECT received_at FROM logs ORDER BY id DESC LIMIT 1")
+        return int(found[0][0]) if found else None
+
+    async def check_writable(self) -> None:
+        """Write and remove an entry; raise `StoreUnavailable` if that is not possible."""
+        await self._submit(_try_to_write)
 
     async def select(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a small query."""
@@ -132,28 +160,34 @@ class SqliteStore:
 
     async def execute(self, sql: str, *arguments: Any) -> int:
         """Run a statement in a transaction of its own; return the number of affected rows."""
-        return await self._submit(lambda connection: connection.execute(_numbered(sql), arguments).rowcount)
+        makes_room = sql.lstrip().upper().startswith("DELETE")
+        statement = _numbered(sql)
+        return await self._submit(
+            lambda connection: connection.execute(statement, arguments).rowcount, makes_room=makes_room
+        )
 
-    async def _submit(self, task: _Task) -> int:
-        """Let the thread run ``task``."""
+    async def _submit(self, task: _Task, *, makes_room: bool = False) -> int:
+        """Let the thread run ``task``; one that makes room may use the space in reserve."""
         if self._is_closed:
             raise StoreUnavailable("the database is closed")
         done: Future[int] = Future()
-        self._pending.put(_Pending(task, done))
+        self._pending.put(_Pending(task, done, makes_room))
         return await asyncio.shield(asyncio.wrap_future(done))
 
     def _run(self, opened: "Future[None]") -> None:
         try:
-            connection = _open_database(self.path)
+            self._file.open()
         except Exception as error:
             opened.set_exception(error)
             return
         opened.set_result(None)
-        with contextlib.closing(connection):
-            while self._write_next(connection):
+        try:
+            while self._write_next():
                 pass
+        finally:
+            self._file.close()
 
-    def _write_next(self, connection: sqlite3.Connection) -> bool:
+    def _write_next(self) -> bool:
         """Write the next pending batches or task; return False if the store was closed."""
         batches: list[_Pending] = []
         item, records = self._pending.get(), 0
@@ -161,12 +195,12 @@ class SqliteStore:
             batches.append(item)
             records += len(item.task.rows)
             if records >= _MAX_COMMITTED_TOGETHER or self._pending.empty():
-                _add_together(connection, batches)
+                _add_together(self._file, batches)
                 return True
             item = self._pending.get()
-        _add_together(connection, batches)
+        _add_together(self._file, batches)
         if item is not None:
-            _run_alone(connection, item)
+            _run_alone(self._file, item)
         return item is not None
 
 
@@ -175,25 +209,30 @@ def _numbered(sql: str) -> str:
     return re.sub(r"\$(\d+)(::\w+)?", r"?\1", sql)
 
 
-def _add_together(connection: sqlite3.Connection, batches: list[_Pending]) -> None:
+def _add_together(file: DatabaseFile, batches: list[_Pending]) -> None:
     """Commit the batches together; after an error, each by itself, so that one bad batch does not affect the others."""
     if not batches:
         return
     try:
-        with _transaction(connection):
+        with file.transaction() as connection:
             results = [_perform(connection, each.task) for each in batches]
+    except DiskFull:  # A smaller batch may fit.
+        for each in batches:
+            _run_alone(file, each)
+    except StoreUnavailable as error:
+        for each in batches:
+            each.done.set_exception(error)
     except Exception:
         for each in batches:
-            _run_alone(connection, each)
-        return
-    for each, result in zip(batches, results, strict=True):
-        each.done.set_result(result)
+            _run_alone(file, each)
+    else:
+        for each, result in zip(batches, results, strict=True):
+            each.done.set_result(result)
 
 
-def _run_alone(connection: sqlite3.Connection, item: _Pending) -> None:
+def _run_alone(file: DatabaseFile, item: _Pending) -> None:
     try:
-        with _transaction(connection):
-            result = _perform(connection, item.task)
+        result = _run_with_reserve(file, item)
     except sqlite3.Error as error:
         item.done.set_exception(StoreUnavailable(f"the database cannot write: {error}"))
     except Exception as error:
@@ -202,21 +241,23 @@ def _run_alone(connection: sqlite3.Connection, item: _Pending) -> None:
         item.done.set_result(result)
 
 
+def _run_with_reserve(file: DatabaseFile, item: _Pending) -> AddResult | int:
+    """Perform a task; one that makes room may use the space in reserve, and restores it afterwards."""
+    try:
+        with file.transaction() as connection:
+            result = _perform(connection, item.task)
+    except DiskFull:
+        if not item.makes_room or not file.use_reserve():
+            raise
+        with file.transaction() as connection:
+            result = _perform(connection, item.task)
+    if item.makes_room:
+        file.restore_reserve()
+    return result
+
+
 def _perform(connection: sqlite3.Connection, task: IncomingBatch | _Task) -> AddResult | int:
     return _add(connection, task) if isinstance(task, IncomingBatch) else task(connection)
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # After some errors, such as a full disk, SQLite has rolled back already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _add(connection: sqlite3.Connection, batch: IncomingBatch) -> AddResult:
@@ -252,45 +293,21 @@ def _remove_records(connection: sqlite3.Connection, before: int) -> int:
     return connection.execute(_REMOVE_RECORDS, {"before": before, "soon": soon}).rowcount
 
 
+def _remove_oldest(connection: sqlite3.Connection, size: int) -> int:
+    if connection.execute(_USED_SIZE).fetchone()[0] <= size:
+        return 0
+    return connection.execute(_REMOVE_OLDEST).rowcount
+
+
+def _try_to_write(connection: sqlite3.Connection) -> int:
+    new_batch = "INSERT OR IGNORE INTO batches (batch_id, received_at, records) VALUES (?, ?, 0)"
+    connection.execute(new_batch, (TRIAL_ID, time.time_ns() // 1000))
+    return connection.execute("DELETE FROM batches WHERE batch_id = ?", (TRIAL_ID,)).rowcount
+
+
 def _remove_other_entries(connection: sqlite3.Connection, before: int) -> int:
     batches_before = min(before, time.time_ns() // 1000 - _MIN_BATCH_MEMORY)
     connection.execute("DELETE FROM batches WHERE received_at < ?", (batches_before,))
     connection.execute("DELETE FROM drops WHERE received_at < ?", (before,))
     connection.execute("DELETE FROM clients WHERE last_seen < ?", (before,))
     return 0
-
-
-def _open_database(path: pathlib.Path) -> sqlite3.Connection:
-    """Return a connection for writing; create or migrate the schema."""
-    try:
-        path.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None)
-        try:
-            connection.execute("PRAGMA auto_vacuum = incremental")  # The space that retention frees is used again.
-            connection.execute("PRAGMA journal_mode = wal")
-            connection.execute("PRAGMA synchronous = full")  # A committed batch survives a power failure.
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            connection.execute("PRAGMA cache_size = -65536")
-            with _transaction(connection):
-                _migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-    except (OSError, sqlite3.Error) as error:
-        if "locked" in str(error):
-            raise StoreUnavailable(f"another process holds the database: {error}") from error
-        raise StoreUnusable(f"{path} cannot be opened as an SQLite database: {error}") from error
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    version = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
-    steps = migrations("sqlite")
-    if version > steps[-1][0]:
-        raise StoreUnusable(f"the database has schema {version}, this server knows {steps[-1][0]}: update it")
-    for number, sql in steps:
-        if number > version:
-            for statement in sql.split(";\n"):
-                connection.execute(statement)
-            connection.execute("INSERT INTO schema_version VALUES (?)", (number,))
