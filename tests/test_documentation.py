@@ -48,6 +48,7 @@ _NOT_RUN = {
     ("monitor-command.md", "python -m pip install '.[health]'"),
     ("monitor-command.md", "*/10 * * * * cd /srv && concurrent-log monitor shop.toml --once > now.txt || cat now.txt"),
     ("monitor-command.md", "[services.database]"),
+    ("collector-opentelemetry.md", "exporters:"),
     ("README.md", "python -m pip install '.[stress]' && python -m concurrent_log stress"),
     ("README.md", "python -m pip install '.[test]' && python -m pytest"),
     ("contributing.md", "python -m pip install -e '.[test,lint,docs,benchmarks]'"),

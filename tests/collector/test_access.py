@@ -37,6 +37,7 @@ NEEDS = {
     ("POST", "/login"): "nothing",
     ("POST", "/logout"): "nothing",
     ("POST", "/logs"): "send",
+    ("POST", "/v1/logs"): "send",
     ("GET", "/logs"): "read",
     ("GET", "/logs/{id}"): "read",
     ("GET", "/logs/{id}/context"): "read",
@@ -50,7 +51,7 @@ NEEDS = {
 }
 # Paths that the document does not list: files that are the same for everyone.
 _FILES = {"/", "/static", "/client.js", "/client", "/docs", "/docs/static", "/openapi.json"}
-_BODIES = {("POST", "/logs"): b'{"logs": []}', ("POST", "/login"): b'{"token": 3}'}
+_BODIES = {("POST", "/logs"): b'{"logs": []}', ("POST", "/v1/logs"): b"{}", ("POST", "/login"): b'{"token": 3}'}
 _QUERIES = {("GET", "/values"): "?field=host"}
 
 _GRANTED = {"send": {"send"}, "read": {"read"}, "read one service": {"read"}, "admin": {"send", "read", "admin"}}
@@ -127,7 +128,7 @@ def status_of(server: Server, method: str, path: str, headers: dict[str, str]) -
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     with contextlib.closing(connection):
         target = re.sub(r"\{\w+\}", "1-1", path) + _QUERIES.get((method, path), "")
-        connection.request(method, target, _BODIES.get((method, path)), headers)
+        connection.request(method, target, _BODIES.get((method, path)), {"Content-Type": "application/json", **headers})
         return connection.getresponse().status
 
 

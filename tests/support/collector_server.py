@@ -101,7 +101,7 @@ class Server:
             content = response.read()
             response_headers = {name.lower(): value for name, value in response.getheaders()}
         is_json = response_headers.get("content-type") == "application/json"
-        return response.status, json.loads(content) if is_json else content.decode(), response_headers
+        return response.status, json.loads(content) if is_json else content.decode(errors="replace"), response_headers
 
     def get(self, path: str, **headers: str) -> Any:
         """Return the JSON of a GET request that must succeed."""

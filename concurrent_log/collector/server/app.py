@@ -25,6 +25,8 @@ from concurrent_log.collector.server.background_tasks import TaskState
 from concurrent_log.collector.server.client_script import add_client_script
 from concurrent_log.collector.server.errors import Problem, add_error_handlers, documented
 from concurrent_log.collector.server.ingest import endpoint
+from concurrent_log.collector.server.ingest.otlp import endpoint as otlp_endpoint
+from concurrent_log.collector.server.ingest.receiver import BatchReceiver
 from concurrent_log.collector.server.managed_store import ManagedStore
 from concurrent_log.collector.server.openapi_page import add_openapi_page
 from concurrent_log.collector.server.query import endpoints
@@ -81,7 +83,7 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await managed_store.start()
-        app.state.receiver = endpoint.BatchReceiver(settings, access, managed_store)
+        app.state.receiver = BatchReceiver(settings, access, managed_store)
         yield
         app.state.receiver.close()
         await app.state.reader.close()
@@ -99,7 +101,7 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     )
     app.state.settings, app.state.access, app.state.managed_store = settings, access, managed_store
     managed_store.on_commit = endpoints.add_state(app, store).notify
-    add_error_handlers(app)
+    add_error_handlers(app, {otlp_endpoint.PATH: otlp_endpoint.respond})
     mimetypes.add_type("text/javascript", ".js")  # On Windows, another program may have registered another type.
     _add_routes(app)
     app.add_middleware(
@@ -123,6 +125,7 @@ _BEARER: list[Any] = [Depends(HTTPBearer(auto_error=False))]  # for the OpenAPI 
 
 def _add_routes(app: FastAPI) -> None:
     app.include_router(endpoint.router, dependencies=_BEARER)
+    app.include_router(otlp_endpoint.router, dependencies=_BEARER)
     app.include_router(endpoints.router, dependencies=_BEARER)
     app.include_router(session_routes.router)
     _add_health(app)

@@ -1,8 +1,10 @@
 """Error responses: a status, and one line of text."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -58,44 +60,55 @@ _DESCRIPTIONS = {
 }
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Respond to every exception in a route with a status and one line."""
+def add_error_handlers(
+    app: FastAPI, by_path: Mapping[str, Callable[[Request, Problem], Response]] = MappingProxyType({})
+) -> None:
+    """Respond to every exception in a route with a status and one line.
+
+    Args:
+        app: The application.
+        by_path: For the paths of standards with a format of their own, a function that returns the response.
+    """
+
+    def respond(request: Request, problem: Problem) -> Response:
+        own = by_path.get(request.url.path)
+        return problem.response() if own is None else own(request, problem)
 
     @app.exception_handler(Problem)
-    async def handle_problem(_: Request, problem: Problem) -> JSONResponse:
-        return problem.response()
+    async def handle_problem(request: Request, problem: Problem) -> Response:
+        return respond(request, problem)
 
     @app.exception_handler(ClientDisconnect)
-    async def handle_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
-        return Problem(400, "the client closed the connection").response()
+    async def handle_disconnect(request: Request, __: ClientDisconnect) -> Response:
+        return respond(request, Problem(400, "the client closed the connection"))
 
     @app.exception_handler(StoreUnavailable)
-    async def handle_unavailable_store(_: Request, error: StoreUnavailable) -> JSONResponse:
-        return Problem(503, f"{error}: try again", retry_after=_RETRY_AFTER).response()
+    async def handle_unavailable_store(request: Request, error: StoreUnavailable) -> Response:
+        return respond(request, Problem(503, f"{error}: try again", retry_after=_RETRY_AFTER))
 
     @app.exception_handler(StoreUnusable)
     async def handle_unusable_store(_: Request, error: StoreUnusable) -> JSONResponse:
         return Problem(503, str(error), retry_after=_RETRY_AFTER).response()
 
     @app.exception_handler(RequestValidationError)
-    async def handle_invalid_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
-        return Problem(422, describe_validation_error(error.errors())).response()
+    async def handle_invalid_parameter(request: Request, error: RequestValidationError) -> Response:
+        return respond(request, Problem(422, describe_validation_error(error.errors())))
 
     @app.exception_handler(TooManyQueries)
-    async def handle_too_many_queries(_: Request, error: TooManyQueries) -> JSONResponse:
-        return Problem(503, str(error), retry_after=_RETRY_AFTER).response()
+    async def handle_too_many_queries(request: Request, error: TooManyQueries) -> Response:
+        return respond(request, Problem(503, str(error), retry_after=_RETRY_AFTER))
 
     @app.exception_handler(QueryTimeout)
-    async def handle_query_timeout(_: Request, error: QueryTimeout) -> JSONResponse:
-        return Problem(504, str(error)).response()
+    async def handle_query_timeout(request: Request, error: QueryTimeout) -> Response:
+        return respond(request, Problem(504, str(error)))
 
     @app.exception_handler(HTTPException)
-    async def handle_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+    async def handle_http_exception(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
         if error.status_code == 405 and (methods := app.openapi()["paths"].get(request.url.path)):
             headers["Allow"] = ", ".join(sorted(methods)).upper()  # Starlette lists only those of the first route.
         return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
 
     @app.exception_handler(Exception)
-    async def handle_defect(_: Request, __: Exception) -> JSONResponse:
-        return Problem(500, "internal error: the server printed the traceback").response()
+    async def handle_defect(request: Request, __: Exception) -> Response:
+        return respond(request, Problem(500, "internal error: the server printed the traceback"))

@@ -14,6 +14,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fas
 from concurrent_log.collector.client.middleware import _TRACE_ID, _TRACEPARENT
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest import json_body
+from concurrent_log.collector.server.ingest.decompression import decompress
 from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.levels import parse_level
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget
@@ -56,7 +57,9 @@ def _processor_time(parse: Callable[[Any], object], text: Any) -> float:
 def decode(content: bytes, encoding: str = "") -> object:
     """Decode a body with the limits of the server, except that on its size."""
     with MemoryBudget(1 << 32, 1).lease() as lease:
-        return json_body.decode_body([content], encoding, 1 << 26, 1 << 27, lease)
+        chunks = [content]
+        text = decompress(chunks, encoding, 1 << 26, lease) if encoding else content
+        return json_body.decode_body(text, 1 << 27, lease)
 
 
 # Each in two copies: as it is, and after nesting that no decoder accepts, which makes the server scan the text itself.

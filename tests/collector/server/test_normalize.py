@@ -46,7 +46,7 @@ def normalize(record: dict[str, Any], **common: Any) -> dict[str, Any]:
 def read(content: bytes) -> json_body.DecodedBody:
     """Decode a body, with generous limits."""
     with MemoryBudget(1 << 30, 1).lease() as lease:
-        return json_body.decode_body([content], "", 1 << 24, 1 << 28, lease)
+        return json_body.decode_body(content, 1 << 28, lease)
 
 
 @pytest.mark.parametrize(

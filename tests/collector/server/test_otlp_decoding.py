@@ -72,7 +72,7 @@ def _to_json(request: ExportLogsServiceRequest) -> bytes:
 
 def _decode(content: bytes, *, is_json: bool = False, max_weight: int = _MAX_WEIGHT) -> DecodedBody:
     with MemoryBudget(4 * max_weight, 1).lease() as lease:
-        return decode_otlp(content, is_json, max_weight, lease)
+        return decode_otlp(content, max_weight, lease, is_json=is_json, sender="tests")
 
 
 def _rows(body: DecodedBody) -> list[dict[str, Any]]:

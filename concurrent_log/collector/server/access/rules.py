@@ -16,6 +16,7 @@ RULES = {
     ("POST", "/login"): "nothing",
     ("POST", "/logout"): "nothing",
     ("POST", "/logs"): "send",
+    ("POST", "/v1/logs"): "send",
     ("GET", "/logs"): "read",
     ("GET", "/logs/{id}"): "read",
     ("GET", "/logs/{id}/context"): "read",

@@ -13,7 +13,6 @@ import msgspec
 
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
-from concurrent_log.collector.server.ingest.decompression import decompress
 from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
@@ -67,21 +66,14 @@ class DecodedBody:
 _decode: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder().decode
 
 
-def decode_body(chunks: list[bytes], encoding: str, max_size: int, max_weight: int, lease: MemoryLease) -> DecodedBody:
-    """Decompress and decode a body, or raise `Problem`.
+def decode_body(content: bytes, max_weight: int, lease: MemoryLease) -> DecodedBody:
+    """Decode a body, or raise `Problem`.
 
     Args:
-        chunks: The body; the list is emptied.
-        encoding: The ``Content-Encoding``, or an empty string.
-        max_size: Maximum number of bytes after decompression.
+        content: The body.
         max_weight: Maximum number of bytes of memory after decoding.
         lease: Reserves the memory.
     """
-    if encoding:
-        content = decompress(chunks, encoding, max_size, lease)
-    else:
-        content = b"".join(chunks)
-        chunks.clear()
     weight = estimate_weight(content, max_weight)
     if weight > max_weight:
         raise Problem(413, "the records need too much memory: send less at once")
