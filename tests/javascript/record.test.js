@@ -66,3 +66,34 @@ test("a negative zero and large integers keep their form", () => {
     /"zero":-0\.0,"list":\[-0\.0,1\.5\],"id":1597483647123456789,"huge":"1180591620717411303424"/,
   );
 });
+
+test("an error keeps its own fields, its causes and the errors that it collects", () => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED", port: 5432 });
+  const cause = Object.assign(new TypeError("no address"), { host: "db-1" });
+  const both = new AggregateError([refused, "a text"], "all failed", { cause });
+  const record = recordOf("x", Object.assign(both, { attempts: 2 }));
+
+  assert.deepEqual(record.error, { attempts: 2, cause: { host: "db-1" } });
+  assert.equal(record.error_type, "AggregateError");
+  assert.equal(record.error_message, "all failed");
+  for (const part of [/^AggregateError: all failed/, /\nError 1: Error: connect ECONNREFUSED/, /\nError 2: "?a text/])
+    assert.match(record.stack_trace, part);
+  assert.match(record.stack_trace, /\nCaused by: TypeError: no address/);
+  assert.deepEqual(recordOf("x", refused).error, { code: "ECONNREFUSED", port: 5432 });
+  assert.deepEqual(recordOf("x", { failed: both }).failed.errors[0].code, "ECONNREFUSED");
+});
+
+test("a cause that is no error, and one that is its own cause, are in the stack trace once", () => {
+  const own = new Error("own");
+  own.cause = own;
+
+  assert.match(recordOf("x", new Error("outer", { cause: { code: 7 } })).stack_trace, /\nCaused by: \{"code":7\}$/);
+  assert.match(recordOf("x", new Error("outer", { cause: "late" })).stack_trace, /\nCaused by: "?late"?$/);
+  assert.equal(recordOf("x", own).stack_trace.match(/Error: own/g).length, 1);
+  assert.equal(recordOf("x", new Error("plain")).error, undefined);
+});
+
+test("a message that is an object stays one, so that the server makes fields of its members", () => {
+  assert.deepEqual(recordOf({ event: "login", user: 7 }, {}).message, { event: "login", user: 7 });
+  assert.equal(recordOf([1, 2], {}).message, "[1,2]");
+});

@@ -20,7 +20,9 @@ import {
 const RESERVED = new Set(["level", "level_number", "message", "created_at", "sequence"]);
 const CALL_SITE = new Set(["file_path", "line_number", "function_name"]);
 const ERROR_FIELDS = new Set(["error", "err", "exception"]);
+const STANDARD_FIELDS = new Set(["name", "message", "stack", "cause", "errors"]);
 const MAX_CAUSES = 5;
+const MAX_ERRORS = 10; // causes and collected errors in a stack trace
 const MAX_RECORD = 1_048_576; // characters; a larger record loses its fields, but not its message
 const OVERHEAD = 200; // approximate size of a record without its message and fields, in characters
 
@@ -145,7 +147,8 @@ export function messageOf(message) {
     // It is rendered like any other value.
   }
   const text = jsonOf(message);
-  return text.startsWith('"') ? new Json(text) : textOf(text);
+  // The server makes the members of an object fields of the record.
+  return /^["{]/.test(text) ? new Json(text) : textOf(text);
 }
 
 /**
@@ -199,6 +202,8 @@ function valueOf(value, state) {
 }
 
 /**
+ * Add the type, the stack trace and the message of an error, and the fields that its program has set, such as `code`.
+ *
  * @param {Fields} fields
  * @param {Error} error
  * @param {Rendering} state
@@ -206,15 +211,64 @@ function valueOf(value, state) {
 function addError(fields, error, state) {
   fields.push("error_type", valueOf(error.name || "Error", state), "stack_trace", valueOf(stackOf(error), state));
   if (error.message) fields.push("error_message", valueOf(error.message, state));
+  const own = ownFields(error, MAX_CAUSES);
+  if (own) fields.push("error", new Json(jsonOf(own, state)));
 }
 
-/** @param {unknown} error */
+/**
+ * Return the stack traces of an error, its causes, and the errors that an AggregateError collects.
+ *
+ * @param {unknown} error
+ */
 function stackOf(error) {
+  /** @type {string[]} */
   const parts = [];
-  for (let each = error; isError(each) && parts.length < MAX_CAUSES; each = /** @type {any} */ (each).cause) {
-    parts.push(each.stack || `${each.name}: ${each.message}`);
+  /** @type {Set<unknown>} */
+  const known = new Set();
+  const add = (/** @type {string} */ prefix, /** @type {any} */ each) => {
+    if (known.has(each) || parts.length >= MAX_ERRORS) return;
+    if (typeof each === "object") known.add(each);
+    if (!isError(each)) return void parts.push(prefix + String(messageText(each)));
+    parts.push(prefix + (each.stack || `${each.name}: ${each.message}`));
+    const { cause, errors } = /** @type {Error & { cause?: unknown, errors?: unknown }} */ (each);
+    if (Array.isArray(errors)) errors.slice(0, MAX_ERRORS).forEach((one, index) => add(`Error ${index + 1}: `, one));
+    if (cause !== undefined && cause !== null) add("Caused by: ", cause);
+  };
+  add("", error);
+  return parts.join("\n");
+}
+
+/** @param {unknown} value */
+function messageText(value) {
+  const message = messageOf(value);
+  return message instanceof Json ? message.text : message;
+}
+
+/**
+ * Return the fields that the program has set on an error, and those of its cause; undefined if there are none.
+ *
+ * @param {any} error
+ * @param {number} depth maximum number of causes
+ * @returns {Record<string, unknown> | undefined}
+ */
+function ownFields(error, depth) {
+  const names = Object.keys(error).filter((name) => !STANDARD_FIELDS.has(name));
+  const own = names.slice(0, MAX_MEMBERS).map((name) => [name, readable(error, name)]);
+  const cause = isError(error.cause) && depth > 0 ? ownFields(error.cause, depth - 1) : undefined;
+  if (cause) own.push(["cause", cause]);
+  return own.length ? Object.fromEntries(own) : undefined;
+}
+
+/**
+ * @param {any} object
+ * @param {string} name
+ */
+function readable(object, name) {
+  try {
+    return object[name];
+  } catch (error) {
+    return new Json(unreadable(error));
   }
-  return parts.join("\nCaused by: ");
 }
 
 /**

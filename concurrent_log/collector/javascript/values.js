@@ -208,8 +208,14 @@ function renderMap(map, state) {
  * @param {Rendering} state
  */
 function renderError(error, state) {
-  const { name, message, stack, cause } = /** @type {Error & { cause?: unknown }} */ (error);
-  const known = { type: name, message, stack, ...(cause === undefined ? {} : { cause }) };
+  const { name, message, stack, cause, errors } = /** @type {Error & { cause?: unknown, errors?: unknown }} */ (error);
+  const known = {
+    type: name,
+    message,
+    stack,
+    ...(cause === undefined ? {} : { cause }),
+    ...(Array.isArray(errors) ? { errors } : {}),
+  };
   return renderMembers({ ...known, ...error }, state);
 }
 

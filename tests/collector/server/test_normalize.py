@@ -271,6 +271,43 @@ def test_numbers_keep_their_digits(sent: str, stored: Any, count: int) -> None:
     assert found["created_at"] == _NOON + 500_000
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"event": "login", "user": 7, "trace_id": "4bf9"}, ("login", "4bf9", {"user": 7})),
+        ({"text": "login", "level": "loud"}, ("login", None, {"message.level": "loud"})),
+        ({"event": "a", "message": "b"}, ("a", None, {"message.message": "b"})),
+        ({"user": {"id": 7}}, ('{"user":{"id":7}}', None, {"user": {"id": 7}})),
+        ({}, ("{}", None, None)),
+    ],
+)
+def test_members_of_a_message_that_is_an_object_are_fields(message: Any, expected: Any) -> None:
+    """Its text is the message; the rest can be searched for."""
+    found = normalize({"message": message, "level": "INFO"})
+
+    assert found["level"] == "INFO"
+    assert (found["message"], found.get("trace_id"), found.get("attributes")) == expected
+
+
+@pytest.mark.parametrize("name", ["msg", "body"])
+def test_object_under_another_name_of_the_message(name: str) -> None:
+    """OpenTelemetry's body may be an object."""
+    found = normalize({name: {"event": "login", "user": 7, "trace_id": "4bf9"}})
+
+    assert (found["message"], found["trace_id"], found["attributes"]) == ("login", "4bf9", {"user": 7})
+
+
+@pytest.mark.parametrize("level", ["\x1b[32minfo\x1b[39m", "\x1b[1;32m INFO \x1b[0m"])
+def test_coloured_level_is_the_level(level: str) -> None:
+    """Winston and others may send the escape codes of a terminal."""
+    assert normalize({"level": level, "message": "x"}) == {
+        "created_at": _NOW,
+        "level": "INFO",
+        "level_number": 20,
+        "message": "x",
+    }
+
+
 @pytest.mark.parametrize("since", [-5.5, 0, 1.5, 9e9, 1e300])
 def test_loss_reported_with_a_wrong_clock_is_counted(since: float) -> None:
     """It must not make the server refuse the batch."""

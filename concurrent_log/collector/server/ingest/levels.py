@@ -1,5 +1,6 @@
 """Translates the level names and numbers of other logging systems."""
 
+import re
 from typing import Any
 
 from concurrent_log.collector.store.columns import LEVELS
@@ -14,6 +15,8 @@ _SYNONYMS = {
 }
 _LEVEL_NAMES = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms.split()}
 _LEVEL_NAMES |= {f"{name}{number}": name for name in LEVELS for number in (1, 2, 3, 4)}  # OpenTelemetry's INFO2 …
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 _SYSLOG = ("FATAL", "FATAL", "FATAL", "ERROR", "WARN", "INFO", "INFO", "DEBUG")
 
@@ -32,7 +35,7 @@ def parse_level(value: Any, is_pino: bool = False) -> tuple[str, int] | None:
     bunyan.
     """
     if isinstance(value, str):
-        name = value.strip().upper()
+        name = _COLOUR.sub("", value).strip().upper() if "\x1b" in value else value.strip().upper()
         if name in _LEVEL_NAMES:
             return LEVELS_BY_SPELLING[name]
         if not name.isascii() or not name.isdigit() or len(name) > 9:

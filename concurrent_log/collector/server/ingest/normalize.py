@@ -38,6 +38,7 @@ _LEVEL_ALIASES: dict[str, Callable[[Any], tuple[str, int] | None]] = {
     "severityNumber": parse_opentelemetry_severity,
 }
 _TIME_ALIASES = ("timestamp", "@timestamp", "time", "ts", "timeUnixNano")
+_TEXT_KEYS = ("event", "message", "msg", "text")  # of a message that is an object
 _MESSAGE_ALIASES = ("msg", "short_message", "body")
 
 _encode = msgspec.json.Encoder().encode
@@ -82,11 +83,15 @@ class RowBuilder:
         self.attributes: dict[str, Any] = {}
         self.now = now
         _fill(self.defaults, self.attributes, common)
+        if type(self.defaults[_MESSAGE]) is dict:
+            self.defaults[_MESSAGE] = to_text(self.defaults[_MESSAGE])
 
     def build(self, record: dict[str, Any]) -> RecordRow:
         """Return the row for ``record``."""
         row, extra = self.defaults.copy(), self.attributes.copy()
         _fill(row, extra, record)
+        if type(row[_MESSAGE]) is dict:
+            _spread_message(row, extra, row[_MESSAGE], record)
         _set_level(row, extra)
         _set_time(row, extra, self.now)
         if row[_MESSAGE] is None and extra:
@@ -106,6 +111,8 @@ def _fill(row: list[Any], extra: dict[str, Any], record: Mapping[str, Any]) -> N
         if position is not None:
             if type(value) is str and (len(value) <= MAX_TEXT_LENGTH or position in _LONG_TEXT_POSITIONS):
                 row[position] = value
+            elif type(value) is dict and position == _MESSAGE:
+                row[_MESSAGE] = value  # `_spread_message` turns it to text.
             elif value is not None:
                 _set_text(row, extra, key, to_text(value))
         elif key == "created_at":
@@ -120,6 +127,17 @@ def _fill(row: list[Any], extra: dict[str, Any], record: Mapping[str, Any]) -> N
             extra[key] = value
         elif key != "level_number":
             extra[key[:MAX_KEY_LENGTH]] = _limited(value, MAX_DEPTH)
+
+
+def _spread_message(row: list[Any], extra: dict[str, Any], message: dict[str, Any], record: Mapping[str, Any]) -> None:
+    """Make the members of a message that is an object fields of the record, and its text the message."""
+    text_key = next((key for key in _TEXT_KEYS if type(message.get(key)) is str), None)
+    row[_MESSAGE] = to_text(message) if text_key is None else message[text_key]
+    others = {key: value for key, value in message.items() if key != text_key}
+    _fill(row, extra, {key: value for key, value in others.items() if key not in record})
+    for key, value in others.items():
+        if key in record and value != record[key]:
+            extra[f"message.{key}"[:MAX_KEY_LENGTH]] = _limited(value, MAX_DEPTH)
 
 
 def _set_text(row: list[Any], extra: dict[str, Any], key: str, value: str) -> None:
@@ -185,7 +203,11 @@ def _set_time(row: list[Any], extra: dict[str, Any], now: int) -> None:
 def _find_message(row: list[Any], extra: dict[str, Any]) -> None:
     for alias in _MESSAGE_ALIASES:
         if alias in extra:
-            row[_MESSAGE] = to_text(extra.pop(alias))
+            value = extra.pop(alias)
+            if type(value) is dict:
+                _spread_message(row, extra, value, {"level": None, "created_at": None})
+            else:
+                row[_MESSAGE] = to_text(value)
             return
 
 
