@@ -35,7 +35,7 @@ def try_to_close(handler: logging.Handler) -> bool:
     try:
         if getattr(handler, "flushOnClose", True):
             handler.flush()
-        handler.close()
+        _close(handler)
     except (OSError, ValueError):
         pass  # as in `logging.shutdown`: for example, the stream is closed
     except Exception:
@@ -44,3 +44,11 @@ def try_to_close(handler: logging.Handler) -> bool:
         if lock is not None:
             lock.release()
     return True
+
+
+def _close(handler: logging.Handler) -> None:
+    """Close a handler, holding the lock of `logging`. A newer handler that has its name by now keeps that."""
+    newer = logging._handlers.get(handler.name)  # type: ignore[attr-defined]
+    handler.close()
+    if newer is not None and newer is not handler:
+        logging._handlers[handler.name] = newer  # type: ignore[attr-defined]

@@ -7,8 +7,6 @@ import contextlib
 import fcntl
 import gc
 import gzip
-import logging
-import logging.config
 import os
 import pathlib
 import socket
@@ -484,41 +482,3 @@ def test_dropped_handlers_with_cycles_give_back_their_descriptors(tmp_path: path
     gc.collect()
 
     assert _descriptors() == before
-
-
-@pytest.mark.parametrize("times", [50, pytest.param(1000, marks=pytest.mark.slow)])
-def test_reconfiguration_leaves_the_number_of_descriptors(tmp_path: pathlib.Path, times: int) -> None:
-    """``dictConfig`` again and again: each call closes the handlers of the one before."""
-    configuration = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "handlers": {
-            "time": {
-                "class": "concurrent_log.ConcurrentTimedRotatingFileHandler",
-                "filename": str(tmp_path / "time.log"),
-            },
-            "size": {
-                "class": "concurrent_log.ConcurrentRotatingFileHandler",
-                "filename": str(tmp_path / "size.log"),
-                "maxBytes": 10**6,
-                "backupCount": 2,
-            },
-        },
-        "loggers": {"reconfigured": {"handlers": ["time", "size"], "level": "INFO", "propagate": False}},
-    }
-    logger = logging.getLogger("reconfigured")
-    logging.config.dictConfig(configuration)
-    logger.info("0")
-    before = len(_descriptors())
-    for number in range(1, times):
-        logging.config.dictConfig(configuration)
-        logger.info("%d", number)
-    gc.collect()
-    after = len(_descriptors())
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-
-    assert after == before
-    expected = [str(number) for number in range(times)]
-    assert files(tmp_path) == {"size.log": expected, "time.log": expected}
