@@ -8,6 +8,7 @@ over. The lock file starts with a `State`: with one read, a writer notices that 
 The lock file is never removed: a lock on a removed file would exclude no other process.
 """
 
+import errno
 import os
 import sys
 import threading
@@ -16,7 +17,6 @@ import weakref
 from collections.abc import Callable, Generator
 
 import portalocker
-from portalocker.exceptions import LockException
 
 from concurrent_log.files.file_systems import has_moved, root
 from concurrent_log.files.open_files import may_reopen, with_room
@@ -26,6 +26,8 @@ from concurrent_log.files.streams import identity_of
 from concurrent_log.internal.shared_lock import sleep_holding
 
 if sys.platform == "win32":
+    _SHARED = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
+    _EXCLUSIVE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
     def _open(path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT)
@@ -47,8 +49,26 @@ if sys.platform == "win32":
     def _may_write(fd: int) -> bool:
         return True
 
-    def _is_held_elsewhere(error: LockException) -> bool:
-        return True
+    class _Descriptor:
+        """A descriptor in the form that every portalocker since 2.7 accepts."""
+
+        def __init__(self, fd: int) -> None:
+            self._fd = fd
+
+        def fileno(self) -> int:
+            return self._fd
+
+    def _lock(fd: int, exclusive: bool) -> None:
+        try:
+            portalocker.lock(_Descriptor(fd), _EXCLUSIVE if exclusive else _SHARED)
+        except portalocker.exceptions.LockException as error:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+
+    def _unlock(fd: int) -> None:
+        try:
+            portalocker.unlock(_Descriptor(fd))
+        except (ValueError, portalocker.exceptions.LockException) as error:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
 
     # On Windows every record takes the exclusive lock: these are never called.
     LOCK_SHARED = LOCK_EXCLUSIVE = UNLOCK = 0
@@ -64,7 +84,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    # portalocker's own primitive: the wrapper takes eight times as long, which matters for each record.
+    # The primitive of `portalocker.LOCKER`: the wrapper takes eight times as long, which matters for each record.
     flock, pread = fcntl.flock, os.pread
     LOCK_SHARED = fcntl.LOCK_SH | fcntl.LOCK_NB
     LOCK_EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
@@ -93,12 +113,12 @@ else:
     def _may_write(fd: int) -> bool:
         return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_RDWR)
 
-    def _is_held_elsewhere(error: LockException) -> bool:
-        return isinstance(error.__context__, BlockingIOError)
+    def _lock(fd: int, exclusive: bool) -> None:
+        flock(fd, LOCK_EXCLUSIVE if exclusive else LOCK_SHARED)
 
+    def _unlock(fd: int) -> None:
+        flock(fd, UNLOCK)
 
-_SHARED = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
-_EXCLUSIVE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.000_05, 0.001  # seconds between two attempts to acquire a lock
 
@@ -242,7 +262,6 @@ class LockFile:
             os.close(fd)
 
     def _acquire(self, exclusive: bool, timeout: float) -> Exception | None:
-        flags = _EXCLUSIVE if exclusive else _SHARED
         patience = 0 if self._has_timed_out else timeout
         give_up_at = time.monotonic() + patience
         pause, slept = _FIRST_PAUSE, 0.0
@@ -250,17 +269,16 @@ class LockFile:
             self.close()  # Otherwise the lock and the state would go to another file of the program.
         while True:
             try:
-                portalocker.lock(_Descriptor(self._open_fd()), flags)
+                _lock(self._open_fd(), exclusive)
                 # Another process may have removed and re-created the lock file while we waited.
                 if self.is_in_place():
                     self._has_timed_out = False
                     return None
                 self.close()
+            except BlockingIOError:
+                pass
             except OSError as error:
                 return error
-            except LockException as error:
-                if not _is_held_elsewhere(error):
-                    return error
             # A test may freeze the clock; sleeping takes time nevertheless.
             if time.monotonic() >= give_up_at or slept >= patience:
                 self._has_timed_out = True
@@ -276,8 +294,8 @@ class LockFile:
             self.close()  # The number is another file of the program by now; when ours was closed, it was unlocked.
         if self.fd >= 0:
             try:
-                portalocker.unlock(_Descriptor(self.fd))
-            except (OSError, ValueError, LockException):
+                _unlock(self.fd)
+            except (OSError, ValueError):  # A signal handler closed it right here.
                 self.close()
             if self._is_read_only:
                 self._is_read_only = False
@@ -326,16 +344,6 @@ class HeldLock:
 
     def __exit__(self, *error: object) -> None:
         self._steps.close()
-
-
-class _Descriptor:
-    """A descriptor in the form that every portalocker since 2.7 accepts."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def fileno(self) -> int:
-        return self._fd
 
 
 def _create(path: str) -> None:

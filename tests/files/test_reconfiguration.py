@@ -11,7 +11,7 @@ from support.records import files
 
 pytestmark = [
     pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this platform does not list open descriptors"),
-    pytest.mark.parametrize("times", [100, pytest.param(10_000, marks=pytest.mark.slow)]),
+    pytest.mark.parametrize("times", [100, pytest.param(10_000, marks=pytest.mark.long)]),
 ]
 
 # Counts after the first configuration and after the last one, when all records are written.

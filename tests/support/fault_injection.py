@@ -11,9 +11,9 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import portalocker
 import pytest
 
+from concurrent_log.files import lock_file
 from concurrent_log.files import rollover as rolling
 from concurrent_log.files.backups import numbered_names as numbered
 from support.records import HOUR, TEN, Watched, WatchedBySize, write
@@ -61,8 +61,8 @@ def watched_calls(calls: Calls) -> Iterator[None]:
             patch.setattr(os, name, calls.through(name, getattr(os, name)))
         for module in (rolling, numbered):
             patch.setattr(module, "move", calls.through("move", module.move))
-        patch.setattr(portalocker, "lock", calls.through("lock", portalocker.lock))
-        patch.setattr(portalocker, "unlock", calls.through("unlock", portalocker.unlock))
+        patch.setattr(lock_file, "_lock", calls.through("lock", lock_file._lock))
+        patch.setattr(lock_file, "_unlock", calls.through("unlock", lock_file._unlock))
         yield
 
 
