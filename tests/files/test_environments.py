@@ -242,10 +242,13 @@ def test_file_system_is_found_without_free_descriptors(fresh: None, folder: path
     assert found == expected
 
 
-@pytest.mark.parametrize("kind", ["proc", "sysfs"])
-def test_other_file_systems_are_not_taken_for_local(fresh: None, kind: str) -> None:
+@pytest.mark.parametrize("folder", ["/proc", "/sys"])
+def test_other_file_systems_are_not_taken_for_local(fresh: None, folder: str) -> None:
     """A file system that is not in the list takes the careful way."""
-    assert not is_atomic({"proc": "/proc", "sysfs": "/sys"}[kind])
+    if not os.path.ismount(folder):  # as in many a chroot
+        pytest.skip(f"nothing is mounted at {folder}")
+
+    assert not is_atomic(folder)
 
 
 _MACOS_FLAGS = {
