@@ -16,6 +16,7 @@ def carry(record: logging.LogRecord, values: dict[str, Any], *, is_passive: bool
     kind: Any = type(record)
     try:
         carried = copy.copy(record)
+        vars(carried).pop("getMessage", None)  # A method of the record itself would ignore the final message.
         vars(carried).update(values)
         if not is_passive and not values["args"]:
             carried.__class__ = _with_final_message(kind)

@@ -48,6 +48,10 @@ def take_exact_snapshot(
     chosen = [handlers[number] for number in numbers]
     kind = classify(type(record))
     values, changing = _freeze_values(record)
+    if "getMessage" in values:  # of this record only
+        del values["getMessage"]
+        changing.discard("getMessage")
+        kind = RecordClass.OWN_MESSAGE if kind is RecordClass.PASSIVE else kind
     is_copied = kind is RecordClass.PASSIVE and not changing
     is_standard = kind is not RecordClass.ACTIVE and all(has_standard_text(each, changing - _MERGED) for each in chosen)
     if is_copied and not is_standard and not is_shared and can_merge(record):
