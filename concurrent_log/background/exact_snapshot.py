@@ -57,10 +57,10 @@ def take_exact_snapshot(
     if is_copied and not is_standard and not is_shared and can_merge(record):
         return _snapshot(values, record, kind)
     if is_standard and not _needs_event(values, changing, chosen):
-        if record.exc_info:
-            values |= {"exc_text": format_exception(record, chosen[0] if chosen else None), "exc_info": None}
         if record.args or "msg" in changing or kind is not RecordClass.PASSIVE:
             values |= {"msg": record.getMessage(), "args": None}
+        if record.exc_info:
+            values |= {"exc_text": format_exception(record, chosen[0] if chosen else None), "exc_info": None}
         return _snapshot(values, record, kind)
     is_merged = kind is not RecordClass.PASSIVE or not changing.isdisjoint(("msg", "args"))
     return _format_at_once(record, handlers, numbers, values, kind, is_merged)

@@ -21,6 +21,7 @@ from support.record_cases import (
     JsonFormatter,
     Lazy,
     OneLine,
+    ReplaceMessage,
     ShortException,
     make_target,
     texts_in_background,
@@ -178,3 +179,11 @@ def test_handlers_that_pass_records_on_get_them_whole(tmp_path: Path, pass_on: A
 
     assert any(expected)
     assert texts_in_background(folders[1], make_targets, program, "thread") == expected
+
+
+def test_record_that_a_handler_cannot_format_leaves_no_text(tmp_path: Path) -> None:
+    """The next handler, whose filter replaces the message, formats the exception in its own way."""
+    call = {"kind": logging.LogRecord, "message": lambda: "none", "arguments": [lambda: "one"], "extra": {}}
+    call |= {"raises": ValueError, "stack_info": None}
+    formatters = [lambda: ShortException("%(message)s"), lambda: None]
+    _compare([call], formatters, [None, ReplaceMessage], "thread")
