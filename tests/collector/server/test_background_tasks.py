@@ -90,7 +90,7 @@ def test_role_that_may_not_log_in_is_a_temporary_state(postgres: str, start: Sta
 
         assert status == 503
         assert "refuses the user" in answer["detail"]
-        assert server.ask("GET", "/health")[0] == 503
+        wait_until(lambda: server.ask("GET", "/health")[0] == 503)
         execute(postgres, f"ALTER ROLE {role} LOGIN")
         wait_until(lambda: server.ask("POST", "/logs", b'{"logs": [{}]}')[0] == 200)
         wait_until(lambda: server.ask("GET", "/health")[0] == 200)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from concurrent_log.collector.store.migrations import migrations
 from concurrent_log.collector.store.sqlite.disk_reserve import DiskReserve
 
 BUSY_TIMEOUT = 10.0  # seconds to wait for another process that writes
+_VACUUM_PAGES = 256  # that are given back to the disk in one step
+_MIN_FREE = 2 << 20  # bytes of the disk, so that a batch fits
 _BUSY_STEP = 0.1  # seconds between two looks whether the server is stopping meanwhile
 
 _Identity = tuple[int, int] | None
@@ -96,11 +99,30 @@ class DatabaseFile:
 
     def restore_reserve(self) -> None:
         """Give the space of removed records back to the disk, and reserve some of it again."""
+        if self._has_room():
+            return
+        self._empty_log()
+        with contextlib.suppress(sqlite3.Error):
+            free, before = self._free_pages(), -1
+            # In small portions, because moving pages to the beginning of the file needs space in the log.
+            while not self._has_room() and free and free != before:
+                # Not execute(), which gives back a single page.
+                self.connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+                self._empty_log()
+                free, before = self._free_pages(), free
+
+    def _free_pages(self) -> int:
+        return int(self.connection.execute("PRAGMA freelist_count").fetchone()[0])
+
+    def _has_room(self) -> bool:
+        """Return whether the reserve is filled, if possible by now, and a batch would fit."""
         if not self._reserve.is_filled:
-            with contextlib.suppress(sqlite3.Error):
-                self.connection.execute(f"PRAGMA incremental_vacuum({self._reserve.size // 2048})").fetchall()
-            self._empty_log()
             self._reserve.fill()
+        return self._reserve.is_filled and self.has_free_space()
+
+    def has_free_space(self) -> bool:
+        """Return whether the disk has space for a batch, besides the reserve."""
+        return shutil.disk_usage(self.path.absolute().parent).free >= _MIN_FREE
 
     def _empty_log(self) -> None:
         with contextlib.suppress(sqlite3.Error):

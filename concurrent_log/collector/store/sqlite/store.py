@@ -144,7 +144,9 @@ class SqliteStore:
         return int(found[0][0]) if found else None
 
     async def check_writable(self) -> None:
-        """Write and remove an entry; raise `StoreUnavailable` if that is not possible."""
+        """Write and remove an entry; raise `StoreUnavailable` if that is not possible, or if a batch would not fit."""
+        if not self._file.has_free_space():
+            raise DiskFull("the disk of the database is full")
         await self._submit(_try_to_write)
 
     async def select(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
