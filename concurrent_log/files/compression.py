@@ -27,7 +27,7 @@ from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
 from concurrent_log.internal.greenlets import native_sleep
 from concurrent_log.internal.lifecycle import register
-from concurrent_log.internal.threads import WorkerThread, call_before_join
+from concurrent_log.internal.threads import WorkerThread
 
 _CHUNK = 1 << 20
 _LEVEL = 6  # the default of gzip(1); 9 takes three times as long and saves one per cent
@@ -67,8 +67,6 @@ class Compressor:
         if not self._is_registered:
             self._is_registered = True
             register(self)
-            with contextlib.suppress(RuntimeError):  # The interpreter already shuts down.
-                call_before_join(self.prepare_fork)
         self._paused.append(_Job(backups, report, {}))
         self._start_paused()
 
@@ -87,7 +85,8 @@ class Compressor:
             try:
                 thread.start()
             except RuntimeError:
-                # No thread can be started while the interpreter exits: the next rollover finds the remaining backups.
+                # No thread can start while the interpreter exits, or in an isolated sub-interpreter: the next rollover
+                # finds the remaining backups.
                 self._threads.discard(thread)
 
     def _work(self, job: "_Job") -> None:

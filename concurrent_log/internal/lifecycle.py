@@ -1,7 +1,6 @@
 """Forks and exits of the process: every handler that works in the background registers here."""
 
 import atexit
-import contextlib
 import os
 import sys
 import threading
@@ -10,7 +9,6 @@ import weakref
 from typing import Any, Protocol
 
 from concurrent_log.internal.lock_owners import is_owned, owns_logging_lock
-from concurrent_log.internal.threads import call_before_join
 
 _PARK_TIMEOUT = 1.0  # seconds that a fork waits for the workers
 _LAST = -1000  # multiprocessing runs the finalizers of higher priority first
@@ -68,16 +66,12 @@ def registered() -> list[Any]:
 def hook_exits() -> None:
     """Close all handlers also at exits that skip `atexit`: those of multiprocessing and Celery workers.
 
-    An isolated sub-interpreter joins its threads before its exit hooks run, so there the handlers close earlier.
-
     Call it in each process before its first record is queued; further calls do nothing.
     """
     global _hooked
     if _hooked == os.getpid():
         return
     _hooked = os.getpid()
-    with contextlib.suppress(RuntimeError):  # The interpreter already shuts down.
-        call_before_join(_close_all)
     for name in ("multiprocessing.util", "billiard.util"):
         util = sys.modules.get(name)
         if util is not None:

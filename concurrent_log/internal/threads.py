@@ -17,7 +17,6 @@ import _thread
 import contextlib
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -119,21 +118,17 @@ class WorkerThread:
     def start(self) -> None:
         """Start the thread.
 
-        An isolated sub-interpreter has no daemon threads (CPython issue 84570): its end joins the thread. Register with
-        `call_before_join` what lets the thread end.
-
         Raises:
-            RuntimeError: No thread can start, for example because the interpreter shuts down. In Python 3.12, none can
-                in an isolated sub-interpreter: one that ends may abort the process later.
+            RuntimeError: No thread can start: because the interpreter shuts down, or is an isolated sub-interpreter,
+                which has no daemon threads. Its end would join any other thread, and hang: at the exit of the program,
+                only the main thread runs.
         """
         self._is_started = True
         try:
-            if sys.version_info < (3, 13) and not has_daemon_threads():
-                raise RuntimeError("no thread can start in an isolated sub-interpreter of Python 3.12")
             if is_patched():
                 _start_new_thread(self._run, ())
             else:
-                thread = threading.Thread(target=self._run_as, name=self.name, daemon=has_daemon_threads())
+                thread = threading.Thread(target=self._run_as, name=self.name, daemon=True)
                 thread.start()
         except RuntimeError:
             self._is_started = False
@@ -183,24 +178,6 @@ class WorkerThread:
         while os.path.exists(f"/proc/self/task/{self.native_id}") and time.monotonic() < give_up_at:
             native_sleep(0.0001)
         return True
-
-
-def has_daemon_threads() -> bool:
-    """Return whether this interpreter has daemon threads. Since CPython 3.12, isolated sub-interpreters have none."""
-    is_allowed: Callable[[], bool] = getattr(_thread, "daemon_threads_allowed", lambda: True)
-    return is_allowed()
-
-
-def call_before_join(function: Callable[[], object]) -> None:
-    """Call ``function`` before the end of an isolated sub-interpreter joins its threads.
-
-    Does nothing in other interpreters: no daemon thread is joined, and exit hooks run beside it.
-
-    Raises:
-        RuntimeError: The interpreter is already joining its threads.
-    """
-    if not has_daemon_threads():
-        threading._register_atexit(function)  # type: ignore[attr-defined]  # as `concurrent.futures` does
 
 
 if hasattr(os, "register_at_fork"):
