@@ -636,7 +636,7 @@ def test_values_that_cannot_be_serialised_affect_nothing_else(node: Node, collec
     assert collector.messages[1:] == [
         "frozen",
         "own proto",
-        '{"an":"object"}',
+        {"an": "object"},
         "17",
         "null",
         "",

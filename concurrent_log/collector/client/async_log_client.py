@@ -58,7 +58,7 @@ class AsyncLogClient:
         max_retries: Accepted for compatibility, without effect: a batch is sent again until the collector has stored
             it, while the queue has room for it.
         enable_global_error_handler: Whether to record uncaught errors: ``ENABLE_GLOBAL_ERROR_HANDLER``.
-        env_file: A file with more environment variables, for this client only. It may be missing; None reads no file.
+        env_file: A file with more environment variables, such as ``.env``, for this client only. It may be missing.
         options: Further arguments of `CollectorHandler`, such as ``token``, ``spool_directory`` and ``timeout``.
 
     Raises:
@@ -79,7 +79,7 @@ class AsyncLogClient:
         max_retries: int = 3,
         enable_global_error_handler: bool | None = None,
         *,
-        env_file: "str | PathLike[str] | None" = ".env",
+        env_file: "str | PathLike[str] | None" = None,
         **options: Any,
     ) -> None:
         check_choice("enable_compression", enable_compression, (True, False))

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any
 from urllib.parse import urlsplit
 
+from concurrent_log.collector.client.queue.private_file import check_folder
 from concurrent_log.internal.validation import check_seconds
 
 _MIB = 2**20
@@ -66,6 +67,8 @@ class ClientSettings:
         self.spool_directory = _path("spool_directory", self.spool_directory)
         if self.spool_directory is not None and os.path.isfile(self.spool_directory):
             raise NotADirectoryError(errno.ENOTDIR, "spool_directory is a file; name a folder", self.spool_directory)
+        if self.spool_directory is not None:
+            check_folder(self.spool_directory)
         self.ca_file = _path("ca_file", self.ca_file)
         self.client_certificate = _certificate_files(self.client_certificate)
         self.tls_context()  # Raises if a certificate cannot be read.

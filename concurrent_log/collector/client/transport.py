@@ -8,6 +8,7 @@ import urllib3
 
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.internal.http_deadline import HTTPConnection, HTTPSConnection
+from concurrent_log.internal.stderr import printable
 
 _LONGEST_RESPONSE = 2**20  # bytes; the rest is not read
 
@@ -36,22 +37,29 @@ class CollectorConnection:
         self._headers = {"Content-Type": "application/json", "User-Agent": "concurrent-log", **(settings.headers or {})}
         if settings.token is not None:
             self._headers["Authorization"] = f"Bearer {settings.token}"
-        self._pool = _make_pool(settings)
+        self._settings = settings
+        self._pool: urllib3.PoolManager | None = None
 
     def post(self, body: bytes, timeout: float, *, is_compressed: bool) -> CollectorResponse:
         """Send ``body`` and return the response; connecting, sending and reading take ``timeout`` seconds each."""
         headers = {**self._headers, "Content-Encoding": "gzip"} if is_compressed else self._headers
+        try:
+            self._pool = self._pool or _make_pool(self._settings)
+        except _UnusableProxy as error:
+            return CollectorResponse(0, str(error))
         try:
             response = self._pool.request(
                 "POST", self._url, body=body, headers=headers, timeout=timeout, retries=False, redirect=False,
                 preload_content=False,
             )  # fmt: skip
             return _read(response)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return CollectorResponse(0, _describe_error(error))
 
     def close(self) -> None:
         """Close the connection."""
+        if self._pool is None:
+            return
         for key in self._pool.pools.keys():  # noqa: SIM118 - not a dictionary
             self._pool.pools[key].close()  # `clear` leaves that to the garbage collector, which runs too late.
         self._pool.clear()
@@ -98,10 +106,23 @@ def _proxy_for(url: str) -> str | None:
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
+class _UnusableProxy(Exception):  # noqa: N818 - the message says what is wrong
+    """The proxy that the environment names cannot be used. The message does not contain it: it may have a password."""
+
+
 def _make_proxy_pool(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
-    auth = urllib3.util.parse_url(proxy).auth
-    headers = urllib3.util.make_headers(proxy_basic_auth=unquote(auth)) if auth else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    if not proxy.lower().startswith(("http://", "https://")):
+        scheme = printable(proxy.partition("://")[0][:20])
+        raise _UnusableProxy(f"a proxy of the kind {scheme}:// is set in the environment: use http://, or set no_proxy")
+    try:
+        parts = urllib3.util.parse_url(proxy)
+        if not parts.host:
+            raise ValueError("no host")
+        headers = urllib3.util.make_headers(proxy_basic_auth=unquote(parts.auth)) if parts.auth else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    except (urllib3.exceptions.HTTPError, ValueError):
+        message = "the proxy that is set in the environment is not an address such as http://proxy.example:3128"
+        raise _UnusableProxy(message) from None
 
 
 class _Pool(urllib3.HTTPConnectionPool):

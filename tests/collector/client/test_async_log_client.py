@@ -615,7 +615,7 @@ def test_the_environment_is_read_when_a_client_is_created(
     monkeypatch.setenv("SERVICE_NAME", "from variable")
     monkeypatch.setenv("ENVIRONMENT", "production")
     before = dict(os.environ)
-    with AsyncLogClient(service="from argument") as client:
+    with AsyncLogClient(service="from argument", env_file=".env") as client:
         client.info("x")
 
     (record,) = collector.logs
@@ -623,7 +623,7 @@ def test_the_environment_is_read_when_a_client_is_created(
     assert (record["service_version"], record["log_type"]) == ("v9", "WORKER")
     assert os.environ == before
     assert (client.server_url, client.service, client.environment) == (collector.url, "from argument", "production")
-    assert AsyncLogClient(env_file=None).log_type == "BACKEND"
+    assert AsyncLogClient().log_type == "BACKEND"
 
 
 def test_defaults_are_those_of_log_collector_async(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -639,7 +639,10 @@ def test_defaults_are_those_of_log_collector_async(monkeypatch: pytest.MonkeyPat
 
 
 def test_importing_changes_and_starts_nothing(tmp_path: pathlib.Path) -> None:
-    """The import of log-collector-async writes the file ``.env`` into the environment of the process."""
+    """The import of log-collector-async writes the file ``.env`` into the environment of the process.
+
+    A file in the current folder must not decide, unless it is named, where records and the token are sent.
+    """
     (tmp_path / ".env").write_text("LOG_SERVER_URL=http://elsewhere\n")
     program = (
         "import os, sys, threading, asyncio, logging\n"
@@ -651,7 +654,7 @@ def test_importing_changes_and_starts_nothing(tmp_path: pathlib.Path) -> None:
         "print(client.server_url)"
     )
 
-    assert run(tmp_path, "-c", program) == "http://elsewhere\n"
+    assert run(tmp_path, "-c", program) == "http://localhost:8000\n"
 
 
 def test_the_package_has_one_module_at_the_top() -> None:

@@ -352,6 +352,45 @@ class TestForeignAnswers:
             other.stop()
 
 
+class TestUnusableProxies:
+    """A proxy variable that cannot be used loses no record, and its password appears nowhere."""
+
+    @pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+    @pytest.mark.parametrize(
+        "proxy",
+        [
+            "socks5://user:pa55word@127.0.0.1:1080",
+            "http://user:pa55word@127.0.0.1:port",
+            "http://user:pa55word@[::1",
+            "http://",
+            "ftp://user:pa55word@127.0.0.1",
+            "http://user:pa55word@127.0.0.1:99999",
+        ],
+    )
+    def test_batch_is_sent_when_the_proxy_is_corrected(
+        self,
+        collector: Collector,
+        make_sender: Callable[..., SenderUnderTest],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        proxy: str,
+        name: str,
+    ) -> None:
+        """The failure is reported once, and tried again."""
+        monkeypatch.setenv(name, proxy)
+        tested = make_sender(most=4)
+        is_sent = tested.send(10)
+        monkeypatch.delenv(name)
+
+        assert not is_sent
+        assert tested.losses.totals() == {}
+        printed = capsys.readouterr().err
+        assert printed.count("does not accept records; they stay queued") == 1
+        assert "pa55word" not in printed + tested.sender.last_error
+        assert make_sender().send(10)
+        assert collector.messages == numbered(10)
+
+
 class TestChangedRecords:
     """Records that are stored, but not as they were sent at first."""
 

@@ -24,7 +24,7 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import CollectorHandler
-from concurrent_log.collector.client.queue.segment import SpoolSegment
+from concurrent_log.collector.client.queue.segment import SpoolSegment, line_of
 
 _UNREACHABLE = "http://127.0.0.1:9"  # no server listens here
 _BEGINNING = """
@@ -425,3 +425,65 @@ class TestLimits:
 
         with pytest.raises(NotADirectoryError, match="spool_directory"):
             CollectorHandler(_UNREACHABLE, spool_directory=tmp_path / "spool")
+
+
+def _link(path: Path) -> None:
+    path.with_suffix(".target").write_text("untouched")
+    path.symlink_to(path.with_suffix(".target"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs")
+@pytest.mark.parametrize("suffix", [".lock", "-000001.spool", "-000001.sent"])
+@pytest.mark.parametrize("put", [os.mkfifo, _link, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_something_else_in_the_folder_is_left_alone(
+    tmp_path: Path, collector: Collector, put: Callable[[Path], None], suffix: str
+) -> None:
+    """A FIFO, a link or a folder neither stops sending nor is written, read or removed."""
+    name = "0" * 32
+    folder = tmp_path / "spool"
+    folder.mkdir(0o700)
+    (folder / f"{name}.lock").touch()
+    strange = folder / f"{name}{suffix}"
+    if suffix == ".lock":
+        strange.unlink()
+    put(strange)
+    handler = CollectorHandler(collector.url, spool_directory=folder)
+    handler.emit(logging.makeLogRecord({"msg": "sent"}))
+    is_flushed = handler.flush(DEADLINE)
+    handler.close()
+
+    assert is_flushed
+    assert collector.messages == ["sent"]
+    for target in folder.glob("*.target"):
+        assert target.read_text() == "untouched"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can create files of another user")
+def test_forged_records_of_another_user_are_not_sent(tmp_path: Path, collector: Collector) -> None:
+    """Only segments of this user are adopted."""
+    name, folder = "0" * 32, tmp_path / "spool"
+    folder.mkdir(0o700)
+    (folder / f"{name}.lock").touch()
+    forged = folder / f"{name}-000001.spool"
+    forged.write_bytes(line_of(b"{}") + line_of(b'{"message":"forged"}'))
+    os.chown(forged, 65534, 65534)
+    handler = CollectorHandler(collector.url, spool_directory=folder)
+    handler.emit(logging.makeLogRecord({"msg": "own"}))
+    is_flushed = handler.flush(DEADLINE)
+    handler.close()
+
+    assert is_flushed
+    assert collector.messages == ["own"]
+    assert forged.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o777, 0o702])
+def test_folder_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """The error names the remedy."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    folder.chmod(mode)
+
+    with pytest.raises(PermissionError, match="other users may write to spool_directory"):
+        CollectorHandler("http://127.0.0.1:1", spool_directory=folder)

@@ -10,9 +10,12 @@ import os
 import re
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from concurrent_log.collector.client.batch import LARGEST_BATCH, OutgoingBatch
+from concurrent_log.collector.client.queue.private_file import open_private
+
+_LARGEST_JOURNAL = 64 * 2**20  # bytes
 
 _JOURNAL_LINE = re.compile(rb"(begin|done) (\d+) (\d+)(?: (\d+))?\n\Z|(divide|settle)\n\Z")
 
@@ -38,6 +41,15 @@ def content_of(line: bytes) -> bytes | None:
     """Return the content of a line; None if the line is torn or corrupt."""
     content = line[9:-1]
     return content if line == line_of(content) else None
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    return open(path, "rb", opener=open_private)
+
+
+def _content(path: Path) -> bytes:
+    with _open_file(path) as file:
+        return file.read(_LARGEST_JOURNAL)
 
 
 class SpoolSegment:
@@ -67,7 +79,7 @@ class SpoolSegment:
     @classmethod
     def recover(cls, path: Path, default_common: bytes) -> "SpoolSegment":
         """Return a segment that another process left behind; ``default_common`` replaces a corrupt head."""
-        with path.open("rb") as file:
+        with _open_file(path) as file:
             first = file.readline()
             head = content_of(first)
             common = default_common if head is None else head
@@ -82,7 +94,7 @@ class SpoolSegment:
         """Continue where the previous process stopped, as the journal says."""
         steps: list[str] = []
         with contextlib.suppress(OSError):
-            for line in reversed(self._journal.read_bytes().splitlines(keepends=True)):
+            for line in reversed(_content(self._journal).splitlines(keepends=True)):
                 match = _JOURNAL_LINE.match(line)
                 if match is not None and match[5] is not None:
                     steps.insert(0, match[5].decode())
@@ -124,7 +136,7 @@ class SpoolSegment:
         start, end = self._planned or (self._position, self.end)
         logs: list[bytes] = []
         position, size, bad = start, 0, 0
-        with self.path.open("rb") as file:
+        with _open_file(self.path) as file:
             file.seek(start)
             while self._planned or (len(logs) - bad < most and size < LARGEST_BATCH):
                 if (end is not None and position >= end) or not (line := file.readline()):
@@ -160,7 +172,7 @@ class SpoolSegment:
     def _append_to_journal(self, line: bytes, flags: int = 0) -> bool:
         """Return whether the line is written; if not, records may be stored twice after a crash."""
         try:
-            fd = os.open(self._journal, os.O_WRONLY | os.O_APPEND | flags, 0o600)
+            fd = open_private(self._journal, os.O_WRONLY | os.O_APPEND | flags)
             try:
                 return os.write(fd, line) == len(line)
             finally:

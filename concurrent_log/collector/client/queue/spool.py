@@ -23,6 +23,7 @@ from concurrent_log.collector.client.deferred_entry import DeferredEntry, Entry,
 from concurrent_log.collector.client.json_values import encode_entry, freeze
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.queue.memory import Counts, MemoryQueue
+from concurrent_log.collector.client.queue.private_file import open_private
 from concurrent_log.collector.client.queue.segment import SegmentPart, SpoolSegment, line_of
 from concurrent_log.collector.client.queue.spool_lock import SpoolLock, try_lock
 from concurrent_log.internal import stderr
@@ -153,7 +154,7 @@ class Spool:
         self._number += 1
         path = self._directory / f"{self._own_lock.name}-{self._number:06}.spool"
         head = line_of(self._common)
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        fd = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)
         if os.write(fd, head) != len(head):
             os.close(fd)
             path.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ from typing import IO
 
 import portalocker
 
+from concurrent_log.collector.client.queue.private_file import open_private
+
 _NON_BLOCKING = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
 
@@ -36,7 +38,7 @@ def try_lock(path: Path) -> SpoolLock | None:
     Raises:
         OSError: The file cannot be opened.
     """
-    file = open(path, "ab", buffering=0, opener=_open_private)  # noqa: SIM115 - open as long as the lock is held
+    file = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115 - open as long as the lock is held
     try:
         portalocker.lock(file, _NON_BLOCKING)
         # Another process may have removed the file before we locked it; the lock then excludes nothing.
@@ -49,7 +51,3 @@ def try_lock(path: Path) -> SpoolLock | None:
         raise
     file.close()
     return None
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
