@@ -94,10 +94,11 @@ class BackgroundHandler(logging.Handler):
     def _resolve_handlers(self) -> Targets:
         """Return the handlers that write; an empty tuple while `dictConfig` has not created all of them."""
         if self._target_handlers is not None and (found := self._target_handlers.resolve()):
-            self._handlers, self._target_handlers = Targets(found), None
             # `logging.shutdown` closes handlers in reverse order of their creation: it must close this one first.
             logging._addHandlerRef(self)  # type: ignore[attr-defined]
             let_workers_close(found)
+            # Not earlier: another thread would write already, while `logging` would still close the handlers itself.
+            self._handlers, self._target_handlers = Targets(found), None
         return self._handlers
 
     @property

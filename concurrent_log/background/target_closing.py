@@ -6,13 +6,12 @@ handler that is writing would wait for its lock. Its worker may wait for the loc
 """
 
 import logging
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from concurrent_log.background.handler_closing import close_handler, try_to_close
 from concurrent_log.background.worker import QueueWorker
+from concurrent_log.internal.handler_closing import close_handler, close_soon, try_to_close
 from concurrent_log.internal.lifecycle import registered
 from concurrent_log.internal.lock_owners import owns_logging_lock
 
@@ -73,4 +72,4 @@ def _close(handler: logging.Handler) -> None:
     if not owns_logging_lock():
         close_handler(handler)
     elif not try_to_close(handler):
-        threading.Thread(target=close_handler, args=(handler,), name="concurrent_log closing", daemon=True).start()
+        close_soon(handler)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from concurrent_log.background.exact_snapshot import Snapshot
-from concurrent_log.background.handler_closing import close_handler
 from concurrent_log.background.local_writer import LocalWriter
 from concurrent_log.background.record_queue import DroppedRecords, FlushMarker, RecordQueue
 from concurrent_log.background.snapshot import logged_at, take_snapshot
+from concurrent_log.internal.handler_closing import close_handler
 from concurrent_log.internal.lifecycle import is_forking
 
 

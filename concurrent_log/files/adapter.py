@@ -26,6 +26,8 @@ from concurrent_log.files.size_grants import SizeGrants
 from concurrent_log.files.streams import check_writable, is_special, open_stream
 from concurrent_log.files.torn_records import PAGE_SIZE
 from concurrent_log.files.writer import LogWriter
+from concurrent_log.internal.handler_closing import close_soon
+from concurrent_log.internal.lock_owners import is_owned, owns_logging_lock
 
 lseek, SEEK_CUR = os.lseek, os.SEEK_CUR  # looked up for each record
 
@@ -114,7 +116,7 @@ class FileAdapter(BaseRotatingHandler):
             if self.delay:
                 check_writable(log_file.path)
             elif log_file.stream is None:
-                self._log_writer.open()
+                self._log_writer.open_first()
                 if not self._log_writer.is_special and not log_file.keeps_open():
                     log_file.close()
         except OSError as error:
@@ -310,17 +312,50 @@ class FileAdapter(BaseRotatingHandler):
         if problems:
             raise problems[0]
 
+    # `logging.config.dictConfig` calls these with the lock of `logging` held. The thread that uses the file may wait
+    # for that lock, because an ``emit`` looks up a logger: so they do not wait for this thread.
+
+    def acquire(self) -> None:
+        """Acquire the handler's lock; if the caller holds the lock of `logging`, only if it does not have to wait."""
+        if self.lock is not None:
+            self.lock.acquire(blocking=not owns_logging_lock())
+
+    def release(self) -> None:
+        """Release the handler's lock, if `acquire` has acquired it."""
+        if is_owned(self.lock):
+            self.lock.release()  # type: ignore[union-attr]
+
     def flush(self) -> None:
         """Flush the stream, if it is open."""
-        if "_log_file" not in vars(self) or not self._log_file.is_set_aside:
+        if "_log_file" not in vars(self):
             super().flush()
+        elif not self._log_file.is_set_aside:
+            self._run_locked(super().flush)
 
     def close(self) -> None:
         """Close the file and the lock file. A later record opens them again."""
-        with self._lock_file.mutex:
-            self._log_file.is_set_aside = False
-            super().close()
-            self._log_writer.close()
+        if not self._run_locked(self._close):
+            close_soon(self)
+
+    def _close(self) -> None:
+        self._log_file.is_set_aside = False
+        super().close()
+        self._log_writer.close()
+
+    def _run_locked(self, function: Callable[[], None]) -> bool:
+        """Call ``function`` with the handler's lock held; return False if the caller must not wait for this lock."""
+        mutex = self._lock_file.mutex
+        if not owns_logging_lock():
+            with mutex:
+                function()
+        elif mutex.acquire(blocking=False):
+            try:
+                function()
+            finally:
+                mutex.release()
+        else:
+            return False
+        return True
 
 
 class _Hooks:

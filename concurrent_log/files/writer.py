@@ -386,9 +386,17 @@ class LogWriter:
     def open(self) -> None:
         """Open the log file, if it is not open."""
         with self.lock_file.mutex:
-            if self.log_file.stream is None:
-                open_files.used(self._reference)
-                self.log_file.stream = self.log_file.open()
+            self.open_first()
+
+    def open_first(self) -> None:
+        """Do the same for a new handler, which no other thread knows.
+
+        `logging.config.dictConfig` creates handlers with the lock of `logging` held. The mutex may belong to a thread
+        that is writing to the same file, and that waits for this lock.
+        """
+        if self.log_file.stream is None:
+            open_files.used(self._reference)
+            self.log_file.stream = self.log_file.open()
 
     def set_aside(self) -> bool:
         """Close the files until they are needed; return False if they are in use now, or cannot be opened again.

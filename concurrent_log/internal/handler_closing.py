@@ -6,6 +6,7 @@ the opposite order, and an ``emit`` may look up a logger: a thread that holds on
 
 import contextlib
 import logging
+import threading
 
 from concurrent_log.internal.lifecycle import is_forking
 
@@ -52,3 +53,8 @@ def _close(handler: logging.Handler) -> None:
     handler.close()
     if newer is not None and newer is not handler:
         logging._handlers[handler.name] = newer  # type: ignore[attr-defined]
+
+
+def close_soon(handler: logging.Handler) -> None:
+    """Close a handler that another thread uses, in a thread that waits for it."""
+    threading.Thread(target=close_handler, args=(handler,), name="concurrent_log closing", daemon=True).start()
