@@ -235,6 +235,52 @@ class TestManyWriters:
 
         assert Counter(read_log(tmp_path)) == Counter(numbered("child", forks) + numbered("thread", int(done.stdout)))
 
+    @pytest.mark.slow
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+    @pytest.mark.parametrize("forks", [200, pytest.param(10_000, marks=_LONG)])
+    def test_forks_while_a_handler_looks_up_loggers_lose_no_record(self, tmp_path: pathlib.Path, forks: int) -> None:
+        """P1, P8: three threads log, and the worker wants the lock of logging, which each fork takes."""
+        done = run(
+            tmp_path,
+            f"""
+            class Needy(ConcurrentTimedRotatingFileHandler):
+                emit_batch = None
+                def emit(self, record):
+                    logging.getLogger(f"library.{{record.created}}")
+                    super().emit(record)
+
+            def work(source):
+                number = 0
+                while not stopped.is_set():
+                    logger.info("%s %d", source, number)
+                    number += 1
+                    time.sleep(0.001)
+                print(f"{{source}} {{number}}\\n", end="")
+
+            stopped = threading.Event()
+            background = attach(Needy("app.log"), capacity=1000)
+            threads = [threading.Thread(target=work, args=(source,)) for source in "abc"]
+            for thread in threads:
+                thread.start()
+            for number in range({forks}):
+                child = os.fork()
+                if child == 0:
+                    logger.info("child %d", number)
+                    background.close()
+                    os._exit(0)
+                assert os.waitpid(child, 0)[1] == 0
+            stopped.set()
+            for thread in threads:
+                thread.join()
+            """,
+            seconds=DEADLINE if forks < 1000 else 1200,
+        )
+        counts = {**dict(line.split() for line in done.stdout.splitlines()), "child": forks}
+
+        assert Counter(read_log(tmp_path)) == Counter(
+            line for source, count in counts.items() for line in numbered(source, int(count))
+        )
+
 
 _POOL = """
 import logging, multiprocessing, sys, time
