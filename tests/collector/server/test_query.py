@@ -18,7 +18,11 @@ import pytest
 pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install asyncpg")
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fastapi")
 
+import msgspec
+
 from collector.server.conftest import TOKEN
+from concurrent_log.collector.server.query.downloads import csv_rows
+from concurrent_log.collector.store.reader import RecordPage
 from support.collector_server import Server
 from support.processes import environment
 
@@ -195,6 +199,26 @@ def test_csv_has_no_formulas(server: Server) -> None:
     assert [row["message"] for row in rows] == [*(f"'{text}" for text in _FORMULAS), *harmless]
     assert [row["service"] for row in rows] == [row["message"] for row in rows]
     assert {row["duration_ms"] for row in rows} == {"-1.5"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a; @SUM(A1)", "a; '@SUM(A1)"),
+        ("a\t-2", "a\t'-2"),
+        ('a;"=cmd', "a;\"'=cmd"),
+        ("a;b=1", "a;b=1"),
+    ],
+)
+def test_csv_has_no_formulas_between_semicolons(text: str, expected: str) -> None:
+    """A spreadsheet may separate by semicolons or tabs instead of commas; each of these begins a cell then."""
+    attributes = msgspec.Raw(b'{"a":"x;=1"}')
+    content = csv_rows(RecordPage([{"message": text, "attributes": attributes}], None)).decode()
+    row = next(csv.reader([content.rstrip("\r\n")], strict=True))
+
+    assert expected in row
+    assert """{"a":"x;'=1"}""" in row
 
 
 def test_csv_attributes_are_not_formulas(sqlite_server: Server) -> None:

@@ -17,6 +17,8 @@ _COLUMNS = ("id", "received_at", *COLUMNS)
 
 # Text that a spreadsheet executes as a formula, also after spaces, and with full-width characters.
 _FORMULA = re.compile(r"[\s\0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# The same where a spreadsheet that separates by semicolons or tabs begins a cell; with few spaces, for linear time.
+_INNER_FORMULA = re.compile(r"([;\t\r\n][ \0\"]{0,20})(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 class AccessEnded(Exception):  # noqa: N818 - somebody ended it on purpose
@@ -61,7 +63,7 @@ def csv_header() -> bytes:
 
 
 def csv_rows(page: RecordPage) -> bytes:
-    """Return a row for each record; text that looks like a formula begins with an apostrophe."""
+    """Return a row for each record; an apostrophe precedes what a spreadsheet may take for a formula."""
     table = io.StringIO()
     csv.writer(table).writerows([_cell(record.get(name)) for name in _COLUMNS] for record in page.records)
     return table.getvalue().encode()
@@ -69,7 +71,9 @@ def csv_rows(page: RecordPage) -> bytes:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
-        return bytes(value).decode()
-    if isinstance(value, str) and _FORMULA.match(value):
-        return f"'{value}"
+        return _INNER_FORMULA.sub(r"\1'", bytes(value).decode())
+    if isinstance(value, str):
+        found = _FORMULA.match(value)
+        begin = value[: found.end()] if found else ""
+        return ("'" if found else "") + begin + _INNER_FORMULA.sub(r"\1'", value[len(begin) :])
     return value
