@@ -44,8 +44,8 @@ def _broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @contextmanager
-def _celery_in(folder: Path, application: str = "errands") -> Iterator[Server]:
-    options = ["--pool", "prefork", "--concurrency", "4", "--without-gossip", "--without-mingle"]
+def _celery_in(folder: Path, application: str = "errands", pool: str = "prefork") -> Iterator[Server]:
+    options = ["--pool", pool, "--concurrency", "4", "--without-gossip", "--without-mingle"]
     options += ["--loglevel", "INFO"]
     with serving(folder, lambda fd: ["-m", "celery", "--app", application, "worker", *options]) as server:
         yield server
@@ -196,6 +196,24 @@ def test_warm_shutdown_writes_all_queued_records(tmp_path: Path, monkeypatch: py
     assert_exactly_once(_of_app(records), ids(dict.fromkeys(sent, 5)))
     assert_in_order(_of_app(records))
     assert sorted(_task_id(record) for record in succeeded) == sorted(sent)
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+@pytest.mark.parametrize("pool", ["gevent", "threads"])
+def test_pool_of_greenlets_or_threads_loses_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str, worker: str
+) -> None:
+    """P1, P8: all tasks run in one process, which celery patches before it imports the application."""
+    if pool == "gevent":
+        pytest.importorskip("gevent")
+    monkeypatch.setenv("BACKGROUND_WORKER", worker)
+
+    with _celery_in(tmp_path, "errands_background", pool) as server:
+        sent = _send(tmp_path, "work", *"abcdefgh")
+        server.wait_until(lambda: _reported(server).keys() >= set(sent))
+        server.stop()
+
+    assert_exactly_once(_of_app(_all_records(tmp_path / "app.log")), ids(dict.fromkeys(sent, 5)))
 
 
 def test_soft_time_limit_in_a_background_logging_call_loses_no_other_record(
