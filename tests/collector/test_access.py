@@ -48,6 +48,13 @@ NEEDS = {
     ("GET", "/stats"): "read",
     ("GET", "/download"): "read",
     ("GET", "/live"): "read",
+    ("GET", "/keys"): "admin",
+    ("POST", "/keys"): "admin",
+    ("DELETE", "/keys/{id}"): "admin",
+    ("GET", "/sessions"): "admin",
+    ("DELETE", "/sessions/{id}"): "admin",
+    ("GET", "/deletion"): "admin",
+    ("DELETE", "/logs"): "admin",
 }
 # Paths that the document does not list: files that are the same for everyone.
 _FILES = {"/", "/static", "/client.js", "/client", "/docs", "/docs/static", "/openapi.json"}

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from concurrent_log import __version__
-from concurrent_log.collector.server.access import session_routes
+from concurrent_log.collector.server import deletion
+from concurrent_log.collector.server.access import key_routes, session_routes
 from concurrent_log.collector.server.access.control import AccessControl
 from concurrent_log.collector.server.access.origins import KeyOriginsMiddleware
 from concurrent_log.collector.server.access.rules import authorize
@@ -128,6 +129,8 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(otlp_endpoint.router, dependencies=_BEARER)
     app.include_router(endpoints.router, dependencies=_BEARER)
     app.include_router(session_routes.router)
+    app.include_router(key_routes.router, dependencies=_BEARER)
+    app.include_router(deletion.router, dependencies=_BEARER)
     _add_health(app)
     _add_page(app)
     add_client_script(app)

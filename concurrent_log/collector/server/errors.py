@@ -47,10 +47,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _DESCRIPTIONS = {
     400: "The request is invalid.",
-    401: "The token is missing or wrong.",
-    403: "The request is from a page of another site.",
-    404: "The record does not exist.",
+    401: "The key or token is missing, wrong, revoked or expired.",
+    403: "The key may not do this, or the request is from a page that may not send it.",
+    404: "It does not exist.",
     408: "The body did not arrive in time.",
+    409: "The number of records is not that of the preview.",
     413: "The body is too large, before or after decompression: send less at once.",
     415: "The Content-Encoding is not supported.",
     422: "A parameter is invalid.",

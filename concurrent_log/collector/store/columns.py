@@ -2,6 +2,8 @@
 
 from typing import Any
 
+AUDIT_LOGGER = "concurrent_log.audit"  # the logger of the records about the use of admin rights
+
 LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40, "FATAL": 50}
 
 COLUMNS = (

@@ -140,3 +140,6 @@ class Store(Protocol):
 
     async def execute(self, sql: str, *arguments: Any) -> int:
         """Run a statement like `select`, in a transaction of its own; return the number of affected rows."""
+
+    async def delete(self, condition: str, arguments: Sequence[Any]) -> int:
+        """Delete the records that meet a condition, in the SQL of the store's dialect; return their number."""

@@ -13,8 +13,6 @@ from concurrent_log.collector.store.interface import Store
 
 KINDS = ("send", "read", "admin")
 FIRST_ID = "first"  # the id of the admin key that the first start of a server creates
-AUDIT_LOGGER = "concurrent_log.audit"  # the logger of the records about the use of admin rights
-AUDIT_SERVICE = "concurrent_log"
 
 # The limits of a key with origins, unless others are given: any visitor of the page can copy such a key.
 BROWSER_RECORDS_PER_MINUTE = 6_000

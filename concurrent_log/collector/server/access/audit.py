@@ -5,10 +5,10 @@ import socket
 import time
 from typing import Any, Protocol
 
-from concurrent_log.collector.store.columns import LEVELS
+from concurrent_log.collector.store.columns import AUDIT_LOGGER, LEVELS
 from concurrent_log.collector.store.interface import AddResult, IncomingBatch
-from concurrent_log.collector.store.keys import AUDIT_LOGGER, AUDIT_SERVICE
 
+_SERVICE = "concurrent_log"
 _COLUMNS = ("created_at", "level", "level_number", "service", "host", "logger", "message", "attributes")
 
 
@@ -31,5 +31,5 @@ async def record_use(store: AuditStore, by: str, action: str, **attributes: Any)
     content = json.dumps({"by": by, **{name: value for name, value in attributes.items() if value not in (None, ())}})
     message = f"{by}: {action}"
     host = socket.gethostname()[:200]
-    row = (time.time_ns() // 1000, "INFO", LEVELS["INFO"], AUDIT_SERVICE, host, AUDIT_LOGGER, message, content)
+    row = (time.time_ns() // 1000, "INFO", LEVELS["INFO"], _SERVICE, host, AUDIT_LOGGER, message, content)
     await store.add(IncomingBatch([row], columns=_COLUMNS))

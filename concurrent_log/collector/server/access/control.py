@@ -79,7 +79,8 @@ class AccessControl:
             return identities.of_key(key)
         if await self.is_open():
             return EVERYONE
-        self._guesses.note_failure(address, found)
+        if not self.directory.was_valid(found):
+            self._guesses.note_failure(address, found)
         if wait:
             message = "too many different wrong keys came from this address: try again later"
             raise Problem(429, message, retry_after=math.ceil(wait))

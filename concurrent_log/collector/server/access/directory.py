@@ -71,6 +71,10 @@ class KeyDirectory:
         self._uses[key.id] = now
         return session, key
 
+    def was_valid(self, found: str) -> bool:
+        """Return whether a digest is that of a key, also of a revoked one: whoever sends it does not guess."""
+        return found in self._by_digest
+
     def is_session_valid(self, session: Session) -> bool:
         """Return whether a session, as far as known, has not ended."""
         now = time.time_ns() // 1000

@@ -27,6 +27,13 @@ RULES = {
     ("GET", "/stats"): "read",
     ("GET", "/download"): "read",
     ("GET", "/live"): "read",
+    ("GET", "/keys"): "admin",
+    ("POST", "/keys"): "admin",
+    ("DELETE", "/keys/{id}"): "admin",
+    ("GET", "/sessions"): "admin",
+    ("DELETE", "/sessions/{id}"): "admin",
+    ("GET", "/deletion"): "admin",
+    ("DELETE", "/logs"): "admin",
 }
 
 

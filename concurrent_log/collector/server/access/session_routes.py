@@ -1,12 +1,11 @@
 """The routes of the page's session: its state, login and logout."""
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from concurrent_log.collector.server.access.control import AccessControl
-from concurrent_log.collector.server.errors import Problem, documented
-
-_MAX_LOGIN_SIZE = 8192  # bytes
+from concurrent_log.collector.server.errors import documented
+from concurrent_log.collector.server.small_body import documented_body, read_small_body
 
 router = APIRouter(tags=["page"])
 
@@ -42,20 +41,17 @@ async def session(request: Request) -> SessionResponse:
     )
 
 
-_BODY = {"required": True, "content": {"application/json": {"schema": LoginRequest.model_json_schema()}}}
-
-
 @router.post(
     "/login",
     summary="Begin a session",
     status_code=204,
     responses=documented(401, 403, 413, 422, 429, 503),
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=documented_body(LoginRequest),
 )
 async def login(request: Request) -> Response:
     """Begin a session by a read key, an admin key, or the server's token; it lasts for a week, until a logout."""
     access: AccessControl = request.app.state.access
-    who = await access.find(request, await _read_token(request))
+    who = await access.find(request, (await read_small_body(request, LoginRequest)).token)
     who.require("read")
     response = Response(status_code=204)
     await access.begin_session(request, response, who)
@@ -69,16 +65,3 @@ async def logout(request: Request) -> Response:
     response = Response(status_code=204)
     await access.end_session(request, response)
     return response
-
-
-async def _read_token(request: Request) -> str:
-    """Return the key in the body; stop reading a body that is too large."""
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MAX_LOGIN_SIZE:
-            raise Problem(413, f"the body has more than {_MAX_LOGIN_SIZE:,} bytes")
-    try:
-        return LoginRequest.model_validate_json(content).token
-    except ValidationError as error:
-        raise Problem(422, f"the body must be an object with the token: {error.errors()[0]['msg']}") from None

@@ -22,6 +22,7 @@ from concurrent_log.collector.store.postgres import partitions
 from concurrent_log.collector.store.postgres.errors import ROW_ERRORS, SCHEMA, UNAVAILABLE, store_errors
 
 _ADD_TIMEOUT = 30.0  # seconds; after that, it is unknown whether the batch is stored
+_DELETION_TIMEOUT = 600.0  # seconds
 _QUERY_TIMEOUT = 30  # seconds, the upper limit for all queries
 _WRITE_CONNECTIONS = 4
 _READ_CONNECTIONS = 6
@@ -132,6 +133,13 @@ class PostgresStore:
         """Run a statement in a transaction of its own; return the number of affected rows."""
         with store_errors():
             status = await self.writing.execute(sql, *arguments, timeout=_ADD_TIMEOUT)
+        return int(status.split()[-1])
+
+    async def delete(self, condition: str, arguments: Sequence[Any]) -> int:
+        """Delete the records that meet a condition, in one transaction, which does not block others."""
+        with store_errors():
+            sql = f"DELETE FROM logs WHERE {condition}"
+            status = await self.writing.execute(sql, *arguments, timeout=_DELETION_TIMEOUT)
         return int(status.split()[-1])
 
     async def add(self, batch: IncomingBatch) -> AddResult:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from concurrent_log.collector.store.columns import COLUMNS, LEVELS
+from concurrent_log.collector.store.columns import AUDIT_LOGGER, COLUMNS, LEVELS
 from concurrent_log.collector.store.message_templates import READ_LENGTH
 from concurrent_log.collector.store.sql.conditions import (
     after_conditions,
@@ -122,6 +122,21 @@ def select_boundary_time(
     since, until = (None, None) if within is None else (within[0], within[1] + 1)
     filters = Filters(since=since, until=until, service=tuple(services))
     return select_page(dialect, filters, limit=1, newest_first=newest, after=None, columns=_ORDER_COLUMNS)
+
+
+def deletable_condition(dialect: Dialect, filters: Filters) -> Statement:
+    """Return the condition for the records that a deletion may delete: all that match, except those about deletions."""
+    statement = Statement(dialect)
+    conditions = [*all_conditions(statement, filters), f"COALESCE(logger, '') <> '{AUDIT_LOGGER}'"]
+    statement.sql = " AND ".join(conditions)
+    return statement
+
+
+def count_deletable(dialect: Dialect, filters: Filters, until: int) -> Statement:
+    """Count the records of `deletable_condition` before a time."""
+    statement = deletable_condition(dialect, replace(filters, until=until))
+    statement.sql = f"SELECT count(*) FROM logs WHERE {statement.sql}"
+    return statement
 
 
 def count_by_service_and_level(dialect: Dialect, since: int | None) -> Statement:

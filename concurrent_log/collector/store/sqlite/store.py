@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -23,8 +23,10 @@ from concurrent_log.collector.store.interface import (
     StoreUnavailable,
 )
 from concurrent_log.collector.store.sqlite.database_file import BUSY_TIMEOUT, DatabaseFile
+from concurrent_log.collector.store.sqlite.dialect import folded_contains
 
 _MAX_COMMITTED_TOGETHER = 20_000  # records
+_IDS_TOGETHER = 20_000  # records that a deletion looks at between two batches
 _MAX_REMOVED_TOGETHER = 2_000  # records that are removed between two batches
 _MIN_BATCH_MEMORY = 14 * 86_400_000_000  # microseconds for which the ids of batches are stored, at least
 _LAST_SEEN_PRECISION = 5_000_000  # microseconds
@@ -168,6 +170,16 @@ class SqliteStore:
             lambda connection: connection.execute(statement, arguments).rowcount, makes_room=makes_room
         )
 
+    async def delete(self, condition: str, arguments: Sequence[Any]) -> int:
+        """Delete the records that meet a condition, in steps; between them, batches are stored."""
+        first, last = (await self.select("SELECT min(id), max(id) FROM logs"))[0]
+        total = 0
+        for begin in range(first or 0, (last or -1) + 1, _IDS_TOGETHER):
+            ids = f"id >= {begin} AND id < {begin + _IDS_TOGETHER} AND id <= {last}"
+            task = _deletion(f"DELETE FROM logs WHERE {ids} AND {condition}", arguments)
+            total += await self._submit(task, makes_room=True)
+        return total
+
     async def _submit(self, task: _Task, *, makes_room: bool = False) -> int:
         """Let the thread run ``task``; one that makes room may use the space in reserve."""
         if self._is_closed:
@@ -204,6 +216,20 @@ class SqliteStore:
         if item is not None:
             _run_alone(self._file, item)
         return item is not None
+
+
+def _deletion(sql: str, arguments: Sequence[Any]) -> _Task:
+    """Return a task that deletes records, and overwrites their place in the file."""
+
+    def delete(connection: sqlite3.Connection) -> int:
+        connection.create_function("folded_contains", 2, folded_contains, deterministic=True)
+        connection.execute("PRAGMA secure_delete = on")
+        try:
+            return connection.execute(sql, arguments).rowcount
+        finally:
+            connection.execute("PRAGMA secure_delete = off")
+
+    return delete
 
 
 def _numbered(sql: str) -> str:
