@@ -1137,6 +1137,37 @@ def test_live_tail_reconnects_to_a_restarted_server(open_page: Callable[..., Pag
 
 
 @pytest.mark.slow
+def test_administrator_creates_and_revokes_a_key(open_page: Callable[..., Page], tmp_path: Path) -> None:
+    """A key is shown once, works, and ends with a second click; a reader has no such entry in the menu."""
+    with running_collector(tmp_path, token="open-sesame-please") as locked:
+        page = open_page(locked)
+        page.open()
+        page.tab.get_by_label("Token of this server").fill("open-sesame-please")
+        page.button("Log in").click()
+        page.button("More").click()
+        page.button("Keys and sessions").click()
+        page.tab.get_by_label("Kind").select_option("read")
+        page.tab.get_by_label("Name", exact=True).fill("Anna <b>")
+        page.button("Create key").click()
+        secret = page.tab.locator(".secret code").inner_text()
+        expect(page.tab.get_by_text("the server's token (this one)")).to_be_visible()
+        reader = open_page(locked)
+        reader.open()
+        reader.tab.get_by_label("Token of this server").fill(secret)
+        reader.button("Log in").click()
+        reader.button("More").click()
+        expect(reader.button("Log out")).to_be_visible()
+        expect(reader.button("Keys and sessions")).to_have_count(0)
+
+        page.button("Revoke Anna <b>").click()
+        page.button("Really revoke Anna <b>").click()
+        expect(page.tab.get_by_text("revoked", exact=True)).to_be_visible()
+        page.tab.close()
+        reader.tab.close()
+        open_page.errors.clear()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
 def test_unreachable_server_is_reported(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """The page shows a message, and a button that tries again."""
     with running_collector(tmp_path) as other:

@@ -9,6 +9,7 @@ import { HelpPanel } from "./help.js";
 import { Histogram, totals, useHistogram } from "./histogram.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { useKeys } from "./keyboard.js";
+import { KeysPanel } from "./keys.js";
 import { List } from "./list.js";
 import { useSelection } from "./selection.js";
 import { filters } from "./query.js";
@@ -21,8 +22,8 @@ import { TracePanel } from "./trace.js";
 
 const REFRESH_INTERVAL = 5000; // milliseconds between two histograms of a live tail
 
-/** `onLocked` is called when the session has expired; `logOut` ends it, if the server requires a token. */
-export function App({ onLocked, logOut }) {
+/** `onLocked` is called when the session has expired; `logOut` ends it, if the server requires a key. */
+export function App({ onLocked, logOut, isAdmin }) {
   const onError = (error) => error.status === 401 && onLocked();
   const [query, go] = useQuery();
   const [settings, change] = useSettings();
@@ -48,15 +49,15 @@ export function App({ onLocked, logOut }) {
   useKeys(commands);
 
   return html`
-    <${Toolbar} ...${{ query, go, settings, change, tail, commands, logOut }} total=${sum(histogram)} />
+    <${Toolbar} ...${{ query, go, settings, change, tail, commands, logOut, isAdmin }} total=${sum(histogram)} />
     ${settings.histogram && html`<${Histogram} ...${{ histogram, go, isDark, zone: settings.zone }} />`}
     <${List} ...${{ query, go, records, settings, tail, reload, control, selection, actions }} />
-    <${Panels} ...${{ query, go, actions, zone: settings.zone }} />
+    <${Panels} ...${{ query, go, actions, isAdmin, zone: settings.zone }} />
     ${isHelping && html`<${HelpPanel} onClose=${() => setHelping(false)} />`}`;
 }
 
 /** The open panel, if the address has one. */
-function Panels({ query, go, zone, actions }) {
+function Panels({ query, go, zone, actions, isAdmin }) {
   const close = (view) => () => go({ [view]: "" });
   const shared = (view) => ({ key: query[view], id: query[view], onClose: close(view), columns: query.column });
   return html`
@@ -64,7 +65,8 @@ function Panels({ query, go, zone, actions }) {
     ${query.around && html`<${ContextPanel} ...${shared("around")} ...${{ zone, actions }} />`}
     ${query.groups && html`<${GroupsPanel} ...${{ query, go, zone, actions }} onClose=${close("groups")} />`}
     ${query.services && html`<${ServicesPanel} ...${{ query, go, zone }} onClose=${close("services")} />`}
-    ${query.health && html`<${HealthPanel} zone=${zone} onClose=${close("health")} />`}`;
+    ${query.health && html`<${HealthPanel} zone=${zone} onClose=${close("health")} />`}
+    ${query.keys && isAdmin && html`<${KeysPanel} zone=${zone} onClose=${close("keys")} />`}`;
 }
 
 /** Return `[version, refresh]`. The histogram is loaded again when the version changes; a live tail changes it. */

@@ -18,7 +18,7 @@ export function KeysPanel({ zone, onClose }) {
       () => (setFailure(""), reloadList()),
       (error) => setFailure(error.message),
     );
-  return html`<${Panel} title="Keys" onClose=${onClose} className="keys">
+  return html`<${Panel} title="Keys" onClose=${onClose} className="key-list">
     <${NewKey} onCreated=${reload} />
     ${failure && html`<p class="error-message" role="alert">${failure}</p>`}
     ${(error || !keys) && html`<${Pending} error=${error} reload=${reload} />`}
@@ -36,7 +36,7 @@ function Keys({ keys, zone, end }) {
     <caption>Keys</caption>
     <thead><tr>${["Name", "Kind", "For", "Last use", "State", ""].map((head) => html`<th scope="col">${head}</th>`)}
     </tr></thead>
-    <tbody>${newest.map((key) => html`<tr key=${key.id} class=${key.is_valid ? "" : "ended"}>
+    <tbody>${newest.map((key) => html`<tr key=${key.id} class=${key.is_valid ? "" : "inactive"}>
       <td title=${`id ${key.id}, created ${fullTime(key.created_at, zone)}`}>${key.name}</td>
       <td>${key.kind}</td>
       <td>${scope(key)}</td>

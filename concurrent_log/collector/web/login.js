@@ -20,8 +20,8 @@ export function Login({ onDone }) {
     <label for="token">Token of this server</label>
     <input id="token" type="password" value=${token} autocomplete="current-password" required autofocus
       onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" />
-    <p id="token-hint" class="hint">The token that the server was started with, such as the value of
-      ${" "}<code>CONCURRENT_LOG_TOKEN</code>.</p>
+    <p id="token-hint" class="hint">A read key, an admin key, or the token that the server was started with, such
+      as the value of ${" "}<code>CONCURRENT_LOG_TOKEN</code>.</p>
     ${error && html`<p class="error-message" role="alert">${error}</p>`}
     <button class="primary">Log in</button>
   </form></main>`;

@@ -42,7 +42,7 @@ export function NewKey({ onCreated }) {
     <p class="hint">${HINTS[form.kind]}</p>
   </form>
   ${error && html`<p class="error-message" role="alert">${error}</p>`}
-  ${created && html`<p class="secret" role="status">The key ${created.key.name}, shown only now:
+  ${created && html`<p class="secret" role="status">The key ${created.key.name}, shown only now:${" "}
     <code>${created.secret}</code></p>`}`;
 }
 

@@ -2,7 +2,7 @@
 
 const SINGLE = ["since", "until", "level", "trace_id", "q"];
 const LISTS = ["service", "environment", "host", "where", "column"];
-const VIEWS = ["trace", "around", "groups", "services", "health", "live"];
+const VIEWS = ["trace", "around", "groups", "services", "health", "keys", "live"];
 const MAX_TEXT = 1000; // characters of a search text
 
 /** The default range. */

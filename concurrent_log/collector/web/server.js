@@ -23,8 +23,18 @@ export function urlFor(path, parameters) {
 
 /** Exchange the token for a session. */
 export async function login(token) {
-  const body = JSON.stringify({ token });
-  await request(urlFor("login", ""), { method: "POST", body, headers: { "Content-Type": "application/json" } });
+  await sendJson("login", { token });
+}
+
+/** Send `body` as JSON, and return the JSON response. */
+export async function sendJson(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return request(urlFor(path, ""), { method: "POST", body: JSON.stringify(body), headers });
+}
+
+/** Remove what is at `path`. */
+export async function remove(path) {
+  await request(urlFor(path, ""), { method: "DELETE" });
 }
 
 /** End the session. */

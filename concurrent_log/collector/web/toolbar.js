@@ -12,7 +12,7 @@ import { Chips, SearchLine } from "./search.js";
 import { urlFor } from "./server.js";
 import { ServicesButton } from "./services.js";
 
-export function Toolbar({ query, go, settings, change, tail, total, commands, logOut }) {
+export function Toolbar({ query, go, settings, change, tail, total, commands, logOut, isAdmin }) {
   const setZone = (zone) => change({ zone });
   return html`<header class="toolbar">
     <div class="line">
@@ -30,7 +30,7 @@ export function Toolbar({ query, go, settings, change, tail, total, commands, lo
         <${ServicesButton} onClick=${commands.s} />
         <button title="Pipeline health (h)" aria-label="Pipeline health" onClick=${commands.h}>
           <${Icon} name="pulse" /></button>
-        <${MoreMenu} ...${{ query, settings, change, commands, logOut, setZone }} />
+        <${MoreMenu} ...${{ query, go, settings, change, commands, logOut, isAdmin, setZone }} />
       </div>
     </div>
     <div class="line">
@@ -58,7 +58,7 @@ function LiveButtons({ query, tail, commands }) {
   </div>`;
 }
 
-function MoreMenu({ query, settings, change, commands, logOut, setZone }) {
+function MoreMenu({ query, go, settings, change, commands, logOut, isAdmin, setZone }) {
   const download = (format) => {
     const parameters = filters(query);
     parameters.set("format", format);
@@ -78,6 +78,7 @@ function MoreMenu({ query, settings, change, commands, logOut, setZone }) {
       <hr />
       <button class="entry" onClick=${() => (close(), commands["?"]())}>Keyboard shortcuts <kbd>?</kbd></button>
       <a class="entry" href="docs" target="_blank" rel="noopener">API of this server</a>
+      ${isAdmin && html`<button class="entry" onClick=${() => (close(), go({ keys: "1" }))}>Keys and sessions</button>`}
       ${logOut && html`<button class="entry" onClick=${logOut}>Log out</button>`}
     </div>`}
   <//>`;
