@@ -77,7 +77,7 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     `query.endpoints.add_state` adds.
     """
     store = create_store(settings.database) if store is None else store
-    retention = Retention(settings.retention_days, settings.retention_size)
+    retention = Retention(settings.retention_days, settings.retention_size, settings.service_retention)
     managed_store = ManagedStore(store, retention)
     access = AccessControl(settings, managed_store)
 

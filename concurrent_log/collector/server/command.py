@@ -28,6 +28,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--token", help="the secret that requests must send; prefer --token-file: other users can see options")
     add("--token-file", metavar="PATH", help=f"a file that contains the token; or set {PREFIX}TOKEN")
     add("--retention-days", metavar="N", help="remove records that are older (default: keep all)")
+    add("--service-retention", metavar="NAME=N", action="append", help="remove records of a service that are older")
     add("--retention-size", metavar="SIZE", help="remove the oldest records beyond this size, such as 50G")
     add("--max-body", metavar="SIZE", help="the largest body of a request, before and after decompression, such as 16M")
     add("--cors-origin", metavar="ORIGIN", action="append", help="allow pages of this origin; may be repeated")
@@ -39,7 +40,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 def main(options: argparse.Namespace) -> int:
     """Serve until a signal ends the process, and return the exit status."""
     names = "database data_directory host port token token_file retention_days retention_size max_body cors_origin"
-    names += " trusted_proxy user_header admin_user"
+    names += " trusted_proxy user_header admin_user service_retention"
     try:
         settings = load_settings({name: getattr(options, name) for name in names.split()})
     except ValueError as error:

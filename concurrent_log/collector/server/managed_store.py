@@ -6,7 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from concurrent_log.collector.server.background_tasks import BackgroundTasks
-from concurrent_log.collector.server.retention import ClockCheck, Retention, remove_expired_records
+from concurrent_log.collector.server.retention import (
+    ClockCheck,
+    Retention,
+    remove_expired_records,
+    remove_expired_records_of,
+)
 from concurrent_log.collector.store.interface import (
     AddResult,
     DiskFull,
@@ -127,16 +132,28 @@ class ManagedStore:
         self.tasks.start("partitions", self.store.prepare, _MAINTENANCE_INTERVAL)
         if self._retention.days is not None:
             self.tasks.start("retention by age", self._remove_old, _MAINTENANCE_INTERVAL)
+        if self._retention.services:
+            self.tasks.start("retention of services", self._remove_old_of_services, _MAINTENANCE_INTERVAL)
         if self._retention.size is not None:
             self.tasks.start("retention by size", self._remove_excess, _SIZE_INTERVAL)
+
+    async def _may_go_by_the_clock(self) -> bool:
+        if self._clock is None:
+            newest = await self.store.newest_arrival()
+            self._clock = ClockCheck(time.time() if newest is None else newest / 1_000_000, time.monotonic())
+        return self._clock.is_plausible(time.time(), time.monotonic())
+
+    async def _remove_old_of_services(self) -> None:
+        if await self._may_go_by_the_clock():
+            for service, days in self._retention.services:
+                removed = await remove_expired_records_of(self.store, service, days)
+                if removed:
+                    stderr.warn(f"removed {removed:,} records of {service} that were older than {days} days")
 
     async def _remove_old(self) -> None:
         days = self._retention.days
         assert days is not None
-        if self._clock is None:
-            newest = await self.store.newest_arrival()
-            self._clock = ClockCheck(time.time() if newest is None else newest / 1_000_000, time.monotonic())
-        if self._clock.is_plausible(time.time(), time.monotonic()):
+        if await self._may_go_by_the_clock():
             removed = await remove_expired_records(self.store, days)
             if removed:
                 stderr.warn(f"removed {removed:,} records that were older than {days} days")

@@ -15,10 +15,14 @@ _DOUBT = 86_400.0  # seconds for which a clock that jumped is not believed, so t
 
 @dataclass(frozen=True)
 class Retention:
-    """What to keep: records of the last ``days``, and not more than ``size`` bytes; None is no limit."""
+    """What to keep: records of the last ``days``, and not more than ``size`` bytes; None is no limit.
+
+    ``services`` are pairs of a service and a number of days, for services whose records are kept for a shorter time.
+    """
 
     days: int | None = None
     size: int | None = None
+    services: tuple[tuple[str, int], ...] = ()
 
 
 class ClockCheck:
@@ -54,3 +58,9 @@ async def remove_expired_records(store: Store, days: int) -> int:
     """Remove records from before the day that is ``days`` ago, in UTC; return their number."""
     today = datetime.now(timezone.utc).date()
     return await store.remove_before(today - timedelta(days=days))
+
+
+async def remove_expired_records_of(store: Store, service: str, days: int) -> int:
+    """Remove the records of a service from before the day that is ``days`` ago, in UTC; return their number."""
+    midnight = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    return await store.delete("service = $1 AND created_at < $2", [service, int(midnight.timestamp()) * 1_000_000])

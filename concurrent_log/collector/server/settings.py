@@ -28,6 +28,7 @@ class ServerSettings:
         port: The port to listen on; 0 chooses a free one.
         token: The secret that requests must send, or None.
         retention_days: The age in days after which records are removed; None keeps them indefinitely.
+        service_retention: Pairs of a service and the age in days after which its records are removed.
         retention_size: The size of the store in bytes beyond which the oldest records are removed, or None.
         max_body: Maximum size of a request's body in bytes, before and after decompression.
         cors_origins: Allowed origins of pages, such as ``https://shop.example``; ``*`` allows all.
@@ -42,6 +43,7 @@ class ServerSettings:
     token: str | None = None
     retention_days: int | None = None
     retention_size: int | None = None
+    service_retention: tuple[tuple[str, int], ...] = ()
     max_body: int = DEFAULT_MAX_BODY
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = o
         token=_load_token(given.get("token"), given.get("token_file")),
         retention_days=_parse_integer("retention-days", given.get("retention_days"), None, range(1, 100_000)),
         retention_size=_parse_large_size("retention-size", given.get("retention_size")),
+        service_retention=_parse_service_retention(given.get("service_retention")),
         max_body=parse_size("max-body", given.get("max_body"), DEFAULT_MAX_BODY) or 0,
         cors_origins=_parse_origins(given.get("cors_origin")),
         trusted_proxies=_parse_networks(given.get("trusted_proxy")),
@@ -165,6 +168,16 @@ def parse_size(name: str, given: str | None, default: int | None) -> int | None:
 def _parse_list(given: str | list[str] | None) -> tuple[str, ...]:
     """Return the values of an option that may be repeated, or of its variable, which separates them by spaces."""
     return tuple(given if isinstance(given, list) else (given or "").split())
+
+
+def _parse_service_retention(given: str | list[str] | None) -> tuple[tuple[str, int], ...]:
+    pairs = []
+    for text in _parse_list(given):
+        found = re.fullmatch(r"(.{1,200})=([1-9][0-9]{0,4})", text)
+        if found is None:
+            raise ValueError(f"service-retention must be a service and a number of days, such as shop=7, not {text!r}")
+        pairs.append((found[1], int(found[2])))
+    return tuple(pairs)
 
 
 def _parse_networks(given: str | list[str] | None) -> tuple[str, ...]:

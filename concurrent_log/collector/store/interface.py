@@ -142,4 +142,4 @@ class Store(Protocol):
         """Run a statement like `select`, in a transaction of its own; return the number of affected rows."""
 
     async def delete(self, condition: str, arguments: Sequence[Any]) -> int:
-        """Delete the records that meet a condition, in the SQL of the store's dialect; return their number."""
+        """Delete the records that meet a condition, in the SQL of the store or of `select`; return their number."""

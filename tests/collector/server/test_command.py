@@ -61,6 +61,7 @@ def test_default_database_is_created(tmp_path: Path) -> None:
         (["--token", "a b"], "no spaces"),
         (["--token", "fifteen-letters"], "at least 16 characters, not 15"),
         (["--trusted-proxy", "10.0.0.1/8"], "trusted-proxy must be an address or a network"),
+        (["--service-retention", "shop"], "service-retention must be a service and a number of days"),
         (["--user-header", "X-User"], "user-header needs trusted-proxy"),
         (["--admin-user", "anna"], "admin-user needs user-header"),
         (["--database", "/dev/null/logs"], "cannot be opened as an SQLite database"),

@@ -111,6 +111,18 @@ def test_server_recovers_when_the_database_returns(
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
+def test_one_service_is_kept_for_a_shorter_time(database: str, start: StartServer) -> None:
+    """The records of the named service are removed by age; those of others, and its new ones, stay."""
+    server, old = start(database), time.time() - 10 * 86_400
+    records = [{"service": name, "created_at": at} for name in ("shop", "web") for at in (old, time.time())]
+    server.send(records)
+    server.stop()
+    again = start(database, "--service-retention", "shop=7", "--service-retention", "web=30")
+
+    wait_until(lambda: "removed 1 records of shop that were older than 7 days" in again.errors)
+    assert again.count() == 3
+
+
 def test_retention_runs_at_the_start(database: str, start: StartServer) -> None:
     """Old records are removed when the server starts."""
     server = start(database)

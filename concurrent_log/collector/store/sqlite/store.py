@@ -176,7 +176,7 @@ class SqliteStore:
         total = 0
         for begin in range(first or 0, (last or -1) + 1, _IDS_TOGETHER):
             ids = f"id >= {begin} AND id < {begin + _IDS_TOGETHER} AND id <= {last}"
-            task = _deletion(f"DELETE FROM logs WHERE {ids} AND {condition}", arguments)
+            task = _deletion(f"DELETE FROM logs WHERE {ids} AND {_numbered(condition)}", arguments)
             total += await self._submit(task, makes_room=True)
         return total
 
