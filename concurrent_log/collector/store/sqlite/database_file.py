@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from concurrent_log.collector.store.interface import DiskFull, StoreUnavailable, StoreUnusable
 from concurrent_log.collector.store.migrations import migrations
+from concurrent_log.collector.store.sqlite.dialect import add_functions
 from concurrent_log.collector.store.sqlite.disk_reserve import DiskReserve
 
 BUSY_TIMEOUT = 10.0  # seconds to wait for another process that writes
@@ -229,6 +230,7 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = full")  # A committed batch survives a power failure.
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA cache_size = -65536")
+    add_functions(connection)  # for deletions
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,3 +95,9 @@ def _same_json(statement: Statement, value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 2**63:
         value = float(value)
     return f"(last.type IN ('integer', 'real') AND last.value = {statement.argument(value)})"
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Add the functions that the conditions of `SqliteDialect` use to a connection."""
+    connection.create_function("folded_contains", 2, folded_contains, deterministic=True)
+    connection.create_function("long_like", 2, long_like, deterministic=True)

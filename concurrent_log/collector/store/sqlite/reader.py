@@ -25,7 +25,7 @@ from concurrent_log.collector.store.reader import (
 from concurrent_log.collector.store.sql import statements
 from concurrent_log.collector.store.sql.dialect import Statement
 from concurrent_log.collector.store.sql.filters import Filters
-from concurrent_log.collector.store.sqlite.dialect import SqliteDialect, folded_contains, long_like
+from concurrent_log.collector.store.sqlite.dialect import SqliteDialect, add_functions
 from concurrent_log.collector.store.sqlite.store import SqliteStore
 
 _CONNECTIONS = 4
@@ -114,8 +114,7 @@ class SqliteReader(RecordReader):
     def _connect(self) -> sqlite3.Connection:
         connection = self._store.connect_read_only()
         connection.isolation_level = None
-        connection.create_function("folded_contains", 2, folded_contains, deterministic=True)
-        connection.create_function("long_like", 2, long_like, deterministic=True)
+        add_functions(connection)
         return connection
 
     async def position(self) -> int:

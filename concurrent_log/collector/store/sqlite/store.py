@@ -23,7 +23,6 @@ from concurrent_log.collector.store.interface import (
     StoreUnavailable,
 )
 from concurrent_log.collector.store.sqlite.database_file import BUSY_TIMEOUT, DatabaseFile
-from concurrent_log.collector.store.sqlite.dialect import folded_contains
 
 _MAX_COMMITTED_TOGETHER = 20_000  # records
 _IDS_TOGETHER = 20_000  # records that a deletion looks at between two batches
@@ -222,7 +221,6 @@ def _deletion(sql: str, arguments: Sequence[Any]) -> _Task:
     """Return a task that deletes records, and overwrites their place in the file."""
 
     def delete(connection: sqlite3.Connection) -> int:
-        connection.create_function("folded_contains", 2, folded_contains, deterministic=True)
         connection.execute("PRAGMA secure_delete = on")
         try:
             return connection.execute(sql, arguments).rowcount
