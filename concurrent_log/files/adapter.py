@@ -330,7 +330,11 @@ class FileAdapter(BaseRotatingHandler):
         if "_log_file" not in vars(self):
             super().flush()
         elif not self._log_file.is_set_aside:
-            self._run_locked(super().flush)
+            self._run_locked(self._flush)
+
+    def _flush(self) -> None:
+        self._log_file.leave_lost_stream()
+        super().flush()
 
     def close(self) -> None:
         """Close the file and the lock file. A later record opens them again."""
@@ -339,6 +343,7 @@ class FileAdapter(BaseRotatingHandler):
 
     def _close(self) -> None:
         self._log_file.is_set_aside = False
+        self._log_file.leave_lost_stream()
         super().close()
         self._log_writer.close()
 

@@ -17,11 +17,12 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from concurrent_log.files.backups.timed_names import is_compressed
 from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.open_files import with_room
+from concurrent_log.files.own_file import LongOpenFile, LostFile
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
@@ -144,8 +145,8 @@ class Compressor:
                         self._compress(path, backups, not_before)
                     except _Paused:
                         raise
-                    except FileNotFoundError:
-                        pass  # It was deleted or got another number in the meantime.
+                    except (FileNotFoundError, LostFile):
+                        pass  # It was deleted, got another number, or the program closed it: look again.
                     except Exception as error:
                         problems[path] = error
         return True
@@ -186,7 +187,7 @@ class Compressor:
             progress = None
             _remove(temporary, discarded)  # A killed process may have left them.
         try:
-            with with_room(lambda: open(path, "rb")) as plain:
+            with with_room(lambda: LongOpenFile(path, "rb")) as plain:
                 copy = None
                 if progress is not None:
                     plain.seek(progress.position)
@@ -195,12 +196,14 @@ class Compressor:
                 is_whole = copy is not None or self._write_compressed(plain, temporary, is_new=progress is None)
                 if not is_whole or not self._wait_until(not_before):
                     if copy is None:
-                        reached = _stamp(os.fstat(plain.fileno())), _stamp(os.stat(temporary))
+                        reached = _stamp(plain.status()), _stamp(os.stat(temporary))
                         self._progress = _Progress(plain.tell(), not_before, *reached)
                     raise _Paused
                 with self._lock_file.hold(exclusive=True, timeout=_LOCK_TIMEOUT) as problem:
                     if problem is not None:
                         raise problem
+                    if not self._compression_lock.is_open():
+                        raise LostFile("the program closed the lock file: another process may compress, too")
                     path = _current_path(plain, path, backups)
                     self._replace(plain, path, temporary, copy)
                     os.rename(path, discarded)
@@ -226,35 +229,35 @@ class Compressor:
         distinct = zlib.crc32(os.fsencode(own))
         return os.path.join(folder, f"{self._name.removesuffix('.gz')}.{distinct:08x}.gz")
 
-    def _write_compressed(self, plain: BinaryIO, temporary: str, *, is_new: bool) -> bool:
+    def _write_compressed(self, plain: LongOpenFile, temporary: str, *, is_new: bool) -> bool:
         """Compress the rest of ``plain`` into the file ``temporary``, which gets its mode, owner and times.
 
         Returns False if it stopped before a fork, after a complete gzip member.
         """
-        found = os.fstat(plain.fileno())
+        found = plain.status()
         if is_new:
             with_room(lambda: create(temporary, ownership_of(found)))
-        with with_room(lambda: open(temporary, "r+b", opener=_open_no_follow)) as file:
-            if is_new and os.fstat(file.fileno()).st_size:
+        with with_room(lambda: LongOpenFile(temporary, "r+b")) as file:
+            if is_new and file.status().st_size:
                 raise FileExistsError(f"{temporary} is not a temporary file of this handler; remove it")
             file.seek(0, os.SEEK_END)
             pausable = _Pausable(plain, self)
             _append_as_member(pausable, file, found.st_mtime)
             file.flush()
             if not pausable.is_cut:
-                os.fsync(file.fileno())  # A power failure must not lose records that were already on the disk.
+                file.sync()  # A power failure must not lose records that were already on the disk.
             return not pausable.is_cut
 
-    def _replace(self, plain: BinaryIO, path: str, temporary: str, copy: os.stat_result | None) -> None:
+    def _replace(self, plain: LongOpenFile, path: str, temporary: str, copy: os.stat_result | None) -> None:
         """Add late records and rename ``temporary`` to the backup; the exclusive lock is held."""
-        found = os.fstat(plain.fileno())
+        found = plain.status()
         if copy is not None:
             if plain.tell() < found.st_size or not os.path.samestat(os.stat(f"{path}.gz"), copy):
                 raise FileNotFoundError(f"{path} has changed; it is checked again")
             self._invalidate_snapshots()
             return
         if plain.tell() < found.st_size:
-            with open(temporary, "r+b", opener=_open_no_follow) as file:
+            with with_room(lambda: LongOpenFile(temporary, "r+b")) as file:
                 file.seek(0, os.SEEK_END)
                 _append_as_member(plain, file, found.st_mtime)
         self._invalidate_snapshots()
@@ -266,11 +269,6 @@ class Compressor:
         state = State.from_bytes(self._lock_file.read_state())
         if state is not None:
             self._lock_file.write_state(state._replace(generation=(state.generation + 1) % 2**64), 0)
-
-
-def _open_no_follow(path: str, flags: int) -> int:
-    """Open ``path``, but not the target of a link."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 class _Job(NamedTuple):
@@ -302,7 +300,7 @@ class _Paused(Exception):  # noqa: N818 - not an error
 class _Pausable:
     """A file that seems to end where its compressor is parking, but after one read, so that each thread progresses."""
 
-    def __init__(self, file: BinaryIO, compressor: Compressor) -> None:
+    def __init__(self, file: LongOpenFile, compressor: Compressor) -> None:
         self._file, self._compressor = file, compressor
         self._has_read = self.is_cut = False
 
@@ -325,15 +323,15 @@ def _remove(*paths: str) -> None:
             os.remove(path)
 
 
-def _append_as_member(plain: "BinaryIO | _Pausable", file: BinaryIO, moment: float) -> None:
+def _append_as_member(plain: "LongOpenFile | _Pausable", file: LongOpenFile, moment: float) -> None:
     """Append the rest of ``plain`` to ``file``, as one member."""
     with gzip.GzipFile("", "wb", _LEVEL, file, moment) as packed:
         shutil.copyfileobj(plain, packed, _CHUNK)
 
 
-def _current_path(plain: BinaryIO, path: str, backups: Callable[[], list[str]]) -> str:
+def _current_path(plain: LongOpenFile, path: str, backups: Callable[[], list[str]]) -> str:
     """Return the current path of the open backup: a rollover by size gives it another number."""
-    found = os.fstat(plain.fileno())
+    found = plain.status()
     for candidate in _candidate_paths(path, backups):
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(candidate), found):
@@ -346,7 +344,7 @@ def _candidate_paths(path: str, backups: Callable[[], list[str]]) -> Iterator[st
     yield from backups()
 
 
-def _find_compressed_copy(path: str, plain: BinaryIO) -> os.stat_result | None:
+def _find_compressed_copy(path: str, plain: LongOpenFile) -> os.stat_result | None:
     """Return the status of a compressed backup with the same content as ``plain``, which is read; None without one.
 
     Raises:
@@ -357,10 +355,10 @@ def _find_compressed_copy(path: str, plain: BinaryIO) -> os.stat_result | None:
         return None
     if not os.path.exists(f"{path}.gz"):
         raise FileExistsError(f"{path}.gz is a link to a missing file; remove it")
-    with open(f"{path}.gz", "rb") as file, gzip.open(file) as packed:
+    with with_room(lambda: LongOpenFile(f"{path}.gz", "rb")) as file, gzip.open(file) as packed:
         while chunk := plain.read(_CHUNK):
             if packed.read(len(chunk)) != chunk:
-                if not os.path.samestat(os.stat(path), os.fstat(plain.fileno())):
+                if not os.path.samestat(os.stat(path), plain.status()):
                     raise FileNotFoundError(path)
                 raise FileExistsError(f"{path}.gz exists and is not a copy of {path}; remove or rename one of them")
-        return os.fstat(file.fileno())
+        return file.status()

@@ -1,6 +1,5 @@
 """Rollover of dated files: a new day, or a full file, begins a file of the next name; nothing is renamed."""
 
-import contextlib
 import os
 import time
 from datetime import datetime
@@ -74,19 +73,22 @@ class DatedRollover:
         """Note the state for which `path` is the current file."""
         self._seen = content
 
-    def follow(self) -> None:
-        """Switch to the newest file, if another process may have begun one; the lock is held."""
+    def follow(self) -> list[Exception]:
+        """Switch to the newest file, if another process may have begun one; the lock is held. Return what failed."""
         now = time.time()
         try:
             state = self._lock_file.read_state()
         except OSError:
-            return  # Without a lock file, no process begins a new file.
+            return []  # Without a lock file, no process begins a new file; the caller reports that.
         is_known = state == self._seen and State.from_bytes(state) is not None
         if not is_known or self.start > now + _AHEAD:
             # If the folder cannot be listed, records continue in the file that is known, and the next one looks again.
-            with contextlib.suppress(OSError):
+            try:
                 self._go_to(*self._newest(now))
                 self._seen = state
+            except OSError as error:
+                return [error]
+        return []
 
     def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
         """Begin a file for a record of ``moment``, unless the current one is empty and of the same day."""

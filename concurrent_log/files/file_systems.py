@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 try:
     # Here, and not on the first call: an exception of a signal handler in the middle of an import leaves the import
@@ -74,16 +75,20 @@ def _look_up(folder: str) -> bool | None:
     """Return whether appends in ``folder`` are atomic, or None if the system does not say."""
     if sys.platform.startswith("linux"):
         buffer = _statfs(folder)
-        return None if buffer is None else _linux_type(buffer) in _ATOMIC
+        return None if buffer is None else linux_type(buffer, sys.byteorder) in _ATOMIC
     if sys.platform == "darwin":
         buffer = _statfs(folder)
         return None if buffer is None else is_local_on_macos(buffer)
     return False
 
 
-def _linux_type(buffer: bytes) -> int:
-    word = ctypes.sizeof(ctypes.c_long)
-    return int.from_bytes(buffer[:word], sys.byteorder) & 0xFFFFFFFF
+def linux_type(buffer: bytes, byteorder: Literal["little", "big"]) -> int:
+    """Return the first member of Linux' struct statfs: a number of four bytes on s390x and 32-bit machines, else eight.
+
+    The types need four bytes. If the first four of a big-endian machine are empty, they are the upper half of eight.
+    """
+    first = int.from_bytes(buffer[:4], byteorder)
+    return first if first not in (0, 0xFFFFFFFF) else int.from_bytes(buffer[4:8], byteorder)
 
 
 def is_local_on_macos(buffer: bytes) -> bool:

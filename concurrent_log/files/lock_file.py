@@ -20,9 +20,9 @@ import portalocker
 
 from concurrent_log.files.file_systems import has_moved, root
 from concurrent_log.files.open_files import may_reopen, with_room
+from concurrent_log.files.own_file import identity_of
 from concurrent_log.files.permissions import Ownership, create, create_folders
 from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
-from concurrent_log.files.streams import identity_of
 from concurrent_log.internal.shared_lock import sleep_holding
 
 if sys.platform == "win32":
@@ -240,6 +240,10 @@ class LockFile:
         except OSError:
             return has_moved(self._root)  # After a chroot, the open lock file is the only one.
         return (found.st_dev, found.st_ino) == self._identity or has_moved(self._root)
+
+    def is_open(self) -> bool:
+        """Return whether the descriptor is still the file that was opened."""
+        return self.fd >= 0 and identity_of(self.fd) == self._identity
 
     def set_aside(self) -> bool:
         """Close the descriptor until it is needed, and return True; do not if this process may not open it again."""

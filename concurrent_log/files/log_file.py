@@ -10,8 +10,9 @@ from typing import Any
 
 from concurrent_log.files.file_systems import has_moved, is_atomic, root
 from concurrent_log.files.open_files import may_reopen, with_room
+from concurrent_log.files.own_file import OwnFile
 from concurrent_log.files.permissions import Ownership, create, create_folders, ownership_of
-from concurrent_log.files.streams import OwnFile, raw_file, status_of, write_all
+from concurrent_log.files.streams import abandon, close_stream, is_own, raw_file, remember, status_of, write_all
 from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record, remove_torn_record
 from concurrent_log.files.view import NO_VIEW, View
 
@@ -73,6 +74,7 @@ class LogFile:
     def stream(self, stream: Any) -> None:
         self.view, self.end = NO_VIEW, -1
         self.is_set_aside = False
+        remember(stream)
         self._stream = stream
 
     # Opening and closing.
@@ -169,8 +171,17 @@ class LogFile:
         """Close the stream."""
         stream = self.take_stream()
         if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
+            close_stream(stream)
+
+    def leave_lost_stream(self) -> None:
+        """Leave the stream if its descriptor is another file of the program by now, without a write or a close."""
+        if self._stream is not None and not is_own(self._stream):
+            self.close()
+
+    def __del__(self) -> None:
+        stream = vars(self).get("_stream")
+        if stream is not None and not isinstance(raw_file(stream), OwnFile) and not is_own(stream):
+            abandon(stream)
 
     def set_aside(self) -> None:
         """Close the stream until it is needed, if `open` would give an equal one: not a stream of the program's own."""
@@ -221,6 +232,7 @@ class LogFile:
 
     def write_to_stream(self, data: bytes) -> None:
         """Write to a device, a pipe or a stream of the program's own, as the standard class does."""
+        self.leave_lost_stream()
         if self._stream is None:
             self.stream = self._open_stream()
         raw = raw_file(self._stream)

@@ -2,9 +2,10 @@
 
 import codecs
 import errno
-import locale
+import io
 import os
 import re
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,12 @@ def _lock_path(log_path: str, directory: "str | PathLike[str] | None") -> str:
 
 def _codec(encoding: str | None, errors: str | None) -> str:
     """Return the name of the codec that `open` would use."""
-    name = locale.getpreferredencoding(False) if encoding in (None, "locale") else encoding
+    if encoding is None or encoding == "locale":
+        # As `open` does it, without the warning of ``-X warn_default_encoding``, which is for those who call `open`.
+        is_utf8 = encoding is None and sys.flags.utf8_mode
+        name = "utf-8" if is_utf8 else io.TextIOWrapper(io.BytesIO(), encoding="locale").encoding
+    else:
+        name = encoding
     try:
         "".encode(name)
     except (LookupError, ValueError):

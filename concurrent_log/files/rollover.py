@@ -17,7 +17,7 @@ from concurrent_log.files.periods import Schedule
 from concurrent_log.files.permissions import create_folders
 from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
-from concurrent_log.files.streams import status_of
+from concurrent_log.files.streams import close_stream, status_of
 
 _TRIES = 10
 _LONGEST_STEP_BACK = 3600  # seconds: a file whose period begins further ahead came from a clock that was wrong
@@ -54,8 +54,8 @@ class Rollover(Protocol):
     def saw(self, content: bytes) -> None:
         """Note the bytes of the state that this process published for the current file."""
 
-    def follow(self) -> None:
-        """Find the current file, if other processes may have begun one of another name."""
+    def follow(self) -> list[Exception]:
+        """Find the current file, if other processes may have begun one of another name; return what failed."""
 
     def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
         """Begin a new file for a record of ``moment``; return False if the current file ``found`` is as good as new."""
@@ -122,8 +122,9 @@ class TimedRollover:
     def saw(self, content: bytes) -> None:
         """Do nothing."""
 
-    def follow(self) -> None:
+    def follow(self) -> list[Exception]:
         """Do nothing: the file keeps its name."""
+        return []
 
     def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
         """Move the file aside, and begin a new one."""
@@ -167,8 +168,9 @@ class SizedRollover:
     def saw(self, content: bytes) -> None:
         """Do nothing."""
 
-    def follow(self) -> None:
+    def follow(self) -> list[Exception]:
         """Do nothing: the file keeps its name."""
+        return []
 
     def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
         """Move the file aside, and begin a new one."""
@@ -210,7 +212,7 @@ class Mover:
                 with contextlib.suppress(OSError, ValueError):
                     previous.flush()  # before a rotator copies the file
                 if not CAN_RENAME_OPEN_FILES:
-                    previous.close()
+                    close_stream(previous)
             backup = self._move_aside(start)
             log_file.create_like(found)
             log_file.stream = log_file.open()
@@ -223,7 +225,7 @@ class Mover:
             log_file.stream = previous if status is not None and status.st_nlink else None
             raise
         if previous is not None:
-            previous.close()
+            close_stream(previous)
         return True
 
     def _move_aside(self, start: int) -> str | None:

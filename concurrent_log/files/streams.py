@@ -5,67 +5,23 @@ import errno
 import io
 import os
 import stat
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from concurrent_log.files.open_files import with_room
+from concurrent_log.files.own_file import OwnFile, identity_of
 from concurrent_log.files.torn_records import APPEND_FLAGS
 
+try:
+    import ctypes
+except ImportError:  # Some Pythons are built without it.
+    ctypes = None  # type: ignore[assignment]
+
+_taken: "weakref.WeakKeyDictionary[Any, tuple[int, int]]" = weakref.WeakKeyDictionary()
+_abandoned: list[Any] = []
+
 _OWN_OUTPUT = ("/dev/std", "/dev/fd/", "/proc/")
-
-
-class OwnFile(io.FileIO):
-    """A file opened for appending, which closes its descriptor only while the number is still that file.
-
-    A daemon closes all descriptors, and some libraries close one twice. The number then belongs to another file or
-    socket of the program, which must stay open.
-
-    Attributes:
-        append: Writes bytes with one system call, and returns how many were written. `write` writes all of them.
-    """
-
-    append = io.FileIO.write  # not an attribute of the instance, which would refer to itself
-
-    def __init__(self, path: str) -> None:
-        fd = os.open(path, APPEND_FLAGS | os.O_CREAT, 0o666)
-        try:
-            super().__init__(fd, "ab", closefd=False)
-            self._identity = identity_of(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        self.name = path
-
-    def write(self, data: Any) -> int:
-        """Write all of ``data``.
-
-        Raises:
-            OSError: The disk is full; a part may be written.
-        """
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        while rest:
-            written = self.append(rest) or 0
-            if not written:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.name)
-            rest = rest[written:]
-        return size
-
-    def is_own(self) -> bool:
-        """Return whether the descriptor is still the file that was opened."""
-        try:
-            return not self.closed and identity_of(self.fileno()) == self._identity
-        except ValueError:  # closed by a signal handler
-            return False
-
-    def close(self) -> None:
-        """Close the file. A descriptor that belongs to another file by now stays open."""
-        if self.closed:
-            return
-        fd, is_own = self.fileno(), self.is_own()
-        super().close()  # with closefd=False this leaves the descriptor open
-        if is_own:
-            os.close(fd)
 
 
 def open_stream(path: str, encoding: str | None, errors: str | None) -> io.TextIOWrapper:
@@ -104,22 +60,59 @@ def append_function(stream: Any, raw: io.FileIO) -> Callable[[bytes], int | None
     return append
 
 
-def identity_of(fd: int) -> tuple[int, int] | None:
-    """Return device and inode of the open file ``fd``, or None if the descriptor is not open."""
+def remember(stream: Any) -> None:
+    """Note which file ``stream`` is: the descriptor of a stream that the program opened may be closed, too."""
+    if stream is None or isinstance(raw_file(stream), OwnFile):
+        return
+    with contextlib.suppress(TypeError):  # an object that no weak reference can refer to
+        if stream not in _taken:
+            identity = _identity_now(stream)
+            if identity is not None:
+                _taken[stream] = identity
+
+
+def is_own(stream: Any) -> bool:
+    """Return whether the descriptor under ``stream`` is still the file that it was when it was taken."""
+    raw = raw_file(stream)
+    if isinstance(raw, OwnFile):
+        return raw.is_own()
     try:
-        found = os.fstat(fd)
-    except OSError:
+        before = _taken.get(stream)
+    except TypeError:
+        before = None
+    return before is None or getattr(stream, "closed", False) or _identity_now(stream) == before
+
+
+def close_stream(stream: Any) -> None:
+    """Close ``stream``. A descriptor that belongs to another file by now stays open."""
+    if isinstance(raw_file(stream), OwnFile) or is_own(stream) or _identity_now(stream) is None:
+        with contextlib.suppress(OSError):
+            stream.close()
+    else:
+        abandon(stream)
+
+
+def abandon(stream: Any) -> None:
+    """Let nothing ever close ``stream`` or write what it has in its buffer: the descriptor is that of another file."""
+    _abandoned.append(stream)
+    if ctypes is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))  # also not at the exit of the interpreter
+
+
+def _identity_now(stream: Any) -> tuple[int, int] | None:
+    try:
+        fd = stream.fileno()
+    except (OSError, ValueError, AttributeError, TypeError):
         return None
-    return found.st_dev, found.st_ino
+    return identity_of(fd) if isinstance(fd, int) else None
 
 
 def status_of(stream: Any) -> os.stat_result | None:
     """Return the status of the file under ``stream``, or None if it has none, or if it is closed or not its own."""
-    raw = raw_file(stream)
-    if isinstance(raw, OwnFile) and not raw.is_own():
+    if stream is None or not is_own(stream):
         return None
     try:
-        return None if stream is None else os.fstat(stream.fileno())
+        return os.fstat(stream.fileno())
     except (OSError, ValueError):
         return None
 

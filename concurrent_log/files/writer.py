@@ -223,7 +223,7 @@ class LogWriter:
     def current_file(self, problems: list[Exception]) -> os.stat_result | None:
         """Make sure that the open file is the current one; return its status, or None for a stream of the program."""
         open_files.used(self._reference)
-        self.rollover.follow()
+        problems += self.rollover.follow()
         return self.log_file.bring_up_to_date(problems)
 
     def _try_to_look(self, record: Record, size: int, problems: list[Exception], *, alone: bool) -> Span | None:

@@ -600,6 +600,7 @@ def positions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def _pause(handler: Watched) -> None:
     """Stop the threads of the handler's compressor, as a fork does."""
+    handler._compressor.prepare_fork()
     handler._compressor.park(20)
 
     assert _is_quiet()

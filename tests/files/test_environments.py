@@ -9,12 +9,13 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from concurrent_log.files import file_systems
 from concurrent_log.files.file_systems import is_atomic, is_local_on_macos
+from support.processes import run
 from support.records import HOUR, TEN, Watched, WatchedByDay, WatchedBySize, all_lines, files, lines, write
 
 pytestmark = [
@@ -447,3 +448,61 @@ def test_name_that_a_shell_would_expand_creates_no_folder(
 
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
     assert all_lines(tmp_path / "home") == ["record"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "byteorder"),
+    [
+        pytest.param("<qq", "little", id="x86-64"),
+        pytest.param("<ii", "little", id="arm"),
+        pytest.param(">qq", "big", id="ppc64"),
+        pytest.param(">II", "big", id="s390x"),
+    ],
+)
+@pytest.mark.parametrize("number", [0xEF53, 0x01021994, 0x58465342])
+def test_type_of_a_file_system_is_read_in_any_width(
+    layout: str, byteorder: Literal["little", "big"], number: int
+) -> None:
+    """The type is followed by the block size; it has four bytes on s390x, and eight on other 64-bit machines."""
+    buffer = struct.pack(layout, number, 4096).ljust(120, b"\0")
+
+    assert file_systems.linux_type(buffer, byteorder) == number
+
+
+@pytest.mark.parametrize("encoding", ["locale", "utf-8"])
+def test_encoding_of_the_locale_is_no_warning(tmp_path: pathlib.Path, encoding: str) -> None:
+    """``-X warn_default_encoding -W error``: a program that names its encoding gets no error from ours."""
+    code = (
+        "import logging, sys\n"
+        "from concurrent_log import ConcurrentTimedRotatingFileHandler\n"
+        "handler = ConcurrentTimedRotatingFileHandler('app.log', encoding=sys.argv[1])\n"
+        "handler.handle(logging.makeLogRecord({'msg': 'record'}))\n"
+    )
+    run(tmp_path, "-X", "warn_default_encoding", "-W", "error", "-c", code, encoding)
+
+    assert lines(tmp_path / "app.log") == ["record"]
+
+
+def test_folder_that_cannot_be_listed_is_reported(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dated files: the record is written to the known file, and the cause is reported once until it is gone (P4)."""
+    handler, peer = WatchedByDay(tmp_path, "app"), WatchedByDay(tmp_path, "app")
+    write(handler, "first")
+    peer.doRollover()
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path) == str(tmp_path):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    write(handler, "second")
+    write(handler, "third")
+    reported = list(handler.problems)
+    monkeypatch.undo()
+    write(handler, "fourth")
+    for each in (handler, peer):
+        each.close()
+
+    assert [type(problem) for problem in reported] == [PermissionError]
+    assert sorted(all_lines(tmp_path)) == ["first", "fourth", "second", "third"]
