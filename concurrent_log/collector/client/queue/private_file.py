@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 
 
 def open_private(path: "str | os.PathLike[str]", flags: int) -> int:
@@ -17,7 +18,7 @@ def open_private(path: "str | os.PathLike[str]", flags: int) -> int:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EPERM, "it is not a regular file", os.fspath(path))
-        if os.name != "nt" and found.st_uid != os.geteuid():
+        if sys.platform != "win32" and found.st_uid != os.geteuid():
             raise OSError(errno.EPERM, "it belongs to another user", os.fspath(path))
     except BaseException:
         os.close(fd)

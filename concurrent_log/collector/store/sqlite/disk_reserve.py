@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import sys
 
 _SIZE = 16 << 20  # bytes
 _PART_OF_DISK = 8  # On a small disk, the reserve is that part of it.
@@ -23,8 +24,8 @@ class DiskReserve:
 
     def fill(self) -> None:
         """Create the file, if twice its size is free."""
-        if not hasattr(os, "posix_fallocate"):
-            return
+        if sys.platform == "win32" or not hasattr(os, "posix_fallocate"):
+            return  # Windows and macOS reserve no space.
         try:
             disk = os.statvfs(self._path.parent)
             self.size = min(_SIZE, disk.f_blocks * disk.f_frsize // _PART_OF_DISK)
@@ -36,6 +37,8 @@ class DiskReserve:
             self.is_filled = False
 
     def _create(self) -> None:
+        if sys.platform == "win32":
+            return
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             os.fchmod(fd, 0o600)  # whatever the umask
