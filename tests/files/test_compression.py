@@ -701,10 +701,10 @@ def test_renumbered_backup_is_not_mistaken_for_its_copy(
     handler = WatchedBySize(tmp_path / "app.log", maxBytes=15, backupCount=9, use_gzip=True)
     (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(b"the same\n" if same else b"other\n"))
     (tmp_path / "app.log.2").write_text("the same\n")
-    real_open = open
+    real_open = compression.LongOpenFile
 
-    def renumber(path: Any, *args: Any) -> Any:
-        file = real_open(path, *args)
+    def renumber(path: str, mode: str) -> Any:
+        file = real_open(path, mode)
         if path == str(tmp_path / "app.log.2"):
             monkeypatch.undo()
             (tmp_path / "app.log.2").rename(tmp_path / "app.log.3")
@@ -712,7 +712,7 @@ def test_renumbered_backup_is_not_mistaken_for_its_copy(
             (tmp_path / "app.log.1").write_text("new\n")
         return file
 
-    monkeypatch.setattr(compression, "open", renumber, raising=False)
+    monkeypatch.setattr(compression, "LongOpenFile", renumber)
     handler._log_writer._hooks.tidy(None)
     found = unpacked(tmp_path)
     handler.close()
@@ -788,6 +788,7 @@ def test_record_written_with_a_removed_lock_file_is_compressed_too(
     clock = FakeTime()
     monkeypatch.setattr(compression, "_NOTICE_SECONDS", 1.1)
     monkeypatch.setattr(compression, "time", clock)
+    monkeypatch.setattr(compression, "native_sleep", clock.sleep)
     unaware, other = (Watched(tmp_path / "app.log", utc=True, use_gzip=True) for _ in range(2))
     as_in_another_process(unaware)
     for each in (unaware, other):

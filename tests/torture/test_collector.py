@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import portalocker
 import pytest
 
 if sys.platform != "linux":
@@ -14,6 +15,7 @@ for _name in ("asyncpg", "fastapi", "msgspec", "tenacity", "urllib3"):
     pytest.importorskip(_name, reason=f"{_name} is not installed: pip install {_name}")
 
 from support.postgres_cluster import programs
+from support.processes import wait_until
 from torture import collector_round
 from torture.collector_check import check
 from torture.collector_plan import Event, Fault, Round, Source, draw
@@ -158,6 +160,14 @@ def test_check_notices(damage: Callable[[Outcome], None], problem: str, killed: 
     assert any(problem in text for text in findings.problems), findings.problems
 
 
+def _is_unlocked(segment: Path) -> bool:
+    try:
+        with portalocker.Lock(segment.parent / f"{segment.name[:32]}.lock", "ab", timeout=0, fail_when_locked=True):
+            return True
+    except (OSError, portalocker.exceptions.LockException):
+        return False
+
+
 @pytest.mark.parametrize(
     ("positions", "lost"), [([0.501], 1), ([0.509], 5), ([0.509, 0.509], 7)], ids=["a byte", "the end", "again"]
 )
@@ -173,6 +183,7 @@ def test_damaged_records_of_a_segment_are_known(tmp_path: Path, positions: list[
     handler.close()
     (segment,) = tmp_path.glob("*.spool")
     before = segment.read_bytes()
+    wait_until(lambda: _is_unlocked(segment))  # The thread ends soon after `close` has given up.
     damaged = [collector_round._damage(tmp_path, position) for position in positions]
 
     assert len(set().union(*damaged)) == lost

@@ -3,7 +3,7 @@
 import { LogClient } from "./client.js";
 import { PageExit } from "./page_exit.js";
 import { StoredBatches } from "./stored_batches.js";
-import { messageOf } from "./record.js";
+import { messageText } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";
 import { isError } from "./values.js";
@@ -89,7 +89,7 @@ function watchErrors(logger) {
     logger.fatal(error ?? message, { file_path: filename || null, line_number: lineno || null, origin: "error" });
   };
   const onRejection = (/** @type {PromiseRejectionEvent} */ { reason }) => {
-    const message = isError(reason) ? reason : `unhandled rejection: ${messageOf(reason)}`;
+    const message = isError(reason) ? reason : `unhandled rejection: ${messageText(reason)}`;
     logger.fatal(message, { file_path: null, origin: "unhandledrejection" });
   };
   addEventListener("error", onError);

@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 
 import { LogClient } from "./client.js";
 import { unwatchExit, watchExit } from "./process_exit.js";
-import { messageOf } from "./record.js";
+import { messageText } from "./record.js";
 import { settingsOf } from "./settings.js";
 import { Shipper } from "./shipper.js";
 import { threadTransport } from "./worker_thread.js";
@@ -74,7 +74,7 @@ function defaults() {
  */
 function watchErrors(logger) {
   const onError = (/** @type {unknown} */ error, /** @type {string} */ origin) => {
-    const message = isError(error) ? error : `uncaught: ${messageOf(error)}`;
+    const message = isError(error) ? error : `uncaught: ${messageText(error)}`;
     logger.fatal(message, { file_path: null, origin });
   };
   process.on("uncaughtExceptionMonitor", onError);

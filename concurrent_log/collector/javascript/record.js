@@ -238,8 +238,13 @@ function stackOf(error) {
   return parts.join("\n");
 }
 
-/** @param {unknown} value */
-function messageText(value) {
+/**
+ * Return the text of a message of any kind; objects are JSON.
+ *
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function messageText(value) {
   const message = messageOf(value);
   return message instanceof Json ? message.text : message;
 }

@@ -14,6 +14,13 @@ export function fieldsOf(given: unknown, message?: unknown): Fields;
  */
 export function messageOf(message: unknown): string | Json;
 /**
+ * Return the text of a message of any kind; objects are JSON.
+ *
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function messageText(value: unknown): string;
+/**
  * Return a record with shortened texts, for a server that rejects it as too large.
  *
  * @param {string} json
