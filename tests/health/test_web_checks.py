@@ -164,9 +164,10 @@ def test_tls_with_a_server_without_tls_fails(web: WebServer) -> None:
 @pytest.mark.slow
 def test_real_collector_passes_and_rejects_a_wrong_token(tmp_path: Path) -> None:
     """A real collector passes the check, and a wrong token fails it."""
-    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), variables={"CONCURRENT_LOG_TOKEN": PASSWORD}) as server:
+    token = f"{PASSWORD}-of-the-tests"
+    with Server(tmp_path, str(tmp_path / "logs.sqlite3"), variables={"CONCURRENT_LOG_TOKEN": token}) as server:
         run_check(collector(f"{server.url}/", timeout=DEADLINE))
-        run_check(collector(server.url, PASSWORD, timeout=DEADLINE))
+        run_check(collector(server.url, token, timeout=DEADLINE))
 
         assert (
             failure(collector(server.url, "wrong", timeout=DEADLINE), server.port, "wrong") == "the token was rejected"

@@ -95,7 +95,7 @@ def test_page_of_the_collector_itself(tab: Tab, sqlite: Server) -> None:
     assert (tab.console, tab.errors) == ([], [])
 
 
-@pytest.mark.parametrize("token", first_quick(["", "secret"]))
+@pytest.mark.parametrize("token", first_quick(["", "a-secret-of-the-tests"]))
 def test_page_of_another_origin_sends_with_cors_origin(tab: Tab, site: Site, tmp_path: Path, token: str) -> None:
     """With `--cors-origin`, a page of another origin loads the client and sends, even when it is closed."""
     variables = {"CONCURRENT_LOG_TOKEN": token} if token else {}

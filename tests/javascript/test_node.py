@@ -458,9 +458,9 @@ BROKEN_GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("response", "is_success"), [(ENDLESS, True), (BROKEN_GZIP, False)], ids=["endless", "broken"])
-def test_endless_or_broken_response_body_is_abandoned(node: Node, response: bytes, is_success: bool) -> None:
-    """An endless response uses no memory, and no response occupies a request for longer than `timeout`."""
+@pytest.mark.parametrize("response", [ENDLESS, BROKEN_GZIP], ids=["endless", "broken"])
+def test_endless_or_broken_response_body_is_abandoned(node: Node, response: bytes) -> None:
+    """An endless response uses no memory, acknowledges nothing, and occupies a request no longer than `timeout`."""
     program = """
         logger.info("x");
         logger.flush();
@@ -470,7 +470,7 @@ def test_endless_or_broken_response_body_is_abandoned(node: Node, response: byte
     with _server_that_sends(response) as url:
         ended = node.run(url, program, "{ timeout: 2000, stopTimeout: 300 }")
 
-    assert ended.stdout == f"{str(is_success).lower()} true\n"
+    assert ended.stdout == "false true\n"
 
 
 @contextlib.contextmanager
