@@ -45,7 +45,7 @@ def is_not_installed(reason: str) -> bool:
         pytest.param("longest-call", 3, 0, 0, 0, marks=pytest.mark.slow),
         pytest.param("process-counts", 0, 2, 5, 2, marks=pytest.mark.slow),
         pytest.param("backup-counts", 0, 2, 7, 2, marks=pytest.mark.slow),
-        pytest.param("background", 17, 1, 6, 3, marks=pytest.mark.slow),
+        pytest.param("background", 18, 1, 6, 3, marks=pytest.mark.long),
         ("memory", 2, 2, 2, 10),
         pytest.param("health", 4, 0, 0, 0, marks=pytest.mark.slow),
     ],

@@ -131,7 +131,7 @@ def test_thread_writes_what_the_handlers_would_write_in_front(calls: list[dict[s
 
 
 @pytest.mark.slow
-@settings(max_examples=20, **_SETTINGS)
+@settings(max_examples=10, **_SETTINGS)
 @given(calls=st.lists(_calls(), min_size=20, max_size=20), targets=_targets)
 def test_process_writes_what_the_handlers_would_write_in_front(calls: list[dict[str, Any]], targets: list[Any]) -> None:
     """The same in another process, which cannot read the objects of the program."""

@@ -339,7 +339,7 @@ def test_slow_query_is_stopped(postgres: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["coverage", "fuzzing"])
+@pytest.mark.parametrize("phase", ["coverage", pytest.param("fuzzing", marks=pytest.mark.long)])
 def test_schemathesis_finds_no_issues(tmp_path: Path, database: str, phase: str) -> None:
     """For generated requests, valid or not, every response is as the OpenAPI document describes."""
     with Server(tmp_path, database, variables={"CONCURRENT_LOG_TOKEN": TOKEN}) as server:
