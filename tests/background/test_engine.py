@@ -1,6 +1,7 @@
 """The engine alone, with a task that collects numbers: start, stop, forks, locks, and interruptions anywhere."""
 
 import contextlib
+import gc
 import logging
 import os
 import pickle
@@ -359,6 +360,7 @@ def _interrupt(call: Any, at: int) -> None:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # The finalizer of an earlier test's handler would be interrupted, too.
     sys.settrace(trace)
     try:
         call()
@@ -366,3 +368,4 @@ def _interrupt(call: Any, at: int) -> None:
         pass
     finally:
         sys.settrace(before)
+        gc.enable()

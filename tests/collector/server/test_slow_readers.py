@@ -93,11 +93,12 @@ def test_clients_that_do_not_read_do_not_keep_senders_out(
     assert "Traceback" not in server.errors
 
 
+@pytest.mark.slow
 def test_client_that_stops_reading_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connect: Callable[[int, bytes], socket.socket]
 ) -> None:
     """The rest of an answer is discarded when the client has not read any of it for some time."""
-    monkeypatch.setattr(unread_answers, "_READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(unread_answers, "_READ_TIMEOUT", 2.0)  # long enough to be seen
     with serve_in_thread(tmp_path) as (port, state):
         connect(port, b"GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         wait_until(lambda: state.unread_answers.is_any)
