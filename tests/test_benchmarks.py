@@ -41,10 +41,10 @@ def is_not_installed(reason: str) -> bool:
     [
         pytest.param("one-process", 4, 0, 0, 0, marks=pytest.mark.slow),
         pytest.param("by-size", 4, 0, 0, 0, marks=pytest.mark.slow),
-        pytest.param("eight-processes", 3, 0, 0, 0, marks=pytest.mark.slow),
-        pytest.param("longest-call", 3, 0, 0, 0, marks=pytest.mark.slow),
+        pytest.param("eight-processes", 3, 0, 0, 0, marks=pytest.mark.long),
+        pytest.param("longest-call", 3, 0, 0, 0, marks=pytest.mark.long),
         pytest.param("process-counts", 0, 2, 5, 2, marks=pytest.mark.slow),
-        pytest.param("backup-counts", 0, 2, 7, 2, marks=pytest.mark.slow),
+        pytest.param("backup-counts", 0, 2, 7, 2, marks=pytest.mark.long),
         pytest.param("background", 18, 1, 6, 3, marks=pytest.mark.long),
         ("memory", 2, 2, 2, 10),
         pytest.param("health", 4, 0, 0, 0, marks=pytest.mark.slow),

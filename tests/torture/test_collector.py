@@ -26,7 +26,7 @@ _LONG = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 @pytest.mark.parametrize("minutes", [0.1, pytest.param(5, marks=_LONG)])
 def test_rounds_have_no_problems(
     tmp_path: Path, store: str, minutes: float, skip_or_fail: Callable[[str], None]
