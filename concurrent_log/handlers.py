@@ -187,7 +187,7 @@ class ConcurrentTimedRotatingFileHandler(FileAdapter, TimedRotatingFileHandler):
         return None if span is None else int(span.start)
 
     def _makes_own_backups(self) -> bool:
-        """Return whether backups may be something else than plain copies named after our periods."""
+        """Return whether the program makes its backups itself: they need not be copies named after our periods."""
         names = ("doRollover", "shouldRollover", "computeRollover")
         return self._own_rotator() is not None or any(is_overridden(self, name) for name in names)
 

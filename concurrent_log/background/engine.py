@@ -90,9 +90,9 @@ _finishing: set[Any] = set()  # engines whose owners may be gone, but not their 
 
 
 class Engine(Generic[T]):
-    """Runs a task in a thread that starts when there is something to do, anew in each process.
+    """Runs a task in a thread that starts when there is something to do. Each process has its own thread.
 
-    When no thread can start any more, and after `close`, the calling thread does the work itself.
+    After `close`, and when no thread can start, the calling thread does the work itself.
 
     Args:
         name: The name of the thread.

@@ -4,12 +4,8 @@ import datetime
 from typing import Any
 
 # Exactly these types: a subclass may have a text that changes.
-ATOMS = frozenset(
-    (
-        *(str, int, float, bool, type(None), complex, bytes),
-        *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
-    )
-)
+_DATES_AND_TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
+ATOMS = frozenset((str, int, float, bool, type(None), complex, bytes, *_DATES_AND_TIMES))
 _MAX_DEPTH = 10  # levels of nested containers
 _MAX_ITEMS = 1_000  # in one value; formatting more of them at once takes less time than copying them
 

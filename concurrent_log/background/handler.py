@@ -9,13 +9,13 @@ from concurrent_log.background.configuration import configuration_error, is_basi
 from concurrent_log.background.engine import Engine
 from concurrent_log.background.exact_snapshot import Snapshot
 from concurrent_log.background.local_writer import LocalWriter, has_separate_filters
+from concurrent_log.background.queueing_handler import QueueingHandler
 from concurrent_log.background.snapshot import take_snapshot
 from concurrent_log.background.target_closing import let_workers_close
 from concurrent_log.background.target_handlers import TargetHandlers
 from concurrent_log.background.target_texts import Targets, forget_exception_text
 from concurrent_log.background.worker import Control, QueueWorker, Writer
 from concurrent_log.internal import stderr
-from concurrent_log.internal.awaitable_result import run_without_blocking_loop
 from concurrent_log.internal.validation import check_seconds
 
 _WORKERS = ("thread", "process")
@@ -38,7 +38,7 @@ class BackgroundStats(NamedTuple):
     longest_wait: float
 
 
-class BackgroundHandler(logging.Handler):
+class BackgroundHandler(QueueingHandler):
     """Writes records in a thread or in a separate process, through the given handlers.
 
     A logging call merges the message, formats the exception and puts the record into a queue. The worker formats and
@@ -138,15 +138,6 @@ class BackgroundHandler(logging.Handler):
 
     # The logging call.
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Queue ``record`` if the filters accept it. This takes no handler lock."""
-        passed = self.filter(record)
-        if passed is not True and isinstance(passed, logging.LogRecord):
-            record = passed  # Since Python 3.12, a filter may return another record.
-        if passed:
-            self.emit(record)
-        return passed
-
     def emit(self, record: logging.LogRecord) -> None:
         """Queue ``record``.
 
@@ -227,10 +218,6 @@ class BackgroundHandler(logging.Handler):
         """
         return self._engine.flush(timeout)
 
-    async def aflush(self, timeout: float | None = None) -> bool:
-        """Do what `flush` does, and let the event loop run meanwhile: that of asyncio, uvloop, trio or anyio."""
-        return await run_without_blocking_loop(lambda: self.flush(timeout))
-
     def stats(self) -> BackgroundStats:
         """Return how many records are queued, written and dropped so far."""
         worker = self._worker
@@ -249,19 +236,6 @@ class BackgroundHandler(logging.Handler):
         """
         self._engine.close()
         super().close()
-
-    async def aclose(self) -> None:
-        """Do what `close` does, and let the event loop run meanwhile. A caller that is cancelled does not stop it."""
-
-        def close() -> bool:
-            self.close()
-            return True
-
-        await run_without_blocking_loop(close)
-
-    def createLock(self) -> None:
-        """Create no lock: nothing that uses this handler has to wait."""
-        self.lock = None
 
     def __del__(self) -> None:
         engine = vars(self).get("_engine")

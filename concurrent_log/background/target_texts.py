@@ -16,10 +16,8 @@ _STYLES = (logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateS
 # A queued record may have other values of these: the message is merged, and the exception is formatted.
 _MERGED = ("msg", "args", "exc_info")
 # These write the text of the formatter, and use nothing else of a record that it may change.
-_TEXT_HANDLERS = (
-    *(logging.StreamHandler, logging.FileHandler, BaseRotatingHandler, WatchedFileHandler),
-    *(SysLogHandler, SMTPHandler),
-)
+_FILE_HANDLERS = (logging.StreamHandler, logging.FileHandler, BaseRotatingHandler, WatchedFileHandler)
+_TEXT_HANDLERS = (*_FILE_HANDLERS, SysLogHandler, SMTPHandler)
 _TEXT_EMITS = frozenset(vars(kind)["emit"] for kind in _TEXT_HANDLERS)
 
 

@@ -87,7 +87,7 @@ class QueueWorker:
     # For any thread.
 
     def has_work(self) -> bool:
-        """Return whether a record is not written, a flush is not done, or a handler is to be closed."""
+        """Return whether a record is not written, a flush is not done, or a handler still has to be closed."""
         return self._is_writing() or self._has_to_close
 
     def _is_writing(self) -> bool:

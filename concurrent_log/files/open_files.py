@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 _Result = TypeVar("_Result")
 
-_SHARE = 4  # one part in so many of all descriptors is the number of writers with open files
+_SHARE = 4  # the part of all descriptors that writers may use: one in four
 _TRIES = 2  # writers that are asked for one that is used: the number goes down, and no record waits for many
 _MOST_AT_ONCE = 16  # writers that close their files when no descriptor is left
 

@@ -64,7 +64,32 @@ class Rollover(Protocol):
         """Note that a new file was begun and published."""
 
 
-class TimedRollover:
+class _FixedName:
+    """The policies whose current file keeps its name: a rollover moves it aside."""
+
+    def __init__(self, mover: "Mover") -> None:
+        self._mover = mover
+
+    def published(self, start: int) -> int:
+        """Return ``start``."""
+        return start
+
+    def saw(self, content: bytes) -> None:
+        """Do nothing."""
+
+    def follow(self) -> list[Exception]:
+        """Do nothing: the file keeps its name."""
+        return []
+
+    def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
+        """Move the file aside, and begin a new one."""
+        return self._mover.begin(start, found)
+
+    def begun(self) -> None:
+        """Do nothing."""
+
+
+class TimedRollover(_FixedName):
     """Files of a period each: the handler by time, also with a maximum size.
 
     Args:
@@ -76,8 +101,8 @@ class TimedRollover:
     def __init__(
         self, schedule: Schedule, mover: "Mover", compute_rollover: Callable[[], Callable[[int], Any] | None]
     ) -> None:
+        super().__init__(mover)
         self._schedule = schedule
-        self._mover = mover
         self._compute_rollover = compute_rollover
         self.current: Span | None = None  # of the current file, as far as it is known
         self._forced: tuple[float | None, float] | None = None  # the start of a file, and the end that was set for it
@@ -115,35 +140,17 @@ class TimedRollover:
         start = self.start_of(now)
         return self._schedule.period(start).end if compute is None else max(int(compute(start)), start + 1)
 
-    def published(self, start: int) -> int:
-        """Return ``start``."""
-        return start
-
-    def saw(self, content: bytes) -> None:
-        """Do nothing."""
-
-    def follow(self) -> list[Exception]:
-        """Do nothing: the file keeps its name."""
-        return []
-
-    def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
-        """Move the file aside, and begin a new one."""
-        return self._mover.begin(start, found)
-
     def begun(self) -> None:
         """Forget the end that the program set: it was that of the previous file."""
         self._forced = None
 
 
-class SizedRollover:
+class SizedRollover(_FixedName):
     """Files that end by their size alone.
 
     Args:
         mover: Moves the log file aside.
     """
-
-    def __init__(self, mover: "Mover") -> None:
-        self._mover = mover
 
     def span(self, start: int) -> Span:
         """Return `EVER`."""
@@ -160,24 +167,6 @@ class SizedRollover:
     def is_valid(self, state: State, found: os.stat_result, now: float) -> bool:
         """Return whether the state fits the file's inode and times."""
         return state.describes(found)
-
-    def published(self, start: int) -> int:
-        """Return ``start``."""
-        return start
-
-    def saw(self, content: bytes) -> None:
-        """Do nothing."""
-
-    def follow(self) -> list[Exception]:
-        """Do nothing: the file keeps its name."""
-        return []
-
-    def begin(self, start: int, moment: float, found: os.stat_result) -> bool:
-        """Move the file aside, and begin a new one."""
-        return self._mover.begin(start, found)
-
-    def begun(self) -> None:
-        """Do nothing."""
 
 
 class Mover:

@@ -15,18 +15,23 @@ class RecordClass(enum.Enum):
 
 # Attributes of a class that affect nothing but the creation of a record.
 _HARMLESS = frozenset(
-    (
-        *("__init__", "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__"),
-        *(
-            "__annotations__",
-            "__annotate__",
-            "__annotate_func__",
-            "__annotations_cache__",
-            "__conditional_annotations__",
-        ),
-        *("__static_attributes__", "__firstlineno__", "__classdictcell__"),
+    [
+        "__init__",
+        "__module__",
+        "__qualname__",
+        "__doc__",
+        "__dict__",
+        "__weakref__",
+        "__annotations__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__conditional_annotations__",
+        "__static_attributes__",
+        "__firstlineno__",
+        "__classdictcell__",
         "__slotnames__",  # of `copyreg`, after the first record was copied or pickled
-    )
+    ]
 )
 _STANDARD_NAMES = _HARMLESS | {"__repr__", "getMessage"}
 

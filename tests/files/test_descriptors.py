@@ -3,7 +3,6 @@
 The program's files and sockets keep their content and stay open; the handler opens its log again.
 """
 
-import contextlib
 import fcntl
 import gc
 import gzip
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from support.descriptors import open_descriptors
+from support.processes import in_a_child
 from support.records import (
     HOUR,
     TEN,
@@ -71,31 +72,6 @@ def make(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Mak
 
 def _numbers(handler: Handler) -> dict[str, int]:
     return {"log": handler.stream.fileno(), "lock": handler._lock_file.fd}
-
-
-def _descriptors() -> dict[int, str]:
-    """Return the open descriptors of this process and what they are."""
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
-    return found
-
-
-def _in_a_child(body: Callable[[], object]) -> int:
-    """Run ``body`` in a forked child; return its exit status, 0 if nothing was raised."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            body()
-            status = 0
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                os.write(2, f"{type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 class _Theirs:
@@ -327,7 +303,7 @@ def test_daemon_that_closes_every_descriptor_logs_on(make: Make, tmp_path: pathl
         for fd in theirs:
             os.write(fd, b"x")
 
-    status = _in_a_child(daemon)
+    status = in_a_child(daemon)
     write(handler, "parent")
 
     assert status == 0
@@ -348,7 +324,7 @@ def test_daemon_that_preserves_the_log_file_logs_on(make: Make, tmp_path: pathli
         write(handler, "daemon")
         handler.close()
 
-    assert _in_a_child(daemon) == 0
+    assert in_a_child(daemon) == 0
     write(handler, "parent")
     assert all_lines(tmp_path / "logs") == ["before", "daemon", "parent"]
 
@@ -369,10 +345,10 @@ def test_double_fork_with_standard_streams_on_devnull_logs_on(make: Make, tmp_pa
             os.dup2(null, 2)
             write(handler, "daemon")
 
-        if _in_a_child(grandchild):
+        if in_a_child(grandchild):
             raise AssertionError("the grandchild failed")
 
-    assert _in_a_child(daemon) == 0
+    assert in_a_child(daemon) == 0
     assert all_lines(tmp_path / "logs") == ["before", "daemon"]
 
 
@@ -386,7 +362,7 @@ def test_child_that_closes_from_a_number_up_logs_on(make: Make, tmp_path: pathli
         write(handler, "child")
         gc.collect()
 
-    assert _in_a_child(child) == 0
+    assert in_a_child(child) == 0
     write(handler, "parent")
     assert handler.problems == []
     assert all_lines(tmp_path / "logs") == ["before", "child", "parent"]
@@ -443,7 +419,7 @@ def test_dropped_handlers_give_back_their_descriptors(
     tmp_path: pathlib.Path, kind: Callable[[pathlib.Path], Handler], logs: bool
 ) -> None:
     """Handlers are dropped without ``close``, as with the standard class."""
-    before = _descriptors()
+    before = open_descriptors()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         for number in range(50):
@@ -453,7 +429,7 @@ def test_dropped_handlers_give_back_their_descriptors(
             del handler
         gc.collect()
 
-    assert _descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_dropped_handlers_of_one_file_leave_the_others_working(tmp_path: pathlib.Path) -> None:
@@ -473,7 +449,7 @@ def test_dropped_handlers_of_one_file_leave_the_others_working(tmp_path: pathlib
 
 def test_dropped_handlers_with_cycles_give_back_their_descriptors(tmp_path: pathlib.Path) -> None:
     """A subclass refers to itself, such as by a bound method as its namer."""
-    before = _descriptors()
+    before = open_descriptors()
     for number in range(20):
         handler = Watched(tmp_path / f"{number}.log", when="H")
         handler.namer = handler.format  # type: ignore[assignment]
@@ -481,4 +457,4 @@ def test_dropped_handlers_with_cycles_give_back_their_descriptors(tmp_path: path
         del handler
     gc.collect()
 
-    assert _descriptors() == before
+    assert open_descriptors() == before

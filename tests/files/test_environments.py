@@ -15,7 +15,7 @@ import pytest
 
 from concurrent_log.files import file_systems
 from concurrent_log.files.file_systems import is_atomic, is_local_on_macos
-from support.processes import run
+from support.processes import in_a_child, run
 from support.records import HOUR, TEN, Watched, WatchedByDay, WatchedBySize, all_lines, files, lines, write
 
 pytestmark = [
@@ -32,21 +32,6 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     path = tmp_path / "logs"
     path.mkdir()
     return path
-
-
-def _in_a_child(body: Callable[[], object]) -> int:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            body()
-            status = 0
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                os.write(2, f"{type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _look_again(handler: Any) -> None:
@@ -80,7 +65,7 @@ def test_open_file_goes_on_after_chroot(
         write(handler, "later")
         assert handler.problems == [], handler.problems
 
-    status = _in_a_child(daemon)
+    status = in_a_child(daemon)
     write(handler, "outside")
     handler.close()
 
@@ -106,7 +91,7 @@ def test_lock_file_out_of_reach_after_fork_and_chroot_is_reported_once(
             _look_again(handler)
         assert [type(problem) for problem in handler.problems] == [FileNotFoundError], handler.problems
 
-    status = _in_a_child(daemon)
+    status = in_a_child(daemon)
     handler.close()
 
     assert status == 0
@@ -131,7 +116,7 @@ def test_chroot_into_a_folder_with_the_same_path_writes_outside(
             _look_again(handler)
             write(handler, f"inside {number}")
 
-    status = _in_a_child(daemon)
+    status = in_a_child(daemon)
     handler.close()
 
     assert status == 0
@@ -152,7 +137,7 @@ def test_handler_created_in_a_chroot_without_proc_keeps_its_file_open(root: None
         assert handler.problems == []
 
     is_here = is_atomic(str(folder))
-    assert _in_a_child(daemon) == 0
+    assert in_a_child(daemon) == 0
     assert lines(folder / "app.log") == ["record 0", "record 1", "record 2"]
 
 
@@ -175,7 +160,7 @@ def test_process_that_drops_its_privileges_after_chroot_goes_on(
         _look_again(handler)
         write(handler, "nobody, later")
 
-    status = _in_a_child(daemon)
+    status = in_a_child(daemon)
     handler.close()
 
     assert status == 0
@@ -399,7 +384,7 @@ def test_second_user_rolls_over_in_a_created_folder(root: None, request: pytest.
             other.close()
             assert other.problems == [], other.problems
 
-        status = _in_a_child(second_user)
+        status = in_a_child(second_user)
         found = files(folder)
         owner = folder.stat().st_gid, folder.parent.stat().st_gid
 

@@ -20,6 +20,7 @@ import pytest
 
 from concurrent_log.files.compression import Compressor
 from support.deadlines import DEADLINE
+from support.descriptors import open_descriptors
 from support.processes import environment
 from support.records import Watched, WatchedBySize, all_lines, wait_until, write
 
@@ -198,15 +199,7 @@ def test_exit_of_the_program_leaves_its_files_alone(tmp_path: pathlib.Path) -> N
 
 
 def _numbers_in(folder: pathlib.Path) -> list[int]:
-    found = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{fd}")
-        except OSError:
-            continue
-        if target.startswith(f"{folder}/"):
-            found.append(int(fd))
-    return found
+    return [fd for fd, target in open_descriptors().items() if target.startswith(f"{folder}/")]
 
 
 @pytest.mark.parametrize("which", ["app.log.1", ".__app.gz", ".__app.gz.lock"])

@@ -15,6 +15,7 @@ import pytest
 from concurrent_log import ConcurrentRotatingFileHandler
 from concurrent_log.files.open_files import OpenFiles, open_files
 from support.deadlines import DEADLINE
+from support.descriptors import open_descriptors
 from support.processes import environment
 from support.records import HOUR, TEN, Watched, WatchedByDay, WatchedBySize, all_lines, files, lines, record, write
 
@@ -34,15 +35,8 @@ def two(monkeypatch: pytest.MonkeyPatch) -> OpenFiles:
 
 def _open(folder: pathlib.Path) -> list[str]:
     """Return the names of the files in ``folder`` that this process has open."""
-    found = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{fd}")
-        except OSError:
-            continue
-        if os.path.dirname(target) == str(folder):
-            found.append(os.path.basename(target))
-    return sorted(found)
+    targets = map(os.path.split, open_descriptors().values())
+    return sorted(name for parent, name in targets if parent == str(folder))
 
 
 def _by_size(folder: pathlib.Path, count: int, **options: Any) -> list[WatchedBySize]:

@@ -21,6 +21,7 @@ import pytest
 
 from concurrent_log import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
 from support.deadlines import DEADLINE
+from support.processes import in_a_child
 from support.records import HOUR, TEN, Watched, WatchedBySize, all_lines, files, lines, write
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")
@@ -42,18 +43,6 @@ def _write_header(handler: Any, flush: bool) -> None:
     handler.stream.write(f"{_HEADER}\n")
     if flush:
         handler.stream.flush()
-
-
-def _fork(body: Callable[[], object]) -> int:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            body()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -171,7 +160,7 @@ def test_csv_handler_writes_its_header_once_a_file(tmp_path: pathlib.Path, base:
 
 @needs_fork
 @_FLUSHED
-def test_header_is_written_once_after_a_fork(tmp_path: pathlib.Path, flush: bool) -> None:
+def test_header_is_written_once_after_ain_a_child(tmp_path: pathlib.Path, flush: bool) -> None:
     """Text that was written before a fork, flushed or not, is not written by the children again."""
 
     class Handler(Watched):
@@ -181,7 +170,7 @@ def test_header_is_written_once_after_a_fork(tmp_path: pathlib.Path, flush: bool
 
     handler = Handler(tmp_path / "app.log")
     for number in range(3):
-        assert _fork(lambda number=number: (write(handler, f"child {number}"), handler.close())) == 0
+        assert in_a_child(lambda number=number: (write(handler, f"child {number}"), handler.close())) == 0
     write(handler, "parent")
     handler.close()
 
@@ -200,7 +189,7 @@ def test_child_writes_its_own_header_in_place(tmp_path: pathlib.Path) -> None:
         write(handler, "child")
         handler.close()
 
-    assert _fork(child) == 0
+    assert in_a_child(child) == 0
     write(handler, "parent again")
     handler.close()
 

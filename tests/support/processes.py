@@ -181,3 +181,19 @@ class Load:
                     self.answered.add(request)
                     self.answered_by[request] = int(worker)
                     self.workers.add(int(worker))
+
+
+def in_a_child(body: Callable[[], object]) -> int:
+    """Run ``body`` in a forked child; return its exit status, 0 if it raised nothing."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            body()
+            status = 0
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

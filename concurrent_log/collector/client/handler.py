@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from concurrent_log.background.queueing_handler import QueueingHandler
 from concurrent_log.collector.client.extra import needs_extra
-from concurrent_log.internal.awaitable_result import run_without_blocking_loop
 
 with needs_extra():
     from concurrent_log.collector.client.context import add_missing
@@ -18,7 +18,7 @@ with needs_extra():
 _RECURSION = "recursion limit reached"
 
 
-class CollectorHandler(logging.Handler):
+class CollectorHandler(QueueingHandler):
     """Sends records to a collector, in batches, in a background thread.
 
     A logging call merges the message, formats the exception, and puts the record into a queue. It does not wait for the
@@ -103,15 +103,6 @@ class CollectorHandler(logging.Handler):
         super().__init__()
         self.shipper = shipper
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Send ``record`` if the filters accept it. The handler's lock is not needed for that, and not acquired."""
-        accepted = self.filter(record)
-        if accepted is not True and isinstance(accepted, logging.LogRecord):
-            record = accepted  # Since Python 3.12 a filter may return another record.
-        if accepted:
-            self.emit(record)
-        return accepted
-
     def emit(self, record: logging.LogRecord) -> None:
         """Queue ``record``. Never raises: errors are reported through ``handleError``."""
         shipper = self.shipper
@@ -138,10 +129,6 @@ class CollectorHandler(logging.Handler):
         """
         return self.shipper.flush(timeout)
 
-    async def aflush(self, timeout: float | None = None) -> bool:
-        """Do what `flush` does, and let the event loop run meanwhile: that of asyncio, uvloop, trio or anyio."""
-        return await run_without_blocking_loop(lambda: self.flush(timeout))
-
     def stats(self) -> CollectorStats:
         """Return counts of the records of this process, and the last error."""
         return self.shipper.stats()
@@ -150,19 +137,6 @@ class CollectorHandler(logging.Handler):
         """Send queued records within ``stop_timeout`` seconds; a record logged afterwards is sent immediately."""
         self.shipper.close()
         super().close()
-
-    async def aclose(self) -> None:
-        """Do what `close` does, and let the event loop run meanwhile. A caller that is cancelled does not stop it."""
-
-        def close() -> bool:
-            self.close()
-            return True
-
-        await run_without_blocking_loop(close)
-
-    def createLock(self) -> None:
-        """Create no lock: nothing that uses this handler has to wait."""
-        self.lock = None
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self).copy()

@@ -50,7 +50,7 @@ def is_sending() -> bool:
 
 
 class RetryControl(Protocol):
-    """Decides when the sender waits, and when it gives up."""
+    """Decides when the sender waits, and when it stops."""
 
     def wait(self, seconds: float) -> None:
         """Wait for ``seconds``, or until there is a reason to continue earlier."""

@@ -33,7 +33,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--max-body", metavar="SIZE", help="the largest body of a request, before and after decompression, such as 16M")
     add("--cors-origin", metavar="ORIGIN", action="append", help="allow pages of this origin; may be repeated")
     add("--trusted-proxy", metavar="ADDRESS", action="append", help="trust the headers of this proxy; may be repeated")
-    add("--user-header", metavar="NAME", help="the header in which a trusted proxy names the person who is logged in")
+    add("--user-header", metavar="NAME", help="the header in which a trusted proxy sends the name of the user")
     add("--admin-user", metavar="NAME", action="append", help="this person is an administrator; may be repeated")
 
 

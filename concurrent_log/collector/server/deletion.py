@@ -63,9 +63,9 @@ async def delete_records(request: Request, query: Annotated[DeletionParameters, 
         raise Problem(409, f"there are {found:,} such records now, not {query.count:,}: look at the preview again")
     reader: RecordReader = request.app.state.reader
     store: Store = request.app.state.managed_store.store
-    who, written = identity_of(request).name, str(request.url.query)[:_MAX_QUERY_LENGTH]
+    name, written = identity_of(request).name, str(request.url.query)[:_MAX_QUERY_LENGTH]
     action = f"deletes {found:,} records"
-    await record_use(request.app.state.managed_store, who, action, query=written, records=found)
+    await record_use(request.app.state.managed_store, name, action, query=written, records=found)
     condition = deletable_condition(reader.dialect, filters)
     return DeletionResponse(deleted=await store.delete(condition.sql, condition.arguments))
 

@@ -33,7 +33,7 @@ class ServerSettings:
         max_body: Maximum size of a request's body in bytes, before and after decompression.
         cors_origins: Allowed origins of pages, such as ``https://shop.example``; ``*`` allows all.
         trusted_proxies: The addresses or networks of reverse proxies, whose headers are trusted.
-        user_header: The header in which these proxies name the person who is logged in, or None.
+        user_header: The header in which these proxies send the name of the user, or None.
         admin_users: The names of those who are administrators; all others may read.
     """
 

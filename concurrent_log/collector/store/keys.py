@@ -1,4 +1,4 @@
-"""Keys: who may send, read or administer. The store has their digests only, so a copy of it contains no usable key."""
+"""Keys for sending, reading and administering. The store has only their digests: a copy of it has no usable key."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ from typing import Any
 from concurrent_log.collector.store.interface import Store
 
 KINDS = ("send", "read", "admin")
+LAST_USE_PRECISION = 60_000_000  # microseconds
 FIRST_ID = "first"  # the id of the admin key that the first start of a server creates
 
 # The limits of a key with origins, unless others are given: any visitor of the page can copy such a key.
@@ -21,7 +22,6 @@ BROWSER_BYTES_PER_MINUTE = 6 << 20
 _MAX_NAME_LENGTH = 100
 _MAX_ITEMS = 50  # services or origins
 _MAX_LIMIT = 2**53  # of a rate
-_LAST_USE_PRECISION = 60_000_000  # microseconds
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^/\s*]{1,250}", re.ASCII)
 _COLUMNS = (
     "id",
@@ -182,7 +182,7 @@ class KeyTable:
                 "UPDATE keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
                 used_at,
                 key_id,
-                used_at - _LAST_USE_PRECISION,
+                used_at - LAST_USE_PRECISION,
             )
 
 

@@ -9,7 +9,7 @@ from concurrent_log.collector.store.interface import Store
 
 LIFETIME = 7 * 86_400_000_000  # microseconds
 _MEMORY = 30 * 86_400_000_000  # microseconds for which sessions that ended are listed
-_COLUMNS = ("id", "key_id", "kind", "name", "address", "created_at", "expires_at", "last_used_at", "ended_at")
+_COLUMNS = ("id", "key_id", "kind", "name", "address", "created_at", "expires_at", "ended_at")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Session:
     address: str
     created_at: int
     expires_at: int
-    last_used_at: int
     ended_at: int | None = None
 
     def is_valid(self, now: int) -> bool:
@@ -42,7 +41,7 @@ class Session:
 def new_session(key_id: str | None, kind: str, name: str, address: str) -> Session:
     """Return a session that begins now."""
     now = time.time_ns() // 1000
-    return Session(secrets.token_hex(4), key_id, kind, name, address, now, now + LIFETIME, now)
+    return Session(secrets.token_hex(4), key_id, kind, name, address, now, now + LIFETIME)
 
 
 class SessionTable:
@@ -72,7 +71,3 @@ class SessionTable:
         now = time.time_ns() // 1000
         sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL"
         return bool(await self._store.execute(sql, now, session_id))
-
-    async def note_use(self, session_id: str, used_at: int) -> None:
-        """Store when a session was last used."""
-        await self._store.execute("UPDATE sessions SET last_used_at = $1 WHERE id = $2", used_at, session_id)

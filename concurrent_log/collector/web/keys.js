@@ -60,7 +60,7 @@ function state({ is_valid: isValid, revoked_at: revoked, expires_at: expires }) 
 }
 
 function Sessions({ sessions, zone, end }) {
-  if (!sessions.length) return html`<p class="hint">Nobody is logged in.</p>`;
+  if (!sessions.length) return html`<p class="hint">There is no session.</p>`;
   return html`<table>
     <caption>Sessions</caption>
     <thead><tr>${["Name", "Kind", "Address", "Since", ""].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>

@@ -25,7 +25,7 @@ class TimedBackups:
         settings: Has the format of the time in a name, and the number of periods to keep.
         rename: Turns the default name of a backup into the one it gets.
         current_start: Returns where the period of the current file begins, or None while that is unknown.
-        are_own: Returns whether the program makes its backups itself: they may be something else than plain copies.
+        are_own: Returns whether the program makes its backups itself: they need not be plain copies.
         files_to_delete: Returns the backups that retention does not keep.
         standard_pattern: The ``extMatch`` of the standard class; another one finds the time in names.
     """

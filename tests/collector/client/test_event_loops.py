@@ -1,13 +1,12 @@
 """The awaitable forms of `CollectorHandler` and `AsyncLogClient` in each kind of event loop."""
 
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from support.fake_collector import Collector, Request
+from support.fake_collector import Collector
 from support.programs.event_loops import LOOPS, count_turns, run_in
 from support.records import write
 
@@ -16,18 +15,6 @@ pytest.importorskip("urllib3")
 pytest.importorskip("tenacity")
 
 from concurrent_log.collector import AsyncLogClient, CollectorHandler
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Return a collector that takes its time."""
-
-    def respond(request: Request) -> None:
-        time.sleep(0.1)
-
-    server = Collector(behave=respond).start()
-    yield server
-    server.stop()
 
 
 class _OfHandler:
@@ -48,11 +35,11 @@ def _make_client(url: str) -> AsyncLogClient:
 
 @pytest.mark.parametrize("make", [_OfHandler, _make_client])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_flush_and_close_let_loop_run(loop: str, make: Callable[[str], Any], collector: Collector) -> None:
+def test_flush_and_close_let_loop_run(loop: str, make: Callable[[str], Any], slow_collector: Collector) -> None:
     """P8: other tasks run while a task waits for the collector, which stores all records."""
     for module in loop.split(" on "):
         pytest.importorskip(module)
-    client = make(collector.url)
+    client = make(slow_collector.url)
 
     async def log() -> tuple[tuple[int, bool], tuple[int, Any]]:
         client.info("first")
@@ -65,7 +52,7 @@ def test_flush_and_close_let_loop_run(loop: str, make: Callable[[str], Any], col
     assert is_flushed
     assert flush_turns > 10
     assert close_turns > 10
-    assert collector.messages == ["first", "second"]
+    assert slow_collector.messages == ["first", "second"]
 
 
 def _in_coroutine(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
@@ -76,15 +63,15 @@ def _in_coroutine(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaita
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_client_is_closed_by_async_with(loop: str, collector: Collector) -> None:
+def test_client_is_closed_by_async_with(loop: str, slow_collector: Collector) -> None:
     """The end of an ``async with`` statement sends all records."""
     for module in loop.split(" on "):
         pytest.importorskip(module)
 
     async def log() -> None:
-        async with _make_client(collector.url) as client:
+        async with _make_client(slow_collector.url) as client:
             client.info("first")
 
     run_in(loop, log)
 
-    assert collector.messages == ["first"]
+    assert slow_collector.messages == ["first"]

@@ -1,14 +1,12 @@
 """`CollectorHandler` and `AsyncLogClient` in processes that gevent or eventlet has patched."""
 
 import importlib.util
-import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.fake_collector import Collector, Request
+from support.fake_collector import Collector
 from support.processes import run
 from support.programs.runtimes import WAYS
 
@@ -43,18 +41,6 @@ def wait_for(greenlets):
 """
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Return a collector that takes its time."""
-
-    def respond(request: Request) -> None:
-        time.sleep(0.1)
-
-    server = Collector(behave=respond).start()
-    yield server
-    server.stop()
-
-
 def _run(folder: Path, program: str, library: str, when: str, collector: Collector) -> str:
     if importlib.util.find_spec(library) is None:  # An import of eventlet makes each later fork warn.
         pytest.skip(f"{library} is not installed: pip install {library}")
@@ -62,7 +48,7 @@ def _run(folder: Path, program: str, library: str, when: str, collector: Collect
 
 
 @pytest.mark.parametrize(("library", "when"), WAYS)
-def test_records_of_greenlets_arrive_once(library: str, when: str, collector: Collector, tmp_path: Path) -> None:
+def test_records_of_greenlets_arrive_once(library: str, when: str, slow_collector: Collector, tmp_path: Path) -> None:
     """P1, P8: however the process was patched; a flush and a close stop no other greenlet."""
     output = _run(
         tmp_path,
@@ -75,16 +61,18 @@ log("late", 1)
         """,
         library,
         when,
-        collector,
+        slow_collector,
     )
     expected = [f"{source} {number}" for source in "abcd" for number in range(50)] + ["last 0", "late 0"]
 
     assert output == "True\nTrue\n"
-    assert Counter(collector.messages) == dict.fromkeys(expected, 2)
+    assert Counter(slow_collector.messages) == dict.fromkeys(expected, 2)
 
 
 @pytest.mark.parametrize(("library", "when"), WAYS)
-def test_fork_of_patched_process_loses_no_record(library: str, when: str, collector: Collector, tmp_path: Path) -> None:
+def test_fork_of_patched_process_loses_no_record(
+    library: str, when: str, slow_collector: Collector, tmp_path: Path
+) -> None:
     """P1, P8: each thread has a connection of its own, and leaves no descriptor when it ends."""
     output = _run(
         tmp_path,
@@ -109,11 +97,11 @@ handler.close(), client.close()
         """,
         library,
         when,
-        collector,
+        slow_collector,
     )
     sources = [f"{source}-{turn}" for turn in range(4) for source in ("parent", "child")]
     sources += [f"parent-{turn}-queued" for turn in range(4)]
     expected = [f"{source} {number}" for source in sources for number in range(5)]
 
     assert output == "True\n"
-    assert Counter(collector.messages) == dict.fromkeys(["start 0", *expected], 2)
+    assert Counter(slow_collector.messages) == dict.fromkeys(["start 0", *expected], 2)

@@ -31,14 +31,6 @@ _MISSING_MSGSPEC = "msgspec is needed to send logs to a collector: pip install m
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Return a running collector."""
-    server = Collector().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def logger() -> Iterator[logging.Logger]:
     """Return a new logger, whose handlers are closed after the test."""
     test_logger = logging.Logger("app", logging.DEBUG)

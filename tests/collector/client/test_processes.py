@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,15 +41,6 @@ def log(source, count):
     for number in range(count):
         logger.info("%s %d", source, number)
 """
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Return a running collector, whose URL is in the environment."""
-    server = Collector().start()
-    monkeypatch.setenv("COLLECTOR_URL", server.url)
-    yield server
-    server.stop()
 
 
 def run(folder: Path, text: str, status: int = 0) -> "subprocess.CompletedProcess[str]":

@@ -4,7 +4,6 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from subprocess import run
 
@@ -41,15 +40,6 @@ _WAYS = {
     "close and flush under the lock": "with logging._lock: handler.flush(); handler.close()",
     "basicConfig": "logging.root.addHandler(handler); logging.basicConfig(force=True, handlers=[])",
 }
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Return a running collector, whose URL is in the environment."""
-    server = Collector().start()
-    monkeypatch.setenv("COLLECTOR_URL", server.url)
-    yield server
-    server.stop()
 
 
 def reconfigure(folder: Path, mode: str, way: str) -> tuple[float, str]:

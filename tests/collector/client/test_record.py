@@ -19,14 +19,6 @@ _CALL = {"function_name", "file_path", "line_number", "logger"}
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Return a running collector."""
-    server = Collector().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def handler(collector: Collector) -> Iterator[CollectorHandler]:
     """Return a handler that sends to the collector."""
     created = CollectorHandler(collector.url)

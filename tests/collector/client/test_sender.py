@@ -51,14 +51,6 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Return a running collector."""
-    server = Collector().start()
-    yield server
-    server.stop()
-
-
 class SenderUnderTest:
     """A sender with its recorded pauses and its losses."""
 

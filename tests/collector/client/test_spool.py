@@ -42,14 +42,6 @@ def log(source, count):
 """
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Return a running collector."""
-    server = Collector().start()
-    yield server
-    server.stop()
-
-
 def run(folder: Path, text: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
     """Run a program that logs to a spool."""
     command = [sys.executable, "-c", _BEGINNING + textwrap.dedent(text)]

@@ -1,4 +1,4 @@
-"""Access: who may do what.
+"""Access: authentication and rights.
 
 - `rules`: what each route needs, in one table, and the dependency that asks for it.
 - `identity`: who sent a request, and what that one may do.

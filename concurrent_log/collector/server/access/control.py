@@ -52,7 +52,7 @@ class AccessControl:
         return self.directory.is_empty
 
     async def identify(self, request: Request, *, with_session: bool) -> Identity | None:
-        """Return who sent a request, or None if it names nobody; raise `Problem` if its key is wrong."""
+        """Return who sent a request, or None if it has no key and no session; raise `Problem` if its key is wrong."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return await self.find(request, secret.strip())
@@ -61,7 +61,7 @@ class AccessControl:
         return EVERYONE if await self.is_open() else None
 
     async def identify_person(self, request: Request) -> Identity | None:
-        """Return who sent a request of the page, or None if nobody is logged in."""
+        """Return the person who sent a request of the page, or None without a login."""
         if (found := await self._find_session(request)) is not None:
             return found
         if (user := self._proxy.user(request)) is not None:
@@ -69,7 +69,7 @@ class AccessControl:
         return EVERYONE if await self.is_open() else None
 
     async def find(self, request: Request, secret: str) -> Identity:
-        """Return who has a secret; raise `Problem` if it is wrong, or if its sender guesses."""
+        """Return the owner of a secret; raise `Problem` if it is wrong, or if its sender guesses."""
         address, found = client_address(request), digest(secret[:_MAX_SECRET_LENGTH])
         wait = self._guesses.wait(address, found)
         if self._token is not None and not wait and hmac.compare_digest(found, self._token):
@@ -101,15 +101,15 @@ class AccessControl:
         """Return the digest of a session of the server's token; a new token ends all sessions."""
         return hmac.new((self._token or "").encode(), secret.encode(), hashlib.sha256).hexdigest()
 
-    async def begin_session(self, request: Request, response: Response, who: Identity) -> None:
+    async def begin_session(self, request: Request, response: Response, identity: Identity) -> None:
         """Begin a session for a key or the token, and set its cookie."""
-        if who is EVERYONE:
+        if identity is EVERYONE:
             return
-        kind = "admin" if "admin" in who.rights else "read"
-        name = who.key.name if who.key is not None else who.name
-        key_id = who.key.id if who.key is not None else None
+        kind = "admin" if "admin" in identity.rights else "read"
+        name = identity.key.name if identity.key is not None else identity.name
+        key_id = identity.key.id if identity.key is not None else None
         secret, session = secrets.token_urlsafe(32), new_session(key_id, kind, name, client_address(request))
-        found = self._token_digest(secret) if who.key is None else digest(secret)
+        found = self._token_digest(secret) if identity.key is None else digest(secret)
         await self.directory.sessions.add(session, found)
         self.directory.forget()
         lifetime, secure = LIFETIME // 1_000_000, request.url.scheme == "https"
@@ -117,9 +117,9 @@ class AccessControl:
 
     async def end_session(self, request: Request, response: Response) -> None:
         """End the session of a request on the server, and delete its cookie."""
-        who = await self._find_session(request)
-        if who is not None and who.session is not None:
-            await self.directory.sessions.end(who.session.id)
+        identity = await self._find_session(request)
+        if identity is not None and identity.session is not None:
+            await self.directory.sessions.end(identity.session.id)
             self.directory.forget()
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
@@ -130,31 +130,31 @@ class AccessControl:
             message = "without a key or a token, the server accepts requests to localhost only: create a key"
             raise Problem(403, f"{message} with concurrent-log key create, or set CONCURRENT_LOG_TOKEN")
 
-    def check_origin(self, request: Request, who: Identity | None) -> None:
+    def check_origin(self, request: Request, identity: Identity | None) -> None:
         """Raise `Problem` if a page of another site may not send this request."""
-        self._origins.check(request, who)
+        self._origins.check(request, identity)
 
-    def warn_about_page(self, request: Request, who: Identity) -> None:
+    def warn_about_page(self, request: Request, identity: Identity) -> None:
         """Warn once for each origin whose pages send with a key that everybody who opens them can read logs with."""
         origin = request.headers.get("origin")
-        if origin is None or "read" not in who.rights or who is EVERYONE or origin in self._warned:
+        if origin is None or "read" not in identity.rights or identity is EVERYONE or origin in self._warned:
             return
         if len(self._warned) < _MAX_WARNINGS:
             self._warned.add(origin)
             stderr.warn(
-                f"pages of {origin[:200]!r} send with {who.name}, so everybody who opens them can read all logs: "
+                f"pages of {origin[:200]!r} send with {identity.name}, so everybody who opens them can read all logs: "
                 "create a key for them with concurrent-log key create send --service NAME --origin ORIGIN"
             )
 
-    async def is_still_valid(self, who: Identity) -> bool:
+    async def is_still_valid(self, identity: Identity) -> bool:
         """Return whether an identity still has its rights: its session goes on, and its key is not revoked."""
-        if who is EVERYONE:
+        if identity is EVERYONE:
             return await self._knows(self.is_open)
-        if who.session is None and who.key is None:
+        if identity.session is None and identity.key is None:
             return True
         await self._knows(self._refresh)
-        return (who.session is None or self.directory.is_session_valid(who.session)) and (
-            who.key is None or self.directory.is_key_valid(who.key)
+        return (identity.session is None or self.directory.is_session_valid(identity.session)) and (
+            identity.key is None or self.directory.is_key_valid(identity.key)
         )
 
     async def _refresh(self) -> bool:

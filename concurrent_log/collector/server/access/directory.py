@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from concurrent_log.collector.server.managed_store import ManagedStore
 from concurrent_log.collector.store.interface import StoreUnavailable, StoreUnusable
-from concurrent_log.collector.store.keys import Key, KeyTable, digest
+from concurrent_log.collector.store.keys import LAST_USE_PRECISION, Key, KeyTable, digest
 from concurrent_log.collector.store.sessions import Session, SessionTable
 from concurrent_log.internal import stderr
 
@@ -15,7 +15,6 @@ _MAX_AGE = 2.0  # seconds after which they are read again
 _MIN_AGE = 0.5  # seconds between two readings because of unknown secrets
 _PATIENCE = 1.0  # seconds that a request waits for the reading if there is an earlier one
 _MAX_STALENESS = 60.0  # seconds for which an earlier reading is used while the database does not respond
-_USE_PRECISION = 60_000_000  # microseconds
 
 
 class KeyDirectory:
@@ -72,7 +71,7 @@ class KeyDirectory:
         return session, key
 
     def was_valid(self, found: str) -> bool:
-        """Return whether a digest is that of a key, also of a revoked one: whoever sends it does not guess."""
+        """Return whether a digest is that of a key, also of a revoked one: a client that sends it does not guess."""
         return found in self._by_digest
 
     def is_session_valid(self, session: Session) -> bool:
@@ -123,7 +122,7 @@ class KeyDirectory:
         due = {}
         for key_id, used_at in self._uses.items():
             key = self._by_id.get(key_id)
-            if key is not None and used_at - (key.last_used_at or 0) > _USE_PRECISION:
+            if key is not None and used_at - (key.last_used_at or 0) > LAST_USE_PRECISION:
                 due[key_id] = used_at
         self._uses = {}
         with contextlib.suppress(StoreUnavailable, StoreUnusable):  # It is only information.

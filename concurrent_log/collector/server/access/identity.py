@@ -41,7 +41,7 @@ class Identity:
             raise Problem(403, f"this key may only {may}: use a key of kind {right}")
 
 
-# Everybody on this machine, as long as the server has neither a token nor any key. Nobody is an administrator then.
+# Everybody on this machine, as long as the server has neither a token nor any key. There is no administrator then.
 EVERYONE = Identity("everyone on this machine", frozenset({"send", "read"}))
 
 
@@ -56,5 +56,5 @@ def of_key(key: Key, session: Session | None = None) -> Identity:
 
 
 def of_user(name: str, kind: str) -> Identity:
-    """Return the identity of a person whom a reverse proxy names; ``kind`` is ``read`` or ``admin``."""
+    """Return the identity of a person, by the name that a reverse proxy sends; ``kind`` is ``read`` or ``admin``."""
     return Identity(f"user {name}", RIGHTS[kind] - {"send"})

@@ -53,11 +53,11 @@ async def authorize(request: Request) -> None:
         return
     await access.check_host(request)
     access.check_origin(request, None)
-    who = await access.identify(request, with_session=need != "send")
-    request.state.identity = who
-    if who is not None:
-        access.check_origin(request, who)
-        who.require(need)
+    identity = await access.identify(request, with_session=need != "send")
+    request.state.identity = identity
+    if identity is not None:
+        access.check_origin(request, identity)
+        identity.require(need)
     elif need != "send":
         raise unauthorized()
     if need != "send":
@@ -66,7 +66,7 @@ async def authorize(request: Request) -> None:
 
 def identity_of(request: Request) -> Identity:
     """Return who sent a request, after `authorize`."""
-    who: Identity | None = request.state.identity
-    if who is None:
+    identity: Identity | None = request.state.identity
+    if identity is None:
         raise unauthorized()
-    return who
+    return identity

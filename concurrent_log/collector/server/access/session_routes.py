@@ -22,7 +22,7 @@ class SessionResponse(BaseModel):
     token_needed: bool = Field(description="Whether the server needs a key.")
     logged_in: bool = Field(description="Whether the page may send requests now.")
     is_admin: bool = Field(description="Whether the page may administer keys.")
-    name: str = Field(description="Who is logged in; empty if nobody is.")
+    name: str = Field(description="The name of the user; empty without a login.")
     services: list[str] = Field(description="The services whose records are shown; empty for all.")
 
 
@@ -31,13 +31,13 @@ async def session(request: Request) -> SessionResponse:
     """Return the state of the session."""
     access: AccessControl = request.app.state.access
     is_open = await access.is_open()
-    who = await access.identify_person(request)
+    identity = await access.identify_person(request)
     return SessionResponse(
         token_needed=not is_open,
-        logged_in=who is not None,
-        is_admin=who is not None and "admin" in who.rights,
-        name="" if who is None or is_open else who.name,
-        services=[] if who is None else list(who.visible_services),
+        logged_in=identity is not None,
+        is_admin=identity is not None and "admin" in identity.rights,
+        name="" if identity is None or is_open else identity.name,
+        services=[] if identity is None else list(identity.visible_services),
     )
 
 
@@ -51,10 +51,10 @@ async def session(request: Request) -> SessionResponse:
 async def login(request: Request) -> Response:
     """Begin a session by a read key, an admin key, or the server's token; it lasts for a week, until a logout."""
     access: AccessControl = request.app.state.access
-    who = await access.find(request, (await read_small_body(request, LoginRequest)).token)
-    who.require("read")
+    identity = await access.find(request, (await read_small_body(request, LoginRequest)).token)
+    identity.require("read")
     response = Response(status_code=204)
-    await access.begin_session(request, response, who)
+    await access.begin_session(request, response, identity)
     return response
 
 

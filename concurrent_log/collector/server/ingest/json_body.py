@@ -22,10 +22,10 @@ from concurrent_log.collector.store.interface import Client, IncomingBatch, Loss
 _MAX_ID_LENGTH = 200
 _MAX_LARGER_BATCHES = 100
 _MAX_LOSSES = 100
-_MAX_REJECTED = 10_000  # The response lists each of them.
+MAX_REJECTED = 10_000  # The response lists each of them.
 _LARGE = 1 << 20  # bytes; the records of a larger body are decoded one by one, so that other threads can run
 
-_EXACT_DIGITS = 15  # Every decimal number with so many digits is a float.
+_EXACT_DIGITS = 15  # Every decimal number with at most this number of digits is a float.
 _LONG_DECIMAL = re.compile(rb"\d[\d.]{15}\d*[\d.eE]")  # It may be a part of a text, which costs only time.
 
 
@@ -173,8 +173,8 @@ def _read_body(found: Any, size: int) -> DecodedBody:
     batch_id = found.get("batch_id")
     if batch_id is not None and not (isinstance(batch_id, str) and 1 <= len(batch_id) <= _MAX_ID_LENGTH):
         raise Problem(400, f"batch_id must be a string of 1 to {_MAX_ID_LENGTH} characters")
-    if sum(type(record) is not dict for record in found["logs"]) > _MAX_REJECTED:
-        raise Problem(413, f"more than {_MAX_REJECTED:,} records are not objects: send less at once")
+    if sum(type(record) is not dict for record in found["logs"]) > MAX_REJECTED:
+        raise Problem(413, f"more than {MAX_REJECTED:,} records are not objects: send less at once")
     rows = build_rows(found["logs"], common)
     client, losses = _read_client(found.get("client"), common), _read_losses(found.get("dropped"))
     part_of = _read_part_of(found.get("part_of"), batch_id)

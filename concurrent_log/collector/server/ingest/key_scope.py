@@ -11,12 +11,12 @@ from concurrent_log.collector.store.interface import Client, IncomingBatch
 from concurrent_log.collector.store.keys import Key
 
 
-def limit_records(body: DecodedBody, who: Identity) -> DecodedBody:
-    """Return a body without the records that ``who`` may not send; they are among the rejected ones."""
+def limit_records(body: DecodedBody, identity: Identity) -> DecodedBody:
+    """Return a body without the records that ``identity`` may not send; they are among the rejected ones."""
     rows = body.rows
-    if "admin" not in who.rights:
+    if "admin" not in identity.rights:
         rows = _without_audit(rows)
-    key = who.key
+    key = identity.key
     if key is not None and key.services:
         rows = _bind(rows, "service", key.services[0])
     if key is not None and key.environment is not None:
@@ -27,8 +27,8 @@ def limit_records(body: DecodedBody, who: Identity) -> DecodedBody:
 def with_own_ids(batch: IncomingBatch, key: Key | None) -> IncomingBatch:
     """Return a batch whose ids, and whose client, are those of the key.
 
-    So nobody can suppress a batch of others by its id, or overwrite their statistics. Without a key, in particular with
-    the server's token, the ids stay as they are.
+    So a key cannot suppress a batch of others by its id, or overwrite their statistics. Without a key, in particular
+    with the server's token, the ids stay as they are.
     """
     if key is None:
         return batch

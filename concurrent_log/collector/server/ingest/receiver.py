@@ -89,8 +89,8 @@ class BatchReceiver:
         chunks = request.stream()
         try:
             with self._budget.lease() as lease:
-                who, body = await self._read(request, form, chunks, lease)
-                added = await self._store.add(with_own_ids(body.batch, who.key))
+                identity, body = await self._read(request, form, chunks, lease)
+                added = await self._store.add(with_own_ids(body.batch, identity.key))
             if added.in_parts:
                 raise Problem(413, "parts of the batch are stored: send it in these parts")
             return Received(body, added)
@@ -105,14 +105,14 @@ class BatchReceiver:
     async def _read(
         self, request: Request, form: BodyFormat, stream: AsyncIterator[bytes], lease: MemoryLease
     ) -> tuple[Identity, DecodedBody]:
-        """Return who sends, and the body without the records that this one may not send."""
-        who: Identity | None = request.state.identity
+        """Return the identity of the sender, and the body without the records that it may not send."""
+        identity: Identity | None = request.state.identity
         encoding = request.headers.get("content-encoding", "").strip().lower().replace("identity", "")
         if encoding and encoding not in DECOMPRESSORS:
             raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, zstd, or none")
-        max_size = self._max_body(who)
+        max_size = self._max_body(identity)
         length = request.headers.get("content-length", "0")
-        if who is None and ("authorization" in request.headers or encoding or int(length) > max_size):
+        if identity is None and ("authorization" in request.headers or encoding or int(length) > max_size):
             raise unauthorized()
         if int(length) > max_size:
             raise _too_large(max_size)
@@ -122,30 +122,30 @@ class BatchReceiver:
             raise Problem(408, f"the body did not arrive within {_BODY_TIMEOUT:.0f} seconds: send it again") from None
         lease.add_request()  # Only now, so that unfinished bodies cannot use up the limit.
         # Nothing is decompressed or decoded for a client without a key, except the key itself.
-        who = who or await self._find_sender(request, form, chunks)
-        self._access.warn_about_page(request, who)
+        identity = identity or await self._find_sender(request, form, chunks)
+        self._access.warn_about_page(request, identity)
         loop = asyncio.get_running_loop()
         arguments = (form, chunks, encoding, max_size, self._max_weight, lease)
         body = await loop.run_in_executor(self._threads, _decode, *arguments)
-        if who.key is not None:
-            self._rates.require(who.key, body.count, body.size)
-        return who, limit_records(body, who)
+        if identity.key is not None:
+            self._rates.require(identity.key, body.count, body.size)
+        return identity, limit_records(body, identity)
 
-    def _max_body(self, who: Identity | None) -> int:
-        if who is None:
+    def _max_body(self, identity: Identity | None) -> int:
+        if identity is None:
             return min(_MAX_BEACON_SIZE, self._max_size)
-        limit = who.key.bytes_per_minute if who.key is not None else None
+        limit = identity.key.bytes_per_minute if identity.key is not None else None
         return self._max_size if limit is None else min(limit, self._max_size)
 
     async def _find_sender(self, request: Request, form: BodyFormat, chunks: list[bytes]) -> Identity:
-        """Return who has the key in the body of a page that is being closed."""
+        """Return the identity for the key in the body of a page that is being closed."""
         secret = form.read_token(b"".join(chunks)) if form.read_token is not None else None
         if secret is None:
             raise unauthorized()
-        who = await self._access.find(request, secret)
-        self._access.check_origin(request, who)
-        who.require("send")
-        return who
+        identity = await self._access.find(request, secret)
+        self._access.check_origin(request, identity)
+        identity.require("send")
+        return identity
 
 
 def _decode(

@@ -21,7 +21,7 @@ _FORMULA = re.compile(r"[\s\0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _INNER_FORMULA = re.compile(r"([;\t\r\n][ \0\"]{0,20})(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
-class AccessEnded(Exception):  # noqa: N818 - somebody ended it on purpose
+class AccessEnded(Exception):  # noqa: N818 - an administrator ended it
     """The key or session of a request is no longer valid."""
 
 

@@ -235,10 +235,10 @@ async def listen(
 def _still_allowed(request: Request) -> Callable[[], Awaitable[bool]]:
     """Return a function that says whether the key or session of a long response is still valid."""
     access: AccessControl = request.app.state.access
-    who = identity_of(request)
+    identity = identity_of(request)
 
     async def is_valid() -> bool:
-        return await access.is_still_valid(who)
+        return await access.is_still_valid(identity)
 
     return is_valid
 

@@ -1,4 +1,4 @@
--- PostgreSQL: who may send, read and administer. Secrets are stored as digests; `services` and `origins` are JSON lists.
+-- PostgreSQL: the keys. Their secrets are stored as digests; `services` and `origins` are JSON lists.
 CREATE TABLE keys (
     id                 TEXT PRIMARY KEY,
     digest             TEXT NOT NULL UNIQUE,
@@ -25,6 +25,5 @@ CREATE TABLE sessions (
     address      TEXT NOT NULL,
     created_at   TIMESTAMPTZ NOT NULL,
     expires_at   TIMESTAMPTZ NOT NULL,
-    last_used_at TIMESTAMPTZ NOT NULL,
     ended_at     TIMESTAMPTZ
 );

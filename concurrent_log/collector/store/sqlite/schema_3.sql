@@ -1,4 +1,4 @@
--- SQLite: who may send, read and administer. Secrets are stored as digests; `services` and `origins` are JSON lists.
+-- SQLite: the keys. Their secrets are stored as digests; `services` and `origins` are JSON lists.
 CREATE TABLE keys (
     id                 TEXT PRIMARY KEY,
     digest             TEXT NOT NULL UNIQUE,
@@ -25,6 +25,5 @@ CREATE TABLE sessions (
     address      TEXT NOT NULL,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
-    last_used_at INTEGER NOT NULL,
     ended_at     INTEGER
 ) WITHOUT ROWID;

@@ -7,7 +7,7 @@ from typing import Any
 
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
-from concurrent_log.collector.server.ingest.json_body import DecodedBody
+from concurrent_log.collector.server.ingest.json_body import MAX_REJECTED, DecodedBody
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 from concurrent_log.collector.server.ingest.normalize import UndecodableRecord
 from concurrent_log.collector.server.ingest.otlp import json, protobuf
@@ -15,7 +15,6 @@ from concurrent_log.collector.server.ingest.otlp.record import Group
 from concurrent_log.collector.store.columns import COLUMNS
 from concurrent_log.collector.store.interface import Client, IncomingBatch
 
-_MAX_REJECTED = 10_000
 _MAX_NAME = 200  # characters
 
 
@@ -34,8 +33,8 @@ def decode_otlp(content: bytes, max_weight: int, lease: MemoryLease, *, is_json:
     """
     groups = list((json if is_json else protobuf).read_groups(content, max_weight, lease))
     rows = _merge([build_rows(group.records, group.common()) for group in groups])
-    if len(rows.rejected) > _MAX_REJECTED:
-        raise Problem(400, f"more than {_MAX_REJECTED:,} records are invalid")
+    if len(rows.rejected) > MAX_REJECTED:
+        raise Problem(400, f"more than {MAX_REJECTED:,} records are invalid")
     batch_id = _digest(content) if rows.rows and all(map(_have_times, groups)) else None
     client = _client(groups[0].resource, sender) if groups else None
     batch = IncomingBatch(rows.rows, batch_id, client, [], [], rows.columns)
