@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from concurrent_log.collector.server.access.rules import SENDING
 from concurrent_log.collector.server.unread_answers import UnreadAnswers
 
 _MAX_CONNECTIONS = 2000  # if the system allows enough open files
@@ -13,7 +14,6 @@ _OTHER_FILES = 200  # open files that are not connections
 _HEAD_TIMEOUT = 20.0  # seconds
 _BODY_TIMEOUT = 90.0  # seconds, for all routes; `POST /logs` has a shorter limit of its own
 _CHECK_INTERVAL = 1.0  # seconds between two searches for clients that stopped reading
-_SENDER = ("POST", "/logs")
 
 
 def raise_file_limit() -> int:
@@ -143,7 +143,7 @@ class LimitedProtocol(H11Protocol):
             self._wait_for("body", cycle, _BODY_TIMEOUT)
         else:
             self._wait_for(None)
-            if (self.scope["method"], self.scope["path"]) != _SENDER:
+            if (self.scope["method"], self.scope["path"]) not in SENDING:
                 self._answering[self] = None
 
     def _wait_for(self, part: str | None, cycle: Any = None, seconds: float = 0.0) -> None:

@@ -1,11 +1,13 @@
 """Clients that do not read their answers: others are served, and the memory of the server stays within its limits."""
 
+import asyncio
 import contextlib
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +16,10 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fas
 
 from collector.server.conftest import StartServer
 from concurrent_log.collector.server import unread_answers
+from concurrent_log.collector.server.connection_limits import LimitedProtocol
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.unread_answers import UnreadAnswers
+from concurrent_log.collector.store.interface import IncomingBatch
 from support.deadlines import DEADLINE
 from support.in_process_server import serve_in_thread
 from support.processes import wait_until
@@ -103,6 +107,37 @@ def test_client_that_stops_reading_is_disconnected(
         connect(port, b"GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         wait_until(lambda: state.unread_answers.is_any)
         wait_until(lambda: not state.unread_answers.is_any)
+
+
+@pytest.mark.parametrize("path", ["/logs", "/v1/logs"])
+def test_listener_makes_room_before_a_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connect: Callable[[int, bytes], socket.socket], path: str
+) -> None:
+    """If there are too many connections, an older one that sends records is kept, in every format."""
+    monkeypatch.setattr(LimitedProtocol, "max_connections", 2)
+    received, proceed = threading.Event(), threading.Event()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with serve_in_thread(tmp_path) as (port, state):
+        add = state.managed_store.add
+
+        async def add_later(batch: IncomingBatch) -> Any:
+            received.set()
+            await asyncio.to_thread(proceed.wait, DEADLINE)
+            return await add(batch)
+
+        monkeypatch.setattr(state.managed_store, "add", add_later)
+        body = b'{"logs": [{"message": "one"}]}' if path == "/logs" else b"{}"
+        sender = connect(port, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert received.wait(DEADLINE)
+        listener = connect(port, b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert listener.recv(12) == b"HTTP/1.1 200"
+        connect(port, b"")
+        with contextlib.suppress(ConnectionError):
+            while listener.recv(4096):
+                pass  # until the server has closed the connection
+        proceed.set()
+
+        assert sender.recv(12) == b"HTTP/1.1 200"
 
 
 def test_exact_number_of_listeners_is_accepted(

@@ -36,6 +36,8 @@ RULES = {
     ("DELETE", "/logs"): "admin",
 }
 
+SENDING = frozenset(route for route, right in RULES.items() if right == "send")
+
 
 async def authorize(request: Request) -> None:
     """Raise `Problem` or `StoreUnavailable` unless the request may use its route; set ``request.state.identity``.
