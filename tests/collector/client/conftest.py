@@ -9,11 +9,15 @@ from support.fake_collector import Collector, Request
 
 
 @pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Return a running collector, whose URL is in the environment."""
+def collector() -> Iterator[Collector]:
+    """Return a running collector, whose URL is in the environment.
+
+    It does not use the `monkeypatch` fixture, which would then undo a test's own patches after all other fixtures.
+    """
     server = Collector().start()
-    monkeypatch.setenv("COLLECTOR_URL", server.url)
-    yield server
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("COLLECTOR_URL", server.url)
+        yield server
     server.stop()
 
 
