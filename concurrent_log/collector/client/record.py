@@ -9,6 +9,7 @@ from typing import Any
 from concurrent_log.collector.client import mapping_message
 from concurrent_log.collector.client.json_values import text_of
 from concurrent_log.internal.record_classes import RecordClass, classify
+from concurrent_log.internal.trace_context import TraceContext
 
 _FORMATTER = logging.Formatter()
 
@@ -17,6 +18,7 @@ _SET_BY_CLIENT = ("created_at", "level", "message", "sequence", "logger", "funct
 _RESERVED = frozenset((*_SET_BY_CLIENT, "process_id", "process_name", "thread_name", "attributes", "metadata"))
 _CALL_FIELDS = frozenset((*_SET_BY_CLIENT, "process_id", "process_name", "thread_name"))
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_TRACE = frozenset(TraceContext._fields)  # empty text outside a trace, for formatters
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Formatters that colour the level change the record.
 _TRACEBACK = "\nTraceback (most recent call last):"
 _LEVELS = {
@@ -147,7 +149,7 @@ def _add_extras(entry: dict[str, Any], extras: Mapping[str, Any]) -> None:
         if name == "extra" and isinstance(value, dict):  # loguru has its own extras there.
             reserved.update((key, each) for key, each in value.items() if key in _RESERVED)
             entry.update((key, each) for key, each in value.items() if key not in _RESERVED and key not in extras)
-        elif name not in _STANDARD:
+        elif name not in _STANDARD and not (name in _TRACE and value == ""):
             if name in _RESERVED:
                 reserved[name] = value
             else:
