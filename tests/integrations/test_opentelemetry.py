@@ -163,10 +163,10 @@ def test_errors_are_a_status(server: Server) -> None:
 
 
 def test_senders_are_among_the_clients(server: Server) -> None:
-    """The server knows who sends, and with what."""
+    """The server knows who sends, with what, and in which format."""
     server.ask("POST", "/v1/logs", _REQUEST, content_type=_JSON, user_agent="OTel-OTLP-Exporter-Python/1.45.1")
 
-    assert server.select("SELECT name FROM clients") == [("OTel-OTLP-Exporter-Python/1.45.1",)]
+    assert server.select("SELECT name FROM clients") == [("OTel-OTLP-Exporter-Python/1.45.1 (OTLP)",)]
 
 
 def test_request_without_the_key_is_refused(tmp_path: Path) -> None:

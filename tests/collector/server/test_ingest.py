@@ -94,8 +94,9 @@ def test_losses_and_clients_are_stored_with_the_batch(server: Server) -> None:
     [
         b"",
         b"{",
-        b"[]",
+        b"[",
         b"3",
+        b"{}",
         b'{"logs": {}}',
         b'{"log": []}',
         b'{"logs": [], "batch_id": 3}',

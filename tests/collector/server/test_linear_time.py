@@ -13,7 +13,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fas
 
 from concurrent_log.collector.client.middleware import _TRACE_ID, _TRACEPARENT
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest import json_body
+from concurrent_log.collector.server.ingest import bare_records, json_body
 from concurrent_log.collector.server.ingest.decompression import decompress
 from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.levels import parse_level
@@ -62,6 +62,12 @@ def decode(content: bytes, encoding: str = "") -> object:
         return json_body.decode_body(text, 1 << 27, lease)
 
 
+def decode_lines(content: bytes) -> object:
+    """Decode a body of lines with the limits of the server, except that on its size."""
+    with MemoryBudget(1 << 32, 1).lease() as lease:
+        return bare_records.decode_lines(content, 1 << 30, lease, agent="tests")
+
+
 # Each in two copies: as it is, and after nesting that no decoder accepts, which makes the server scan the text itself.
 _HOSTILE_JSON = {
     "escaped quotation marks, never closed": b'\\"',
@@ -83,10 +89,31 @@ _HOSTILE_JSON = {
 
 
 @pytest.mark.parametrize("unit", _HOSTILE_JSON.values(), ids=list(_HOSTILE_JSON))
-@pytest.mark.parametrize("begin", [b"", b'{"logs":[', b'{"logs":[' + b"[" * 2000], ids=["bare", "in logs", "nested"])
+@pytest.mark.parametrize(
+    "begin",
+    [b"", b'{"logs":[', b'{"logs":[' + b"[" * 2000, b'[{"message":1},'],
+    ids=["bare", "in logs", "nested", "in an array"],
+)
 def test_bodies_are_decoded_in_linear_time(begin: bytes, unit: bytes) -> None:
     """A body without an end once took 47 seconds for 64 KiB."""
     assert growth(decode, lambda size: begin + b'"' + unit * (size // len(unit))) < _LIMIT
+
+
+_HOSTILE_LINES = {
+    "empty lines": b"\n",
+    "numbers": b"1\n",
+    "objects": b'{"a":1}\n',
+    "lines that are invalid": b'{"a\n',
+    "lines with NaN": b'{"a":NaN}\n',
+    "separators": b"\x1e\n",
+}
+
+
+@pytest.mark.parametrize("unit", {**_HOSTILE_JSON, **_HOSTILE_LINES}.values(), ids=[*_HOSTILE_JSON, *_HOSTILE_LINES])
+@pytest.mark.parametrize("begin", [b'{"a":1}\n"', b"[" * 2000], ids=["text", "nested"])
+def test_lines_are_decoded_in_linear_time(begin: bytes, unit: bytes) -> None:
+    """Lines of any content, also one that has no end."""
+    assert growth(decode_lines, lambda size: begin + unit * (size // len(unit))) < _LIMIT
 
 
 @pytest.mark.parametrize("unit", _HOSTILE_JSON.values(), ids=list(_HOSTILE_JSON))

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest import json_body
 from concurrent_log.collector.server.ingest.batch_rows import build_rows
+from concurrent_log.collector.server.ingest.decoded_body import DecodedBody
+from concurrent_log.collector.server.ingest.json_text import estimate_weight
 from concurrent_log.collector.server.ingest.levels import parse_level
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget
 from concurrent_log.collector.server.ingest.normalize import MAX_DEPTH, MAX_KEY_LENGTH, MAX_TEXT_LENGTH, clean_text
@@ -43,7 +45,7 @@ def normalize(record: dict[str, Any], **common: Any) -> dict[str, Any]:
     return columns(rows.rows[0], rows.columns)
 
 
-def read(content: bytes) -> json_body.DecodedBody:
+def read(content: bytes) -> DecodedBody:
     """Decode a body, with generous limits."""
     with MemoryBudget(1 << 30, 1).lease() as lease:
         return json_body.decode_body(content, 1 << 28, lease)
@@ -486,8 +488,8 @@ def test_weight_of_text_is_its_length() -> None:
     """Commas and braces in strings do not count as values and objects."""
     text = b'{"logs": [{"message": "' + b'{,[\\"' * 10_000 + b'"}]}'
 
-    assert json_body.estimate_weight(text, 100_000) < 2 * len(text)
-    assert json_body.estimate_weight(b'{"logs": [' + b"{}," * 10_000 + b"{}]}", 100_000) > 6_000_000
+    assert estimate_weight(text, 100_000) < 2 * len(text)
+    assert estimate_weight(b'{"logs": [' + b"{}," * 10_000 + b"{}]}", 100_000) > 6_000_000
 
 
 _json = st.recursive(

@@ -19,7 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest.json_body import DecodedBody
+from concurrent_log.collector.server.ingest.decoded_body import DecodedBody
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget
 from concurrent_log.collector.server.ingest.otlp.body import decode_otlp
 
@@ -72,7 +72,7 @@ def _to_json(request: ExportLogsServiceRequest) -> bytes:
 
 def _decode(content: bytes, *, is_json: bool = False, max_weight: int = _MAX_WEIGHT) -> DecodedBody:
     with MemoryBudget(4 * max_weight, 1).lease() as lease:
-        return decode_otlp(content, max_weight, lease, is_json=is_json, sender="tests")
+        return decode_otlp(content, max_weight, lease, is_json=is_json, agent="tests")
 
 
 def _rows(body: DecodedBody) -> list[dict[str, Any]]:

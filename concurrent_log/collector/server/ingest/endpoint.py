@@ -1,5 +1,6 @@
 """``POST /logs``: receives a batch, and responds after the commit."""
 
+import functools
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -7,8 +8,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from concurrent_log.collector.server.errors import documented
+from concurrent_log.collector.server.ingest.bare_records import LINE_TYPES, decode_lines
 from concurrent_log.collector.server.ingest.json_body import decode_body, read_token
-from concurrent_log.collector.server.ingest.receiver import BodyFormat, Received
+from concurrent_log.collector.server.ingest.receiver import BatchReceiver, BodyFormat, Received, agent_of, media_type_of
 
 PROTOCOL = 2  # 2: the response contains the batch's id
 
@@ -16,7 +18,7 @@ PROTOCOL = 2  # 2: the response contains the batch's id
 class RejectedRecord(BaseModel):
     """A record that cannot be stored."""
 
-    index: int = Field(description="Its index in `logs`, from 0.")
+    index: int = Field(description="Its index in `logs`, or among the lines that are not empty, from 0.")
     reason: str
 
 
@@ -28,7 +30,9 @@ class BatchResponse(BaseModel):
     stored: int = Field(description="The number of records that this request stored.")
     duplicate: bool = Field(description="Whether this batch, or one that it is a part of, was stored before.")
     rejected: list[RejectedRecord]
-    batch_id: str | None = Field(description="The `batch_id` of the request, or null.")
+    batch_id: str | None = Field(
+        description="The `batch_id` of the request, or null; a digest of records without an envelope."
+    )
     protocol: int = Field(description="The version of the protocol.", examples=[2])
 
 
@@ -44,13 +48,12 @@ def _response(received: Received) -> dict[str, Any]:
     }
 
 
-_FORMAT = BodyFormat(decode_body, read_token)
-
 _EXAMPLE = {
     "batch_id": "8f14e45f-17",
     "common": {"service": "shop", "host": "web-1"},
     "logs": [{"created_at": 1768200001.25, "level": "INFO", "message": "order accepted", "customer": "Ada"}],
 }
+_LINES_EXAMPLE = '{"@timestamp": "2026-01-12T06:40:01.250Z", "level": "INFO", "message": "order accepted"}\n'
 _SCHEMA = {
     "type": "object",
     "required": ["logs"],
@@ -110,10 +113,20 @@ router = APIRouter(tags=["sending"])
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _SCHEMA, "example": _EXAMPLE}},
+            "description": "An envelope with records; or only records: lines, an array, or one object.",
+            "content": {
+                "application/json": {"schema": _SCHEMA, "example": _EXAMPLE},
+                "application/x-ndjson": {"schema": {"type": "string"}, "example": _LINES_EXAMPLE},
+            },
         }
     },
 )
 async def post_logs(request: Request) -> Any:
     """Store the records, and respond after the commit."""
-    return JSONResponse(_response(await request.app.state.receiver.receive(request, _FORMAT)))
+    agent = agent_of(request)
+    if media_type_of(request) in LINE_TYPES:
+        form = BodyFormat(functools.partial(decode_lines, agent=agent))
+    else:
+        form = BodyFormat(functools.partial(decode_body, agent=agent), read_token)
+    receiver: BatchReceiver = request.app.state.receiver
+    return JSONResponse(_response(await receiver.receive(request, form)))

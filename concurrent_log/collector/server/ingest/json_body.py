@@ -1,32 +1,32 @@
 """Decodes a JSON body into a batch; invalid records do not affect the valid ones."""
 
 import codecs
-import json
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
-from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
+from concurrent_log.collector.server.ingest.bare_records import decode_array, decode_lines, decode_single
+from concurrent_log.collector.server.ingest.batch_rows import build_rows
+from concurrent_log.collector.server.ingest.decoded_body import MAX_REJECTED, DecodedBody
+from concurrent_log.collector.server.ingest.json_decoding import (
+    Decode,
+    decode_each,
+    decode_leniently,
+    decoder_for,
+    reserve_weight,
+)
+from concurrent_log.collector.server.ingest.json_text import cut_nesting
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
-from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
+from concurrent_log.collector.server.ingest.normalize import clean_text
 from concurrent_log.collector.server.timestamps import is_credible, parse_timestamp
 from concurrent_log.collector.store.interface import Client, IncomingBatch, LossReport
 
 _MAX_ID_LENGTH = 200
 _MAX_LARGER_BATCHES = 100
 _MAX_LOSSES = 100
-MAX_REJECTED = 10_000  # The response lists each of them.
 _LARGE = 1 << 20  # bytes; the records of a larger body are decoded one by one, so that other threads can run
-
-_EXACT_DIGITS = 15  # Every decimal number with at most this number of digits is a float.
-_LONG_DECIMAL = re.compile(rb"\d[\d.]{15}\d*[\d.eE]")  # It may be a part of a text, which costs only time.
 
 
 class _Envelope(msgspec.Struct):
@@ -41,44 +41,42 @@ class _Envelope(msgspec.Struct):
 
 
 class _TokenOnly(msgspec.Struct):
-    """The token of a body; everything else is skipped."""
+    """The token of an envelope; everything else is skipped."""
 
+    logs: msgspec.Raw
     token: Any = None
 
 
-@dataclass(frozen=True)
-class DecodedBody:
-    """A decoded body.
-
-    Attributes:
-        batch: The batch.
-        rows: Its rows.
-        count: The number of records that were sent.
-        size: The number of bytes after decompression.
-    """
-
-    batch: IncomingBatch
-    rows: BatchRows
-    count: int
-    size: int
-
-
-_decode: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder().decode
-
-
-def decode_body(content: bytes, max_weight: int, lease: MemoryLease) -> DecodedBody:
-    """Decode a body, or raise `Problem`.
+def decode_body(content: bytes, max_weight: int, lease: MemoryLease, *, agent: str = "") -> DecodedBody:
+    """Decode a body: our envelope, or records without one. Raises `Problem`.
 
     Args:
         content: The body.
         max_weight: Maximum number of bytes of memory after decoding.
         lease: Reserves the memory.
+        agent: The name of the program that sends it.
     """
-    weight = estimate_weight(content, max_weight)
-    if weight > max_weight:
-        raise Problem(413, "the records need too much memory: send less at once")
-    lease.reserve(weight)
-    return _read_body(_decode_json(content), len(content))
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if _are_lines(content):
+        return decode_lines(content, max_weight, lease, agent=agent)
+    reserve_weight(content, max_weight, lease)
+    if content.lstrip()[:1] == b"[":
+        return decode_array(content, agent)
+    found = _decode_json(content)
+    if isinstance(found, dict) and "logs" not in found:
+        return decode_single(content, found, agent)
+    return _read_body(found, len(content))
+
+
+def _are_lines(content: bytes) -> bool:
+    """Return whether the body has several lines, the first of which is an object: senders may not say so."""
+    end = content.find(b"\n")
+    if end < 0 or not content.startswith(b"{") or content[end:].isspace():
+        return False
+    try:
+        return type(msgspec.json.decode(content[:end], type=dict[str, msgspec.Raw])) is dict
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def read_token(content: bytes) -> str | None:
@@ -88,17 +86,16 @@ def read_token(content: bytes) -> str | None:
         found = msgspec.json.decode(content, type=_TokenOnly).token
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            body = _decode_leniently(cut_nesting(content))
+            body = decode_leniently(cut_nesting(content))
         except Problem:
             return None
-        found = body.get("token") if isinstance(body, dict) else None
+        found = body.get("token") if isinstance(body, dict) and "logs" in body else None
     return found if isinstance(found, str) else None
 
 
 def _decode_json(content: bytes) -> Any:
     """Return the decoded body, without text that databases cannot store."""
-    content = content.removeprefix(codecs.BOM_UTF8)
-    decode = _decode_exactly if _LONG_DECIMAL.search(content) else _decode
+    decode = decoder_for(content)
     try:
         found = decode(content) if len(content) <= _LARGE else _decode_each(content, decode)
         return clean_text(found) if b"\\u0000" in content else found
@@ -109,11 +106,11 @@ def _decode_json(content: bytes) -> Any:
     try:
         envelope = msgspec.json.decode(content, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_leniently(content)
-    return {**clean_text(_members(envelope)), "logs": [_decode_record(bytes(raw)) for raw in envelope.logs]}
+        return decode_leniently(content)
+    return {**clean_text(_members(envelope)), "logs": decode_each(envelope.logs, decode)}
 
 
-def _decode_each(content: bytes, decode: Callable[[bytes | msgspec.Raw], Any]) -> dict[str, Any]:
+def _decode_each(content: bytes, decode: Decode) -> dict[str, Any]:
     """Decode the records one by one: no call lasts long, so the event loop gets its turn."""
     envelope = msgspec.json.decode(content, type=_Envelope)
     return {**_members(envelope), "logs": [decode(raw) for raw in envelope.logs]}
@@ -121,47 +118,6 @@ def _decode_each(content: bytes, decode: Callable[[bytes | msgspec.Raw], Any]) -
 
 def _members(envelope: _Envelope) -> dict[str, Any]:
     return {name: getattr(envelope, name) for name in envelope.__struct_fields__}
-
-
-def _decode_record(content: bytes) -> Any:
-    try:
-        return clean_text(_decode_leniently(content))
-    except Problem as problem:
-        return UndecodableRecord(problem.detail)
-
-
-def _decode_leniently(content: bytes) -> Any:
-    """Decode the invalid JSON that some encoders write: NaN, lone surrogates, control characters, invalid UTF-8."""
-    try:
-        text = content.decode("utf-8", "replace")
-        found = json.loads(text, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
-        return clean_text(found)
-    except RecursionError:
-        raise Problem(400, "the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise Problem(400, f"invalid JSON: {error}") from None
-
-
-def _float(text: str) -> float | str:
-    """Return a number; its text if a float has not all of its digits."""
-    number = float(text)
-    if abs(number) == float("inf") or (len(text) > _EXACT_DIGITS and not _is_exactly(number, text)):
-        return text[:_MAX_ID_LENGTH]
-    return number
-
-
-def _is_exactly(number: float, text: str) -> bool:
-    try:
-        return Decimal(text) == Decimal(repr(number))
-    except InvalidOperation:  # Its exponent is too large for a decimal number.
-        return False
-
-
-_decode_exactly: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder(float_hook=_float).decode
-
-
-def _int(text: str) -> int | str:
-    return int(text) if len(text) <= 40 else text
 
 
 def _read_body(found: Any, size: int) -> DecodedBody:

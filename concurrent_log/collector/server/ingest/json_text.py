@@ -5,7 +5,7 @@ import re
 MAX_DEPTH = 100  # nested objects and lists that are decoded
 
 # The memory in bytes that each part of the JSON needs, decoded and as a row.
-_OBJECT_WEIGHT, _LIST_WEIGHT, _VALUE_WEIGHT = 640, 64, 60
+_OBJECT_WEIGHT, _LIST_WEIGHT, VALUE_WEIGHT = 640, 64, 60
 
 # For text without escapes. A string that is never closed extends to the end: if it did not match, the search would
 # begin again at each quotation mark in it, which takes quadratic time.
@@ -42,4 +42,4 @@ def _without_escapes(content: bytes) -> bytes:
 def _rough_weight(content: bytes) -> int:
     values = content.count(b",") + content.count(b":")
     objects, lists = content.count(b"{"), content.count(b"[")
-    return len(content) + _OBJECT_WEIGHT * objects + _LIST_WEIGHT * lists + _VALUE_WEIGHT * values
+    return len(content) + _OBJECT_WEIGHT * objects + _LIST_WEIGHT * lists + VALUE_WEIGHT * values

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from concurrent_log.collector.server.access.identity import Identity
 from concurrent_log.collector.server.ingest.batch_rows import BatchRows
-from concurrent_log.collector.server.ingest.json_body import DecodedBody
+from concurrent_log.collector.server.ingest.decoded_body import DecodedBody
 from concurrent_log.collector.store.columns import AUDIT_LOGGER
 from concurrent_log.collector.store.interface import Client, IncomingBatch
 from concurrent_log.collector.store.keys import Key

@@ -37,9 +37,11 @@ _LEVEL_ALIASES: dict[str, Callable[[Any], tuple[str, int] | None]] = {
     "severity_number": parse_opentelemetry_severity,
     "severityNumber": parse_opentelemetry_severity,
 }
-_TIME_ALIASES = ("timestamp", "@timestamp", "time", "ts", "timeUnixNano")
+_TIME_ALIASES = ("timestamp", "@timestamp", "time", "ts", "date", "timeUnixNano")
+TIME_NAMES = ("created_at", *_TIME_ALIASES)
 _TEXT_KEYS = ("event", "message", "msg", "text")  # of a message that is an object
 _MESSAGE_ALIASES = ("msg", "short_message", "body")
+MESSAGE_NAMES = ("message", *_MESSAGE_ALIASES)
 
 _encode = msgspec.json.Encoder().encode
 

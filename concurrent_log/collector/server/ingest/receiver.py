@@ -14,8 +14,8 @@ from concurrent_log.collector.server.access.control import AccessControl, unauth
 from concurrent_log.collector.server.access.identity import Identity
 from concurrent_log.collector.server.access.rates import RateLimiter
 from concurrent_log.collector.server.errors import Problem
+from concurrent_log.collector.server.ingest.decoded_body import DecodedBody
 from concurrent_log.collector.server.ingest.decompression import DECOMPRESSORS, decompress
-from concurrent_log.collector.server.ingest.json_body import DecodedBody
 from concurrent_log.collector.server.ingest.key_scope import limit_records, with_own_ids
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, MemoryLease
 from concurrent_log.collector.server.settings import ServerSettings
@@ -59,6 +59,16 @@ class Received:
         """Return the index of each record that was not stored, in the order of the request, and the reason."""
         by_database = [(self.body.rows.indices[index], reason) for index, reason in self.added.rejected]
         return sorted([*self.body.rows.rejected, *by_database])
+
+
+def agent_of(request: Request) -> str:
+    """Return the name of the program that sends a request."""
+    return request.headers.get("user-agent") or "unknown"
+
+
+def media_type_of(request: Request) -> str:
+    """Return the type of a request's body in lower case, without parameters; an empty string if there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class BatchStore(Protocol):

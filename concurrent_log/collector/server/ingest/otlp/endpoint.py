@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.otlp.body import decode_otlp
 from concurrent_log.collector.server.ingest.otlp.response import JSON, PROTOBUF, failed, stored
-from concurrent_log.collector.server.ingest.receiver import BatchReceiver, BodyFormat
+from concurrent_log.collector.server.ingest.receiver import BatchReceiver, BodyFormat, agent_of, media_type_of
 
 PATH = "/v1/logs"
-_UNNAMED = "OpenTelemetry"
 
 router = APIRouter(tags=["sending"])
 
@@ -39,11 +38,10 @@ router = APIRouter(tags=["sending"])
 )
 async def export_logs(request: Request) -> Response:
     """Store the records of OTLP over HTTP, and respond after the commit, in the format of the request."""
-    media_type = _media_type(request)
+    media_type = media_type_of(request)
     if media_type not in (JSON, PROTOBUF):
         raise Problem(415, f"the body has the type {media_type[:100]!r}: send {PROTOBUF} or {JSON}")
-    sender = request.headers.get("user-agent") or _UNNAMED
-    decode = functools.partial(decode_otlp, is_json=media_type == JSON, sender=sender)
+    decode = functools.partial(decode_otlp, is_json=media_type == JSON, agent=agent_of(request))
     receiver: BatchReceiver = request.app.state.receiver
     received = await receiver.receive(request, BodyFormat(decode))
     return stored(received.rejected(), media_type)
@@ -51,8 +49,4 @@ async def export_logs(request: Request) -> Response:
 
 def respond(request: Request, problem: Problem) -> Response:
     """Return the response to a request that failed."""
-    return failed(problem, PROTOBUF if _media_type(request) == PROTOBUF else JSON)
-
-
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return failed(problem, PROTOBUF if media_type_of(request) == PROTOBUF else JSON)
