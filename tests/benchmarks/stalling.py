@@ -1,5 +1,6 @@
 """The timed handlers, ours and the standard one, on a disk where every write is slow."""
 
+import threading
 import time
 from logging.handlers import TimedRotatingFileHandler
 from typing import Any
@@ -7,13 +8,12 @@ from typing import Any
 from concurrent_log import ConcurrentTimedRotatingFileHandler
 
 seconds = 0.0  # for which every write waits from now on
-stalls = 0  # writes that waited
+has_stalled = threading.Event()  # set when a write begins to wait
 
 
 def _wait() -> None:
-    global stalls
     if seconds:
-        stalls += 1
+        has_stalled.set()
         time.sleep(seconds)
 
 
