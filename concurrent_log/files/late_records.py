@@ -11,7 +11,7 @@ from concurrent_log.files.log_file import LogFile
 from concurrent_log.files.open_files import with_room
 from concurrent_log.files.permissions import create, ownership_of
 from concurrent_log.files.streams import status_of
-from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record, remove_torn_record
+from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record
 
 
 class LateRecords:
@@ -74,11 +74,10 @@ class LateRecords:
         written = os.write(fd, data)
         end = os.lseek(fd, 0, os.SEEK_CUR)
         if written < len(data):
-            if self._lock_file.is_held_shared():  # What others append right now must not be cut off with it.
-                with contextlib.suppress(OSError):
-                    close_torn_record(path, os.fstat(fd).st_ino, end, end_of_record)
-                return TornRecord(-written, 0)  # which needs no cutting
-            remove_torn_record(fd, path, end - written, end, end_of_record)
+            with contextlib.suppress(OSError):
+                close_torn_record(path, os.fstat(fd).st_ino, end, end_of_record)
+            if self._lock_file.is_held_shared():
+                return TornRecord(-written, 0)  # which is closed already
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if (end - written) % PAGE_SIZE == 0:
             with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from concurrent_log.files.open_files import may_reopen, with_room
 from concurrent_log.files.own_file import OwnFile
 from concurrent_log.files.permissions import Ownership, create, create_folders, ownership_of
 from concurrent_log.files.streams import abandon, close_stream, is_own, raw_file, remember, status_of, write_all
-from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record, remove_torn_record
+from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record
 from concurrent_log.files.view import NO_VIEW, View
 
 CAN_RENAME_OPEN_FILES = sys.platform != "win32"
@@ -251,7 +251,6 @@ class LogFile:
             data = self.marked(data, fd)
             written = os.write(fd, data)
             if written < len(data):
-                # Perhaps only the shared lock is held: others may append, so nothing can be cut off.
                 end, inode = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_ino
                 close_torn_record(self.path, inode, end, self.end_of_record())
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
@@ -263,19 +262,14 @@ class LogFile:
         mark = self.byte_order_mark
         return data[len(mark) :] if mark and os.fstat(fd).st_size else data
 
-    def close_torn_record(self, end: int, following: bytes) -> None:
-        """End a part of a record before ``end`` with the terminator, if a killed process left one there."""
+    def close_torn_record(self, end: int, following: bytes = b"") -> None:
+        """End a part of a record before ``end`` with the terminator, if a full disk or a killed process left one."""
         found = status_of(self._stream)
+        # An inherited descriptor shares its position with the parent: it is unknown whose record ends there.
         if found is not None and not self.is_inherited:
             # A process that may not read the file leaves this to the others.
             with contextlib.suppress(OSError):
                 close_torn_record(self.path, found.st_ino, end, self.end_of_record(), following)
-
-    def remove_torn_record(self, torn: TornRecord) -> None:
-        """Remove a part of a record; the exclusive lock is held."""
-        # An inherited descriptor shares its position with the parent: it is unknown whose record ends there.
-        if status_of(self._stream) is not None and not self.is_inherited and torn.start >= 0:
-            remove_torn_record(self._stream.fileno(), self.path, torn.start, torn.end, self.end_of_record())
 
     def end_of_record(self) -> bytes:
         """Return the bytes that end a record, without a byte-order mark."""

@@ -5,6 +5,9 @@ out until it is done. It can end early in two cases. If the disk is full, the wr
 killed, no process is notified. A killed write ends at a page boundary of the file, because only there does the kernel
 check whether the process is still alive (``generic_perform_write`` in Linux). A file whose size is not a multiple of
 the page size therefore ends with a whole record.
+
+A torn record stays in the file, on a line of its own. To cut it off would be a look at the size, and then a truncation:
+a process that could not get the lock may append in between, and its record would be lost.
 """
 
 import os
@@ -21,18 +24,6 @@ class TornRecord(NamedTuple):
 
     start: int
     end: int
-
-
-def remove_torn_record(fd: int, path: str, start: int, end: int, terminator: bytes) -> None:
-    """Remove the torn record from ``start`` to ``end`` of the file at ``path``, which is open as ``fd``.
-
-    If another record already follows it, end it with ``terminator`` instead, to keep the two apart.
-    """
-    status = os.fstat(fd)
-    if status.st_size == end:
-        os.ftruncate(fd, start)
-    elif status.st_size > end:  # Otherwise another program has emptied the file.
-        close_torn_record(path, status.st_ino, end, terminator)
 
 
 def close_torn_record(path: str, inode: int, end: int, terminator: bytes, following: bytes = b"") -> None:

@@ -168,9 +168,9 @@ class LogWriter:
     ) -> None:
         """Append ``data`` after all that the file needs; with a ``problem``, the lock could not be taken."""
         log_file = self.log_file
+        if torn is not None:
+            log_file.close_torn_record(torn.end)
         if problem is None:
-            if torn is not None:
-                log_file.remove_torn_record(torn)
             span = self._try_to_look(record, len(data), problems, alone=True)
             if span is None and log_file.is_removed():
                 error = problems[-1]  # Nothing will ever read what we would write.
@@ -186,10 +186,7 @@ class LogWriter:
             log_file.bring_up_to_date(problems)
             torn = self._write(record, data, EVER, problems)
         if torn is not None:
-            if problem is None:
-                log_file.remove_torn_record(torn)
-            else:
-                log_file.close_torn_record(torn.end, b"")  # others may be appending behind it
+            log_file.close_torn_record(torn.end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), log_file.path)
 
     def _write(self, record: Record, data: bytes, span: Span, problems: list[Exception]) -> TornRecord | None:

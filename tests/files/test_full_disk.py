@@ -1,7 +1,7 @@
 """The disk is full, also in the middle of a rollover, and then there is space again.
 
 Every record that the handler did not report is in one file, whole. A reported record is missing, or nevertheless whole.
-The part that a full disk accepted is removed, or is on a line of its own (docs/guarantees.md, "A full disk").
+The part that a full disk accepted is on a line of its own (docs/guarantees.md, "A full disk").
 """
 
 import contextlib
@@ -176,10 +176,10 @@ class TestNoSpace:
         }
 
     @ARMS
-    def test_file_truncated_before_a_torn_record_is_removed_gets_no_hole(
+    def test_file_truncated_before_a_torn_record_is_closed_gets_no_hole(
         self, keep_file_open: bool | None, disk: Disk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """P1: a user runs ``: > app.log`` at the moment when a handler removes a torn record."""
+        """P1: a user runs ``: > app.log`` at the moment when a handler closes a torn record."""
         folder = disk("size=64k")
         handler = Watched(folder / "app.log", when="H", utc=True, keep_file_open=keep_file_open)
         write(handler, "before", TEN)
@@ -188,9 +188,9 @@ class TestNoSpace:
 
         def too_late(*arguments: Any) -> None:
             os.truncate(folder / "app.log", 0)
-            appending.remove_torn_record(*arguments)
+            appending.close_torn_record(*arguments)
 
-        monkeypatch.setattr(log_file, "remove_torn_record", too_late)
+        monkeypatch.setattr(log_file, "close_torn_record", too_late)
         write(handler, "x" * 5000, TEN + 1)
         handler.close()
 

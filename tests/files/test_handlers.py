@@ -787,25 +787,24 @@ def _file_size_limited(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_record_that_does_not_fit_is_removed(make: Make, tmp_path: pathlib.Path) -> None:
-    """P4: the part of a record that a full disk accepted is removed and reported, and affects no other record."""
+def test_record_that_does_not_fit_ends_on_its_own_line(make: Make, tmp_path: pathlib.Path) -> None:
+    """P4: the part of a record that a full disk accepted is reported, and affects no other record."""
     handler, other = make(), make()
     write(handler, "before")
-    with _file_size_limited(40):
+    with _file_size_limited(16):
         for _ in range(3):
             write(handler, "too long " * 10)
-        write(handler, "fits")
     write(other, "other")
     write(handler, "after")
 
-    assert files(tmp_path) == {"app.log": ["before", "fits", "other", "after"]}
+    assert files(tmp_path) == {"app.log": ["before", "too long", "other", "after"]}
     assert [error.errno in (errno.ENOSPC, errno.EFBIG) for error in handler.problems] == [True] * 3
 
 
 def test_torn_record_before_another_record_is_closed(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: if another process appended before the torn record could be removed, it ends with a terminator."""
+    """P1: if another process appended before the torn record could be closed, it ends with a terminator."""
     handler = make()
     write(handler, "before")
 
@@ -813,10 +812,10 @@ def test_torn_record_before_another_record_is_closed(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         with open(tmp_path / "app.log", "a") as file:
             file.write("neighbour\n")
-        appending.remove_torn_record(*arguments)
+        appending.close_torn_record(*arguments)
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(log_file, "remove_torn_record", too_late)
+    monkeypatch.setattr(log_file, "close_torn_record", too_late)
     with _file_size_limited(20):
         write(handler, "x" * 60)
     write(handler, "after")
@@ -825,6 +824,34 @@ def test_torn_record_before_another_record_is_closed(
     assert "neighbour" in found
     assert "after" in found
     assert all(re.fullmatch("before|x+|neighbour|after", line) for line in found)
+
+
+def test_torn_record_is_not_cut_off_beside_a_process_without_the_lock(
+    make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: two faults at once; a process that cannot get the lock appends between a look at the size and a cut."""
+    handler = make()
+    write(handler, "before")
+    truncate, limits, appended = os.ftruncate, resource.getrlimit(resource.RLIMIT_FSIZE), []
+
+    def append_neighbour() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        appended.append("neighbour")
+        with open(tmp_path / "app.log", "a") as file:
+            file.write("neighbour\n")
+
+    def too_late(fd: int, size: int) -> None:
+        append_neighbour()
+        truncate(fd, size)
+
+    monkeypatch.setattr(os, "ftruncate", too_late)
+    with _file_size_limited(20):
+        write(handler, "x" * 60)
+    if not appended:
+        append_neighbour()
+    write(handler, "after")
+
+    assert lines(tmp_path / "app.log") == ["before", "x" * 12, "neighbour", "after"]
 
 
 def test_torn_record_shorter_than_the_terminator_is_closed(make: Make, tmp_path: pathlib.Path) -> None:
@@ -875,7 +902,7 @@ def test_interrupt_while_releasing_leaves_no_lock(
     assert {type(problem) for problem in handler.problems} <= {TimeoutError}
 
 
-def test_torn_record_is_removed_after_a_failed_check(
+def test_torn_record_is_closed_after_a_failed_check(
     make: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P4: a signal handler raises before the file is opened, and then the disk is full."""
@@ -890,7 +917,7 @@ def test_torn_record_is_removed_after_a_failed_check(
     with _file_size_limited(40):
         write(handler, "too long " * 10)
 
-    assert files(tmp_path) == {"app.log": ["before"]}
+    assert files(tmp_path) == {"app.log": ["before", "too long too long too long too l"]}
     assert [type(error) for error in handler.problems] == [InterruptedError, OSError]
 
 
