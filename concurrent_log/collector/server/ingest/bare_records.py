@@ -10,7 +10,7 @@ from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.decoded_body import (
     MAX_REJECTED,
     DecodedBody,
-    Sender,
+    SendingProgram,
     body_of_records,
     too_many_invalid,
 )
@@ -35,7 +35,7 @@ _SEPARATOR = b"\x1e"  # before each line of application/json-seq (RFC 7464)
 def decode_lines(content: bytes, max_weight: int, lease: MemoryLease, *, agent: str) -> DecodedBody:
     """Return the batch of records in lines, or raise `Problem`. An invalid line affects no other."""
     reserve_weight(content, max_weight, lease, values=content.count(b"\n"))
-    return body_of_records(content, list(_records(content)), Sender("NDJSON", agent))
+    return body_of_records(content, list(_records(content)), SendingProgram("NDJSON", agent))
 
 
 def decode_array(content: bytes, agent: str) -> DecodedBody:
@@ -45,7 +45,7 @@ def decode_array(content: bytes, agent: str) -> DecodedBody:
         records = decode_each(parts, decoder_for(content))
     except (msgspec.DecodeError, RecursionError):
         records = decode_leniently(cut_nesting(content))
-    return body_of_records(content, records, Sender("JSON", agent))
+    return body_of_records(content, records, SendingProgram("JSON", agent))
 
 
 def decode_single(content: bytes, record: dict[str, Any], agent: str) -> DecodedBody:
@@ -53,7 +53,7 @@ def decode_single(content: bytes, record: dict[str, Any], agent: str) -> Decoded
     if _RECORD_NAMES.isdisjoint(record):
         message = 'the body must be records with a message, or an object with a list of them: {"logs": [...]}'
         raise Problem(400, message)
-    return body_of_records(content, [record], Sender("JSON", agent))
+    return body_of_records(content, [record], SendingProgram("JSON", agent))
 
 
 def _records(content: bytes) -> Iterator[Any]:

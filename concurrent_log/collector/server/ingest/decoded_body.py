@@ -33,7 +33,7 @@ class DecodedBody:
 
 
 @dataclass(frozen=True)
-class Sender:
+class SendingProgram:
     """Who sends in a format without a place for that.
 
     Attributes:
@@ -60,7 +60,7 @@ class Sender:
         return Client(client_id[:_MAX_NAME], name, service, environment, host)
 
 
-def body_of_records(content: bytes, records: Sequence[Any], sender: Sender) -> DecodedBody:
+def body_of_records(content: bytes, records: Sequence[Any], sender: SendingProgram) -> DecodedBody:
     """Return the batch of ``records``, or raise `Problem`.
 
     Senders repeat a request byte by byte, and have no batch id: a digest of the content takes its place, if each record

@@ -7,7 +7,7 @@ from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_r
 from concurrent_log.collector.server.ingest.decoded_body import (
     MAX_REJECTED,
     DecodedBody,
-    Sender,
+    SendingProgram,
     content_id,
     too_many_invalid,
 )
@@ -40,7 +40,7 @@ def decode_otlp(content: bytes, max_weight: int, lease: MemoryLease, *, is_json:
         raise too_many_invalid()
     batch_id = content_id(content, _FORM) if rows.rows and all(map(_have_times, groups)) else None
     resource = groups[0].resource if groups else {}
-    client = Sender(_FORM, agent).client(resource, resource.get("service.instance.id")) if groups else None
+    client = SendingProgram(_FORM, agent).client(resource, resource.get("service.instance.id")) if groups else None
     batch = IncomingBatch(rows.rows, batch_id, client, [], [], rows.columns)
     return DecodedBody(batch, rows, sum(len(group.records) for group in groups), len(content))
 
