@@ -1114,6 +1114,7 @@ def test_invalid_query_shows_the_error_of_the_server(open_page: Callable[..., Pa
     page.tab.goto(f"{page.url}/?since=yesterday")
 
     expect(page.tab.get_by_role("alert")).to_contain_text("yesterday")
+    page.tab.wait_for_load_state("networkidle")  # The other requests of the page get the same answer.
     assert [each for each in open_page.errors if "422" not in each and "400" not in each] == []  # type: ignore[attr-defined]
     open_page.errors.clear()  # type: ignore[attr-defined]
 
