@@ -99,13 +99,14 @@ _NEEDS["collector-server.md"] = {"asyncpg", "curl", "fastapi", "fastapi_offline"
 _NEEDS["javascript.md"] = {*_NEEDS["collector-server.md"], "node", "npm"}
 _NEEDS["health-checks.md"] = {"curl", "urllib3"}
 _NEEDS["collector-reading.md"] = _NEEDS["collector-server.md"]
-_NEEDS["keys.md"] = _NEEDS["collector-server.md"]
+_NEEDS["keys.md"] = _NEEDS["collector-formats.md"] = _NEEDS["collector-server.md"]
 
 # Pages that start servers or whole programs, and take seconds: the quick selection does not run their blocks.
 _SLOW = {
     "async-log-client.md",
     "celery.md",
     "collector-client.md",
+    "collector-formats.md",
     "collector-page.md",
     "collector-reading.md",
     "collector-server.md",
@@ -127,6 +128,7 @@ _WITH_AUDIENCE = {
     "background.md",
     "changelog.md",
     "collector-client.md",
+    "collector-formats.md",
     "collector-protocol.md",
     "collector-reading.md",
     "collector-server.md",

@@ -25,7 +25,7 @@ from concurrent_log.collector.server.access.trusted_proxy import PeerMiddleware
 from concurrent_log.collector.server.background_tasks import TaskState
 from concurrent_log.collector.server.client_script import add_client_script
 from concurrent_log.collector.server.errors import Problem, add_error_handlers, documented
-from concurrent_log.collector.server.ingest import endpoint
+from concurrent_log.collector.server.ingest import elasticsearch, endpoint
 from concurrent_log.collector.server.ingest.otlp import endpoint as otlp_endpoint
 from concurrent_log.collector.server.ingest.receiver import BatchReceiver
 from concurrent_log.collector.server.managed_store import ManagedStore
@@ -102,9 +102,10 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     )
     app.state.settings, app.state.access, app.state.managed_store = settings, access, managed_store
     managed_store.on_commit = endpoints.add_state(app, store).notify
-    add_error_handlers(app, {otlp_endpoint.PATH: otlp_endpoint.respond})
+    own_errors = {otlp_endpoint.PATH: otlp_endpoint.respond}
+    add_error_handlers(app, own_errors | dict.fromkeys(elasticsearch.PATHS, elasticsearch.respond))
     mimetypes.add_type("text/javascript", ".js")  # On Windows, another program may have registered another type.
-    _add_routes(app)
+    _add_routes(app, settings)
     app.add_middleware(
         KeyOriginsMiddleware,
         directory=access.directory,
@@ -122,17 +123,21 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
 
 
 _BEARER: list[Any] = [Depends(HTTPBearer(auto_error=False))]  # for the OpenAPI document
+_OF_OTHERS = {"elasticsearch": elasticsearch.router}  # formats that can be disabled
 
 
-def _add_routes(app: FastAPI) -> None:
+def _add_routes(app: FastAPI, settings: ServerSettings) -> None:
     app.include_router(endpoint.router, dependencies=_BEARER)
     app.include_router(otlp_endpoint.router, dependencies=_BEARER)
+    for name, router in _OF_OTHERS.items():
+        if name not in settings.disabled_formats:
+            app.include_router(router, dependencies=_BEARER)
     app.include_router(endpoints.router, dependencies=_BEARER)
     app.include_router(session_routes.router)
     app.include_router(key_routes.router, dependencies=_BEARER)
     app.include_router(deletion.router, dependencies=_BEARER)
     _add_health(app)
-    _add_page(app)
+    _add_front(app, "elasticsearch" not in settings.disabled_formats)
     add_client_script(app)
     add_openapi_page(app)
 
@@ -162,14 +167,19 @@ def _describe_task(state: TaskState) -> dict[str, Any]:
     return {"ok": state.error is None, "last_success": last_success}
 
 
-def _add_page(app: FastAPI) -> None:
-    if not (_WEB / "index.html").exists():
-        return
-    app.mount("/static", StaticFiles(directory=_WEB), name="static")
+def _add_front(app: FastAPI, is_product: bool) -> None:
+    """Add what is at ``/``: the page, and for the clients of Elasticsearch the product that they ask for."""
+    page = _WEB / "index.html"
+    if page.exists():
+        app.mount("/static", StaticFiles(directory=_WEB), name="static")
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(_WEB / "index.html", headers={"Cache-Control": "no-cache"})
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def front(request: Request) -> Response:
+        if is_product and (elasticsearch.asks_for_product(request) or request.method == "HEAD"):
+            return elasticsearch.product()
+        if not page.exists():
+            raise Problem(404, "this installation has no page")
+        return FileResponse(page, headers={"Cache-Control": "no-cache"})
 
 
 class _DefaultHeaders:

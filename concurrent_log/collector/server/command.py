@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
-from concurrent_log.collector.server.settings import DEFAULT_PORT, PREFIX, ServerSettings, load_settings
+from concurrent_log.collector.server.settings import DEFAULT_PORT, FORMATS, PREFIX, ServerSettings, load_settings
 
 if TYPE_CHECKING:
     import socket
@@ -34,13 +34,14 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--cors-origin", metavar="ORIGIN", action="append", help="allow pages of this origin; may be repeated")
     add("--trusted-proxy", metavar="ADDRESS", action="append", help="trust the headers of this proxy; may be repeated")
     add("--user-header", metavar="NAME", help="the header in which a trusted proxy sends the name of the user")
+    add("--disable-format", metavar="NAME", action="append", help=f"refuse {', '.join(FORMATS)}; may be repeated")
     add("--admin-user", metavar="NAME", action="append", help="this person is an administrator; may be repeated")
 
 
 def main(options: argparse.Namespace) -> int:
     """Serve until a signal ends the process, and return the exit status."""
     names = "database data_directory host port token token_file retention_days retention_size max_body cors_origin"
-    names += " trusted_proxy user_header admin_user service_retention"
+    names += " trusted_proxy user_header admin_user service_retention disable_format"
     try:
         settings = load_settings({name: getattr(options, name) for name in names.split()})
     except ValueError as error:

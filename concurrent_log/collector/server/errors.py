@@ -68,11 +68,12 @@ def add_error_handlers(
 
     Args:
         app: The application.
-        by_path: For the paths of standards with a format of their own, a function that returns the response.
+        by_path: For the routes of standards with a format of their own, by their path, a function that returns the
+            response.
     """
 
     def respond(request: Request, problem: Problem) -> Response:
-        own = by_path.get(request.url.path)
+        own = by_path.get(getattr(request.scope.get("route"), "path", ""))
         return problem.response() if own is None else own(request, problem)
 
     @app.exception_handler(Problem)

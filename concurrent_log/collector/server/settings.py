@@ -13,6 +13,7 @@ PREFIX = "CONCURRENT_LOG_"
 DEFAULT_PORT = 8000
 MIN_TOKEN_LENGTH = 16  # characters
 DEFAULT_MAX_BODY = 16 << 20
+FORMATS = ("elasticsearch",)  # of other systems; each can be disabled
 
 _POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -35,6 +36,7 @@ class ServerSettings:
         trusted_proxies: The addresses or networks of reverse proxies, whose headers are trusted.
         user_header: The header in which these proxies send the name of the user, or None.
         admin_users: The names of those who are administrators; all others may read.
+        disabled_formats: Some of `FORMATS`, which the server does not accept.
     """
 
     database: str
@@ -49,6 +51,7 @@ class ServerSettings:
     trusted_proxies: tuple[str, ...] = ()
     user_header: str | None = None
     admin_users: tuple[str, ...] = ()
+    disabled_formats: tuple[str, ...] = ()
 
     @property
     def is_local(self) -> bool:
@@ -90,6 +93,7 @@ def load_settings(options: Mapping[str, Any], environment: Mapping[str, str] = o
         trusted_proxies=_parse_networks(given.get("trusted_proxy")),
         user_header=_parse_header(given.get("user_header")),
         admin_users=_parse_list(given.get("admin_user")),
+        disabled_formats=_parse_formats(given.get("disable_format")),
     )
     if settings.user_header is not None and not settings.trusted_proxies:
         raise ValueError("user-header needs trusted-proxy: otherwise everyone could send the header and be anybody")
@@ -168,6 +172,14 @@ def parse_size(name: str, given: str | None, default: int | None) -> int | None:
 def _parse_list(given: str | list[str] | None) -> tuple[str, ...]:
     """Return the values of an option that may be repeated, or of its variable, which separates them by spaces."""
     return tuple(given if isinstance(given, list) else (given or "").split())
+
+
+def _parse_formats(given: str | list[str] | None) -> tuple[str, ...]:
+    formats = _parse_list(given)
+    for name in formats:
+        if name not in FORMATS:
+            raise ValueError(f"disable-format must be one of {', '.join(FORMATS)}, not {name!r}")
+    return formats
 
 
 def _parse_service_retention(given: str | list[str] | None) -> tuple[tuple[str, int], ...]:

@@ -64,6 +64,7 @@ def test_default_database_is_created(tmp_path: Path) -> None:
         (["--service-retention", "shop"], "service-retention must be a service and a number of days"),
         (["--user-header", "X-User"], "user-header needs trusted-proxy"),
         (["--admin-user", "anna"], "admin-user needs user-header"),
+        (["--disable-format", "syslog"], "disable-format must be one of elasticsearch"),
         (["--database", "/dev/null/logs"], "cannot be opened as an SQLite database"),
         (["--database", "postgresql://anna:secret@127.0.0.1:notaport/x"], "not a valid PostgreSQL address"),
         (["--host", "203.0.113.1", "--token", TOKEN], "cannot listen at 203.0.113.1"),

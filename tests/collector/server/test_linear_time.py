@@ -13,7 +13,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install fas
 
 from concurrent_log.collector.client.middleware import _TRACE_ID, _TRACEPARENT
 from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest import bare_records, json_body
+from concurrent_log.collector.server.ingest import bare_records, elasticsearch, json_body
 from concurrent_log.collector.server.ingest.decompression import decompress
 from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.levels import parse_level
@@ -68,6 +68,12 @@ def decode_lines(content: bytes) -> object:
         return bare_records.decode_lines(content, 1 << 30, lease, agent="tests")
 
 
+def decode_bulk(content: bytes) -> object:
+    """Decode a body of Elasticsearch with the limits of the server, except that on its size."""
+    with MemoryBudget(1 << 32, 1).lease() as lease:
+        return elasticsearch._Bulk(None, "tests").decode(content, 1 << 30, lease)
+
+
 # Each in two copies: as it is, and after nesting that no decoder accepts, which makes the server scan the text itself.
 _HOSTILE_JSON = {
     "escaped quotation marks, never closed": b'\\"',
@@ -114,6 +120,20 @@ _HOSTILE_LINES = {
 def test_lines_are_decoded_in_linear_time(begin: bytes, unit: bytes) -> None:
     """Lines of any content, also one that has no end."""
     assert growth(decode_lines, lambda size: begin + unit * (size // len(unit))) < _LIMIT
+
+
+_HOSTILE_BULK = {
+    "actions": b'{"index":{}}\n{"log":{"level":1}}\n',
+    "invalid documents": b'{"index":{}}\n{\n',
+    "fields in long names": b'{"index":{}}\n{"log":{"' + b"x" * 500 + b'":1}}\n',
+}
+
+
+@pytest.mark.parametrize("unit", {**_HOSTILE_JSON, **_HOSTILE_BULK}.values(), ids=[*_HOSTILE_JSON, *_HOSTILE_BULK])
+@pytest.mark.parametrize("begin", [b"", b'{"index":{}}\n{"log":{"'], ids=["actions", "document"])
+def test_bulk_is_decoded_in_linear_time(begin: bytes, unit: bytes) -> None:
+    """Actions and documents of any content."""
+    assert growth(decode_bulk, lambda size: begin + unit * (size // len(unit))) < _LIMIT
 
 
 @pytest.mark.parametrize("unit", _HOSTILE_JSON.values(), ids=list(_HOSTILE_JSON))

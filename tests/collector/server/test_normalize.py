@@ -331,7 +331,7 @@ def test_time_under_another_name(alias: str) -> None:
     }
 
 
-@pytest.mark.parametrize("alias", ["msg", "short_message", "body"])
+@pytest.mark.parametrize("alias", ["msg", "short_message", "body", "log"])
 def test_message_under_another_name(alias: str) -> None:
     """Without ``message``, other names are tried."""
     assert normalize({alias: "hello"})["message"] == "hello"

@@ -1,5 +1,6 @@
 """Finds out who sent a request: by a key, the server's token, a session, or a reverse proxy's header."""
 
+import base64
 import hashlib
 import hmac
 import math
@@ -56,6 +57,8 @@ class AccessControl:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return await self.find(request, secret.strip())
+        if scheme.lower() == "basic" and not with_session:
+            return await self.find(request, _password(secret.strip()))
         if with_session:
             return await self.identify_person(request)
         return EVERYONE if await self.is_open() else None
@@ -167,6 +170,14 @@ class AccessControl:
             return await question()
         except StoreUnavailable:
             return True
+
+
+def _password(credentials: str) -> str:
+    """Return the password in credentials of RFC 7617: many senders cannot send a key in another way."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def client_address(request: Request) -> str:

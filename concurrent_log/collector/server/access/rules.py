@@ -9,6 +9,7 @@ from concurrent_log.collector.server.errors import Problem
 # What a request needs, by its method and the path of its route: a right, or nothing.
 RULES = {
     ("GET", "/"): "nothing",
+    ("HEAD", "/"): "nothing",
     ("GET", "/client.js"): "nothing",
     ("GET", "/docs"): "nothing",
     ("GET", "/health"): "nothing",
@@ -17,6 +18,10 @@ RULES = {
     ("POST", "/logout"): "nothing",
     ("POST", "/logs"): "send",
     ("POST", "/v1/logs"): "send",
+    ("POST", "/_bulk"): "send",
+    ("PUT", "/_bulk"): "send",
+    ("POST", "/{index}/_bulk"): "send",
+    ("PUT", "/{index}/_bulk"): "send",
     ("GET", "/logs"): "read",
     ("GET", "/logs/{id}"): "read",
     ("GET", "/logs/{id}/context"): "read",
@@ -50,7 +55,7 @@ async def authorize(request: Request) -> None:
     if need is None:
         raise Problem(403, "this route has no rule about access")
     if need == "nothing":
-        if request.method != "GET":
+        if request.method not in ("GET", "HEAD"):
             access.check_origin(request, None)
         return
     await access.check_host(request)

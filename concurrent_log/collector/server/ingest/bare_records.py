@@ -8,11 +8,10 @@ import msgspec
 
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.decoded_body import (
-    MAX_REJECTED,
     DecodedBody,
     SendingProgram,
     body_of_records,
-    too_many_invalid,
+    until_too_many_invalid,
 )
 from concurrent_log.collector.server.ingest.json_decoding import (
     decode_each,
@@ -23,7 +22,7 @@ from concurrent_log.collector.server.ingest.json_decoding import (
 )
 from concurrent_log.collector.server.ingest.json_text import cut_nesting
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
-from concurrent_log.collector.server.ingest.normalize import MESSAGE_NAMES, TIME_NAMES, UndecodableRecord
+from concurrent_log.collector.server.ingest.normalize import MESSAGE_NAMES, TIME_NAMES
 
 LINE_TYPES = frozenset(
     f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines", "json-seq")
@@ -35,7 +34,9 @@ _SEPARATOR = b"\x1e"  # before each line of application/json-seq (RFC 7464)
 def decode_lines(content: bytes, max_weight: int, lease: MemoryLease, *, agent: str) -> DecodedBody:
     """Return the batch of records in lines, or raise `Problem`. An invalid line affects no other."""
     reserve_weight(content, max_weight, lease, values=content.count(b"\n"))
-    return body_of_records(content, list(_records(content)), SendingProgram("NDJSON", agent))
+    decode = decoder_for(content)
+    records = until_too_many_invalid(decode_record(line, decode) for line in lines_of(content))
+    return body_of_records(content, records, SendingProgram("NDJSON", agent))
 
 
 def decode_array(content: bytes, agent: str) -> DecodedBody:
@@ -56,17 +57,7 @@ def decode_single(content: bytes, record: dict[str, Any], agent: str) -> Decoded
     return body_of_records(content, [record], SendingProgram("JSON", agent))
 
 
-def _records(content: bytes) -> Iterator[Any]:
-    decode, invalid = decoder_for(content), 0
-    for line in _lines(content):
-        record = decode_record(line, decode)
-        invalid += type(record) is UndecodableRecord
-        if invalid > MAX_REJECTED:
-            raise too_many_invalid()
-        yield record
-
-
-def _lines(content: bytes) -> Iterator[bytes]:
+def lines_of(content: bytes) -> Iterator[bytes]:
     """Yield the lines that are not empty, without a list of all of them."""
     begin = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
     while begin < len(content):

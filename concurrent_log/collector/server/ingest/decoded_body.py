@@ -1,13 +1,13 @@
 """`DecodedBody`: the batch in a request; and how it is made of records whose sender has no batch id."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.batch_rows import BatchRows, build_rows
-from concurrent_log.collector.server.ingest.normalize import TIME_NAMES
+from concurrent_log.collector.server.ingest.normalize import TIME_NAMES, UndecodableRecord
 from concurrent_log.collector.store.interface import Client, IncomingBatch
 
 MAX_REJECTED = 10_000  # The response lists each of them.
@@ -60,7 +60,20 @@ class SendingProgram:
         return Client(client_id[:_MAX_NAME], name, service, environment, host)
 
 
-def body_of_records(content: bytes, records: Sequence[Any], sender: SendingProgram) -> DecodedBody:
+def until_too_many_invalid(records: Iterable[Any]) -> list[Any]:
+    """Return the records; raise `Problem` as soon as too many of them cannot be decoded."""
+    found, invalid = [], 0
+    for record in records:
+        invalid += type(record) is UndecodableRecord
+        if invalid > MAX_REJECTED:
+            raise too_many_invalid()
+        found.append(record)
+    return found
+
+
+def body_of_records(
+    content: bytes, records: Sequence[Any], sender: SendingProgram, *, have_ids: bool = False
+) -> DecodedBody:
     """Return the batch of ``records``, or raise `Problem`.
 
     Senders repeat a request byte by byte, and have no batch id: a digest of the content takes its place, if each record
@@ -70,11 +83,12 @@ def body_of_records(content: bytes, records: Sequence[Any], sender: SendingProgr
         content: The body.
         records: Its records, by the names of columns and attributes; an invalid one is anything but a dictionary.
         sender: Who sent it.
+        have_ids: Whether each record has an id of its own, so that two equal requests cannot be different events.
     """
     if sum(type(record) is not dict for record in records) > MAX_REJECTED:
         raise too_many_invalid()
     rows = build_rows(records, {})
-    batch_id = content_id(content, sender.form) if _have_times(records, rows) else None
+    batch_id = content_id(content, sender.form) if have_ids or _have_times(records, rows) else None
     first = dict(zip(rows.columns, rows.rows[0], strict=True)) if rows.rows else {}
     batch = IncomingBatch(rows.rows, batch_id, sender.client(first), [], [], rows.columns)
     return DecodedBody(batch, rows, len(records), len(content))

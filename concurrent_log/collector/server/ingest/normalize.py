@@ -40,7 +40,7 @@ _LEVEL_ALIASES: dict[str, Callable[[Any], tuple[str, int] | None]] = {
 _TIME_ALIASES = ("timestamp", "@timestamp", "time", "ts", "date", "timeUnixNano")
 TIME_NAMES = ("created_at", *_TIME_ALIASES)
 _TEXT_KEYS = ("event", "message", "msg", "text")  # of a message that is an object
-_MESSAGE_ALIASES = ("msg", "short_message", "body")
+_MESSAGE_ALIASES = ("msg", "short_message", "body", "log")
 MESSAGE_NAMES = ("message", *_MESSAGE_ALIASES)
 
 _encode = msgspec.json.Encoder().encode
