@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import string
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from concurrent_log.collector.store.factory import create_reader, create_store
 from concurrent_log.collector.store.interface import IncomingBatch
 from concurrent_log.collector.store.reader import RecordReader
 from concurrent_log.collector.store.sql.filters import Comparison, Filters
+from support.expression_model import is_true
 
 BEGIN = 1_768_200_000_000_000  # microseconds: a Monday in January 2026, shortly before noon
 SPAN = 3 * 86_400_000_000
@@ -98,21 +98,9 @@ def matches(filters: Filters, row: RecordRow) -> bool:
                 ("trace_id", () if filters.trace_id is None else (filters.trace_id,)),
             ]
         )
-        and all(_contains(record, term) for term in filters.terms)
         and all(_compare(record, comparison) for comparison in filters.where)
+        and (filters.expression is None or is_true(filters.expression, record))
     )
-
-
-def _contains(record: dict[str, Any], term: str) -> bool:
-    texts = [record[name] or "" for name in ("message", "stack_trace", "error_type")]
-    if term.isascii():
-        upper_to_lower = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-        return any(term.translate(upper_to_lower) in text.translate(upper_to_lower) for text in texts)
-    return any(_lower(term) in _lower(text) for text in texts)
-
-
-def _lower(text: str) -> str:
-    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
 
 
 def _compare(record: dict[str, Any], comparison: Comparison) -> bool:

@@ -78,7 +78,7 @@ export function excluding(query, key, value) {
 export function groupQuery(query, { level, error_type: type, message }) {
   const same = including(including(query, "level", level), "error_type", type);
   const words = message.split(PLACEHOLDER).flatMap((part) => part.split(/["\r\n]/)).map((part) => part.trim());
-  const terms = words.filter((part) => /[\p{L}\p{N}]/u.test(part)).map((part) => `"${part}"`);
+  const terms = words.filter((part) => /[\p{L}\p{N}]/u.test(part)).map((part) => `"${part.replaceAll("\\", "\\\\")}"`);
   const join = (text, term) => (text.length + term.length < MAX_TEXT ? `${text} ${term}`.trim() : text);
   return { ...same, level, q: [...new Set(terms)].reduce(join, query.q) };
 }
@@ -96,12 +96,6 @@ export function monitorQuery(query, program, name) {
 export function withColumn(query, key) {
   const isShown = query.column.includes(key);
   return { ...query, column: isShown ? without(query.column, key) : added(query.column, key) };
-}
-
-/** Return a condition as `[key, "=" or "!=", value]`, or null if the text is not a condition. */
-export function condition(text) {
-  const found = /^([^\s=!<>"']+?)(!?=)(.*)$/s.exec(text);
-  return found && [found[1], found[2], found[3].replace(/^"(.*)"$/s, "$1")];
 }
 
 export function added(list, value) {

@@ -2,23 +2,20 @@
 
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
-import { condition, excluding, FACETS, hasFilters, including, without, withoutFilters } from "./query.js";
+import { FACETS, hasFilters, without, withoutFilters } from "./query.js";
 
-/** Return the query for a typed text: conditions become filters, the rest is the text to search for. */
-export function searching(query, typed) {
-  const words = [];
-  let found = query;
-  for (const part of typed.match(/(?:[^\s"]|"[^"]*")+|"/g) ?? []) {
-    const [key, sign, value] = condition(part) ?? [];
-    if (key) found = sign === "=" ? including(found, key, value) : excluding(found, key, value);
-    else words.push(part);
-  }
-  return { ...found, q: words.join(" ") };
-}
+const QUOTED = String.raw`"(?:[^"\\]|\\.)*"`;
+const COMPARISON = new RegExp(
+  String.raw`(?:${QUOTED}|[\p{L}_@][\p{L}\p{N}_.@$/-]*)(?:\s*(?:[!<>]=|!~|[=<>~])\s*|:(?!//)(?=[^\s:]))` +
+    String.raw`(?:\([^)]*\)|${QUOTED}|[^\s()"]+)`, "gsu");
+const EXCLUDED = new RegExp(String.raw`(^|[\s(])(?:-|NOT\s+)(?:\([^)]*\)|${QUOTED}|[^\s()"]+)`, "gsu");
+const WORD = new RegExp(String.raw`${QUOTED}|[^\s()"*]+`, "gsu");
 
-/** Return the terms of a search text: its words, and each text in double quotes as one term. */
+/** Return the texts that a record of the result contains for a query in the query language, to highlight them. */
 export function wordsOf(text) {
-  return [...text.matchAll(/"([^"]+)"|([^\s"]+|")/g)].map(([, quoted, word]) => quoted ?? word);
+  const found = text.replace(COMPARISON, " ").replace(EXCLUDED, "$1 ").match(WORD) ?? [];
+  const words = found.filter((word) => !["AND", "OR", "NOT"].includes(word));
+  return words.map((word) => (word[0] === '"' ? word.slice(1, -1).replace(/\\(["\\])/g, "$1") : word)).filter(Boolean);
 }
 
 export function SearchLine({ query, go }) {
@@ -26,15 +23,13 @@ export function SearchLine({ query, go }) {
   useEffect(() => setTyped(query.q), [query.q]);
   const onSubmit = (event) => {
     event.preventDefault();
-    const next = searching(query, typed);
-    setTyped(next.q);
-    go(next);
+    go({ q: typed.trim() });
     document.querySelector(".scroll").focus(); // So that keyboard shortcuts work at once.
   };
   return html`<form class="search" role="search" onSubmit=${onSubmit}>
     <${Icon} name="search" />
-    <input id="search" type="search" value=${typed} aria-label="Search: words, key=value or key!=value"
-      placeholder="Search: words, key=value, key!=value" autocomplete="off" spellcheck=${false} enterkeyhint="search"
+    <input id="search" type="search" value=${typed} aria-label="Search: words, key=value, key>5, -word, OR"
+      placeholder="Search: words, key=value, key>5, -word, OR" autocomplete="off" spellcheck=${false} enterkeyhint="search"
       onInput=${(event) => setTyped(event.target.value)} onSearch=${(event) => event.target.value || go({ q: "" })} />
     <kbd aria-hidden="true">/</kbd>
   </form>`;

@@ -19,7 +19,8 @@ from concurrent_log.collector.server.ingest.json_text import cut_nesting, estima
 from concurrent_log.collector.server.ingest.levels import parse_level
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget
 from concurrent_log.collector.server.query.downloads import csv_rows
-from concurrent_log.collector.server.query.parameters import _terms
+from concurrent_log.collector.server.query.language.errors import QueryError
+from concurrent_log.collector.server.query.language.parser import parse
 from concurrent_log.collector.server.timestamps import parse_timestamp
 from concurrent_log.collector.store.message_templates import message_template
 from concurrent_log.collector.store.reader import RecordPage
@@ -156,11 +157,16 @@ def test_bodies_are_decompressed_in_linear_time(member: bytes) -> None:
     assert growth(lambda content: decode(content, "gzip"), lambda size: member * (size // len(member))) < _LIMIT
 
 
+def _parse(text: str) -> None:
+    with contextlib.suppress(QueryError):
+        parse(text)
+
+
 _PARSERS: dict[str, Callable[[str], object]] = {
     "timestamp": parse_timestamp,
     "level": parse_level,
     "template of a message": message_template,
-    "words of a search": _terms,
+    "query": _parse,
     "cell of a CSV file": lambda text: csv_rows(RecordPage([{"message": text}], None)),
     "reason of an error": redact,
     "trace id": _TRACE_ID.fullmatch,

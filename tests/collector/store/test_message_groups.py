@@ -19,7 +19,9 @@ from concurrent_log.collector.store.interface import QueryTimeout, TooManyQuerie
 from concurrent_log.collector.store.message_groups import MessageGrouping
 from concurrent_log.collector.store.message_templates import MAX_LENGTH, READ_LENGTH, message_template
 from concurrent_log.collector.store.reader import RecordReader, iso_time
+from concurrent_log.collector.store.sql.expressions import HasText
 from concurrent_log.collector.store.sql.filters import Comparison, Filters
+from concurrent_log.collector.store.sql.text_pattern import TextPattern
 from support import query_model
 
 _ALL = 1000  # groups
@@ -156,7 +158,7 @@ def numbered(count: int, message: str = "order {} received", **values: Any) -> l
         Filters(level=40),
         Filters(service=("shop", "payments"), environment=("production",)),
         Filters(host=("web-1",), trace_id="t"),
-        Filters(terms=("ÄRGER",)),
+        Filters(expression=HasText(TextPattern.containing("ÄRGER"))),
         Filters(where=(Comparison("error_type", ""), Comparison("n", "3", is_equal=False))),
     ],
 )

@@ -23,7 +23,9 @@ from concurrent_log.collector.store.postgres.store import PostgresStore
 from concurrent_log.collector.store.reader import MAX_RESULT_BYTES, RecordReader, iso_time
 from concurrent_log.collector.store.sql import statements
 from concurrent_log.collector.store.sql.dialect import Statement
+from concurrent_log.collector.store.sql.expressions import HasText
 from concurrent_log.collector.store.sql.filters import Comparison, Filters, RecordKey
+from concurrent_log.collector.store.sql.text_pattern import TextPattern
 from concurrent_log.collector.store.sqlite.store import SqliteStore
 from concurrent_log.collector.store.statistics import StoreStatistics
 from support import query_model
@@ -76,8 +78,8 @@ _filters = st.builds(
     environment=st.lists(st.sampled_from(["production", "staging", "\0"]), max_size=2).map(tuple),
     host=st.lists(st.sampled_from(["web-1", "web_1"]), max_size=2).map(tuple),
     trace_id=st.sampled_from([None, None, None, "t", "\0"]),
-    terms=st.lists(st.sampled_from(_terms) | st.text(max_size=2), max_size=2).map(tuple),
     where=st.lists(_comparisons, max_size=2).map(tuple),
+    expression=st.none() | (st.sampled_from(_terms) | st.text(max_size=2)).map(TextPattern.containing).map(HasText),
 )
 
 

@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from concurrent_log.collector.server.query.language.parser import parse
 from concurrent_log.collector.server.query.parameters import FilterParameters, PageParameters, describe_validation_error
 from concurrent_log.collector.store.postgres.dialect import PostgresDialect
 from concurrent_log.collector.store.sql import statements
-from concurrent_log.collector.store.sql.dialect import Dialect, like_pattern
+from concurrent_log.collector.store.sql.dialect import Dialect
 from concurrent_log.collector.store.sql.filters import Comparison, Filters, RecordKey
 from concurrent_log.collector.store.sql.histogram_steps import choose_step
-from concurrent_log.collector.store.sqlite.dialect import SqliteDialect, fold
+from concurrent_log.collector.store.sql.text_pattern import TextPattern, fold
+from concurrent_log.collector.store.sqlite.dialect import SqliteDialect
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
@@ -88,7 +90,8 @@ def test_relative_time_is_1970_at_the_earliest() -> None:
         ({"limit": "0"}, "limit is '0': input should be greater than or equal to 1"),
         ({"order": "up"}, "order is 'up': input should be 'desc' or 'asc'"),
         ({"levle": "INFO"}, "there is no parameter 'levle': use since, until, level, service, "),
-        ({"q": "x" * 1001}, f"q is '{'x' * 99}...: string should have at most 1000 characters"),
+        ({"q": "x" * 1001}, f"q: '{'x' * 99}... has 1001 characters: use at most 1000"),
+        ({"q": "status>"}, 'q: character 8: a value is missing: for records without a value, use key=""'),
         ({"where": ["x" * 1001]}, f"where: '{'x' * 99}... has 1001 characters: use at most 1000"),
         ({"service": ["x"] * 51}, "service is ["),
     ],
@@ -106,11 +109,6 @@ def test_invalid_parameter_has_a_one_line_message(parameters: dict[str, object],
 def test_level_is_parsed(text: str) -> None:
     """A level may be in upper or lower case."""
     assert filters_of(level=text) == Filters(level=20)
-
-
-def test_terms_are_words_and_quoted_text() -> None:
-    """Each word is a term, text in double quotes is one term, and a single quote is an ordinary character."""
-    assert filters_of(q='order "not found" 404 "').terms == ("order", "not found", "404", '"')
 
 
 @pytest.mark.parametrize(
@@ -145,7 +143,7 @@ def test_user_text_is_never_part_of_the_sql(dialect: Dialect) -> None:
         environment=(evil,),
         host=(evil,),
         trace_id=evil,
-        terms=(evil,),
+        expression=parse(f'"{evil}" OR "{evil}"="{evil}" OR "{evil}"~"{evil}" OR has:"{evil}" OR message="{evil}"'),
         where=(Comparison("message", evil), Comparison(evil, evil), Comparison(evil, "", is_equal=False)),
     )
     for statement in (
@@ -176,7 +174,7 @@ def test_page_of_a_service_scans_each_level() -> None:
 @given(st.text())
 def test_wildcards_are_escaped(text: str) -> None:
     """A LIKE pattern matches the wildcards in the text literally."""
-    pattern = like_pattern(text)
+    pattern = TextPattern.containing(text).like
 
     assert re.sub(r"\\(.)", r"\1", pattern[1:-1], flags=re.DOTALL) == text
     assert not re.search(r"(?<!\\)(?:\\\\)*[%_]", pattern[1:-1])

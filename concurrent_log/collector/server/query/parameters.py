@@ -1,79 +1,43 @@
 """The query parameters of all routes, and the error message for an invalid one."""
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from concurrent_log.collector.server.timestamps import parse_timestamp
-from concurrent_log.collector.store.columns import LEVELS, TEXTS
+from concurrent_log.collector.server.query.language.parser import parse
+from concurrent_log.collector.server.query.levels import LEVEL_NUMBERS, level_number
+from concurrent_log.collector.server.query.quoting import quote_value
+from concurrent_log.collector.server.query.times import TIME, time_in_microseconds
+from concurrent_log.collector.store.columns import TEXTS
+from concurrent_log.collector.store.sql.expressions import Expression
 from concurrent_log.collector.store.sql.filters import HEALTH_LOGGER, Comparison, Filters, RecordKey
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MAX_VALUES = 50  # of one parameter
 _MAX_LENGTH = 1000  # characters of a value
-_MAX_SHOWN = 100  # characters of an invalid value in a message
 _DEFAULT_HISTORY, _MAX_HISTORY = 86_400_000_000, 7 * 86_400_000_000  # microseconds
 _MAX_SEQUENCE = 2**63 - 1
 _MAX_CLOCK_SKEW = 60_000_000  # microseconds
 
-# These patterns have the same meaning in Python and in the OpenAPI document.
-_AGO = r"[0-9]{1,6}[smhdw]"
-_SECONDS = r"[0-9]{1,10}([.][0-9]{1,9})?"
-_YEAR = r"(19[7-9][0-9]|2[01][0-9]{2})"
-_LEAP_YEAR = r"(19[79][26]|198[048]|2[01][02468][048]|2[01][13579][26])"
-_MONTH_DAY = r"(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
-_DAY = f"({_YEAR}-({_MONTH_DAY})|{_LEAP_YEAR}-02-29)"
-_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
-_ZONE = r"(Z|[+ -]([01][0-9]|2[0-3]):[0-5][0-9])"
-_ISO = f"{_DAY}([T ]{_CLOCK}{_ZONE}?)?"
-_TIME = f"^({_AGO}|{_SECONDS}|{_ISO})$"
 _RECORD_KEY = r"^[0-9]{1,18}-[0-9]{1,18}$"
 _CURSOR = r"^[0-9]{1,18}-[0-9]{1,18}([.]-?[0-9]{1,19})?$"
 _WHERE = r"^[^=!][^=]*="
-_LEVELS = {name: number for level, number in LEVELS.items() for name in (level, level.lower())} | {
-    "WARNING": LEVELS["WARN"],
-    "warning": LEVELS["WARN"],
-    "CRITICAL": LEVELS["FATAL"],
-    "critical": LEVELS["FATAL"],
-}
 
 
-def quote_value(value: Any) -> str:
-    """Return a value for a message: quoted, on one line, and cut if it is long."""
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+def _expression(text: str) -> Expression | None:
+    _check_length(text)
+    return parse(text)
 
 
-def _time(text: Any) -> int:
-    """Return a time in microseconds since 1970."""
-    if re.fullmatch(_AGO, text):
-        return max(0, time.time_ns() // 1000 - int(text[:-1]) * _UNITS[text[-1]] * 1_000_000)
-    if re.fullmatch(_SECONDS, text):
-        return int(Decimal(text) * 1_000_000)
-    if re.fullmatch(_ISO, text):
-        # In a URL, a + that is not escaped means a space.
-        written = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if text.count(":") > 1 else text
-        found = parse_timestamp(f"{written}T00:00" if re.fullmatch(_DAY, text) else written)
-        if found is not None or text.startswith("1970-01-01"):
-            return found or 0  # 1970 in its own time zone, but not yet in UTC
-    remedy = "use ISO 8601, seconds since 1970, or how long ago, such as 15m, 2h or 7d"
-    raise ValueError(f"{quote_value(text)} is not a time: {remedy}")
-
-
-def _level(text: Any) -> int:
-    if text not in _LEVELS:
-        raise ValueError(f"{quote_value(text)} is not a level: use one of {', '.join(LEVELS)}")
-    return _LEVELS[text]
+def _check_length(text: str) -> None:
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(f"{quote_value(text)} has {len(text)} characters: use at most {_MAX_LENGTH}")
 
 
 def _comparison(text: Any) -> Comparison:
-    if len(text) > _MAX_LENGTH:
-        raise ValueError(f"{quote_value(text)} has {len(text)} characters: use at most {_MAX_LENGTH}")
+    _check_length(text)
     if not re.match(_WHERE, text):
         raise ValueError(f"{quote_value(text)} is not a condition: use key=value or key!=value")
     key, _, value = text.partition("=")
@@ -94,22 +58,17 @@ def _cursor(text: Any) -> RecordKey:
     return replace(_record_key(key), sequence=min(max(int(sequence or 0), -_MAX_SEQUENCE), _MAX_SEQUENCE))
 
 
-def _terms(text: str) -> tuple[str, ...]:
-    """Return the words; text in double quotes is one term."""
-    found = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|([^\s"]+|")', text)]
-    return tuple(dict.fromkeys(found))
-
-
 def _text(**schema: Any) -> Any:
     return WithJsonSchema({"type": "string", **schema})
 
 
 # Each of these may be absent. The document does not mention null, because null would be text in a URL.
-Time = Annotated[int | None, BeforeValidator(_time), _text(pattern=_TIME)]
-Level = Annotated[int | None, BeforeValidator(_level), _text(enum=list(_LEVELS))]
+Time = Annotated[int | None, BeforeValidator(time_in_microseconds), _text(pattern=TIME)]
+Level = Annotated[int | None, BeforeValidator(level_number), _text(enum=list(LEVEL_NUMBERS))]
 TraceId = Annotated[str | None, Field(max_length=_MAX_LENGTH), _text(maxLength=_MAX_LENGTH)]
 Cursor = Annotated[RecordKey | None, BeforeValidator(_cursor), _text(pattern=_CURSOR)]
 Text = Annotated[str, Field(max_length=_MAX_LENGTH)]
+Search = Annotated[Any, BeforeValidator(_expression), _text(maxLength=_MAX_LENGTH)]
 Texts = Annotated[list[Text], Field(max_length=_MAX_VALUES)]
 Where = Annotated[Comparison, BeforeValidator(_comparison), _text(pattern=_WHERE, maxLength=_MAX_LENGTH)]
 RecordId = Annotated[RecordKey, BeforeValidator(_record_key), _text(pattern=_RECORD_KEY)]
@@ -142,10 +101,12 @@ class FilterParameters(BaseModel):
     environment: Texts = Field([], description="One of these values; may be repeated.")
     host: Texts = Field([], description="One of these values; may be repeated.")
     trace_id: TraceId = Field(None, description="The exact trace id.")
-    q: Text = Field(
-        "",
-        description="Words, or text in double quotes, that message, stack trace or error type contain; case is"
-        " ignored.",
+    q: Search = Field(
+        None,
+        description="A query: words, text in double quotes, and comparisons such as `level>=warn`, `service=(shop,"
+        " payments)` or `duration_ms>500`, joined by AND, OR, NOT and parentheses. docs/query-language.md describes"
+        " the language.",
+        examples=["timeout duration_ms>500 -service=shop"],
     )
     where: Annotated[list[Where], Field(max_length=_MAX_VALUES)] = Field(
         [],
@@ -164,8 +125,8 @@ class FilterParameters(BaseModel):
             environment=tuple(self.environment),
             host=tuple(self.host),
             trace_id=self.trace_id,
-            terms=_terms(self.q),
             where=tuple(self.where),
+            expression=self.q,
         )
         return filters.within(visible)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from concurrent_log.collector.store.columns import COLUMNS, FLOATS, INTEGERS
 from concurrent_log.collector.store.sql.dialect import Statement
+from concurrent_log.collector.store.sql.expression_conditions import expression_condition
 from concurrent_log.collector.store.sql.filters import ORDER, Comparison, Filters, RecordKey
 
-SEARCHED_COLUMNS = ("message", "stack_trace", "error_type")
 _MAX_NESTING = 5  # parts of an attribute's name that may be nested objects
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -44,8 +44,9 @@ def other_conditions(statement: Statement, filters: Filters) -> list[str]:
     conditions += _one_of(statement, "host", filters.host)
     if filters.trace_id is not None:
         conditions += _one_of(statement, "trace_id", (filters.trace_id,))
-    conditions += [_contains_term(statement, term) for term in filters.terms]
     conditions += [_compare(statement, comparison) for comparison in filters.where]
+    if filters.expression is not None:
+        conditions.append(expression_condition(statement, filters.expression))
     return conditions
 
 
@@ -87,14 +88,6 @@ def _one_of(statement: Statement, column: str, texts: Sequence[str]) -> list[str
     if len(arguments) == 1:
         return [f"{column} = {arguments[0]}"]
     return [f"{column} IN ({', '.join(arguments)})" if arguments else "1 = 0"]
-
-
-def _contains_term(statement: Statement, term: str) -> str:
-    if not is_storable(term):
-        return "1 = 0"
-    dialect = statement.dialect
-    pattern = statement.argument(dialect.pattern(term))
-    return f"({' OR '.join(dialect.contains(column, pattern, term.isascii()) for column in SEARCHED_COLUMNS)})"
 
 
 def _compare(statement: Statement, comparison: Comparison) -> str:

@@ -1,9 +1,12 @@
 """A statement with its arguments, and the differences between the SQL of PostgreSQL and SQLite."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
+
+from concurrent_log.collector.store.sql.expressions import ValueTest
+from concurrent_log.collector.store.sql.text_pattern import TextPattern
 
 
 class Dialect(Protocol):
@@ -25,11 +28,23 @@ class Dialect(Protocol):
     def placeholder(self, number: int) -> str:
         """Return the placeholder for an argument; numbers start at 1."""
 
-    def contains(self, column: str, pattern: str, is_ascii: bool) -> str:
-        """Return the condition that ``column`` matches the placeholder ``pattern``, ignoring case."""
+    def is_like(self, text: str, like: str, is_ascii: bool) -> str:
+        """Return the condition that ``text`` is LIKE a pattern, ignoring case; that of ASCII letters if it is ASCII."""
 
-    def pattern(self, term: str) -> str:
-        """Return the argument for `contains`."""
+    def text_passes(self, statement: "Statement", text: str, test: ValueTest) -> str:
+        """Return the condition that ``text`` passes a test."""
+
+    def number(self, statement: "Statement", number: Decimal) -> str:
+        """Add a number as an argument, and return its SQL."""
+
+    def number_text(self, column: str) -> str:
+        """Return the number in ``column`` as text."""
+
+    def attributes_contain(self, like: str, pattern: TextPattern) -> str:
+        """Return the condition that a value in ``attributes`` is like a pattern; ``like`` is its placeholder."""
+
+    def attribute_passes(self, statement: "Statement", key: str, test: ValueTest | None) -> str:
+        """Return the condition that an attribute passes a test, or that it has a value; the key may have any case."""
 
     def attribute_is(self, statement: "Statement", paths: Sequence[Sequence[str]], values: Sequence[Any]) -> str:
         """Return the condition that one of ``paths`` has one of ``values``; it is never NULL."""
@@ -53,8 +68,3 @@ class Statement:
         """Add an argument, and return its placeholder."""
         self.arguments.append(value)
         return self.dialect.placeholder(len(self.arguments))
-
-
-def like_pattern(term: str) -> str:
-    r"""Return the LIKE pattern for text that contains ``term``; wildcards in it are escaped with ``\``."""
-    return "%" + re.sub(r"([\\%_])", r"\\\1", term) + "%"

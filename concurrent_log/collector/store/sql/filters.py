@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from concurrent_log.collector.store.sql.expressions import Expression
+
 # The logger of `concurrent_log.health`. Its records have an index of their own.
 HEALTH_LOGGER = "concurrent_log.health"
 
@@ -31,8 +33,8 @@ class Filters:
         service: The record's service is one of these; an empty tuple allows all. The same for ``environment`` and
             ``host``.
         trace_id: The exact trace id.
-        terms: Each term occurs in the message, the stack trace or the error type.
         where: Each comparison holds.
+        expression: It is true of the record.
     """
 
     since: int | None = None
@@ -42,8 +44,8 @@ class Filters:
     environment: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
     trace_id: str | None = None
-    terms: tuple[str, ...] = ()
     where: tuple[Comparison, ...] = ()
+    expression: Expression | None = None
 
     def within(self, services: tuple[str, ...]) -> "Filters":
         """Return the filters for records of these services only; an empty tuple allows all."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from concurrent_log.collector.store.interface import DiskFull, StoreUnavailable, StoreUnusable
 from concurrent_log.collector.store.migrations import migrations
-from concurrent_log.collector.store.sqlite.dialect import add_functions
 from concurrent_log.collector.store.sqlite.disk_reserve import DiskReserve
+from concurrent_log.collector.store.sqlite.value_tests import add_functions
 
 BUSY_TIMEOUT = 10.0  # seconds to wait for another process that writes
 _VACUUM_PAGES = 256  # that are given back to the disk in one step

@@ -1,12 +1,14 @@
 """The SQL of SQLite."""
 
 import json
-import re
-import sqlite3
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from concurrent_log.collector.store.sql.dialect import Statement, like_pattern
+from concurrent_log.collector.store.sql.dialect import Statement
+from concurrent_log.collector.store.sql.expressions import Like, ValueTest
+from concurrent_log.collector.store.sql.text_pattern import TextPattern
+from concurrent_log.collector.store.sqlite.value_tests import encode_test
 
 _LONG = 100_000  # characters
 
@@ -26,19 +28,46 @@ class SqliteDialect:
         """Return ``?1`` for the first argument."""
         return f"?{number}"
 
-    def contains(self, column: str, pattern: str, is_ascii: bool) -> str:
-        """Use LIKE for ASCII text, because folded_contains() is a function in Python.
+    def is_like(self, text: str, like: str, is_ascii: bool) -> str:
+        """Use LIKE for ASCII text, because text_is_like() is a function in Python.
 
-        The time of LIKE is the product of both lengths, and nothing interrupts it; so long texts have another function.
+        The time of LIKE is the product of both lengths, and nothing interrupts it; so long texts have the function too.
         """
-        if is_ascii:
-            like = f"{column} LIKE {pattern} ESCAPE '\\'"
-            return f"CASE WHEN length({column}) > {_LONG} THEN long_like({column}, {pattern}) ELSE {like} END"
-        return f"folded_contains({column}, {pattern})"
+        function = f"text_is_like({text}, {like})"
+        if not is_ascii:
+            return function
+        return f"CASE WHEN length({text}) > {_LONG} THEN {function} ELSE {text} LIKE {like} ESCAPE '\\' END"
 
-    def pattern(self, term: str) -> str:
-        """Return a pattern for LIKE, or the folded term for folded_contains()."""
-        return like_pattern(term) if term.isascii() else fold(term)
+    def text_passes(self, statement: Statement, text: str, test: ValueTest) -> str:
+        """Return the condition that ``text`` passes a test."""
+        if isinstance(test, Like):
+            return self.is_like(text, statement.argument(test.pattern.like), test.pattern.is_ascii)
+        return f"text_passes({text}, {statement.argument(encode_test(test))})"
+
+    def number(self, statement: Statement, number: Decimal) -> str:
+        """Pass a whole number as such, if SQLite has it."""
+        is_whole = number == number.to_integral_value() and abs(number) < 2**63
+        return statement.argument(int(number) if is_whole else float(number))
+
+    def number_text(self, column: str) -> str:
+        """Return the number in ``column`` as text."""
+        return f"number_text({column})"
+
+    def attributes_contain(self, like: str, pattern: TextPattern) -> str:
+        """Look at the values if the pattern is found in the whole JSON text; that also has keys."""
+        function = f"attributes_contain(attributes, {like})"
+        if not pattern.is_plain_json or not pattern.is_ascii:
+            return function
+        return f"CASE WHEN {self.is_like('attributes', like, True)} THEN {function} END"
+
+    def attribute_passes(self, statement: Statement, key: str, test: ValueTest | None) -> str:
+        """Look into the attributes whose JSON text contains the key; JSON may escape what is not ASCII."""
+        arguments = f"{statement.argument(key)}, {statement.argument(encode_test(test))}"
+        function = f"attribute_passes(attributes, {arguments})"
+        name = TextPattern.containing(key.partition(".")[0])
+        if not name.is_plain_json or not name.is_ascii:
+            return function
+        return f"CASE WHEN {self.is_like('attributes', statement.argument(name.like), True)} THEN {function} END"
 
     def attribute_is(self, statement: Statement, paths: Sequence[Sequence[str]], values: Sequence[Any]) -> str:
         """Return the condition that one of the paths has a value of the same type and content."""
@@ -53,22 +82,6 @@ class SqliteDialect:
     def microseconds(self, column: str) -> str:
         """Return the column, which is in microseconds already."""
         return column
-
-
-def fold(text: str) -> str:
-    """Return ``text`` in lower case, one letter at a time, as databases do: no letter depends on its neighbours."""
-    return text.replace("İ", "i").replace("\N{GREEK CAPITAL LETTER SIGMA}", "\N{GREEK SMALL LETTER SIGMA}").lower()
-
-
-def folded_contains(text: str | None, folded: str) -> bool:
-    """Return whether ``text`` contains ``folded``, ignoring case: the SQL function of that name."""
-    return text is not None and folded in fold(text)
-
-
-def long_like(text: str | None, pattern: str) -> bool:
-    """Return whether ``text`` is LIKE a pattern of `like_pattern`, in linear time: the SQL function of that name."""
-    term = re.sub(r"\\(.)", r"\1", pattern[1:-1]).lower()
-    return text is not None and term.encode() in text.encode("utf-8", "surrogatepass").lower()
 
 
 def _exists_at(statement: Statement, path: Sequence[str], condition: str) -> str:
@@ -95,9 +108,3 @@ def _same_json(statement: Statement, value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 2**63:
         value = float(value)
     return f"(last.type IN ('integer', 'real') AND last.value = {statement.argument(value)})"
-
-
-def add_functions(connection: sqlite3.Connection) -> None:
-    """Add the functions that the conditions of `SqliteDialect` use to a connection."""
-    connection.create_function("folded_contains", 2, folded_contains, deterministic=True)
-    connection.create_function("long_like", 2, long_like, deterministic=True)

@@ -25,8 +25,9 @@ from concurrent_log.collector.store.reader import (
 from concurrent_log.collector.store.sql import statements
 from concurrent_log.collector.store.sql.dialect import Statement
 from concurrent_log.collector.store.sql.filters import Filters
-from concurrent_log.collector.store.sqlite.dialect import SqliteDialect, add_functions
+from concurrent_log.collector.store.sqlite.dialect import SqliteDialect
 from concurrent_log.collector.store.sqlite.store import SqliteStore
+from concurrent_log.collector.store.sqlite.value_tests import add_functions
 
 _CONNECTIONS = 4
 _MAX_QUERIES = 64  # running or queued
