@@ -415,7 +415,7 @@ def test_long_query_does_not_block_batches(postgres: str) -> None:
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
-        async with store.reading.acquire() as reader, reader.transaction():
+        async with store.reading.transaction() as reader:
             await reader.fetch("SELECT * FROM logs")
             added = await store.add(IncomingBatch(rows(10, created_at=_NOW - 20 * _DAY)))
 
@@ -583,12 +583,13 @@ def test_internal_error_of_asyncpg_is_unavailable(postgres: str) -> None:
     """If a backend of PostgreSQL is killed, asyncpg may raise an internal error; the store is unavailable then."""
 
     class BrokenPool:
-        def acquire(self) -> Any:
+        def connection(self) -> Any:
             raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
 
     async def test(store: Store) -> None:
         assert isinstance(store, PostgresStore)
-        store.writing, pool = BrokenPool(), store.writing
+        broken: Any = BrokenPool()
+        store.writing, pool = broken, store.writing
         with pytest.raises(StoreUnavailable):
             await store.add(IncomingBatch(rows(1), "batch-1"))
         store.writing = pool

@@ -51,19 +51,25 @@ async def create_partition(connection: Any, day: int) -> bool:
 async def remove_before(connection: Any, day: date) -> int:
     """Drop the partitions of the days before ``day``, and old entries of other tables; return the number of records."""
     removed = 0
-    for partition in await connection.fetch(_SELECT_BEFORE, f"logs_{day:%Y%m%d}"):
-        removed += await _drop_partition(connection, partition[0])
+    for partition in await _partitions_before(connection, day):
+        removed += await _drop_partition(connection, partition)
     return removed + await _remove_unpartitioned(connection, day)
 
 
 async def remove_to_size(connection: Any, size: int) -> int:
     """Drop the oldest partitions until all need at most ``size`` bytes; those of today and later stay."""
     today, removed = datetime.now(timezone.utc).date(), 0
-    for partition in await connection.fetch(_SELECT_BEFORE, f"logs_{today:%Y%m%d}"):
-        if await connection.fetchval(_SIZE, timeout=_REMOVAL_TIMEOUT) <= size:
-            break
-        removed += await _drop_partition(connection, partition[0])
+    for partition in await _partitions_before(connection, today):
+        async with connection.transaction():
+            if await connection.fetchval(_SIZE, timeout=_REMOVAL_TIMEOUT) <= size:
+                break
+        removed += await _drop_partition(connection, partition)
     return removed
+
+
+async def _partitions_before(connection: Any, day: date) -> list[str]:
+    async with connection.transaction():
+        return [each[0] for each in await connection.fetch(_SELECT_BEFORE, f"logs_{day:%Y%m%d}")]
 
 
 async def _drop_partition(connection: Any, name: str) -> int:
@@ -81,7 +87,9 @@ async def _drop_partition(connection: Any, name: str) -> int:
 
 async def _lock_and_find(connection: Any, name: str, lock_timeout: str) -> bool:
     """Take the lock for changes of partitions; then return whether a partition exists."""
-    await connection.execute(f"SET LOCAL lock_timeout = '{lock_timeout}'; SELECT pg_advisory_xact_lock({_LOCK})")
+    await connection.execute(f"""
+        SET LOCAL search_path = {SCHEMA}; SET LOCAL lock_timeout = '{lock_timeout}';
+        SELECT pg_advisory_xact_lock({_LOCK})""")
     return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.{name}"))
 
 
@@ -89,15 +97,19 @@ async def _remove_unpartitioned(connection: Any, day: date) -> int:
     """Remove records of `logs_rest`, and entries of other tables; return the number of records."""
     before = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1_000_000
     batches_before = min(before, int((time.time() - _MIN_BATCH_MEMORY * 86_400) * 1_000_000))
-    removed = await connection.execute(
-        "DELETE FROM logs_rest WHERE created_at < $1 OR (received_at < $1 AND created_at > now() + interval '2 days')",
+    removed = await _delete(
+        connection,
+        "logs_rest",
+        "created_at < $1 OR (received_at < $1 AND created_at > now() + interval '2 days')",
         before,
-        timeout=_REMOVAL_TIMEOUT,
     )
-    for table, column, limit in (
-        ("batches", "received_at", batches_before),
-        ("drops", "received_at", before),
-        ("clients", "last_seen", before),
-    ):
-        await connection.execute(f"DELETE FROM {table} WHERE {column} < $1", limit, timeout=_REMOVAL_TIMEOUT)
-    return int(removed.split()[-1])
+    await _delete(connection, "batches", "received_at < $1", batches_before)
+    await _delete(connection, "drops", "received_at < $1", before)
+    await _delete(connection, "clients", "last_seen < $1", before)
+    return removed
+
+
+async def _delete(connection: Any, table: str, condition: str, argument: int) -> int:
+    async with connection.transaction():
+        sql = f"DELETE FROM {SCHEMA}.{table} WHERE {condition}"
+        return int((await connection.execute(sql, argument, timeout=_REMOVAL_TIMEOUT)).split()[-1])

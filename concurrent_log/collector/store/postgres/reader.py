@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from concurrent_log.collector.store.interface import TooManyQueries
+from concurrent_log.collector.store.postgres.connections import transaction
 from concurrent_log.collector.store.postgres.dialect import PostgresDialect
 from concurrent_log.collector.store.postgres.errors import reader_errors
 from concurrent_log.collector.store.postgres.store import PostgresStore
@@ -26,6 +27,7 @@ from concurrent_log.collector.store.sql import statements
 from concurrent_log.collector.store.sql.dialect import Statement
 from concurrent_log.collector.store.sql.filters import Filters
 
+_PLANNING = "SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan"  # Plans depend on the values.
 _CONNECTION_TIMEOUT = 3.0  # seconds to wait for an idle connection
 _FIRST_FETCH = 16  # rows that are fetched before the size of a row is known
 _BEGIN_MARGIN = 5_000_000  # microseconds between the start of a transaction and its first write, at most
@@ -96,8 +98,8 @@ class PostgresReader(RecordReader):
         with reader_errors():
             connection = await self._acquire()
             try:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    await connection.execute(f"SET LOCAL statement_timeout = {int(timeout * 1000)}")
+                settings = f"SET LOCAL statement_timeout = {int(timeout * 1000)}; {_PLANNING}"
+                async with transaction(connection, settings, isolation="repeatable_read", readonly=True):
                     yield connection
             finally:
                 await self._store.reading.release(connection)

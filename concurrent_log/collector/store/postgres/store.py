@@ -19,15 +19,21 @@ from concurrent_log.collector.store.interface import (
 )
 from concurrent_log.collector.store.migrations import migrations
 from concurrent_log.collector.store.postgres import partitions
+from concurrent_log.collector.store.postgres.connections import (
+    Connections,
+    connect,
+    is_shared,
+    open_connections,
+    transaction,
+)
 from concurrent_log.collector.store.postgres.errors import ROW_ERRORS, SCHEMA, UNAVAILABLE, store_errors
 
 _ADD_TIMEOUT = 30.0  # seconds; after that, it is unknown whether the batch is stored
 _DELETION_TIMEOUT = 600.0  # seconds
-_QUERY_TIMEOUT = 30  # seconds, the upper limit for all queries
+_MIGRATION_TIMEOUT = 300.0  # seconds
 _WRITE_CONNECTIONS = 4
 _READ_CONNECTIONS = 6
 _DAY = 86_400_000_000  # microseconds
-_POSTGRES_EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000
 _DAYS_AHEAD = 2  # Their partitions are created before they are needed.
 _DAYS_BACK = 62  # Their partitions are created when they are needed; records of older days go to logs_rest.
 _PARTITION_RETRY = 60.0  # seconds until the creation of a partition is tried again
@@ -35,19 +41,21 @@ _LAST_SEEN_PRECISION = 5  # seconds
 _MAX_CACHED_CLIENTS = 10_000
 _SCHEMA_LOCK = 0x636F6E63_6C6F6701  # the number of the advisory lock for migrations
 
-_NEW_BATCH = "INSERT INTO batches (batch_id, records) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
-_RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = $1"
+_NEW_BATCH = f"INSERT INTO {SCHEMA}.batches (batch_id, records) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+_RECORDS_OF_BATCH = f"SELECT records FROM {SCHEMA}.batches WHERE batch_id = $1"
 # Waits for a transaction that stores one of these batches, and then sees it. The whole batch comes first in every list,
 # so two transactions cannot deadlock.
 _INSERT_LARGER_BATCHES = f"""
-    INSERT INTO batches (batch_id, records) SELECT larger, {STORED_IN_PARTS} FROM unnest($1::text[]) AS larger
+    INSERT INTO {SCHEMA}.batches (batch_id, records)
+        SELECT larger, {STORED_IN_PARTS} FROM unnest($1::text[]) AS larger
     ON CONFLICT (batch_id) DO UPDATE SET records = batches.records RETURNING records"""
 _UPSERT_CLIENT = f"""
-    INSERT INTO clients (id, name, service, environment, host) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO {SCHEMA}.clients (id, name, service, environment, host) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (id) DO UPDATE SET last_seen = now(), name = excluded.name, service = excluded.service,
         environment = excluded.environment, host = excluded.host
     WHERE clients.last_seen < now() - interval '{_LAST_SEEN_PRECISION} seconds'"""
-_NEW_LOSS = "INSERT INTO drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"
+_NEW_LOSS = f"""
+    INSERT INTO {SCHEMA}.drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"""
 
 
 class PostgresStore:
@@ -55,11 +63,11 @@ class PostgresStore:
 
     Attributes:
         writing: Connections for batches.
-        reading: Read-only connections for queries, with a time limit.
+        reading: Connections for queries, so that slow ones do not delay batches.
     """
 
-    writing: "asyncpg.Pool[asyncpg.Record]"
-    reading: "asyncpg.Pool[asyncpg.Record]"
+    writing: Connections
+    reading: Connections
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -70,52 +78,27 @@ class PostgresStore:
     async def open(self) -> None:
         """Connect, and create or migrate the schema."""
         with store_errors():
-            first = await asyncpg.connect(self._address, timeout=10, server_settings=_server_settings())
+            first = await connect(self._address)
             try:
-                await asyncio.wait_for(_migrate(first), 300)
+                shared = await asyncio.wait_for(_migrate(first), _MIGRATION_TIMEOUT)
             finally:
                 await first.close(timeout=5)
         try:
-            await self._connect_both()
+            with store_errors():
+                self.writing = await open_connections(
+                    self._address, _WRITE_CONNECTIONS, shared=shared, command_timeout=_ADD_TIMEOUT
+                )
+                self.reading = await open_connections(self._address, _READ_CONNECTIONS, shared=shared)
             await self.prepare()
         except BaseException:
             await self.close()
             raise
 
-    async def _connect_both(self) -> None:
-        with store_errors():
-            self.writing = await self._connect(_WRITE_CONNECTIONS, command_timeout=_ADD_TIMEOUT)
-            self.reading = await self._connect(
-                _READ_CONNECTIONS,
-                read_only="on",
-                statement_timeout=f"{_QUERY_TIMEOUT}s",
-                jit="off",
-                plan_cache_mode="force_custom_plan",
-            )
-
-    async def _connect(
-        self, most: int, command_timeout: float | None = None, read_only: str = "off", **settings: str
-    ) -> Any:
-        return await asyncpg.create_pool(
-            self._address,
-            min_size=1,
-            max_size=most,
-            connection_class=_Connection,
-            timeout=10,
-            command_timeout=command_timeout,
-            init=_use_microseconds,
-            server_settings=_server_settings(default_transaction_read_only=read_only, **settings),
-        )
-
     async def close(self) -> None:
         """Finish pending work, and disconnect."""
-        for pool in (getattr(self, "writing", None), getattr(self, "reading", None)):
-            if pool is None:
-                continue
-            try:
-                await asyncio.wait_for(pool.close(), 10)
-            except UNAVAILABLE:
-                pool.terminate()
+        for connections in (getattr(self, "writing", None), getattr(self, "reading", None)):
+            if connections is not None:
+                await connections.close()
 
     async def is_ready(self) -> bool:
         """Return whether the database responds."""
@@ -127,7 +110,7 @@ class PostgresStore:
     async def select(self, sql: str, *arguments: Any) -> "list[asyncpg.Record]":
         """Return the rows of a small query; it uses a connection for writing, because slow queries use none of them."""
         with store_errors():
-            return list(await self.writing.fetch(sql, *arguments, timeout=_ADD_TIMEOUT))
+            return await self.writing.fetch(sql, *arguments, timeout=_ADD_TIMEOUT)
 
     async def execute(self, sql: str, *arguments: Any) -> int:
         """Run a statement in a transaction of its own; return the number of affected rows."""
@@ -156,7 +139,7 @@ class PostgresStore:
 
     async def _add_with(self, copy: "_Copy", batch: IncomingBatch) -> AddResult:
         client = batch.client if self._is_client_outdated(batch.client) else None
-        async with self.writing.acquire() as connection:
+        async with self.writing.connection() as connection:
             if copy is _copy and batch.batch_id is None and client is None and not batch.losses:
                 # A COPY alone is a transaction, which saves two round trips.
                 await _copy(connection, batch.columns, batch.rows)
@@ -198,7 +181,7 @@ class PostgresStore:
 
     async def _create_partitions(self, days: set[int]) -> None:
         for day in sorted(days - self._days):
-            async with self.writing.acquire() as connection:
+            async with self.writing.connection() as connection:
                 if await partitions.create_partition(connection, day):
                     self._days.add(day)
                 else:
@@ -207,7 +190,7 @@ class PostgresStore:
     async def remove_before(self, day: date) -> int:
         """Remove records from before ``day`` (UTC)."""
         with store_errors():
-            async with self.writing.acquire() as connection:
+            async with self.writing.connection() as connection:
                 removed = await partitions.remove_before(connection, day)
         self._days = {each for each in self._days if each >= (day - date(1970, 1, 1)).days}
         return removed
@@ -215,7 +198,7 @@ class PostgresStore:
     async def remove_to_size(self, size: int) -> int:
         """Drop the partitions of the oldest days until the others need at most ``size`` bytes; today's stays."""
         with store_errors():
-            async with self.writing.acquire() as connection:
+            async with self.writing.connection() as connection:
                 removed = await partitions.remove_to_size(connection, size)
         if removed:
             self._days.clear()
@@ -230,17 +213,6 @@ class PostgresStore:
         """Write and remove an entry."""
         await self.execute("INSERT INTO batches (batch_id, records) VALUES ($1, 0) ON CONFLICT DO NOTHING", TRIAL_ID)
         await self.execute("DELETE FROM batches WHERE batch_id = $1", TRIAL_ID)
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
-    """A connection that its pool does not reset: nothing is set, locked or listened to beyond a transaction.
-
-    The pool still rolls back a transaction that was interrupted.
-    """
-
-    def get_reset_query(self) -> str:
-        """Return no query, which saves a round trip for each use; asyncpg calls this from version 0.30 on."""
-        return ""
 
 
 _Copy = Callable[[Any, Sequence[str], Sequence[RecordRow]], Awaitable[list[tuple[int, str]]]]
@@ -304,9 +276,9 @@ async def _upsert_client(connection: Any, client: Client | None) -> None:
         await connection.execute(_UPSERT_CLIENT, *values)
 
 
-async def _migrate(connection: Any) -> None:
-    """Create or migrate the schema; a lock keeps other servers out."""
-    async with connection.transaction():
+async def _migrate(connection: Any) -> bool:
+    """Create or migrate the schema; a lock keeps other servers out. Return whether a pooler shares the session."""
+    async with transaction(connection):
         await connection.execute(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
         if await connection.fetchval(f"SELECT to_regnamespace('{SCHEMA}') IS NULL"):
             await connection.execute(f"CREATE SCHEMA {SCHEMA}")
@@ -319,18 +291,4 @@ async def _migrate(connection: Any) -> None:
             if number > version:
                 await connection.execute(sql)
                 await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
-
-
-def _server_settings(**settings: str) -> dict[str, str]:
-    return {"application_name": SCHEMA, "search_path": SCHEMA, "timezone": "UTC", **settings}
-
-
-async def _use_microseconds(connection: Any) -> None:
-    """Convert times to and from integers: microseconds since 1970."""
-    await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        encoder=lambda moment: (moment - _POSTGRES_EPOCH,),
-        decoder=lambda moment: moment[0] + _POSTGRES_EPOCH,
-        format="tuple",
-    )
+        return await is_shared(connection)
