@@ -38,6 +38,7 @@ NEEDS = {
     ("POST", "/logout"): "nothing",
     ("POST", "/logs"): "send",
     ("POST", "/v1/logs"): "send",
+    ("POST", "/loki/api/v1/push"): "send",
     ("POST", "/_bulk"): "send",
     ("PUT", "/_bulk"): "send",
     ("POST", "/{index}/_bulk"): "send",
@@ -63,6 +64,7 @@ NEEDS = {
 # Paths that the document does not list: files that are the same for everyone.
 _FILES = {"/", "/static", "/client.js", "/client", "/docs", "/docs/static", "/openapi.json"}
 _BODIES = {("POST", "/logs"): b'{"logs": []}', ("POST", "/v1/logs"): b"{}", ("POST", "/login"): b'{"token": 3}'}
+_BODIES["POST", "/loki/api/v1/push"] = b'{"streams": []}'
 _QUERIES = {("GET", "/values"): "?field=host"}
 
 _GRANTED = {"send": {"send"}, "read": {"read"}, "read one service": {"read"}, "admin": {"send", "read", "admin"}}

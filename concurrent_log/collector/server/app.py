@@ -26,6 +26,7 @@ from concurrent_log.collector.server.background_tasks import TaskState
 from concurrent_log.collector.server.client_script import add_client_script
 from concurrent_log.collector.server.errors import Problem, add_error_handlers, documented
 from concurrent_log.collector.server.ingest import elasticsearch, endpoint
+from concurrent_log.collector.server.ingest.loki import endpoint as loki_endpoint
 from concurrent_log.collector.server.ingest.otlp import endpoint as otlp_endpoint
 from concurrent_log.collector.server.ingest.receiver import BatchReceiver
 from concurrent_log.collector.server.managed_store import ManagedStore
@@ -102,7 +103,7 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
     )
     app.state.settings, app.state.access, app.state.managed_store = settings, access, managed_store
     managed_store.on_commit = endpoints.add_state(app, store).notify
-    own_errors = {otlp_endpoint.PATH: otlp_endpoint.respond}
+    own_errors = {otlp_endpoint.PATH: otlp_endpoint.respond, loki_endpoint.PATH: loki_endpoint.respond}
     add_error_handlers(app, own_errors | dict.fromkeys(elasticsearch.PATHS, elasticsearch.respond))
     mimetypes.add_type("text/javascript", ".js")  # On Windows, another program may have registered another type.
     _add_routes(app, settings)
@@ -123,7 +124,10 @@ def create_app(settings: ServerSettings, store: Store | None = None) -> FastAPI:
 
 
 _BEARER: list[Any] = [Depends(HTTPBearer(auto_error=False))]  # for the OpenAPI document
-_OF_OTHERS = {"elasticsearch": elasticsearch.router}  # formats that can be disabled
+_OF_OTHERS = {
+    elasticsearch.NAME: elasticsearch.router,
+    loki_endpoint.NAME: loki_endpoint.router,
+}  # formats that can be disabled
 
 
 def _add_routes(app: FastAPI, settings: ServerSettings) -> None:
@@ -137,7 +141,7 @@ def _add_routes(app: FastAPI, settings: ServerSettings) -> None:
     app.include_router(key_routes.router, dependencies=_BEARER)
     app.include_router(deletion.router, dependencies=_BEARER)
     _add_health(app)
-    _add_front(app, "elasticsearch" not in settings.disabled_formats)
+    _add_front(app, elasticsearch.NAME not in settings.disabled_formats)
     add_client_script(app)
     add_openapi_page(app)
 

@@ -11,7 +11,7 @@ from concurrent_log.collector.server.settings import DEFAULT_PORT, FORMATS, PREF
 if TYPE_CHECKING:
     import socket
 
-_NEEDED = ("asyncpg", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn")
+_NEEDED = ("asyncpg", "cramjam", "fastapi", "fastapi_offline", "msgspec", "sse_starlette", "uvicorn")
 _DESCRIPTION = f"""Store the records of many processes and machines, and serve a page to read them.
 Each option can also be set by an environment variable: --max-body by {PREFIX}MAX_BODY."""
 

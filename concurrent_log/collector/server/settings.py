@@ -13,7 +13,7 @@ PREFIX = "CONCURRENT_LOG_"
 DEFAULT_PORT = 8000
 MIN_TOKEN_LENGTH = 16  # characters
 DEFAULT_MAX_BODY = 16 << 20
-FORMATS = ("elasticsearch",)  # of other systems; each can be disabled
+FORMATS = ("elasticsearch", "loki")  # of other systems; each can be disabled
 
 _POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -17,6 +17,7 @@ from concurrent_log.collector.server.ingest import bare_records, elasticsearch, 
 from concurrent_log.collector.server.ingest.decompression import decompress
 from concurrent_log.collector.server.ingest.json_text import cut_nesting, estimate_weight
 from concurrent_log.collector.server.ingest.levels import parse_level
+from concurrent_log.collector.server.ingest.loki.protobuf import _parse_labels
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget
 from concurrent_log.collector.server.query.downloads import csv_rows
 from concurrent_log.collector.server.query.language.errors import QueryError
@@ -135,6 +136,13 @@ _HOSTILE_BULK = {
 def test_bulk_is_decoded_in_linear_time(begin: bytes, unit: bytes) -> None:
     """Actions and documents of any content."""
     assert growth(decode_bulk, lambda size: begin + unit * (size // len(unit))) < _LIMIT
+
+
+@pytest.mark.parametrize("unit", ['a="b",', '"', "\\", " ", "a", "=", ",", '\\"'])
+@pytest.mark.parametrize("begin", ["{", '{a="', "{a=", "{a "])
+def test_labels_are_parsed_in_linear_time(begin: str, unit: str) -> None:
+    """Labels of Loki, also some without an end."""
+    assert growth(_parse_labels, lambda size: begin + unit * (size // len(unit))) < _LIMIT
 
 
 @pytest.mark.parametrize("unit", _HOSTILE_JSON.values(), ids=list(_HOSTILE_JSON))

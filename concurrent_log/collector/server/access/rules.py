@@ -18,6 +18,7 @@ RULES = {
     ("POST", "/logout"): "nothing",
     ("POST", "/logs"): "send",
     ("POST", "/v1/logs"): "send",
+    ("POST", "/loki/api/v1/push"): "send",
     ("POST", "/_bulk"): "send",
     ("PUT", "/_bulk"): "send",
     ("POST", "/{index}/_bulk"): "send",

@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cramjam
+
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 
@@ -49,16 +51,20 @@ DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
     "zstd": _ZstdDecompressor,
 }
 
+ENCODINGS = frozenset({*DECOMPRESSORS, "snappy"})
+
 
 def decompress(chunks: list[bytes], encoding: str, max_size: int, lease: MemoryLease) -> bytes:
     """Return the decompressed body, which may have several members; raise `Problem`.
 
     Args:
         chunks: The compressed body; the list is emptied on the way.
-        encoding: One of `DECOMPRESSORS`.
+        encoding: One of `ENCODINGS`.
         max_size: Maximum number of bytes; no more are decompressed.
         lease: Reserves the memory.
     """
+    if encoding == "snappy":
+        return _decompress_snappy(chunks, max_size, lease)
     parts: list[bytes] = []
     create = DECOMPRESSORS[encoding]
     size, members, decompressor = 0, 1, create()
@@ -73,7 +79,7 @@ def decompress(chunks: list[bytes], encoding: str, max_size: int, lease: MemoryL
                 chunk = decompressor.unconsumed_tail or decompressor.unused_data
                 size += len(output)
                 if size > max_size or members > _MAX_MEMBERS:
-                    raise Problem(413, f"the body has more than {max_size:,} bytes after decompression: send less")
+                    raise _too_large(max_size)
                 lease.reserve(len(output))
                 parts.append(output)
     except (zlib.error, zstd.ZstdError) as error:
@@ -81,3 +87,22 @@ def decompress(chunks: list[bytes], encoding: str, max_size: int, lease: MemoryL
     if not decompressor.eof:
         raise Problem(400, "the compressed body ends too early")
     return b"".join(parts)
+
+
+def _decompress_snappy(chunks: list[bytes], max_size: int, lease: MemoryLease) -> bytes:
+    """Return a body in the block format of snappy, which begins with the size after decompression."""
+    lease.reserve(sum(map(len, chunks)))
+    content = b"".join(chunks)
+    chunks.clear()
+    try:
+        size = cramjam.snappy.decompress_raw_len(content)
+        if size > max_size:
+            raise _too_large(max_size)
+        lease.reserve(2 * size)
+        return bytes(cramjam.snappy.decompress_raw(content))
+    except cramjam.DecompressionError as error:
+        raise Problem(400, f"the body is not compressed with snappy: {error}") from None
+
+
+def _too_large(max_size: int) -> Problem:
+    return Problem(413, f"the body has more than {max_size:,} bytes after decompression: send less")

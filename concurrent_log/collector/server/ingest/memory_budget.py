@@ -67,5 +67,25 @@ class MemoryLease:
         self._bytes = self._requests = 0
 
 
+class WeightLimit:
+    """A limit on the memory of the records of one request, which a lease reserves.
+
+    Args:
+        max_weight: Maximum number of bytes.
+        lease: Reserves them.
+    """
+
+    def __init__(self, max_weight: int, lease: MemoryLease) -> None:
+        self._left = max_weight
+        self._lease = lease
+
+    def add(self, weight: int) -> None:
+        """Reserve ``weight`` more bytes, or raise `Problem`."""
+        self._left -= weight
+        if self._left < 0:
+            raise Problem(413, "the records need too much memory: send less at once")
+        self._lease.reserve(weight)
+
+
 def _overloaded() -> Problem:
     return Problem(429, "the server has reached its limit of pending data: send the batch again", retry_after=1)

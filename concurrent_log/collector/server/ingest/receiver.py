@@ -15,7 +15,7 @@ from concurrent_log.collector.server.access.identity import Identity
 from concurrent_log.collector.server.access.rates import RateLimiter
 from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.decoded_body import DecodedBody
-from concurrent_log.collector.server.ingest.decompression import DECOMPRESSORS, decompress
+from concurrent_log.collector.server.ingest.decompression import ENCODINGS, decompress
 from concurrent_log.collector.server.ingest.key_scope import limit_records, with_own_ids
 from concurrent_log.collector.server.ingest.memory_budget import MemoryBudget, MemoryLease
 from concurrent_log.collector.server.settings import ServerSettings
@@ -37,10 +37,12 @@ class BodyFormat:
         decode: Returns the batch in a decompressed body, or raises `Problem`. Its other arguments are the maximum
             memory in bytes that the decoded body may need, and the lease that reserves it.
         read_token: Returns the key in a body that may be from anyone, if the format has a place for it.
+        encoding: The encoding of a body whose head names none.
     """
 
     decode: Callable[[bytes, int, MemoryLease], DecodedBody]
     read_token: Callable[[bytes], str | None] | None = None
+    encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,9 @@ class BatchReceiver:
         """Return the identity of the sender, and the body without the records that it may not send."""
         identity: Identity | None = request.state.identity
         encoding = request.headers.get("content-encoding", "").strip().lower().replace("identity", "")
-        if encoding and encoding not in DECOMPRESSORS:
-            raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, zstd, or none")
+        encoding = encoding or form.encoding
+        if encoding and encoding not in ENCODINGS:
+            raise Problem(415, f"the body has the encoding {encoding[:40]!r}: send gzip, deflate, zstd, or snappy")
         max_size = self._max_body(identity)
         length = request.headers.get("content-length", "0")
         if identity is None and ("authorization" in request.headers or encoding or int(length) > max_size):

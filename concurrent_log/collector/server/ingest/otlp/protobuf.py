@@ -8,7 +8,6 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -16,36 +15,43 @@ from concurrent_log.collector.server.errors import Problem
 from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
 from concurrent_log.collector.server.ingest.otlp.reader import Format, OtlpReader, clean
 from concurrent_log.collector.server.ingest.otlp.record import Group
+from concurrent_log.collector.server.ingest.protobuf_messages import (
+    BYTES,
+    FIXED32,
+    FIXED64,
+    INT32,
+    OPTIONAL,
+    REPEATED,
+    STRING,
+    message_types,
+)
 
 _OUTER_WEIGHT = 8  # bytes of memory for one byte of the request, in the outer levels
 _LARGE_VALUE = 64 << 10  # bytes, from which the values in it are counted before it is parsed
 _MAX_VALUES = 100_000  # in all large values of a request
 
-_REPEATED, _OPTIONAL = 3, 1
-_FIXED64, _FIXED32, _STRING, _BYTES, _INT32 = 6, 7, 9, 12, 5
-
 # Parts of OpenTelemetry's messages: the number, the label and the type of each field. Their nested messages are bytes.
 _MESSAGES = {
-    "Request": {"resource_logs": (1, _REPEATED, _BYTES)},
-    "ResourceLogs": {"resource": (1, _OPTIONAL, _BYTES), "scope_logs": (2, _REPEATED, _BYTES)},
-    "ScopeLogs": {"scope": (1, _OPTIONAL, _BYTES), "log_records": (2, _REPEATED, _BYTES)},
-    "Resource": {"attributes": (1, _REPEATED, _BYTES)},
+    "Request": {"resource_logs": (1, REPEATED, BYTES)},
+    "ResourceLogs": {"resource": (1, OPTIONAL, BYTES), "scope_logs": (2, REPEATED, BYTES)},
+    "ScopeLogs": {"scope": (1, OPTIONAL, BYTES), "log_records": (2, REPEATED, BYTES)},
+    "Resource": {"attributes": (1, REPEATED, BYTES)},
     "Scope": {
-        "name": (1, _OPTIONAL, _STRING),
-        "version": (2, _OPTIONAL, _STRING),
-        "attributes": (3, _REPEATED, _BYTES),
+        "name": (1, OPTIONAL, STRING),
+        "version": (2, OPTIONAL, STRING),
+        "attributes": (3, REPEATED, BYTES),
     },
     "LogRecord": {
-        "time_unix_nano": (1, _OPTIONAL, _FIXED64),
-        "severity_number": (2, _OPTIONAL, _INT32),
-        "severity_text": (3, _OPTIONAL, _STRING),
-        "body": (5, _OPTIONAL, _BYTES),
-        "attributes": (6, _REPEATED, _BYTES),
-        "flags": (8, _OPTIONAL, _FIXED32),
-        "trace_id": (9, _OPTIONAL, _BYTES),
-        "span_id": (10, _OPTIONAL, _BYTES),
-        "observed_time_unix_nano": (11, _OPTIONAL, _FIXED64),
-        "event_name": (12, _OPTIONAL, _STRING),
+        "time_unix_nano": (1, OPTIONAL, FIXED64),
+        "severity_number": (2, OPTIONAL, INT32),
+        "severity_text": (3, OPTIONAL, STRING),
+        "body": (5, OPTIONAL, BYTES),
+        "attributes": (6, REPEATED, BYTES),
+        "flags": (8, OPTIONAL, FIXED32),
+        "trace_id": (9, OPTIONAL, BYTES),
+        "span_id": (10, OPTIONAL, BYTES),
+        "observed_time_unix_nano": (11, OPTIONAL, FIXED64),
+        "event_name": (12, OPTIONAL, STRING),
     },
 }
 
@@ -60,18 +66,7 @@ _NESTED = {
 }
 
 
-def _create_message_types() -> list[Any]:
-    pool, package = descriptor_pool.DescriptorPool(), "concurrent_log.otlp"
-    file = descriptor_pb2.FileDescriptorProto(name="concurrent_log_otlp.proto", package=package, syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, (number, label, kind) in fields.items():
-            message.field.add(name=field, number=number, label=label, type=kind)
-    pool.Add(file)
-    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _MESSAGES]
-
-
-_Request, _ResourceLogs, _ScopeLogs, _Resource, _Scope, _LogRecord = _create_message_types()
+_Request, _ResourceLogs, _ScopeLogs, _Resource, _Scope, _LogRecord = message_types("concurrent_log.otlp", _MESSAGES)
 
 
 def read_groups(content: bytes, max_weight: int, lease: MemoryLease) -> Iterator[Group]:

@@ -7,8 +7,7 @@ so each of them is parsed once. An invalid record affects no other.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from concurrent_log.collector.server.errors import Problem
-from concurrent_log.collector.server.ingest.memory_budget import MemoryLease
+from concurrent_log.collector.server.ingest.memory_budget import MemoryLease, WeightLimit
 from concurrent_log.collector.server.ingest.normalize import UndecodableRecord, clean_text
 from concurrent_log.collector.server.ingest.otlp.record import add_attribute, build_record, column_of
 
@@ -45,16 +44,12 @@ class OtlpReader:
 
     def __init__(self, form: Format, max_weight: int, lease: MemoryLease) -> None:
         self._form = form
-        self._weight_left = max_weight
-        self._lease = lease
+        self._limit = WeightLimit(max_weight, lease)
         self._known: dict[bytes, tuple[str, str, Any]] = {}
 
     def add_weight(self, weight: int) -> None:
         """Reserve memory, or raise `Problem`."""
-        self._weight_left -= weight
-        if self._weight_left < 0:
-            raise Problem(413, "the records need too much memory: send less at once")
-        self._lease.reserve(weight)
+        self._limit.add(weight)
 
     def read_resource(self, pairs: Sequence[bytes]) -> dict[str, Any]:
         """Return the attributes of a resource by the names of columns and attributes."""
