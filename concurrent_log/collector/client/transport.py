@@ -1,6 +1,8 @@
 """HTTP requests to the collector: on a persistent connection, through the proxy of the environment, with a timeout."""
 
+import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +12,7 @@ from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.internal.http_deadline import HTTPConnection, HTTPSConnection
 from concurrent_log.internal.stderr import printable
 
+_MAX_AGE = 300.0  # seconds after which a new connection is made, so that a balancer's new server gets its share
 _LONGEST_RESPONSE = 2**20  # bytes; the rest is not read
 
 
@@ -30,25 +33,32 @@ class CollectorResponse(NamedTuple):
 
 
 class CollectorConnection:
-    """The connection to the server. Create it in the process and the thread that use it."""
+    """The connection to the server; after some minutes, it is replaced. Use it in one process and thread.
 
-    def __init__(self, settings: ClientSettings) -> None:
+    Args:
+        settings: The settings of the client.
+        clock: Returns a time in seconds that never jumps.
+    """
+
+    def __init__(self, settings: ClientSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = settings.endpoint
         self._headers = {"Content-Type": "application/json", "User-Agent": "concurrent-log", **(settings.headers or {})}
         if settings.token is not None:
             self._headers["Authorization"] = f"Bearer {settings.token}"
         self._settings = settings
         self._pool: urllib3.PoolManager | None = None
+        self._clock = clock
+        self._opened_at = 0.0
 
     def post(self, body: bytes, timeout: float, *, is_compressed: bool) -> CollectorResponse:
         """Send ``body`` and return the response; connecting, sending and reading take ``timeout`` seconds each."""
         headers = {**self._headers, "Content-Encoding": "gzip"} if is_compressed else self._headers
         try:
-            self._pool = self._pool or _make_pool(self._settings)
+            pool = self._current_pool()
         except _UnusableProxy as error:
             return CollectorResponse(0, str(error))
         try:
-            response = self._pool.request(
+            response = pool.request(
                 "POST", self._url, body=body, headers=headers, timeout=timeout, retries=False, redirect=False,
                 preload_content=False,
             )  # fmt: skip
@@ -56,13 +66,21 @@ class CollectorConnection:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return CollectorResponse(0, _describe_error(error))
 
-    def close(self) -> None:
-        """Close the connection."""
+    def _current_pool(self) -> urllib3.PoolManager:
+        if self._pool is not None and self._opened_at + _MAX_AGE <= self._clock():
+            self.close()
         if self._pool is None:
+            self._pool, self._opened_at = _make_pool(self._settings), self._clock()
+        return self._pool
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another one."""
+        pool, self._pool = self._pool, None
+        if pool is None:
             return
-        for key in self._pool.pools.keys():  # noqa: SIM118 - not a dictionary
-            self._pool.pools[key].close()  # `clear` leaves that to the garbage collector, which runs too late.
-        self._pool.clear()
+        for key in pool.pools.keys():  # noqa: SIM118 - not a dictionary
+            pool.pools[key].close()  # `clear` leaves that to the garbage collector, which runs too late.
+        pool.clear()
 
 
 def _read(response: Any) -> CollectorResponse:

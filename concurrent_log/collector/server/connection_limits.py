@@ -1,7 +1,8 @@
-"""Limits on connections: their number, the time for an unfinished request, and the time for reading an answer."""
+"""Limits on connections: their number and age, the time for an unfinished request, and for reading an answer."""
 
 import asyncio
 import sys
+import time
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -13,6 +14,8 @@ _MAX_CONNECTIONS = 2000  # if the system allows enough open files
 _OTHER_FILES = 200  # open files that are not connections
 _HEAD_TIMEOUT = 20.0  # seconds
 _BODY_TIMEOUT = 90.0  # seconds, for all routes; `POST /logs` has a shorter limit of its own
+_MAX_AGE = 300.0  # seconds after which a connection ends with its next answer
+_CLOSE_HEADER = (b"connection", b"close")
 _CHECK_INTERVAL = 1.0  # seconds between two searches for clients that stopped reading
 
 
@@ -56,6 +59,8 @@ class LimitedProtocol(H11Protocol):
     If there are too many connections, one is closed: the one whose client has not read for the longest time, else the
     oldest with an unfinished request, else the oldest that is not sending records. So senders always find a place.
 
+    An old connection ends with its next answer, so that a balancer's new server gets its share of the connections.
+
     Attributes:
         max_connections: If all these are sending records, new connections are closed.
         unread: The answers that clients have not read yet.
@@ -72,10 +77,16 @@ class LimitedProtocol(H11Protocol):
         self._timeout: asyncio.TimerHandle | None = None
         self._awaited: Any = None
 
+    @staticmethod
+    def clock() -> float:
+        """Return a time in seconds that never jumps."""
+        return time.monotonic()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timeout for the first request; if there are too many connections, close one."""
         counted: Any = _CountedTransport(transport, self._update_unread)
         super().connection_made(counted)
+        self._opened_at = self.clock()
         self._update_timeout()
         if len(self.connections) > self.max_connections:
             self._choose_victim().abort()
@@ -103,6 +114,13 @@ class LimitedProtocol(H11Protocol):
         """Process the data, and update the timeout."""
         super().data_received(data)
         self._update_timeout()
+
+    def handle_events(self) -> None:
+        """Process the received data; let the answer to a request on an old connection be the last one."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and self._opened_at + _MAX_AGE <= self.clock():
+            self.headers.append(_CLOSE_HEADER)  # as if the client asked for it
 
     def on_response_complete(self) -> None:
         """Process the next request, and update the timeout."""

@@ -19,7 +19,7 @@ from concurrent_log.collector.client.batch import OutgoingBatch
 from concurrent_log.collector.client.losses import Loss, Losses
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
-from concurrent_log.collector.client.transport import CollectorResponse
+from concurrent_log.collector.client.transport import CollectorConnection, CollectorResponse
 
 _NOON = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -809,3 +809,15 @@ def test_records_of_urllib3_are_not_sent(collector: Collector, caplog: pytest.Lo
 
     assert any(record.name.startswith("urllib3") for record in caplog.records)
     assert collector.messages == [f"record {number}" for number in range(5)]
+
+
+def test_old_connection_is_replaced(collector: Collector) -> None:
+    """After five minutes, the next request has a connection of its own, so that a new server gets its share."""
+    now = [0.0]
+    connection = CollectorConnection(ClientSettings(url=collector.url), lambda: now[0])
+    for now[0] in (0.0, 299.0, 300.0, 599.0):
+        assert connection.post(b'{"batch_id": "a", "logs": []}', DEADLINE, is_compressed=False).status == 200
+    connection.close()
+    first, second, third, fourth = (request.peer for request in collector.requests)
+
+    assert first == second != third == fourth
