@@ -154,7 +154,7 @@ class Compressor:
     def _pending_backups(self, backups: Callable[[], list[str]], problems: dict[str, Exception]) -> list[str]:
         """Return the plain backups that have not failed, oldest first."""
         paths = (path for path in backups() if not is_compressed(path) and path not in problems)
-        return [path for path in paths if os.path.isfile(path)]
+        return [path for path in paths if os.path.lexists(path) and not os.path.isdir(path)]
 
     @contextlib.contextmanager
     def _hold_compression_lock(self) -> Iterator[bool]:
@@ -353,8 +353,6 @@ def _find_compressed_copy(path: str, plain: LongOpenFile) -> os.stat_result | No
     """
     if not os.path.lexists(f"{path}.gz"):
         return None
-    if not os.path.exists(f"{path}.gz"):
-        raise FileExistsError(f"{path}.gz is a link to a missing file; remove it")
     with with_room(lambda: LongOpenFile(f"{path}.gz", "rb")) as file, gzip.open(file) as packed:
         while chunk := plain.read(_CHUNK):
             if packed.read(len(chunk)) != chunk:

@@ -10,6 +10,7 @@ from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.log_file import LogFile
 from concurrent_log.files.open_files import with_room
 from concurrent_log.files.permissions import create, ownership_of
+from concurrent_log.files.regular_files import open_regular
 from concurrent_log.files.streams import status_of
 from concurrent_log.files.torn_records import APPEND_FLAGS, PAGE_SIZE, TornRecord, close_torn_record
 
@@ -54,7 +55,7 @@ class LateRecords:
                 wanted = self._log_file.permissions if found is None else ownership_of(found)
                 with_room(lambda: create(path, wanted))
                 self.has_new_backup = True
-            fd = with_room(lambda: os.open(path, APPEND_FLAGS))
+            fd = with_room(lambda: open_regular(path, APPEND_FLAGS))
         except Exception as error:
             problems.append(error)
             return False, None

@@ -9,6 +9,7 @@ import io
 import os
 from typing import Any
 
+from concurrent_log.files.regular_files import open_regular
 from concurrent_log.files.torn_records import APPEND_FLAGS
 
 
@@ -30,8 +31,11 @@ class OwnFile(io.FileIO):
 
     append = io.FileIO.write  # not an attribute of the instance, which would refer to itself
 
-    def __init__(self, path: str, flags: int = APPEND_FLAGS | os.O_CREAT, mode: str = "ab") -> None:
-        fd = os.open(path, flags, 0o666)
+    def __init__(self, path: str) -> None:
+        self._own(os.open(path, APPEND_FLAGS | os.O_CREAT, 0o666), "ab", path)
+
+    def _own(self, fd: int, mode: str, path: str) -> None:
+        """Take over a descriptor."""
         try:
             super().__init__(fd, mode, closefd=False)
             self._identity = identity_of(fd)
@@ -80,15 +84,12 @@ class LongOpenFile(OwnFile):
     """A file that is open for seconds, in a thread: each call first makes sure that the number is still that file.
 
     Args:
-        path: The file, which must exist; a link is not followed if it is opened for writing.
+        path: The file, which must exist, and be a regular one.
         mode: ``rb`` or ``r+b``.
     """
 
     def __init__(self, path: str, mode: str) -> None:
-        no_follow = 0 if mode == "rb" else getattr(os, "O_NOFOLLOW", 0)
-        access = os.O_RDONLY if mode == "rb" else os.O_RDWR
-        flags = access | no_follow | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        super().__init__(path, flags, mode)
+        self._own(open_regular(path, os.O_RDONLY if mode == "rb" else os.O_RDWR), mode, path)
 
     def _check(self) -> None:
         if not self.is_own():

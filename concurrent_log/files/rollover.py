@@ -15,6 +15,7 @@ from concurrent_log.files.lock_file import LockFile
 from concurrent_log.files.log_file import CAN_RENAME_OPEN_FILES, LogFile
 from concurrent_log.files.periods import Schedule
 from concurrent_log.files.permissions import create_folders
+from concurrent_log.files.regular_files import check_regular
 from concurrent_log.files.rename import move
 from concurrent_log.files.shared_state import State
 from concurrent_log.files.streams import close_stream, status_of
@@ -243,8 +244,8 @@ class Mover:
         not be in the file that it removes.
         """
         aside = f"{self._log_file.path}.rotating"
-        if os.path.exists(aside):  # A process was killed here, or its function failed.
-            rotate(aside, self._destination(self._start_of(os.stat(aside).st_mtime)))
+        if os.path.lexists(aside):  # A process was killed here, or its function failed.
+            rotate(aside, self._destination(self._start_of(check_regular(aside).st_mtime)))
         move(self._log_file.path, aside)
         try:
             rotate(aside, self._destination(start))
