@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from concurrent_log.collector.store.interface import full_reason
 from concurrent_log.internal import stderr
 
 _RETRY_INTERVAL = 30.0  # seconds after a failure
@@ -58,7 +59,7 @@ class BackgroundTasks:
             try:
                 await action()
             except Exception as error:
-                reason = str(error) or type(error).__name__
+                reason = full_reason(error)
                 if reason != state.error:
                     stderr.warn(f"the task {name!r} failed, and is tried again: {reason}")
                 state.error = reason

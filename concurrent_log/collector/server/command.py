@@ -54,13 +54,13 @@ def main(options: argparse.Namespace) -> int:
 async def _serve(settings: ServerSettings) -> int:
     # Imported here, so that the command line works without the extra.
     from concurrent_log.collector.server.uvicorn_server import open_socket, serve
-    from concurrent_log.collector.store.interface import StoreUnusable
+    from concurrent_log.collector.store.interface import StoreUnusable, full_reason
 
     try:
         with open_socket(settings) as listener:
             await serve(settings, listener, lambda: _print_first_steps(settings, listener), _print_first_key)
     except (OSError, StoreUnusable) as error:
-        return print_error(str(error))
+        return print_error(full_reason(error))
     return 0
 
 

@@ -86,6 +86,8 @@ def add_error_handlers(
 
     @app.exception_handler(StoreUnavailable)
     async def handle_unavailable_store(request: Request, error: StoreUnavailable) -> Response:
+        if error.reason:
+            request.app.state.managed_store.problems.report(error)
         return respond(request, Problem(503, f"{error}: try again", retry_after=_RETRY_AFTER))
 
     @app.exception_handler(StoreUnusable)

@@ -11,7 +11,7 @@ from typing import Any
 
 from concurrent_log.collector.server.command import describe_missing_packages, print_error
 from concurrent_log.collector.server.settings import PREFIX, ServerSettings, load_settings, parse_size
-from concurrent_log.collector.store.interface import Store, StoreUnavailable, StoreUnusable
+from concurrent_log.collector.store.interface import Store, StoreUnavailable, StoreUnusable, full_reason
 from concurrent_log.collector.store.keys import KINDS, Key, KeyTable, new_key
 from concurrent_log.internal import stderr
 
@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace, action: _Action, command: str) -> int:
     try:
         return asyncio.run(_with_store(settings, action))
     except (StoreUnavailable, StoreUnusable) as error:
-        return print_error(str(error), command)
+        return print_error(full_reason(error), command)
 
 
 async def _with_store(settings: ServerSettings, action: _Action) -> int:

@@ -12,6 +12,7 @@ from concurrent_log.collector.server.retention import (
     remove_expired_records,
     remove_expired_records_of,
 )
+from concurrent_log.collector.server.store_problems import StoreProblems
 from concurrent_log.collector.store.interface import (
     AddResult,
     DiskFull,
@@ -36,6 +37,7 @@ class ManagedStore:
         on_commit: Called after each batch is stored.
         on_open: Awaited once, when the store is open.
         tasks: The tasks in the background.
+        problems: Reports why the database is unavailable.
         failed_write: Why the last batch could not be stored; None if it was stored.
     """
 
@@ -46,6 +48,7 @@ class ManagedStore:
         self.on_open: Callable[[], Awaitable[None]] | None = None
         self.tasks = BackgroundTasks()
         self.failed_write: Exception | None = None
+        self.problems = StoreProblems()
         self._retention = retention
         self._clock: ClockCheck | None = None
         self._task: asyncio.Task[None] | None = None
@@ -57,7 +60,8 @@ class ManagedStore:
         try:
             await self._open()
         except StoreUnavailable as error:
-            stderr.warn(f"the database is unavailable; the server responds with 503 until it is available{_why(error)}")
+            self.problems.report(error)
+            stderr.warn("the server responds with 503 until the database is available")
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -79,8 +83,10 @@ class ManagedStore:
             if self.failed_write is None:
                 self.tasks.wake()  # It may be the time for retention.
             self.failed_write = error
+            self.problems.report(error)
             raise error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error)) from error
         self.failed_write = None
+        self.problems.end()
         self.on_commit()
         return added
 
@@ -124,11 +130,10 @@ class ManagedStore:
             await asyncio.sleep(_RETRY_INTERVAL)
             try:
                 await self._open()
-                stderr.warn("the database is available")
-            except StoreUnavailable:
-                pass
             except Exception as error:
-                stderr.warn(str(error))
+                self.problems.report(error)
+            else:
+                self.problems.end()
         self.tasks.start("partitions", self.store.prepare, _MAINTENANCE_INTERVAL)
         if self._retention.days is not None:
             self.tasks.start("retention by age", self._remove_old, _MAINTENANCE_INTERVAL)
@@ -164,8 +169,3 @@ class ManagedStore:
         removed = await self.store.remove_to_size(size)
         if removed:
             stderr.warn(f"removed {removed:,} records, because the store had more than {size:,} bytes")
-
-
-def _why(error: Exception) -> str:
-    """Return the reason in brackets, if it says more than that the database is unavailable."""
-    return "" if str(error).startswith("the database is unavailable") else f" ({error})"

@@ -78,7 +78,13 @@ class AddResult:
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a temporary state, not a defect
-    """The database does not respond, or cannot write at the moment; the caller may try again."""
+    """The database does not respond, or cannot write at the moment; the caller may try again.
+
+    Attributes:
+        reason: What the database itself says, without its address. It is for the server's own log only.
+    """
+
+    reason: str = ""
 
 
 class DiskFull(StoreUnavailable):
@@ -86,7 +92,16 @@ class DiskFull(StoreUnavailable):
 
 
 class StoreUnusable(Exception):  # noqa: N818 - the message says what is wrong
-    """The database cannot be used until an operator does what the message says."""
+    """The database cannot be used until an operator does what the message says; ``reason`` as above."""
+
+    reason: str = ""
+
+
+def full_reason(error: Exception) -> str:
+    """Return the message of an error of a store, with what the database says, for the server's own log."""
+    reason = getattr(error, "reason", "")
+    message = str(error) or type(error).__name__
+    return f"{message}: {reason}" if reason else message
 
 
 class QueryTimeout(Exception):  # noqa: N818 - the request takes too long, nothing is broken

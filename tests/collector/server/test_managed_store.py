@@ -107,7 +107,9 @@ def test_server_recovers_when_the_database_returns(
 
     assert server.count() == 2
     assert str(proxy.port) not in server.errors
-    assert server.errors.count("\n") == 2
+    lines = server.errors.splitlines()
+    assert all(lines.count(line) <= 2 for line in lines)
+    assert len(lines) <= 6
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
