@@ -2,16 +2,15 @@
 
 import atexit
 import os
-import sys
 import threading
 import time
 import weakref
 from typing import Any, Protocol
 
+from concurrent_log.internal.exit_hooks import add_exit_hooks
 from concurrent_log.internal.lock_owners import is_owned, owns_logging_lock
 
 _PARK_TIMEOUT = 1.0  # seconds that a fork waits for the workers
-_LAST = -1000  # multiprocessing runs the finalizers of higher priority first
 
 
 class Lifecycle(Protocol):
@@ -64,7 +63,7 @@ def registered() -> list[Any]:
 
 
 def hook_exits() -> None:
-    """Close all handlers also at exits that skip `atexit`: those of multiprocessing and Celery workers.
+    """Close all handlers also at exits that skip `atexit`.
 
     Call it in each process before its first record is queued; further calls do nothing.
     """
@@ -72,13 +71,7 @@ def hook_exits() -> None:
     if _hooked == os.getpid():
         return
     _hooked = os.getpid()
-    for name in ("multiprocessing.util", "billiard.util"):
-        util = sys.modules.get(name)
-        if util is not None:
-            util.Finalize(None, _close_all, exitpriority=_LAST)
-    signals = sys.modules.get("celery.signals")
-    if signals is not None:
-        signals.worker_process_shutdown.connect(_close_all, weak=False)
+    add_exit_hooks(_close_all)
 
 
 def _close_all(**_: object) -> None:
