@@ -2,19 +2,16 @@
 
 import gzip
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.collector_server import Server
-from support.deadlines import DEADLINE
 from support.node import TOOLS
 from support.paths import PROGRAMS
-from support.processes import environment
+from support.senders import run_sender, stored_numbers
 from support.unreliable_proxy import UnreliableProxy
 
 if sys.version_info >= (3, 14):
@@ -31,30 +28,8 @@ def _packages(require: Callable[[str], None]) -> None:
         require(name)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest, new_database: Callable[[], Any], tmp_path: Path) -> Any:
-    """Start a server on each database."""
-    if request.param == "sqlite":
-        with Server(tmp_path, str(tmp_path / "logs.sqlite3")) as started:
-            yield started
-    else:
-        with new_database() as database, Server(tmp_path, database) as started:
-            yield started
-
-
-def _send(command: list[str], folder: Path = PROGRAMS) -> None:
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=DEADLINE)
-    assert done.returncode == 0, done.stderr
-
-
-def _numbers(server: Server) -> list[int]:
-    """Return the numbers in the messages of all records, sorted."""
-    messages = [message for (message,) in server.select("SELECT message FROM logs")]
-    return sorted(int(message.split()[1]) for message in messages)
-
-
 def _assert_all_arrived_once(server: Server, proxy: UnreliableProxy, count: int) -> None:
-    assert _numbers(server) == list(range(count))
+    assert stored_numbers(server) == list(range(count))
     assert proxy.counts["busy"] > 0
     assert proxy.counts["drop"] > 0
     rows = server.select("SELECT DISTINCT service, service_version, logger FROM logs")
@@ -75,7 +50,7 @@ def test_python_sdk(server: Server, form: str, count: int) -> None:
     if form == "json":
         pytest.importorskip("opentelemetry.exporter.otlp.json.http", reason="the JSON exporter is not installed")
     with UnreliableProxy(server.port) as proxy:
-        _send([sys.executable, str(PROGRAMS / "opentelemetry_sender.py"), proxy.url, form, str(count)])
+        run_sender([sys.executable, str(PROGRAMS / "opentelemetry_sender.py"), proxy.url, form, str(count)])
 
         _assert_all_arrived_once(server, proxy, count)
     [(stack_trace, attributes)] = server.select("SELECT stack_trace, attributes FROM logs WHERE level = 'ERROR'")
@@ -89,7 +64,7 @@ def test_python_sdk(server: Server, form: str, count: int) -> None:
 def test_node_sdk(server: Server, program: Callable[[str], str], tools: Path, form: str, count: int) -> None:
     """OpenTelemetry's SDK for Node.js, with the same faults."""
     with UnreliableProxy(server.port) as proxy:
-        _send([program("node"), str(tools / "opentelemetry_sender.mjs"), proxy.url, form, str(count)], TOOLS)
+        run_sender([program("node"), str(tools / "opentelemetry_sender.mjs"), proxy.url, form, str(count)], TOOLS)
 
         _assert_all_arrived_once(server, proxy, count)
 
@@ -100,7 +75,7 @@ def test_node_sdk(server: Server, program: Callable[[str], str], tools: Path, fo
 def test_pino(server: Server, program: Callable[[str], str], tools: Path, form: str) -> None:
     """The transport of pino for OpenTelemetry. At its end, it has ten seconds for all repetitions."""
     with UnreliableProxy(server.port) as proxy:
-        _send([program("node"), str(tools / "pino_opentelemetry_sender.mjs"), proxy.url, form, "2000"], TOOLS)
+        run_sender([program("node"), str(tools / "pino_opentelemetry_sender.mjs"), proxy.url, form, "2000"], TOOLS)
 
         _assert_all_arrived_once(server, proxy, 2000)
 

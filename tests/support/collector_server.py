@@ -63,7 +63,7 @@ class Server:
             )
         assert self.process.stdout is not None
         self.output = ""
-        while "curl" not in self.output:
+        while "/logs -d" not in self.output:
             line = self.process.stdout.readline()
             assert line, f"the server ended: {self.errors}"
             self.output += line
