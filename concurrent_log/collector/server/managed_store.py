@@ -17,6 +17,7 @@ from concurrent_log.collector.store.interface import (
     AddResult,
     DiskFull,
     IncomingBatch,
+    RemovalDelayed,
     Store,
     StoreUnavailable,
     StoreUnusable,
@@ -159,13 +160,22 @@ class ManagedStore:
         days = self._retention.days
         assert days is not None
         if await self._may_go_by_the_clock():
-            removed = await remove_expired_records(self.store, days)
-            if removed:
-                stderr.warn(f"removed {removed:,} records that were older than {days} days")
+            await _report_removed(remove_expired_records(self.store, days), f"that were older than {days} days")
 
     async def _remove_excess(self) -> None:
         size = self._retention.size
         assert size is not None
-        removed = await self.store.remove_to_size(size)
+        await _report_removed(self.store.remove_to_size(size), f"because the store had more than {size:,} bytes")
+
+
+async def _report_removed(removal: Awaitable[int], reason: str) -> None:
+    """Report the number of removed records, also if others cannot be removed yet."""
+    removed = 0
+    try:
+        removed = await removal
+    except RemovalDelayed as delayed:
+        removed = delayed.removed
+        raise
+    finally:
         if removed:
-            stderr.warn(f"removed {removed:,} records, because the store had more than {size:,} bytes")
+            stderr.warn(f"removed {removed:,} records {reason}")

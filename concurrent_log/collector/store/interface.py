@@ -91,6 +91,14 @@ class DiskFull(StoreUnavailable):
     """There is no room for the database to grow."""
 
 
+class RemovalDelayed(StoreUnavailable):
+    """Old records cannot be removed yet; ``removed`` is the number of those that are removed already."""
+
+    def __init__(self, message: str, removed: int) -> None:
+        super().__init__(message)
+        self.removed = removed
+
+
 class StoreUnusable(Exception):  # noqa: N818 - the message says what is wrong
     """The database cannot be used until an operator does what the message says; ``reason`` as above."""
 
@@ -132,10 +140,14 @@ class Store(Protocol):
         """Create ahead of time what the next days need, so that no batch has to wait for it."""
 
     async def remove_before(self, day: date) -> int:
-        """Remove records from before ``day`` (UTC), and old entries about batches; return the number of records."""
+        """Remove records from before ``day`` (UTC), and old entries about batches; return the number of records.
+
+        Raises:
+            RemovalDelayed: Others hold some of these records.
+        """
 
     async def remove_to_size(self, size: int) -> int:
-        """Remove the oldest records until the others need at most ``size`` bytes; return the number of records."""
+        """Remove the oldest records until the others need at most ``size`` bytes; like `remove_before`."""
 
     async def newest_arrival(self) -> int | None:
         """Return when the last record was received, in microseconds since 1970; None if there is none."""

@@ -1,8 +1,9 @@
 """Writes records to PostgreSQL: each batch in one transaction, by COPY into a partition for each day."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -190,19 +191,29 @@ class PostgresStore:
     async def remove_before(self, day: date) -> int:
         """Remove records from before ``day`` (UTC)."""
         with store_errors():
-            async with self.writing.connection() as connection:
-                removed = await partitions.remove_before(connection, day)
+            async with self._removal() as connection:
+                removed = 0 if connection is None else await partitions.remove_before(connection, day)
         self._days = {each for each in self._days if each >= (day - date(1970, 1, 1)).days}
         return removed
 
     async def remove_to_size(self, size: int) -> int:
         """Drop the partitions of the oldest days until the others need at most ``size`` bytes; today's stays."""
         with store_errors():
-            async with self.writing.connection() as connection:
-                removed = await partitions.remove_to_size(connection, size)
+            async with self._removal() as connection:
+                removed = 0 if connection is None else await partitions.remove_to_size(connection, size)
         if removed:
             self._days.clear()
         return removed
+
+    @contextlib.asynccontextmanager
+    async def _removal(self) -> AsyncIterator[Any]:
+        """Provide a connection for removing records; None if another server removes them now."""
+        async with self.writing.connection() as lock, partitions.only_server(lock) as is_alone:
+            if not is_alone:
+                yield None
+                return
+            async with self.writing.connection() as connection:
+                yield connection
 
     async def newest_arrival(self) -> int | None:
         """Return when the last record was received."""
