@@ -117,6 +117,7 @@ for (const [what, status, content, type] of /** @type {[string, number, unknown,
   ["an answer as text", 200, { status: "ok", count: 3, rejected: [] }, "text/plain"],
   ["an answer with a number as text", 200, { status: "ok", count: "3", rejected: [] }, JSON_TYPE],
   ["a refusal of a proxy", 400, "<h1>400 Bad Request</h1>", "text/html"],
+  ["a conflict of a proxy", 409, "<h1>409 Conflict</h1>", "text/html"],
   ["a proxy's limit of almost nothing", 413, "<h1>413</h1>", "text/html"],
 ]))
   test(`${what} acknowledges nothing and loses nothing`, () => {
@@ -147,6 +148,14 @@ test("divided records are counted, and are no losses", () => {
     outbox.settle(delivery, accept(delivery));
 
   assert.deepEqual([losses.changed, losses.count, outbox.acknowledged], [{ "sent in a divided batch": 3 }, 0, 3]);
+});
+
+test("records whose batch id has other records are counted as lost at once, and the next batch is sent", () => {
+  const { outbox, losses } = outboxWith(3);
+  outbox.settle(next(outbox), respond(409));
+
+  assert.deepEqual([outbox.acknowledged, outbox.pending], [0, 0]);
+  assert.deepEqual(losses.totals, { "other records are stored under the batch id": 3 });
 });
 
 test("after ten refused records without an accepted one, the rest of the batch is dropped", () => {

@@ -12,6 +12,7 @@ import msgspec
 from concurrent_log.collector.client.transport import CollectorResponse
 from concurrent_log.internal.stderr import printable
 
+_REFUSALS = (400, 409, 413, 422)  # the statuses
 _FIRST_WITH_ID = 2  # the version of the protocol
 _FOREIGN = "this is not an answer of a collector; does a login page or a proxy answer at this address?"
 
@@ -49,12 +50,12 @@ def acknowledgement(response: CollectorResponse, batch_id: str, records: int) ->
 
 def is_refusal(response: CollectorResponse) -> bool:
     """Return whether the collector refuses the content of a request, which must not be sent again as it is."""
-    return response.status in (400, 413, 422) and isinstance(_json_object(response).get("detail"), str)
+    return response.status in _REFUSALS and isinstance(_json_object(response).get("detail"), str)
 
 
 def describe_failure(response: CollectorResponse) -> str:
     """Return a response that settles nothing in one line."""
-    is_foreign = 200 <= response.status < 300 or response.status in (400, 413, 422)
+    is_foreign = 200 <= response.status < 300 or response.status in _REFUSALS
     return describe(response) + (f" ({_FOREIGN})" if is_foreign else "")
 
 

@@ -2,7 +2,7 @@
 
 Retried, with increasing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such as
 401 or 404, because it can be fixed while the records are queued. So is every answer that is not the collector's, even
-if its status is 200. Divided: 413 and 400.
+if its status is 200. Divided: 413 and 400. Dropped: 409, because other records are stored under the id of the batch.
 """
 
 import email.utils
@@ -28,6 +28,7 @@ from concurrent_log.collector.client.transport import CollectorConnection, Colle
 from concurrent_log.internal import stderr
 
 REFUSED, REJECTED, TOO_LARGE = "refused by the server", "rejected by the server", "too large for the server"
+CONFLICT = "other records are stored under the batch id"
 DIVIDED, SHORTENED = "sent in a divided batch", "sent with shorter texts"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; the maximum before the second attempt, and the maximum overall
@@ -103,6 +104,8 @@ class Sender:
             if result.acknowledged is not None:
                 self._acknowledge(batch, result)
                 refused = itertools.count(-(2**60))  # The server accepts some of the records.
+            elif result.response.status == 409:
+                self._give_up(batch, CONFLICT, result.response)
             elif self._divide(batch):
                 pass
             elif result.response.status == 413:
@@ -229,7 +232,7 @@ class Sender:
                 return  # Out of time: the next attempt begins with this part.
             if response.status != 413:
                 break
-        self._give_up(batch, TOO_LARGE, response)
+        self._give_up(batch, CONFLICT if response.status == 409 else TOO_LARGE, response)
 
     def _give_up(self, batch: OutgoingBatch, reason: str, response: CollectorResponse) -> None:
         """Drop the record of the next part; report the losses before it with another batch."""

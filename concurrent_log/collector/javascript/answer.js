@@ -11,6 +11,7 @@
  * @typedef {{ records: number, rejected: number }} Acknowledgement
  */
 
+const REFUSALS = [400, 409, 413, 422]; // the statuses
 const FIRST_WITH_ID = 2; // the version of the protocol
 const FOREIGN = "this is not an answer of a collector; does a login page or a proxy answer at this address?";
 const CONTROL_CHARACTERS = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
@@ -39,7 +40,7 @@ export function acknowledgement(response, batchId, records) {
  * @param {HttpResponse} response
  */
 export function isRefusal(response) {
-  return [400, 413, 422].includes(response.status) && typeof contentOf(response).detail === "string";
+  return REFUSALS.includes(response.status) && typeof contentOf(response).detail === "string";
 }
 
 /**
@@ -49,7 +50,7 @@ export function isRefusal(response) {
  */
 export function describeFailure(response) {
   const { status } = response;
-  const isForeign = (status >= 200 && status < 300) || [400, 413, 422].includes(status);
+  const isForeign = (status >= 200 && status < 300) || REFUSALS.includes(status);
   return describe(response) + (isForeign ? ` (${FOREIGN})` : "");
 }
 

@@ -3,7 +3,7 @@
 //
 // Sent again, after growing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such
 // as 401 or 404, because it can be fixed while the records are queued. So is every answer that is not the collector's, even
-// if its status is 200. Divided: 413, 400 and 422.
+// if its status is 200. Divided: 413, 400 and 422. Dropped: 409, because other records are stored under the id.
 
 import { acknowledgement, describe, describeFailure, isRefusal } from "./answer.js";
 import { now } from "./builtins.js";
@@ -24,6 +24,7 @@ import { shortenedRecord } from "./record.js";
  */
 
 const REFUSED = "refused by the server";
+const CONFLICT = "other records are stored under the batch id";
 const REJECTED = "rejected by the server";
 const TOO_LARGE = "too large for the server";
 const DIVIDED = "sent in a divided batch";
@@ -198,8 +199,9 @@ export class Outbox {
    */
   #divide({ batch, part }, response) {
     if (batch.parts[0] !== part) return; // It was divided or settled while the request was in flight.
-    if (part.stop - part.start > 1) batch.halve();
-    else if (response.status !== 413 || !isShortened(batch, part)) this.#drop(batch, part, response);
+    if (response.status === 409) this.#drop(batch, part, response, CONFLICT);
+    else if (part.stop - part.start > 1) batch.halve();
+    else if (response.status !== 413 || !isShortened(batch, part)) this.#refuse(batch, part, response);
   }
 
   /**
@@ -207,17 +209,27 @@ export class Outbox {
    * @param {Part} part
    * @param {HttpResponse} response
    */
-  #drop(batch, part, response) {
-    this.lastError = describe(response);
-    const { drops } = batch.cut(part);
-    const records = batch.settle(part);
-    if (records) this.#losses.restore(drops);
-    this.#losses.add(response.status === 413 ? TOO_LARGE : REFUSED, records);
+  #refuse(batch, part, response) {
+    this.#drop(batch, part, response, response.status === 413 ? TOO_LARGE : REFUSED);
     this.#refused += 1;
     if (this.#refused >= MAX_REFUSED) {
       this.#losses.add(REFUSED, batch.pending);
       for (const each of batch.parts) batch.settle(each);
     }
+  }
+
+  /**
+   * @param {Batch} batch
+   * @param {Part} part
+   * @param {HttpResponse} response
+   * @param {string} reason
+   */
+  #drop(batch, part, response, reason) {
+    this.lastError = describe(response);
+    const { drops } = batch.cut(part);
+    const records = batch.settle(part);
+    if (records) this.#losses.restore(drops);
+    this.#losses.add(reason, records);
   }
 }
 

@@ -51,7 +51,8 @@ _DESCRIPTIONS = {
     403: "The key may not do this, or the request is from a page that may not send it.",
     404: "It does not exist.",
     408: "The body did not arrive in time.",
-    409: "The number of records is not that of the preview.",
+    409: "Not what the server knows: other records are stored under this `batch_id`, or the number of records is not "
+    "that of the preview.",
     413: "The body is too large, before or after decompression: send less at once.",
     415: "The Content-Encoding is not supported.",
     422: "A parameter is invalid.",

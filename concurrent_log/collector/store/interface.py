@@ -49,6 +49,8 @@ class IncomingBatch:
         part_of: The ids of the batches that this one was split from, the whole batch first. If one of them is stored,
             this part is a duplicate. After this part is stored, none of them can be stored.
         columns: The columns of ``rows``: `COLUMNS`, or those of them in which at least one row has a value.
+        digest: The digest of the records as they were sent. Another one under a stored id is a conflict. None is never
+            a conflict.
     """
 
     rows: Sequence[RecordRow]
@@ -57,6 +59,7 @@ class IncomingBatch:
     losses: Sequence[LossReport] = ()
     part_of: Sequence[str] = ()
     columns: Sequence[str] = COLUMNS
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,22 @@ class AddResult:
         rejected: The index of each row that the database rejected, and the reason.
         in_parts: Whether parts of the batch are stored already. Then nothing was stored, and the client must send the
             same parts again.
+        conflict: Whether other records are stored under the id of the batch. Then nothing was stored.
     """
 
     stored: int
     duplicate: bool = False
     rejected: Sequence[tuple[int, str]] = field(default=())
     in_parts: bool = False
+    conflict: bool = False
+
+
+def result_of_stored(batch: IncomingBatch, records: int, digest: bytes | None) -> AddResult:
+    """Return the result for a batch whose id is stored, with this number of records and this digest."""
+    if records == STORED_IN_PARTS:
+        return AddResult(0, in_parts=True)
+    conflict = batch.digest is not None and digest is not None and batch.digest != digest
+    return AddResult(0, duplicate=not conflict, conflict=conflict)
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a temporary state, not a defect

@@ -431,6 +431,38 @@ class TestResponses:
         assert make_sender().send(100)
         assert collector.messages == numbered(100)
 
+    def test_batch_whose_id_has_other_records_is_reported_as_lost(
+        self,
+        collector: Collector,
+        make_sender: Callable[..., SenderUnderTest],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """After a 409, the batch is neither repeated nor divided: as a part, it would be a duplicate."""
+        refusal = {"detail": "other records are stored under this batch_id"}
+        collector.behave = lambda request: (409, _JSON, json.dumps(refusal).encode())
+        tested = make_sender()
+        is_settled = tested.send(10)
+        tested.losses.print_if_due(0, at_once=True)
+        collector.behave = lambda request: None
+
+        assert is_settled
+        assert len(collector.requests) == 1
+        assert tested.losses.totals() == {"other records are stored under the batch id": 10}
+        assert "lost since" in capsys.readouterr().err
+        assert tested.send(10, "next", tested.losses.take_report())
+        assert collector.drops == {"other records are stored under the batch id": 10}
+
+    def test_conflict_of_another_server_loses_nothing(
+        self, collector: Collector, make_sender: Callable[..., SenderUnderTest]
+    ) -> None:
+        """A 409 that is not the collector's is tried again."""
+        collector.behave = lambda request: (409, _HTML, b"conflict") if len(collector.requests) < 3 else None
+        tested = make_sender()
+
+        assert tested.send(10)
+        assert tested.losses.totals() == {}
+        assert collector.messages == numbered(10)
+
     @pytest.mark.parametrize("status", [400, 413])
     @pytest.mark.parametrize("most", [50, 1])
     def test_parts_of_a_stored_batch_are_not_stored_again(

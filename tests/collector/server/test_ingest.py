@@ -53,6 +53,20 @@ def test_repeated_batch_is_stored_once(server: Server) -> None:
     assert server.count() == 1
 
 
+def test_other_records_under_a_known_id_get_409(server: Server) -> None:
+    """They are no duplicate, so that they are not lost silently; what else differs does not matter."""
+    loss = {"reason": "queue full", "records": 2, "since": 1.0}
+    server.send([{"message": "one"}], batch_id="b-1", common={"process_id": 1})
+    again = server.send([{"message": "one"}], batch_id="b-1", common={"process_id": 2}, dropped=[loss], zipped=True)
+    body = json.dumps({"logs": [{"message": "two"}], "batch_id": "b-1", "common": {"process_id": 1}}).encode()
+    status, answer, headers = server.ask("POST", "/logs", body)
+
+    assert again["duplicate"]
+    assert (status, "retry-after" in headers) == (409, False)
+    assert answer == {"detail": "other records are stored under this batch_id: send these under another one"}
+    assert server.count() == 1
+
+
 def test_batch_is_stored_whole_or_in_parts(server: Server) -> None:
     """A part of a stored batch is a duplicate; a batch with stored parts gets 413, so that the client sends parts."""
     server.send([{"message": "one"}, {"message": "two"}], batch_id="whole")

@@ -471,6 +471,7 @@ def test_first_schema_is_migrated(database: str) -> None:
         await store.add(IncomingBatch([row]))
         await store.close()
         undone = "DROP TABLE keys; DROP TABLE sessions; DROP INDEX logs_by_health;"
+        undone += "ALTER TABLE batches DROP COLUMN digest;"
         undone += "DELETE FROM schema_version WHERE version >= 2"
         if database.startswith("postgresql"):
             import asyncpg

@@ -128,6 +128,23 @@ def test_batch_is_stored_once(database: str) -> None:
     run(database, test)
 
 
+def test_other_records_under_a_stored_id_are_a_conflict(database: str) -> None:
+    """Neither these nor their losses are stored; without one of the digests, the batch is a duplicate."""
+
+    async def test(store: Store) -> None:
+        assert await store.add(IncomingBatch(rows(3), "batch-1", digest=b"one")) == AddResult(3)
+        assert await store.add(IncomingBatch(rows(3), "batch-1", digest=b"one")) == AddResult(0, duplicate=True)
+        other = IncomingBatch(rows(5), "batch-1", None, [LossReport("queue full", 3, _NOW)], digest=b"two")
+        assert await store.add(other) == AddResult(0, conflict=True)
+        assert await store.add(IncomingBatch(rows(5), "batch-1")) == AddResult(0, duplicate=True)
+        assert await count(store) == 3
+        assert await count(store, "drops") == 0
+        assert await store.add(IncomingBatch(rows(2), "earlier")) == AddResult(2)
+        assert await store.add(IncomingBatch(rows(5), "earlier", digest=b"two")) == AddResult(0, duplicate=True)
+
+    run(database, test)
+
+
 def test_concurrent_copies_of_a_batch_are_stored_once(database: str) -> None:
     """Of eight copies that are added at the same time, one is stored, and the others are duplicates."""
 

@@ -63,7 +63,7 @@ _SCHEMA = {
             "type": "string",
             "minLength": 1,
             "maxLength": 200,
-            "description": "A batch with the same id is stored once.",
+            "description": "A batch with the same id is stored once; other records under it get 409.",
         },
         "part_of": {
             "type": "array",
@@ -109,7 +109,7 @@ router = APIRouter(tags=["sending"])
 @router.post(
     "/logs",
     summary="Store a batch",
-    responses={200: {"model": BatchResponse}, **documented(400, 401, 403, 408, 413, 415, 429, 503)},
+    responses={200: {"model": BatchResponse}, **documented(400, 401, 403, 408, 409, 413, 415, 429, 503)},
     openapi_extra={
         "requestBody": {
             "required": True,

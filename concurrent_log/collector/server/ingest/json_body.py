@@ -1,6 +1,7 @@
 """Decodes a JSON body into a batch; invalid records do not affect the valid ones."""
 
 import codecs
+import hashlib
 import time
 from typing import Any
 
@@ -26,6 +27,7 @@ from concurrent_log.collector.store.interface import Client, IncomingBatch, Loss
 _MAX_ID_LENGTH = 200
 _MAX_LARGER_BATCHES = 100
 _MAX_LOSSES = 100
+_DIGEST_SIZE = 16  # bytes
 _LARGE = 1 << 20  # bytes; the records of a larger body are decoded one by one, so that other threads can run
 
 
@@ -38,6 +40,12 @@ class _Envelope(msgspec.Struct):
     client: Any = None
     common: Any = None
     dropped: Any = None
+
+
+class _LogsOnly(msgspec.Struct):
+    """The records of an envelope, not decoded; everything else is skipped."""
+
+    logs: msgspec.Raw
 
 
 class _TokenOnly(msgspec.Struct):
@@ -65,7 +73,7 @@ def decode_body(content: bytes, max_weight: int, lease: MemoryLease, *, agent: s
     found = _decode_json(content)
     if isinstance(found, dict) and "logs" not in found:
         return decode_single(content, found, agent)
-    return _read_body(found, len(content))
+    return _read_body(found, content)
 
 
 def _are_lines(content: bytes) -> bool:
@@ -120,7 +128,7 @@ def _members(envelope: _Envelope) -> dict[str, Any]:
     return {name: getattr(envelope, name) for name in envelope.__struct_fields__}
 
 
-def _read_body(found: Any, size: int) -> DecodedBody:
+def _read_body(found: Any, content: bytes) -> DecodedBody:
     if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
         raise Problem(400, 'the body must be an object with a list of records: {"logs": [...]}')
     common = {} if found.get("common") is None else found["common"]
@@ -134,8 +142,21 @@ def _read_body(found: Any, size: int) -> DecodedBody:
     rows = build_rows(found["logs"], common)
     client, losses = _read_client(found.get("client"), common), _read_losses(found.get("dropped"))
     part_of = _read_part_of(found.get("part_of"), batch_id)
-    batch = IncomingBatch(rows.rows, batch_id, client, losses, part_of, rows.columns)
-    return DecodedBody(batch, rows, len(found["logs"]), size)
+    digest = None if batch_id is None else _digest_of_records(content)
+    batch = IncomingBatch(rows.rows, batch_id, client, losses, part_of, rows.columns, digest)
+    return DecodedBody(batch, rows, len(found["logs"]), len(content))
+
+
+def _digest_of_records(content: bytes) -> bytes | None:
+    """Return the digest of the records in an envelope, as they are spelt; None if the body is not valid JSON.
+
+    The other members may differ when a batch is sent again: by another page or process, or with new losses.
+    """
+    try:
+        records = msgspec.json.decode(content, type=_LogsOnly).logs
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return hashlib.blake2b(records, digest_size=_DIGEST_SIZE).digest()
 
 
 def _read_part_of(found: Any, batch_id: str | None) -> list[str]:

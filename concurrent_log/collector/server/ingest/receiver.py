@@ -105,6 +105,8 @@ class BatchReceiver:
                 added = await self._store.add(with_own_ids(body.batch, identity.key))
             if added.in_parts:
                 raise Problem(413, "parts of the batch are stored: send it in these parts")
+            if added.conflict:
+                raise Problem(409, "other records are stored under this batch_id: send these under another one")
             return Received(body, added)
         except Problem:
             await _drain(chunks)

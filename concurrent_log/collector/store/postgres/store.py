@@ -17,6 +17,7 @@ from concurrent_log.collector.store.interface import (
     Client,
     IncomingBatch,
     StoreUnusable,
+    result_of_stored,
 )
 from concurrent_log.collector.store.migrations import migrations
 from concurrent_log.collector.store.postgres import partitions
@@ -42,8 +43,10 @@ _LAST_SEEN_PRECISION = 5  # seconds
 _MAX_CACHED_CLIENTS = 10_000
 _SCHEMA_LOCK = 0x636F6E63_6C6F6701  # the number of the advisory lock for migrations
 
-_NEW_BATCH = f"INSERT INTO {SCHEMA}.batches (batch_id, records) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
-_RECORDS_OF_BATCH = f"SELECT records FROM {SCHEMA}.batches WHERE batch_id = $1"
+_NEW_BATCH = f"""
+    INSERT INTO {SCHEMA}.batches (batch_id, records, digest) VALUES ($1, $2, $3)
+    ON CONFLICT DO NOTHING RETURNING true"""
+_STORED_BATCH = f"SELECT records, digest FROM {SCHEMA}.batches WHERE batch_id = $1"
 # Waits for a transaction that stores one of these batches, and then sees it. The whole batch comes first in every list,
 # so two transactions cannot deadlock.
 _INSERT_LARGER_BATCHES = f"""
@@ -149,9 +152,9 @@ class PostgresStore:
                 if batch.part_of and await _is_larger_batch_stored(connection, batch.part_of):
                     return AddResult(0, duplicate=True)
                 if batch.batch_id is not None:
-                    is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows))
+                    is_new = await connection.fetchval(_NEW_BATCH, batch.batch_id, len(batch.rows), batch.digest)
                     if not is_new:
-                        return await _result_of_stored_batch(connection, batch.batch_id)
+                        return result_of_stored(batch, *await connection.fetchrow(_STORED_BATCH, batch.batch_id))
                 rejected = await copy(connection, batch.columns, batch.rows) if batch.rows else []
                 await _insert_losses(connection, batch)
                 await _upsert_client(connection, client)
@@ -266,11 +269,6 @@ async def _find_rejected_rows(
 async def _is_larger_batch_stored(connection: Any, part_of: Sequence[str]) -> bool:
     """Return whether one of these batches is stored; mark the others, so that they can no longer be stored."""
     return any(record[0] != STORED_IN_PARTS for record in await connection.fetch(_INSERT_LARGER_BATCHES, part_of))
-
-
-async def _result_of_stored_batch(connection: Any, batch_id: str) -> AddResult:
-    in_parts = await connection.fetchval(_RECORDS_OF_BATCH, batch_id) == STORED_IN_PARTS
-    return AddResult(0, duplicate=not in_parts, in_parts=in_parts)
 
 
 async def _insert_losses(connection: Any, batch: IncomingBatch) -> None:

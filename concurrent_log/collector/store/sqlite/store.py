@@ -21,6 +21,7 @@ from concurrent_log.collector.store.interface import (
     DiskFull,
     IncomingBatch,
     StoreUnavailable,
+    result_of_stored,
 )
 from concurrent_log.collector.store.sqlite.database_file import BUSY_TIMEOUT, DatabaseFile
 
@@ -30,8 +31,8 @@ _MAX_REMOVED_TOGETHER = 2_000  # records that are removed between two batches
 _MIN_BATCH_MEMORY = 14 * 86_400_000_000  # microseconds for which the ids of batches are stored, at least
 _LAST_SEEN_PRECISION = 5_000_000  # microseconds
 
-_NEW_BATCH = "INSERT OR IGNORE INTO batches (batch_id, received_at, records) VALUES (?, ?, ?)"
-_RECORDS_OF_BATCH = "SELECT records FROM batches WHERE batch_id = ?"
+_NEW_BATCH = "INSERT OR IGNORE INTO batches (batch_id, received_at, records, digest) VALUES (?, ?, ?, ?)"
+_STORED_BATCH = "SELECT records, digest FROM batches WHERE batch_id = ?"
 _NEW_LOSS = """
     INSERT INTO drops (received_at, client_id, service, host, reason, records, since) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _UPSERT_CLIENT = f"""
@@ -289,11 +290,12 @@ def _perform(connection: sqlite3.Connection, task: IncomingBatch | _Task) -> Add
 def _add(connection: sqlite3.Connection, batch: IncomingBatch) -> AddResult:
     now = time.time_ns() // 1000
     for larger in batch.part_of:
-        if not _insert_batch(connection, larger, now, STORED_IN_PARTS) and not _is_in_parts(connection, larger):
+        if _insert_batch(connection, larger, now, STORED_IN_PARTS):
+            continue
+        if _stored_batch(connection, larger)[0] != STORED_IN_PARTS:
             return AddResult(0, duplicate=True)
-    if batch.batch_id is not None and not _insert_batch(connection, batch.batch_id, now, len(batch.rows)):
-        in_parts = _is_in_parts(connection, batch.batch_id)
-        return AddResult(0, duplicate=not in_parts, in_parts=in_parts)
+    if batch.batch_id is not None and not _insert_batch(connection, batch.batch_id, now, len(batch.rows), batch.digest):
+        return result_of_stored(batch, *_stored_batch(connection, batch.batch_id))
     new_record = f"INSERT INTO logs (received_at, {', '.join(batch.columns)}) VALUES (?{', ?' * len(batch.columns)})"
     connection.executemany(new_record, [(now, *row) for row in batch.rows])
     client = batch.client
@@ -305,13 +307,17 @@ def _add(connection: sqlite3.Connection, batch: IncomingBatch) -> AddResult:
     return AddResult(len(batch.rows))
 
 
-def _insert_batch(connection: sqlite3.Connection, batch_id: str, now: int, records: int) -> bool:
+def _insert_batch(
+    connection: sqlite3.Connection, batch_id: str, now: int, records: int, digest: bytes | None = None
+) -> bool:
     """Insert a batch; return False if its id is stored already."""
-    return connection.execute(_NEW_BATCH, (batch_id, now, records)).rowcount > 0
+    return connection.execute(_NEW_BATCH, (batch_id, now, records, digest)).rowcount > 0
 
 
-def _is_in_parts(connection: sqlite3.Connection, batch_id: str) -> bool:
-    return bool(connection.execute(_RECORDS_OF_BATCH, (batch_id,)).fetchone() == (STORED_IN_PARTS,))
+def _stored_batch(connection: sqlite3.Connection, batch_id: str) -> tuple[int, bytes | None]:
+    """Return the number of records of a stored batch, and their digest."""
+    records, digest = connection.execute(_STORED_BATCH, (batch_id,)).fetchone()
+    return records, digest
 
 
 def _remove_records(connection: sqlite3.Connection, before: int) -> int:
