@@ -212,7 +212,8 @@ def test_celery_recipe_with_a_prefork_worker(tmp_path: Path, require: Callable[[
     sold = Counter(line[2] for line in found if line[1] == "shop")
     assert sold == Counter(f"sold {number}-{part}" for number in range(40) for part in range(5))
     assert [line[1] for line in found if line[2].startswith("ready in ")] == ["shop.main"]
-    assert len({line[0] for line in found if line[1] == "shop"}) == concurrency
+    processes = {line[0] for line in found if line[1] == "shop"}
+    assert min(2, concurrency) <= len(processes) <= concurrency  # On a busy machine, some of them sell nothing.
     assert len(list(tmp_path.glob("app.log.*"))) > 2
 
 
