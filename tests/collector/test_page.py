@@ -1120,6 +1120,19 @@ def test_empty_result_offers_a_wider_range(page: Page, service: str, send: Any) 
 
 
 @pytest.mark.slow
+def test_empty_result_offers_the_query_without_one_filter(page: Page, service: str, send: Any) -> None:
+    """Each filter that alone keeps records out has a button that removes it, with their number."""
+    send(record("order 1", 9, level="ERROR"), record("order 2", 8, level="ERROR"), record("lost", 7, level="INFO"))
+    page.open(f"?service={service}&level=FATAL&q=order")
+
+    page.button("2 records without level ≥ FATAL").click()
+    page.shows("order 2", "order 1")
+    page.search("order zebra")
+    expect(page.button("3 records without text: order zebra")).to_be_visible()
+    expect(page.button(re.compile("without service"))).to_have_count(0)
+
+
+@pytest.mark.slow
 def test_invalid_query_shows_the_error_of_the_server(open_page: Callable[..., Page]) -> None:
     """The page shows the message of the server."""
     page = open_page()

@@ -1,8 +1,11 @@
 // The list without records: the reason, and what the user can do.
 
-import { useRequest } from "./request.js";
+import { totals } from "./histogram.js";
 import { html } from "./html.js";
-import { hasFilters, withoutFilters } from "./query.js";
+import { counted } from "./numbers.js";
+import { filters, hasFilters, withoutFilters } from "./query.js";
+import { useRequest } from "./request.js";
+import { activeFilters } from "./search.js";
 import { rangeName } from "./times.js";
 
 export function NoRecords({ query, go, zone }) {
@@ -21,7 +24,20 @@ function NoneFound({ query, go, zone }) {
       ${query.since !== "7d" && html`<button onClick=${() => go({ since: "7d", until: "" })}>Last 7 days</button>`}
       ${query.since !== "all" && html`<button onClick=${() => go({ since: "all", until: "" })}>All time</button>`}
     </p>
+    <p class="choices-row">
+      ${activeFilters(query).map(([text, change]) => html`<${Without} key=${text} ...${{ query, go, text, change }} />`)}
+    </p>
   </div>`;
+}
+
+/** Offer the query without one of its filters, if that has records. */
+function Without({ query, go, text, change }) {
+  const parameters = filters({ ...query, ...change });
+  parameters.set("buckets", 1);
+  const [found] = useRequest("histogram", parameters.toString());
+  const number = Object.values(totals(found)).reduce((all, each) => all + each, 0);
+  return number > 0 && html`<button onClick=${() => go(change)}>${counted(number, "record")} without
+    <code> ${text}</code></button>`;
 }
 
 function EmptyStore() {

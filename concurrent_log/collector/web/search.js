@@ -38,7 +38,7 @@ export function SearchLine({ query, go }) {
 export function Chips({ query, go }) {
   if (!hasFilters(query)) return null;
   return html`<ul class="chips" aria-label="Active filters">
-    ${chips(query).map(([text, rest]) => html`<li key=${text} class=${/^[^=]*!=/.test(text) ? "chip not" : "chip"}>
+    ${activeFilters(query).map(([text, rest]) => html`<li key=${text} class=${/^[^=]*!=/.test(text) ? "chip not" : "chip"}>
       <span>${/=$/.test(text) ? `${text}""` : text}</span>
       <button aria-label=${`Remove ${text}`} title="Remove" onClick=${() => go(rest)}><${Icon} name="close" /></button>
     </li>`)}
@@ -46,8 +46,8 @@ export function Chips({ query, go }) {
   </ul>`;
 }
 
-/** Return the text of each chip, and the change that removes its filter. */
-function chips(query) {
+/** Return the text of each filter, and the change that removes it. */
+export function activeFilters(query) {
   const found = [];
   if (query.q) found.push([`text: ${query.q}`, { q: "" }]);
   if (query.level) found.push([`level ≥ ${query.level}`, { level: "" }]);
