@@ -232,6 +232,28 @@ def test_new_engine_waits_for_the_older_items_of_a_closed_one(engine: "Engine[_C
     second.close()
 
 
+def test_new_engine_does_not_wait_indefinitely_for_a_closed_one(
+    engine: "Engine[_Collect]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: one that takes longer does its items later than newer ones, but each of them once."""
+    monkeypatch.setattr("concurrent_log.background.engine._LONGEST_DELAY", 0.01)
+    task = put(engine, 0)
+    assert engine.flush()
+    task.gate.clear()
+    put(engine, 1)
+    with logging._lock:
+        engine.close()
+    second: Engine[_Collect] = Engine("second", _STOP_TIMEOUT)
+    newer = put(second, 2)
+
+    assert second.flush(DEADLINE)
+    assert (task.done, newer.done) == ([0], [2])
+    task.gate.set()
+    wait_until(lambda: task.releases == 1)
+    assert task.done == [0, 1]
+    second.close()
+
+
 def test_pickled_engine_starts_empty(engine: "Engine[_Collect]") -> None:
     """A spawned process gets a handler with an engine."""
     put(engine, 0)
