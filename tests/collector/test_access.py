@@ -251,6 +251,7 @@ def test_limited_reader_sees_its_services_only(guarded: Guarded) -> None:
     stats = answers["/stats"][1]
     assert (stats["total_logs"], stats["recent_errors_1h"], stats["size_bytes"], stats["partitions"]) == (2, 2, 0, [])
     assert [drop["service"] for drop in stats["drops"]] == ["shop"]
+    assert {sender["service"] for sender in stats["senders"]} == {"shop"}
     assert sum(sum(bucket["counts"].values()) for bucket in answers["/histogram"][1]["buckets"]) == 2
 
 

@@ -635,17 +635,22 @@ def test_download_has_all_matching_records(page: Page, service: str, send: Any, 
 @pytest.mark.usefixtures("many")
 @pytest.mark.slow
 def test_pipeline_health_shows_services_and_losses(page: Page, collector: Collector, service: str) -> None:
-    """The panel has the services with their last records, losses by client and reason, and the size of the store."""
+    """The panel has the services, the programs that send with their format, losses by reason, and the size."""
     client = {"id": uuid.uuid4().hex, "name": "concurrent-log/2.0.0"}
     drops = [{"reason": "queue full", "records": 1234, "since": datetime.now(timezone.utc).timestamp()}]
     collector.post(
         [record("a"), record("b")], common={"service": service, "host": "web-7"}, client=client, dropped=drops
     )
+    lines = json.dumps({"message": "c", "service": service})
+    headers = {"Content-Type": "application/x-ndjson", "User-Agent": "Vector/1"}
+    request = urllib.request.Request(f"{collector.url}/logs", lines.encode(), headers)
+    urllib.request.urlopen(request, timeout=DEADLINE).close()
     page.open()
 
     page.button("Pipeline health").click()
 
     dialog = page.tab.get_by_role("dialog", name="Pipeline health")
+    expect(dialog.get_by_role("row").filter(has_text="Vector/1 (NDJSON)").filter(has_text=service)).to_have_count(1)
     expect(dialog.get_by_role("row").filter(has_text="many")).to_contain_text("100,000")
     expect(dialog.get_by_role("row").filter(has_text="queue full").filter(has_text="1,234")).to_have_count(1)
     expect(dialog.locator(".figures").first).to_contain_text("MiB")

@@ -19,6 +19,7 @@ _CACHE_FACTOR = 20  # The figures are cached for this many times as long as coun
 _COUNT_TIMEOUT = 2.0  # seconds; if counting takes longer, a shorter time range is counted
 _MAX_RECEIVED = 300_000
 _MAX_LOSSES, _MAX_COUNTED_LOSSES = 100, 1000
+_MAX_SENDERS, _MAX_COUNTED_SENDERS = 100, 1000
 _MAX_SERVICES = 10
 _REASON = 4  # the column of `statements.sum_losses`
 
@@ -48,6 +49,7 @@ class _Figures:
     errors: list[ResultRow]
     received: list[ResultRow]
     losses: list[ResultRow]
+    senders: list[ResultRow]
 
     def of(self, services: Sequence[str]) -> "_Figures":
         """Return the figures of some services alone, without the size of the store, which is that of all."""
@@ -58,6 +60,7 @@ class _Figures:
             [row for row in self.errors if row[0] in services],
             [row for row in self.received if row[0] in services],
             [row for row in self.losses if row[2] in services],
+            [row for row in self.senders if row[0] in services],
         )
 
 
@@ -89,6 +92,7 @@ class StoreStatistics:
             await reader.rows(statements.count_errors(reader.dialect, now - _HOUR)),
             await reader.rows(statements.count_received(reader.dialect, now - 60 * _SECOND, _MAX_RECEIVED)),
             await reader.rows(statements.sum_losses(reader.dialect, now - _WEEK, _MAX_COUNTED_LOSSES)),
+            await reader.rows(statements.list_senders(reader.dialect, now - _WEEK, _MAX_COUNTED_SENDERS)),
         )
 
     async def _tally(self, now: int) -> _Tally:
@@ -117,6 +121,7 @@ def _describe(figures: _Figures) -> dict[str, Any]:
         "size_bytes": size.bytes,
         "partitions": size.partitions,
         "services": _service_activity(tally),
+        "senders": [_describe_sender(row) for row in figures.senders[:_MAX_SENDERS]],
         "drops": [_describe_loss(row) for row in losses if row[_REASON] not in CHANGES],
         "changes": [_describe_loss(row) for row in losses if row[_REASON] in CHANGES],
     }
@@ -134,6 +139,11 @@ def _service_activity(tally: _Tally) -> list[dict[str, Any]]:
     counts = dict(tally.by(0))
     latest = sorted((service for service in seen if service), key=lambda service: -seen[service])
     return [{"service": name, "last_seen": iso_time(seen[name]), "records": counts[name]} for name in latest]
+
+
+def _describe_sender(row: ResultRow) -> dict[str, Any]:
+    service, name, count, last_seen = row
+    return {"service": service, "name": name, "count": count, "last_seen": iso_time(last_seen)}
 
 
 def _describe_loss(row: ResultRow) -> dict[str, Any]:

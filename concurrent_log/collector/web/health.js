@@ -1,4 +1,4 @@
-// The panel of the pipeline's health: the size of the store, the services that send, and the records lost by clients.
+// The panel of the pipeline's health: the size of the store, the services, the programs that send, and the records lost.
 
 import { useRequest } from "./request.js";
 import { html } from "./html.js";
@@ -17,6 +17,7 @@ export function HealthPanel({ zone, onClose }) {
     ${stats && html`
       <${Figures} stats=${stats} />
       <${Services} services=${stats.services} zone=${zone} />
+      <${Senders} senders=${stats.senders} zone=${zone} />
       <${Losses} drops=${stats.drops} zone=${zone} />
       <${Changes} changes=${stats.changes} zone=${zone} />
       <${Partitions} partitions=${stats.partitions} />`}
@@ -48,6 +49,17 @@ function Services({ services, zone }) {
       <td>${service || "(no name)"}</td>
       <${LastSeen} at=${seen} zone=${zone} />
       <td class="number">${count(records)}</td>
+    </tr>`)}
+  <//>`;
+}
+
+function Senders({ senders, zone }) {
+  if (!senders.length) return null;
+  return html`<${Table} caption="Senders, with their format" heads=${["Program", "Service", "Last seen"]}>
+    ${senders.map(({ service, name, count: clients, last_seen: seen }) => html`<tr key=${`${service} ${name}`}>
+      <td>${name || "(no name)"}${clients > 1 && html` <small>× ${count(clients)}</small>`}</td>
+      <td>${service || "(no name)"}</td>
+      <td title=${fullTime(seen, zone)}>${ago(seen)}</td>
     </tr>`)}
   <//>`;
 }

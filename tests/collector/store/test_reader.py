@@ -413,6 +413,9 @@ def test_statistics_cover_all_records(database: str) -> None:
         assert found["records_per_second"] == round(3 / 60, 2)
         assert found["size_bytes"] > 1000
         assert [(each["service"], each["records"]) for each in found["services"]] == [("shop", 2)]
+        assert [(each["service"], each["name"], each["count"]) for each in found["senders"]] == [
+            ("shop", client.name, 1)
+        ]
         assert [(each["reason"], each["records"]) for each in found["changes"]] == [("sent with shorter texts", 7)]
         (drop,) = found["drops"]
         assert (drop["client"], drop["name"], drop["service"], drop["host"]) == ("c1", client.name, "shop", "web-1")

@@ -210,6 +210,15 @@ class LossResponse(BaseModel):
     last_seen: datetime
 
 
+class SenderResponse(BaseModel):
+    """A program that has sent in the last week."""
+
+    service: str | None
+    name: str | None = Field(description="The name of the program, with its format if that is not our own.")
+    count: int = Field(description="The number of its clients.")
+    last_seen: datetime
+
+
 class StatsResponse(BaseModel):
     """Figures about all stored records; they may be some seconds old."""
 
@@ -226,6 +235,7 @@ class StatsResponse(BaseModel):
     size_bytes: int
     partitions: list[PartitionResponse]
     services: list[ServiceActivity]
+    senders: list[SenderResponse]
     drops: list[LossResponse] = Field(description="Lost records.")
     changes: list[LossResponse] = Field(
         description="Records that were stored from divided batches or with shorter texts."

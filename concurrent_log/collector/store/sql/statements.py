@@ -175,6 +175,16 @@ def sum_losses(dialect: Dialect, since: int, limit: int) -> Statement:
     return statement
 
 
+def list_senders(dialect: Dialect, since: int, limit: int) -> Statement:
+    """List the programs that have sent since a time, by service and name, the latest first."""
+    statement = Statement(dialect)
+    statement.sql = (
+        "SELECT service, name, count(*), max(last_seen) FROM clients"
+        f" WHERE last_seen >= {statement.argument(since)} GROUP BY 1, 2 ORDER BY 4 DESC LIMIT {limit}"
+    )
+    return statement
+
+
 def complete_new_records(
     statement: Statement, filters: Filters, conditions: Sequence[str], limit: int | None
 ) -> Statement:
