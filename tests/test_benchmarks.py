@@ -166,6 +166,27 @@ def test_check_judges_the_bars_and_names_missing_figures(project: Path) -> None:
     assert "seed-test: not measured yet" in done.stdout
 
 
+def test_bars_are_those_of_the_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A bar that is raised counts for what was measured before, and a new comparison is shown as not measured (P5)."""
+    monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))
+    results, page, measuring = (importlib.import_module(name) for name in ("results", "page", "measuring"))
+    before = results.Results.load(PROJECT / "docs" / "benchmarks.json")
+    row = replace(before.rows[0], ours=[2.0], theirs=[1.0], ratios=[2.0], unit="s", title="old", against="it", bar=3.0)
+    replace(before, rows=[row], curves=[]).save(tmp_path / "results.json")
+    work = measuring.Work("background.py", {})
+    figure = measuring.Figure(
+        row.figure,
+        "A figure",
+        "",
+        [measuring.Duel(title, "it", "s", work, work, 1, bar=1.5) for title in ("old", "new")],
+    )
+    judged = measuring.judged(results.Results.load(tmp_path / "results.json"), [figure])
+
+    assert "bar" not in json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["rows"][0]
+    assert [(each.title, each.bar, each.verdict) for each in judged.rows] == [("old", 1.5, "missed"), ("new", 1.5, "")]
+    assert "not measured |" in page.benchmarks_page(judged, [figure])
+
+
 def test_plan_is_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page shows the query plan of the database, line by line."""
     monkeypatch.syspath_prepend(str(PROJECT / "tests" / "benchmarks"))

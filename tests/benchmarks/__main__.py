@@ -21,7 +21,7 @@ import one_process
 import process_counts
 import seed_test
 from machine import describe
-from measuring import Course, Duel, Figure, fight, follow
+from measuring import Course, Duel, Figure, fight, follow, judged
 from page import benchmarks_page, comparison, readme_with_figures, summary
 from results import Curve, Results, Row
 from rich.console import Console
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         results.save(options.json)
     if options.write:
         _write(results, options.project)
-    _print(results)
+    _print(judged(results, figures))
     return int(any(part.missing for part in (*results.rows, *results.curves)))
 
 
@@ -161,7 +161,7 @@ def _check(figures: list[Figure], project: Path) -> int:
 
 def _judge(results: Results, figures: list[Figure]) -> None:
     """Print which bars are met and missed, and which figures are not measured yet."""
-    for row in results.rows:
+    for row in judged(results, figures).rows:
         if row.bar is not None or row.missing:
             print(f"{row.title}, against {row.against}: {_outcome(row)}")
     for figure in figures:
@@ -171,6 +171,7 @@ def _judge(results: Results, figures: list[Figure]) -> None:
 
 def _texts(results: Results, figures: list[Figure], project: Path) -> dict[Path, str]:
     """Return the generated texts by the path of their file."""
+    results = judged(results, figures)
     texts = {project / "docs" / "benchmarks.md": benchmarks_page(results, figures)}
     readme = project / "README.md"
     if readme.exists():

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from peers import folder_with
-from results import Curve, Row
+from results import Curve, Results, Row
 
 HERE = Path(__file__).resolve().parent
 LONGEST_ROUND = 600.0  # seconds after which a child is taken for stuck
@@ -151,6 +151,25 @@ def _columns(pairs: list[_Pair], key: str) -> dict[str, Any]:
         if all(theirs for _, theirs in values):
             columns["ratios"].append(median(ours / theirs for ours, theirs in values))
     return columns
+
+
+def judged(results: Results, figures: Iterable[Figure]) -> Results:
+    """Return ``results`` with the bars and goals of ``figures``, and a row for each duel that they lack.
+
+    The figures are the only place with bars and goals: one that is raised there counts for what was measured before.
+    """
+    known = {figure.name: figure for figure in figures}
+    rows = [row for row in results.rows if row.figure not in known]
+    for figure in known.values():
+        measured = {(row.title, row.against): row for row in results.rows if row.figure == figure.name}
+        for duel in figure.duels if measured else ():
+            key = duel.title, duel.against
+            row = measured.pop(key, Row(figure.name, *key, duel.unit, [], [], [], missing="no run since it was added"))
+            rows.append(replace(row, bar=duel.bar, goal=duel.goal))
+            further = ((title, duel.against) for title in duel.further.values())
+            rows += [measured.pop(key) for key in further if key in measured]
+        rows += measured.values()
+    return replace(results, rows=rows)
 
 
 def follow(course: Course, figure: str, directory: str | None, advance: Callable[[], None]) -> list[Curve]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 _SAME = ("CPU", "cores", "file system", "Python")  # what makes two runs comparable
 
@@ -139,9 +140,12 @@ class Results:
         return any(part.figure == figure for part in (*self.rows, *self.curves))
 
     def save(self, path: Path) -> None:
-        """Write the results to a JSON file."""
+        """Write the results to a JSON file, without bars and goals: those are of the figures."""
+        content: Any = _rounded(asdict(self))
+        for row in content["rows"]:
+            del row["bar"], row["goal"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_rounded(asdict(self)), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Results":
