@@ -24,7 +24,7 @@ _NEEDS = {
 _WORKERS = [
     "sync",
     "gthread",
-    pytest.param("gevent", marks=pytest.mark.long),  # Beside other load it failed twice, for a reason not known yet.
+    pytest.param("gevent", marks=pytest.mark.long),
     "eventlet",
     pytest.param("uvicorn.workers.UvicornWorker", marks=pytest.mark.long),
 ]
