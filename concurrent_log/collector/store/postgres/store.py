@@ -60,6 +60,10 @@ _UPSERT_CLIENT = f"""
     WHERE clients.last_seen < now() - interval '{_LAST_SEEN_PRECISION} seconds'"""
 _NEW_LOSS = f"""
     INSERT INTO {SCHEMA}.drops (client_id, service, host, reason, records, since) VALUES ($1, $2, $3, $4, $5, $6)"""
+# About 1 MB; no other transaction sees it.
+_TRIAL_TABLE = """
+    CREATE TABLE trial AS SELECT md5(number::text) AS text FROM generate_series(1, 16000) AS number;
+    DROP TABLE trial"""
 
 
 class PostgresStore:
@@ -224,9 +228,12 @@ class PostgresStore:
         return None if found[0][0] is None else int(found[0][0])
 
     async def check_writable(self) -> None:
-        """Write and remove an entry."""
-        await self.execute("INSERT INTO batches (batch_id, records) VALUES ($1, 0) ON CONFLICT DO NOTHING", TRIAL_ID)
-        await self.execute("DELETE FROM batches WHERE batch_id = $1", TRIAL_ID)
+        """Write and remove an entry, and a table that needs as much room as a batch."""
+        with store_errors():
+            async with self.writing.transaction() as connection:
+                await connection.execute("INSERT INTO batches (batch_id, records) VALUES ($1, 0)", TRIAL_ID)
+                await connection.execute("DELETE FROM batches WHERE batch_id = $1", TRIAL_ID)
+                await connection.execute(_TRIAL_TABLE)
 
 
 _Copy = Callable[[Any, Sequence[str], Sequence[RecordRow]], Awaitable[list[tuple[int, str]]]]
