@@ -11,6 +11,7 @@ from pathlib import Path
 
 import backup_counts
 import by_size
+import collector_formats
 import collector_outage
 import collector_query
 import javascript_page
@@ -47,6 +48,7 @@ _FIGURES = (
     seed_test.figure,
     memory.figure,
     collector.figure,
+    collector_formats.figure,
     collector_query.figure,
     collector_outage.figure,
     javascript.figure,

@@ -69,6 +69,11 @@ class Server:
         self._process.terminate()
         self._process.wait()
 
+    def processor_time(self) -> float:
+        """Return the processor time of its process in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _wait(self) -> None:
         end = time.monotonic() + _START
         while time.monotonic() < end and self._process.poll() is None:
