@@ -6,5 +6,6 @@ Where to look:
 - `query/`: the routes that read.
 - `app`: the application with all routes; `auth`: tokens and sessions; `errors`: error responses.
 - `managed_store`: opens the store, and tries again while the database is unavailable; `retention`: removes old records.
-- `command` and `settings`: the command ``serve``; `uvicorn_server` and `connection_limits`: sockets and connections.
+- `command` and `settings`: the command ``serve``; `uvicorn_server`, `connection_limits` and `strict_framing`: sockets,
+  connections, and where a request ends.
 """

@@ -5,9 +5,11 @@ import sys
 import time
 from typing import Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from concurrent_log.collector.server.access.rules import SENDING
+from concurrent_log.collector.server.strict_framing import StrictConnection
 from concurrent_log.collector.server.unread_answers import UnreadAnswers
 
 _MAX_CONNECTIONS = 2000  # if the system allows enough open files
@@ -74,6 +76,7 @@ class LimitedProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.conn = StrictConnection(h11.SERVER)
         self._timeout: asyncio.TimerHandle | None = None
         self._awaited: Any = None
 
