@@ -50,6 +50,7 @@ _NOT_RUN = {
         "curl --silent -H \"Authorization: Bearer $ADMIN\" 'http://127.0.0.1:8000/deletion?where=user_id%3Danna'",
     ),
     ("keys.md", "concurrent-log serve --trusted-proxy 10.0.0.5 --user-header X-Remote-User --admin-user anna"),
+    ("keys.md", "location / {"),
     ("monitor-command.md", "python -m pip install '.[health]'"),
     ("monitor-command.md", "*/10 * * * * cd /srv && concurrent-log monitor shop.toml --once > now.txt || cat now.txt"),
     ("monitor-command.md", "[services.database]"),
