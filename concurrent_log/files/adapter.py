@@ -16,6 +16,7 @@ from concurrent_log.files.compression import Compressor
 from concurrent_log.files.late_records import LateRecords
 from concurrent_log.files.lock_file import LOCK_SHARED, UNLOCK, LockFile, flock, pread
 from concurrent_log.files.log_file import LogFile
+from concurrent_log.files.log_links import check_links
 from concurrent_log.files.options import FileOptions
 from concurrent_log.files.overrides import is_overridden, overridden, own_handler
 from concurrent_log.files.permissions import create_lock_file
@@ -114,7 +115,7 @@ class FileAdapter(BaseRotatingHandler):
         try:
             log_file.create_folder()
             if self.delay:
-                check_writable(log_file.path)
+                check_writable(log_file.path, log_file.permissions.user)
             elif log_file.stream is None:
                 self._log_writer.open_first()
                 if not self._log_writer.is_special and not log_file.keeps_open():
@@ -161,6 +162,7 @@ class FileAdapter(BaseRotatingHandler):
     def baseFilename(self, path: str) -> None:
         if "_log_file" in vars(self):
             self._log_file.path = path
+            self._log_writer.is_special = is_special(path)
         else:
             vars(self)["_early_path"] = path
 
@@ -281,10 +283,12 @@ class FileAdapter(BaseRotatingHandler):
 
     def _open(self) -> Any:
         """Open the log file and return the stream. Override it to open the file in another way."""
-        if is_special(self.baseFilename):
+        owner = self._log_file.permissions.user
+        if self._log_writer.is_special:
+            check_links(self.baseFilename, owner)
             return super()._open()
         self._log_file.create_with_permissions()  # a program calls this, too, to open the log again
-        return open_stream(self.baseFilename, self.encoding, self.errors)
+        return open_stream(self.baseFilename, self.encoding, self.errors, owner)
 
     # The standard interface.
 

@@ -33,6 +33,7 @@ from concurrent_log.internal.threads import WorkerThread
 _CHUNK = 1 << 20
 _LEVEL = 6  # the default of gzip(1); 9 takes three times as long and saves one per cent
 _LOCK_TIMEOUT = 60.0  # seconds to wait for the lock of the last step; no other thread waits for this one
+_FOLLOW = os.utime not in os.supports_follow_symlinks
 _NAP = 0.02  # seconds between two checks for a fork
 _NOTICE_SECONDS = 1.1  # until each writer has noticed that the lock file was removed
 
@@ -261,7 +262,7 @@ class Compressor:
                 file.seek(0, os.SEEK_END)
                 _append_as_member(plain, file, found.st_mtime)
         self._invalidate_snapshots()
-        os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns), follow_symlinks=_FOLLOW)
         move(temporary, f"{path}.gz")
 
     def _invalidate_snapshots(self) -> None:

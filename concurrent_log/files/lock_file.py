@@ -22,6 +22,7 @@ from concurrent_log.files.file_systems import has_moved, root
 from concurrent_log.files.open_files import may_reopen, with_room
 from concurrent_log.files.own_file import identity_of
 from concurrent_log.files.permissions import Ownership, create, create_folders
+from concurrent_log.files.regular_files import open_regular
 from concurrent_log.files.shared_state import GRANTS_SIZE, STATE_SIZE, Grants, State
 from concurrent_log.internal.shared_lock import sleep_holding
 
@@ -91,14 +92,11 @@ else:
     UNLOCK = fcntl.LOCK_UN
 
     def _open(path: str) -> int:
-        # O_NOFOLLOW: another user's link must not make the state overwrite its target. O_NONBLOCK: opening a pipe must
-        # not block.
-        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return os.open(path, os.O_RDWR | flags)
+            return open_regular(path, os.O_RDWR)
         except PermissionError:
             # A worker that dropped its privileges may still read the lock file, which is enough for flock.
-            return os.open(path, os.O_RDONLY | flags)
+            return open_regular(path, os.O_RDONLY)
 
     def _read(fd: int, size: int, offset: int = 0) -> bytes:
         return os.pread(fd, size, offset)

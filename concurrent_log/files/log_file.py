@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from concurrent_log.files.file_systems import has_moved, is_atomic, root
+from concurrent_log.files.log_links import open_log
 from concurrent_log.files.open_files import may_reopen, with_room
 from concurrent_log.files.own_file import OwnFile
 from concurrent_log.files.permissions import Ownership, create, create_folders, ownership_of
@@ -246,7 +247,7 @@ class LogFile:
 
     def write_nested(self, data: bytes) -> None:
         """Append a record through a descriptor of its own, in the middle of another one, under whichever lock."""
-        fd = with_room(lambda: os.open(self.path, APPEND_FLAGS | os.O_CREAT, 0o666))
+        fd = with_room(lambda: open_log(self.path, APPEND_FLAGS | os.O_CREAT, self.permissions.user))
         try:
             data = self.marked(data, fd)
             written = os.write(fd, data)

@@ -13,6 +13,7 @@ from datetime import timezone as fixed_timezone
 from datetime import tzinfo
 from os import PathLike
 
+from concurrent_log.files.log_links import check_links
 from concurrent_log.files.permissions import Ownership, parse_ownership
 from concurrent_log.files.streams import is_special
 from concurrent_log.internal.validation import check_choice, check_seconds
@@ -64,12 +65,13 @@ class FileOptions:
             raise ValueError("debug=True is not supported: errors are reported through handleError; omit debug")
         check_mode(self.mode, 0)
         errors = _error_handler(self.unicode_error_policy, self.errors)
+        ownership = parse_ownership(self.owner, self.chmod, self.umask)
         derived = {
             "errors": errors,
             "codec": _codec(self.encoding, errors),
             "line_end": _line_end(self.newline),
-            "ownership": parse_ownership(self.owner, self.chmod, self.umask),
-            "path": _log_path(self.filename),
+            "ownership": ownership,
+            "path": _log_path(self.filename, ownership.user),
         }
         derived["lock_path"] = _lock_path(str(derived["path"]), self.lock_file_directory)
         vars(self).update(derived)  # The class is frozen, so that assignments raise.
@@ -140,11 +142,12 @@ def _error_handler(policy: str | None, errors: str | None) -> str | None:
     return str(policy)
 
 
-def _log_path(filename: "str | PathLike[str]") -> str:
+def _log_path(filename: "str | PathLike[str]", owner: int) -> str:
     """Return the absolute path of the log file with links resolved, so that all its names share one lock file."""
     path = _absolute("filename", filename)
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "filename is a folder; name a file in it", path)
+    check_links(path, owner)
     # Also if the target does not exist yet: it exists for the second process.
     if os.path.islink(path) and not is_special(path):
         return os.path.realpath(path)

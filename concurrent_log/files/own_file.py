@@ -9,6 +9,7 @@ import io
 import os
 from typing import Any
 
+from concurrent_log.files.log_links import open_log
 from concurrent_log.files.regular_files import open_regular
 from concurrent_log.files.torn_records import APPEND_FLAGS
 
@@ -25,14 +26,18 @@ def identity_of(fd: int) -> tuple[int, int] | None:
 class OwnFile(io.FileIO):
     """A file opened for appending, which closes its descriptor only while the number is still that file.
 
+    Args:
+        path: The file, which is created where it is missing; see `open_log` about links.
+        owner: The user who gets the files of the handler; -1 for none.
+
     Attributes:
         append: Writes bytes with one system call, and returns how many were written. `write` writes all of them.
     """
 
     append = io.FileIO.write  # not an attribute of the instance, which would refer to itself
 
-    def __init__(self, path: str) -> None:
-        self._own(os.open(path, APPEND_FLAGS | os.O_CREAT, 0o666), "ab", path)
+    def __init__(self, path: str, owner: int = -1) -> None:
+        self._own(open_log(path, APPEND_FLAGS | os.O_CREAT, owner), "ab", path)
 
     def _own(self, fd: int, mode: str, path: str) -> None:
         """Take over a descriptor."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from concurrent_log.files.regular_files import open_regular
 from concurrent_log.files.torn_records import APPEND_FLAGS
 
 _MAX_ID = 2**32 - 2  # of a user or a group; to the system, the next one means -1
@@ -113,13 +114,13 @@ def _apply_to_folder(path: str, wanted: Ownership) -> None:
     """Give the folder ``path`` a mode and owner, as far as this process may."""
     if sys.platform == "win32":
         return
-    for user, group in ((-1, wanted.group), (wanted.user, -1)):
-        if (user, group) != (-1, -1):
-            with contextlib.suppress(OSError):
-                os.chown(path, user, group)
-    if wanted.mode is not None:
-        with contextlib.suppress(OSError):
-            os.chmod(path, wanted.mode)
+    with contextlib.suppress(OSError):
+        # By descriptor: another user may have put a link in the place of the folder.
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            wanted.apply_to(fd)
+        finally:
+            os.close(fd)
 
 
 def create_lock_file(log_file: str, wanted: Ownership, path: str) -> None:
@@ -132,7 +133,11 @@ def create_lock_file(log_file: str, wanted: Ownership, path: str) -> None:
         return
     create(path, wanted, 0o660)  # without the bits of the umask, as for the log file
     with contextlib.suppress(OSError):
-        os.chmod(path, _of_writers(os.stat(path, follow_symlinks=False).st_mode))
+        fd = open_regular(path, os.O_RDWR)  # not by path: another user may have put a link there
+        try:
+            os.chmod(fd if os.chmod in os.supports_fd else path, _of_writers(os.fstat(fd).st_mode))
+        finally:
+            os.close(fd)
 
 
 def _of_writers(mode: int) -> int:

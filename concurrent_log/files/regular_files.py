@@ -1,4 +1,4 @@
-"""Open and check the files that a handler keeps beside its log file: its backups, also those on their way.
+"""Open and check the files that a handler keeps beside its log file: the lock file and the backups.
 
 Another user who may write to the folder can put a link or a pipe in the place of such a file. A link would make the
 handler read or write a file of somebody else, and a pipe would make it wait.
@@ -21,11 +21,20 @@ def open_regular(path: str, flags: int) -> int:
         fd = os.open(path, flags | _SAFELY | getattr(os, "O_BINARY", 0))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # a link; a pipe without a reader
-            raise _not_regular(path) from None
+            raise not_regular(path) from None
         raise
+    return check_is_regular(fd, path)
+
+
+def check_is_regular(fd: int, path: str) -> int:
+    """Return the descriptor ``fd`` of the open file ``path``.
+
+    Raises:
+        OSError: It is not a regular file; the descriptor is closed.
+    """
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise _not_regular(path)
+        raise not_regular(path)
     return fd
 
 
@@ -37,9 +46,10 @@ def check_regular(path: str) -> os.stat_result:
     """
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode):
-        raise _not_regular(path)
+        raise not_regular(path)
     return found
 
 
-def _not_regular(path: str) -> OSError:
+def not_regular(path: str) -> OSError:
+    """Return the error for a file that is none, or one that another user may have planted."""
     return OSError(errno.EINVAL, "a link, a pipe or a device is in the place of a file; remove it", path)

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from concurrent_log.files.log_links import check_links, open_log
 from concurrent_log.files.open_files import with_room
 from concurrent_log.files.own_file import OwnFile, identity_of
 from concurrent_log.files.torn_records import APPEND_FLAGS
@@ -24,9 +25,12 @@ _abandoned: list[Any] = []
 _OWN_OUTPUT = ("/dev/std", "/dev/fd/", "/proc/")
 
 
-def open_stream(path: str, encoding: str | None, errors: str | None) -> io.TextIOWrapper:
-    """Open ``path`` for appending. Text is in the file when ``write`` of the stream returns: nothing is buffered."""
-    stream = io.TextIOWrapper(OwnFile(path), encoding=encoding, errors=errors, write_through=True)
+def open_stream(path: str, encoding: str | None, errors: str | None, owner: int = -1) -> io.TextIOWrapper:
+    """Open ``path`` for appending. Text is in the file when ``write`` of the stream returns: nothing is buffered.
+
+    Links of ``owner`` are followed, and those that `open_log` trusts.
+    """
+    stream = io.TextIOWrapper(OwnFile(path, owner), encoding=encoding, errors=errors, write_through=True)
     stream.mode = "a"  # type: ignore[misc]  # `open` sets it, too
     return stream
 
@@ -131,12 +135,13 @@ def is_special(path: str) -> bool:
         return False
 
 
-def check_writable(path: str) -> None:
+def check_writable(path: str, owner: int = -1) -> None:
     """Raise the `OSError` that opening ``path`` for writing would raise, without creating it."""
     if is_special(path):
+        check_links(path, owner)
         return  # opening a pipe would block until another process reads it
     try:
-        os.close(with_room(lambda: os.open(path, APPEND_FLAGS)))
+        os.close(with_room(lambda: open_log(path, APPEND_FLAGS, owner)))
     except FileNotFoundError:
         folder = os.path.dirname(path)
         if not os.access(folder, os.W_OK | os.X_OK):

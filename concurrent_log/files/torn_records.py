@@ -36,7 +36,9 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
     """
     if end < len(terminator) or not terminator:
         return
-    with with_room(lambda: open(path, "r+b", buffering=0)) as file:
+    if os.stat(path).st_ino != inode:
+        return  # It is not opened: it could be a device.
+    with with_room(lambda: open(path, "r+b", buffering=0, opener=_open_without_waiting)) as file:
         if os.fstat(file.fileno()).st_ino != inode:
             return
         start = max(0, end - 2 * len(terminator))
@@ -46,6 +48,10 @@ def close_torn_record(path: str, inode: int, end: int, terminator: bytes, follow
             length = _overwritable(before, terminator)
             file.seek(end - length)
             file.write(terminator[len(terminator) - length :])
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _overwritable(before: bytes, terminator: bytes) -> int:
