@@ -85,6 +85,7 @@ _NOT_RUN = {
     ("releasing.md", 'git commit -am "Release 2.0.0"'),
     ("collector.md", "python -m pip install '.[server,collector]'"),
     ("collector-client.md", "python -m pip install '.[collector]'"),
+    ("otlp-handler.md", "python -m pip install '.[otlp]'"),
     ("contributing.md", "cd tests/javascript && npm ci && npm run check && npm run types"),
     ("javascript.md", "python -m concurrent_log demo"),
     ("javascript.md", '<script type="module">'),

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from concurrent_log.collector.client.async_log_client import AsyncLogClient
     from concurrent_log.collector.client.handler import CollectorHandler
     from concurrent_log.collector.client.middleware import RequestContextMiddleware, WsgiRequestContextMiddleware
+    from concurrent_log.collector.client.otlp_handler import OtlpHandler
     from concurrent_log.collector.client.shipper import CollectorStats, Shipper
 
 __all__ = [
     "AsyncLogClient",
     "CollectorHandler",
     "CollectorStats",
+    "OtlpHandler",
     "RequestContextMiddleware",
     "Shipper",
     "WsgiRequestContextMiddleware",
@@ -24,6 +26,7 @@ _MODULES = {
     "AsyncLogClient": "client.async_log_client",
     "CollectorHandler": "client.handler",
     "CollectorStats": "client.shipper",
+    "OtlpHandler": "client.otlp_handler",
     "RequestContextMiddleware": "client.middleware",
     "Shipper": "client.shipper",
     "WsgiRequestContextMiddleware": "client.middleware",

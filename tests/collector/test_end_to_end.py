@@ -27,6 +27,7 @@ from concurrent_log.collector.client.batch import OutgoingBatch
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.sender import Sender
 from concurrent_log.collector.client.settings import ClientSettings
+from concurrent_log.collector.client.wire.collector import CollectorFormat
 from concurrent_log.collector.client.worker import SendWorker
 from support.collector_server import Server
 
@@ -143,7 +144,7 @@ def test_stored_batch_is_stored_once_after_the_limit_decreased(tmp_path: Path, d
     with Server(tmp_path, database, "--max-body", "2000") as server:
         losses = Losses(lambda: None)
         worker = SendWorker(ClientSettings(url=server.url))
-        sender = Sender(ClientSettings(url=server.url, compress_from=None), b'{"id":"c"}', losses, worker)
+        sender = Sender(ClientSettings(url=server.url, compress_from=None), CollectorFormat("c"), losses, worker)
         assert sender.deliver(batch)
         sender.close()
 

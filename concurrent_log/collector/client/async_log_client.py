@@ -27,6 +27,7 @@ with needs_extra():
     from concurrent_log.collector.client.record import level_of
     from concurrent_log.collector.client.sequence import next_number
     from concurrent_log.collector.client.shipper import CollectorStats, Shipper
+    from concurrent_log.collector.client.trace_fields import current_fields
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -60,6 +61,8 @@ class AsyncLogClient:
         enable_global_error_handler: Whether to record uncaught errors: ``ENABLE_GLOBAL_ERROR_HANDLER``.
         env_file: A file with more environment variables, such as ``.env``, for this client only. It may be missing.
         options: Further arguments of `CollectorHandler`, such as ``token``, ``spool_directory`` and ``timeout``.
+            ``protocol="otlp"`` sends to a server of OpenTelemetry's protocol, and the ids of the current span with each
+            record; ``resource_attributes`` are then further attributes of the resource.
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it, its value, and what is accepted.
@@ -100,6 +103,7 @@ class AsyncLogClient:
             enable_global_error_handler = variables.is_on("ENABLE_GLOBAL_ERROR_HANDLER")
         self.enable_global_error_handler = enable_global_error_handler
         self._shipper = self._make_shipper(options)
+        self._adds_trace = self._shipper.settings.protocol == "otlp"
         if enable_global_error_handler:
             subscribe(self._log_uncaught)
 
@@ -193,6 +197,8 @@ class AsyncLogClient:
                 size += freeze(fields)
             code, instruction = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
             thread, around = current_thread(), frozen_fields.get()
+            if self._adds_trace and "trace_id" not in fields:
+                around = {**around, **current_fields()}
             deferred = (
                 build_call_entry, time(), level, message, code, instruction, thread, around, fields, next_number()
             )  # fmt: skip
@@ -204,6 +210,8 @@ class AsyncLogClient:
         """Send a record; ``fields`` override ``place``."""
         try:
             entry = {**context.fields(), **place}
+            if self._adds_trace and "trace_id" not in fields:
+                entry.update(current_fields())
             entry["thread_name"] = current_thread().name
             if fields:
                 context.add(entry, fields)

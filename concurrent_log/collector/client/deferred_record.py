@@ -1,6 +1,7 @@
 """Deferred records: what a plain record needs to become an entry later, in the sender thread."""
 
 import logging
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -16,15 +17,22 @@ _EXTRA_SIZE = 24  # bytes of one more attribute, without its text
 _OTHER_ATOMS = frozenset((int, float, bool, type(None)))
 _STANDARD_ATTRIBUTES = list(vars(logging.makeLogRecord({})))  # A record has them first, and then its extras.
 _STANDARD_COUNT = len(_STANDARD_ATTRIBUTES)
+_NO_FIELDS: Mapping[str, str] = {}
 
 
-def defer_record(record: logging.LogRecord, common: dict[str, Any]) -> tuple[DeferredEntry, int] | None:
+def defer_record(
+    record: logging.LogRecord, common: dict[str, Any], trace: Mapping[str, str] = _NO_FIELDS
+) -> tuple[DeferredEntry, int] | None:
     """Return a deferred entry and its approximate size in bytes; None if ``record`` must become an entry at once.
+
+    ``trace`` has fields that override those of the context.
 
     That is the case if it is more than text and numbers, whose values may change after the logging call, or if message
     and arguments do not match.
     """
     context_fields = frozen_fields.get()
+    if trace:
+        context_fields = {**context_fields, **trace}
     if (
         type(record) is not logging.LogRecord
         or type(record.msg) is not str

@@ -1,24 +1,12 @@
 """`CollectorHandler`: the `logging` handler that sends records to a collector."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
 
-from concurrent_log.background.queueing_handler import QueueingHandler
-from concurrent_log.collector.client.extra import needs_extra
-
-with needs_extra():
-    from concurrent_log.collector.client.context import add_missing
-    from concurrent_log.collector.client.deferred_record import defer_record
-    from concurrent_log.collector.client.record import record_to_entry
-    from concurrent_log.collector.client.sender import is_sending, senders
-    from concurrent_log.collector.client.shipper import CollectorStats, Shipper
-
-_RECURSION = "recursion limit reached"
+from concurrent_log.collector.client.shipping_handler import ShippingHandler
 
 
-class CollectorHandler(QueueingHandler):
+class CollectorHandler(ShippingHandler):
     """Sends records to a collector, in batches, in a background thread.
 
     A logging call merges the message, formats the exception, and puts the record into a queue. It does not wait for the
@@ -79,7 +67,7 @@ class CollectorHandler(QueueingHandler):
         ca_file: "str | PathLike[str] | None" = None,
         client_certificate: "str | PathLike[str] | Sequence[str | PathLike[str]] | None" = None,
     ) -> None:
-        shipper = Shipper(
+        super().__init__(
             url,
             service=service,
             environment=environment,
@@ -100,50 +88,3 @@ class CollectorHandler(QueueingHandler):
             ca_file=ca_file,
             client_certificate=client_certificate,
         )
-        super().__init__()
-        self.shipper = shipper
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Queue ``record``. Never raises: errors are reported through ``handleError``."""
-        shipper = self.shipper
-        if senders and is_sending():
-            return
-        try:
-            deferred = defer_record(record, shipper.common()) if self.formatter is None else None
-            if deferred is not None:
-                shipper.put_deferred(*deferred)
-                return
-            message = None if self.formatter is None else self.formatter.format(record)
-            entry = record_to_entry(record, shipper.common(), message)
-            add_missing(entry)
-            shipper.put(entry)
-        except RecursionError:
-            self.shipper.count_lost(_RECURSION)
-        except Exception:
-            self.handleError(record)
-
-    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's returns None
-        """Wait until the server has stored everything logged before, for at most ``timeout`` seconds.
-
-        ``timeout`` defaults to ``stop_timeout``. Returns whether all is stored; False also if a record was lost.
-        """
-        return self.shipper.flush(timeout)
-
-    def stats(self) -> CollectorStats:
-        """Return counts of the records of this process, and the last error."""
-        return self.shipper.stats()
-
-    def close(self) -> None:
-        """Send queued records within ``stop_timeout`` seconds; a record logged afterwards is sent immediately."""
-        self.shipper.close()
-        super().close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self).copy()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        logging.Handler.__init__(self)
-        vars(self).update(state)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.shipper.settings.endpoint} ({logging.getLevelName(self.level)})>"

@@ -26,10 +26,12 @@ class Losses:
 
     Args:
         wake: Called if there is something to report immediately.
+        is_reported: Whether losses are reported to the server; not every protocol can.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], *, is_reported: bool = True) -> None:
         self._wake = wake
+        self._is_reported = is_reported
         self.lock = make_rlock()
         self._totals: dict[str, int] = {}
         self._changed: dict[str, int] = {}
@@ -81,6 +83,8 @@ class Losses:
 
     def give_back(self, report: list[Loss]) -> None:
         """Report these losses again, because they did not reach the server."""
+        if not self._is_reported:
+            return
         with self.lock:
             for loss in report:
                 before = self._not_sent.get(loss.reason, Loss(loss.reason, 0, loss.since))

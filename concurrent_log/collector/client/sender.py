@@ -1,8 +1,10 @@
 """Send a batch until the server has stored it: which responses to retry, when to divide, and when to give up.
 
-Retried, with increasing pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such as
-401 or 404, because it can be fixed while the records are queued. So is every answer that is not the collector's, even
-if its status is 200. Divided: 413 and 400. Dropped: 409, because other records are stored under the id of the batch.
+The wire format says what a response means. With the collector's own protocol, these are retried, with increasing
+pauses: no response, 408, 429, 5xx, and every status that means a wrong configuration, such as 401 or 404, because it
+can be fixed while the records are queued. So is every answer that is not the collector's, even if its status is 200.
+Divided: 413 and 400. Dropped: 409, because other records are stored under the id of the batch. With OTLP, its
+specification decides.
 """
 
 import email.utils
@@ -14,17 +16,12 @@ from typing import NamedTuple, Protocol
 
 import tenacity
 
-from concurrent_log.collector.client.answer import (
-    Acknowledgement,
-    acknowledgement,
-    describe,
-    describe_failure,
-    is_refusal,
-)
-from concurrent_log.collector.client.batch import OutgoingBatch, build_body, compress, shorten
+from concurrent_log.collector.client.answer import Acknowledgement, describe, describe_failure
+from concurrent_log.collector.client.batch import OutgoingBatch, compress, shorten
 from concurrent_log.collector.client.losses import Losses
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.collector.client.transport import CollectorConnection, CollectorResponse
+from concurrent_log.collector.client.wire.interface import Verdict, WireFormat
 from concurrent_log.internal import stderr
 
 REFUSED, REJECTED, TOO_LARGE = "refused by the server", "rejected by the server", "too large for the server"
@@ -64,11 +61,16 @@ class RetryControl(Protocol):
 
 
 class _Result(NamedTuple):
-    """A response, and what it acknowledges; it is final if there must be no further attempt with the same records."""
+    """A response, and what it acknowledges; what to do if that is nothing."""
 
     response: CollectorResponse
     acknowledged: Acknowledgement | None
-    is_final: bool
+    verdict: Verdict
+
+    @property
+    def is_final(self) -> bool:
+        """Whether there must be no further attempt with the same records."""
+        return self.acknowledged is not None or self.verdict is not Verdict.RETRY
 
 
 class Sender:
@@ -81,9 +83,9 @@ class Sender:
         is_healthy: Whether the last attempt was successful.
     """
 
-    def __init__(self, settings: ClientSettings, client: bytes, losses: Losses, control: RetryControl) -> None:
+    def __init__(self, settings: ClientSettings, wire: WireFormat, losses: Losses, control: RetryControl) -> None:
         self._settings = settings
-        self._client = client
+        self._wire = wire
         self._losses = losses
         self._control = control
         self._connection: CollectorConnection | None = None
@@ -104,6 +106,8 @@ class Sender:
             if result.acknowledged is not None:
                 self._acknowledge(batch, result)
                 refused = itertools.count(-(2**60))  # The server accepts some of the records.
+            elif result.verdict is Verdict.DROP:
+                self._drop(batch)
             elif result.response.status == 409:
                 self._give_up(batch, CONFLICT, result.response)
             elif self._divide(batch):
@@ -113,8 +117,7 @@ class Sender:
             else:
                 self._give_up(batch, REFUSED, result.response)
                 if next(refused) >= _MAX_REFUSED:
-                    self._losses.add(REFUSED, batch.pending())
-                    batch.parts.clear()
+                    self._drop(batch)
         return True
 
     def close(self) -> None:
@@ -134,7 +137,7 @@ class Sender:
             sleep=self._control.wait,
             retry_error_callback=_result_of,
         )
-        body = build_body(batch, self._client)
+        body = self._wire.build_body(batch)
         return retrying(self._attempt, body, batch)
 
     def _attempt(self, body: bytes, batch: OutgoingBatch) -> _Result:
@@ -146,9 +149,10 @@ class Sender:
             self._may_compress = False
             response = self._post(body, False)
         self.sent += stop - start
-        acknowledged = acknowledgement(response, batch.part_id(), batch.count(start, stop))
-        is_too_large = response.status == 413 and (is_refusal(response) or len(body) > _SMALLEST_LIMIT)
-        result = _Result(response, acknowledged, bool(acknowledged) or is_too_large or is_refusal(response))
+        acknowledged, verdict = self._wire.acknowledgement(response, batch), self._wire.verdict(response)
+        if response.status == 413 and len(body) > _SMALLEST_LIMIT:
+            verdict = Verdict.DIVIDE  # A proxy may have answered.
+        result = _Result(response._replace(reason=self._wire.message(response)), acknowledged, verdict)
         self._note_result(result)
         return result
 
@@ -157,7 +161,9 @@ class Sender:
         is_outermost = thread not in senders
         senders.add(thread)
         try:
-            self._connection = self._connection or CollectorConnection(self._settings)
+            self._connection = self._connection or CollectorConnection(
+                self._settings, content_type=self._wire.content_type
+            )
             timeout = max(0.05, min(self._settings.timeout, self._control.time_left()))
             return self._connection.post(body, timeout, is_compressed=is_compressed)
         finally:
@@ -172,7 +178,8 @@ class Sender:
 
     def _note_result(self, result: _Result) -> None:
         """Update the state; report once that the server does not accept records, and once that it does again."""
-        if result.is_final:
+        is_dropped = result.acknowledged is None and result.verdict is Verdict.DROP
+        if result.is_final and not is_dropped:
             if self._is_failure_reported:
                 self._warn("accepts records again")
             self._failures, self._is_failure_reported, self.is_healthy = 0, False, True
@@ -181,9 +188,10 @@ class Sender:
         self.is_healthy = False
         self.last_error = describe_failure(result.response)
         is_misconfigured = 200 <= result.response.status < 500 and result.response.status not in (408, 429)
-        if not self._is_failure_reported and (self._failures >= _REPORT_AFTER or is_misconfigured):
+        if not self._is_failure_reported and (self._failures >= _REPORT_AFTER or is_misconfigured or is_dropped):
             self._is_failure_reported = True
-            self._warn(f"does not accept records; they stay queued: {self.last_error}")
+            consequence = "are dropped" if is_dropped else "stay queued"
+            self._warn(f"does not accept records; they {consequence}: {self.last_error}")
 
     def _warn(self, message: str) -> None:
         stderr.warn(f"the collector at {self._settings.endpoint} {message}")
@@ -204,6 +212,10 @@ class Sender:
         elif stop - start < len(batch.logs):
             self._losses.note(DIVIDED, records - rejected)
         self.acknowledged += records - rejected
+
+    def _drop(self, batch: OutgoingBatch) -> None:
+        self._losses.add(REFUSED, batch.pending())
+        batch.parts.clear()
 
     def _divide(self, batch: OutgoingBatch) -> bool:
         """Divide the next part, and return whether that is possible."""

@@ -11,16 +11,29 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from concurrent_log.collector.client.queue.private_file import check_folder
-from concurrent_log.internal.validation import check_seconds
+from concurrent_log.internal.validation import check_choice, check_seconds
 
 _MIB = 2**20
 _TEXTS = ("service", "environment", "service_version", "log_type", "host", "token")
 _COMMON = ("service", "environment", "service_version", "log_type", "host")
+_PATHS = {"collector": "/logs", "otlp": "/v1/logs"}  # by the protocol
+_OF_RESOURCE = {  # names of OpenTelemetry for arguments
+    "service.name": "service",
+    "deployment.environment.name": "environment",
+    "deployment.environment": "environment",
+    "service.version": "service_version",
+    "host.name": "host",
+}
 
 
 @dataclass(kw_only=True)
 class ClientSettings:
-    """The arguments of `CollectorHandler`, which documents them.
+    """The arguments of `CollectorHandler`, which documents them, and those of the protocol.
+
+    Args:
+        protocol: ``collector``, or ``otlp`` for a server of OpenTelemetry's protocol.
+        is_complete: Whether ``url`` is complete, so that the path of the protocol is not appended.
+        resource_attributes: Further attributes of OpenTelemetry's resource, for ``otlp`` only.
 
     Raises:
         TypeError, ValueError: An argument has a wrong type or value.
@@ -46,10 +59,15 @@ class ClientSettings:
     stop_timeout: float = 5.0
     ca_file: "str | PathLike[str] | None" = None
     client_certificate: "str | PathLike[str] | Sequence[str | PathLike[str]] | None" = None
+    protocol: str = "collector"
+    is_complete: bool = False
+    resource_attributes: Mapping[str, str] | None = None
     endpoint: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.endpoint = _endpoint(self.url)
+        check_choice("protocol", self.protocol, tuple(_PATHS))
+        self.endpoint = _endpoint(self.url, "" if self.is_complete else _PATHS[self.protocol])
+        self.resource_attributes = self._other_resource_attributes()
         for name in _TEXTS:
             _check_text(name, getattr(self, name))
         self._check_token()
@@ -78,9 +96,26 @@ class ClientSettings:
         if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
             raise ValueError("token must consist of visible ASCII characters; omit it if the server has no token")
 
+    def _other_resource_attributes(self) -> dict[str, str]:
+        """Fill arguments that are None from the resource, and return its other attributes."""
+        attributes = self.resource_attributes
+        if attributes is None:
+            return {}
+        if self.protocol != "otlp":
+            raise ValueError("resource_attributes need protocol='otlp': the collector's own protocol has none")
+        if not isinstance(attributes, Mapping) or not all(
+            isinstance(text, str) for pair in attributes.items() for text in pair
+        ):
+            raise TypeError(f"resource_attributes must be a dictionary of strings, not {attributes!r}")
+        for name, argument in _OF_RESOURCE.items():
+            if name in attributes and getattr(self, argument) is None:
+                setattr(self, argument, attributes[name])
+        return {name: value for name, value in attributes.items() if name not in _OF_RESOURCE}
+
     def common(self) -> dict[str, Any]:
         """Return the fields that all records share, without those that are None."""
-        return {name: value for name in _COMMON if (value := getattr(self, name)) is not None}
+        common = {name: value for name in _COMMON if (value := getattr(self, name)) is not None}
+        return {**common, "resource": self.resource_attributes} if self.resource_attributes else common
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Return the TLS context; None for a URL without encryption."""
@@ -101,7 +136,8 @@ class ClientSettings:
         return context
 
 
-def _endpoint(url: str) -> str:
+def _endpoint(url: str, path: str) -> str:
+    """Return ``url``, with ``path`` appended if it is missing."""
     if not isinstance(url, str):
         raise TypeError(f"url must be a string such as 'https://logs.example.com', not {type(url).__name__}")
     try:
@@ -115,7 +151,9 @@ def _endpoint(url: str) -> str:
         raise ValueError(f"url={url!r} must begin with http:// or https:// and a host")
     if parts.query or parts.fragment or any(char.isspace() or not char.isprintable() for char in url):
         raise ValueError("url must end with the path: it must not contain a query, a fragment or white space")
-    return url.rstrip("/") if parts.path.rstrip("/").endswith("/logs") else f"{url.rstrip('/')}/logs"
+    if not path:
+        return url
+    return url.rstrip("/") if parts.path.rstrip("/").endswith(path) else f"{url.rstrip('/')}{path}"
 
 
 def _check_text(name: str, value: object) -> None:

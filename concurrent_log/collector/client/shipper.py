@@ -11,6 +11,7 @@ with needs_extra():
     from concurrent_log.collector.client.sender import is_sending, senders
     from concurrent_log.collector.client.sequence import next_number
     from concurrent_log.collector.client.settings import ClientSettings
+    from concurrent_log.collector.client.wire.factory import make_wire_format
     from concurrent_log.collector.client.worker import SendWorker
 
 
@@ -56,6 +57,7 @@ class Shipper:
 
     def __init__(self, url: str, **options: Any) -> None:
         self.settings = ClientSettings(url=url, **options)
+        make_wire_format(self.settings.protocol, "")  # Raises here, not in a logging call, if a package is missing.
         self.engine: Engine[SendWorker] = Engine("concurrent_log collector", self.settings.stop_timeout)
 
     def put(self, entry: dict[str, Any]) -> None:

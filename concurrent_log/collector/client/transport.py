@@ -24,12 +24,14 @@ class CollectorResponse(NamedTuple):
         reason: The text of the response; the error if there was none.
         retry_after: The header ``Retry-After``, or an empty string.
         content_type: The header ``Content-Type``, or an empty string.
+        content: The body of the response.
     """
 
     status: int
     reason: str
     retry_after: str = ""
     content_type: str = ""
+    content: bytes = b""
 
 
 class CollectorConnection:
@@ -38,11 +40,17 @@ class CollectorConnection:
     Args:
         settings: The settings of the client.
         clock: Returns a time in seconds that never jumps.
+        content_type: The type of the bodies.
     """
 
-    def __init__(self, settings: ClientSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: ClientSettings,
+        clock: Callable[[], float] = time.monotonic,
+        content_type: str = "application/json",
+    ) -> None:
         self._url = settings.endpoint
-        self._headers = {"Content-Type": "application/json", "User-Agent": "concurrent-log", **(settings.headers or {})}
+        self._headers = {"Content-Type": content_type, "User-Agent": "concurrent-log", **(settings.headers or {})}
         if settings.token is not None:
             self._headers["Authorization"] = f"Bearer {settings.token}"
         self._settings = settings
@@ -90,8 +98,8 @@ def _read(response: Any) -> CollectorResponse:
         # Only a connection whose response was read completely can be used again.
         response.release_conn() if response.closed or not response.length_remaining else response.close()
     text = content.decode("utf-8", "replace")
-    headers = response.headers
-    return CollectorResponse(response.status, text, headers.get("Retry-After", ""), headers.get("Content-Type", ""))
+    retry_after, content_type = (response.headers.get(name, "") for name in ("Retry-After", "Content-Type"))
+    return CollectorResponse(response.status, text, retry_after, content_type, content)
 
 
 def _describe_error(error: Exception) -> str:

@@ -24,6 +24,7 @@ from concurrent_log.collector.client.queue.spool import Spool
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.collector.client.transport import CollectorResponse
+from concurrent_log.collector.client.wire.factory import make_wire_format
 from concurrent_log.internal.greenlets import is_patched
 from concurrent_log.internal.lifecycle import is_forking
 from concurrent_log.internal.threads import Event, make_queue, take
@@ -72,15 +73,15 @@ class SendWorker:
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
         client_id = uuid.uuid4().hex
-        client = msgspec.json.encode({"id": client_id, "name": "concurrent-log"})
+        wire = make_wire_format(settings.protocol, client_id)
         process = {"process_id": os.getpid(), "process_name": _process_name()}
         self.common = {**settings.common(), **process}
         self._common = msgspec.json.encode(self.common)
         self._wake_ups = make_queue()
         wake = functools.partial(self._wake_ups.put, None)  # A method of ours would create a reference cycle.
-        self.losses = Losses(wake)
+        self.losses = Losses(wake, is_reported=wire.reports_losses)
         self.queue = _make_queue(settings, client_id, self._common, self.losses, wake)
-        self.sender = Sender(settings, client, self.losses, weakref.proxy(self))
+        self.sender = Sender(settings, wire, self.losses, weakref.proxy(self))
         self.batch: OutgoingBatch | None = None
         self._flushes: deque[_Flush] = deque()
         self._oldest_since: float | None = None  # when the oldest queued record came, at the latest

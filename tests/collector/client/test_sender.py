@@ -20,6 +20,7 @@ from concurrent_log.collector.client.losses import Loss, Losses
 from concurrent_log.collector.client.sender import Sender, retry_after
 from concurrent_log.collector.client.settings import ClientSettings
 from concurrent_log.collector.client.transport import CollectorConnection, CollectorResponse
+from concurrent_log.collector.client.wire.collector import CollectorFormat
 
 _NOON = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -57,7 +58,7 @@ class SenderUnderTest:
     def __init__(self, url: str, most: int = 20, **options: Any) -> None:
         self.control = FakeControl(most)
         self.losses = Losses(lambda: None)
-        self.sender = Sender(ClientSettings(url=url, **options), b'{"id":"test"}', self.losses, self.control)
+        self.sender = Sender(ClientSettings(url=url, **options), CollectorFormat("test"), self.losses, self.control)
 
     def send(self, count: int, name: str = "batch", losses: "list[Loss] | None" = None) -> bool:
         """Send a batch of ``count`` records."""

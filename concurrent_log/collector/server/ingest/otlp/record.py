@@ -32,6 +32,7 @@ _COLUMNS = {
     "url.path": "path",
     "http.request.method": "method",
     "http.method": "method",
+    "concurrent_log.sequence": "sequence",  # of our own handlers
 }
 # Names of what a record says itself; an attribute of the same name gets another one.
 _OWN = frozenset(("created_at", "level", "level_number", "message", "attributes", "metadata", "sequence"))
