@@ -51,7 +51,7 @@ def decode_array(content: bytes, agent: str) -> DecodedBody:
 
 def decode_single(content: bytes, record: dict[str, Any], agent: str) -> DecodedBody:
     """Return the batch of one record, or raise `Problem` if an object is none."""
-    if _RECORD_NAMES.isdisjoint(record):
+    if all(type(record.get(name, [])) is list for name in _RECORD_NAMES):  # such as {"log": [...]}, a misspelt "logs"
         message = 'the body must be records with a message, or an object with a list of them: {"logs": [...]}'
         raise Problem(400, message)
     return body_of_records(content, [record], SendingProgram("JSON", agent))
