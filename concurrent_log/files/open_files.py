@@ -47,7 +47,9 @@ class OpenFiles:
     def reference(self, writer: FileUser) -> Reference:
         """Return the reference under which ``writer`` is known here; it does not keep the writer alive."""
         writers = self._writers
-        return weakref.ref(writer, lambda reference: writers.pop(reference, None))
+        reference = weakref.ref(writer, lambda reference: writers.pop(reference, None))
+        hash(reference)  # It keeps this for the function above, which is called when the writer no longer exists.
+        return reference
 
     def used(self, reference: Reference) -> None:
         """Note that the writer uses its files now; the files of others may be closed for that."""

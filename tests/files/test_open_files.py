@@ -162,3 +162,19 @@ def test_process_may_have_a_quarter_of_its_descriptors() -> None:
         assert open_files._most() == 100
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_writer_that_never_opened_its_files_is_forgotten_silently() -> None:
+    """A reference whose hash was never needed has none when its writer is gone."""
+
+    class Writer:
+        def set_aside(self) -> bool:
+            return False
+
+    files, used, unused = OpenFiles(lambda: 10), Writer(), Writer()
+    files.used(files.reference(used))
+    reference = files.reference(unused)
+    del unused
+
+    assert reference() is None
+    assert len(files) == 1
