@@ -51,7 +51,9 @@ class _Codec(WatchedBySize):
     def _open(self) -> Any:
         import codecs
 
-        return codecs.open(self.baseFilename, "a", "utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.14, but programs still have it
+            return codecs.open(self.baseFilename, "a", "utf-8")
 
 
 Make = Callable[[], Any]
