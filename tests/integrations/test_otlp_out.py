@@ -116,7 +116,11 @@ def _rows(groups: Any) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["sequence"], row["message"], str(row)))
 
 
+_CLASH = {"created_at": _NOON, "level": "INFO", "message": "", "sequence": 1, "attributes": {"x_a": "of attributes"}}
+
+
 @hypothesis.settings(deadline=None, max_examples=40)
+@hypothesis.example([(_CLASH, {"x_a": "of the field"})])
 @hypothesis.given(
     strategies.lists(strategies.tuples(_ENTRIES, strategies.dictionaries(_NAMES, _VALUES, max_size=3)), max_size=4)
 )

@@ -95,10 +95,14 @@ def _take_trace(record: LogRecord, entry: dict[str, Any]) -> None:
 
 
 def _fields(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of ``entry``, and the members of ``attributes`` that have another name."""
+    """Yield the fields of ``entry`` and the members of ``attributes``, renamed if a field has their name."""
     for name, value in entry.items():
         if name == "attributes" and isinstance(value, dict):
-            yield from ((key, each) for key, each in value.items() if key not in entry)
+            for key, each in value.items():
+                if key not in entry:
+                    yield key, each
+                elif each != entry[key]:
+                    yield f"metadata.{key}", each  # as the collector's server names it
         else:
             yield name, value
 
