@@ -401,12 +401,12 @@ def test_file_that_could_not_be_opened_again_stays_open(open_folder: pathlib.Pat
 
 @pytest.fixture
 def few_descriptors() -> Iterator[list[int]]:
-    """Let the process have 128 descriptors, and close at the end those that the test puts into the list."""
+    """Let the process have 100 more descriptors, and close at the end those that the test puts into the list."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, open_descriptors())) + 100, before[1]))
     yield taken
     for fd in taken:
         os.close(fd)
