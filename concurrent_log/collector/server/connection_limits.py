@@ -125,6 +125,16 @@ class LimitedProtocol(H11Protocol):
         if self.cycle is not before and self._opened_at + _MAX_AGE <= self.clock():
             self.headers.append(_CLOSE_HEADER)  # as if the client asked for it
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that cannot be parsed, and close; the application can then no longer answer it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+
     def on_response_complete(self) -> None:
         """Process the next request, and update the timeout."""
         super().on_response_complete()

@@ -74,6 +74,17 @@ def test_ambiguous_request_closes_the_connection(
 
     assert statuses in ([b"400"], [b"200", b"400"] if path.startswith(b"GET") and fields == _CHUNKED else [])
     assert sqlite_server.count() == 0
+    assert "Traceback" not in sqlite_server.errors
+
+
+@pytest.mark.parametrize("path", [b"GET /no-such-page", b"GET /health", b"POST /no-such-page", b"POST /logs"])
+def test_invalid_body_is_answered_once(sqlite_server: Server, path: bytes) -> None:
+    """The application, which begins when the head is there, no longer answers when the body turns out to be invalid."""
+    head = path + b" HTTP/1.1\r\nHost: localhost\r\n" + _CHUNKED + b"\r\n"
+
+    assert ask(sqlite_server, head + b"xyz\r\n" + _NEXT) == [b"400"]
+    assert sqlite_server.ask("GET", "/health")[0] == 200
+    assert "Traceback" not in sqlite_server.errors
 
 
 @pytest.mark.parametrize(
