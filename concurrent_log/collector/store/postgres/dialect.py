@@ -43,6 +43,10 @@ class PostgresDialect:
         collation = "C" if is_ascii else self.collation
         return f"""{text} COLLATE "{collation}" ILIKE {like}"""
 
+    def any_is_like(self, texts: Sequence[str], like: str, is_ascii: bool) -> str:
+        """Return the condition that one of ``texts`` is LIKE a pattern."""
+        return " OR ".join(self.is_like(text, like, is_ascii) for text in texts)
+
     def text_passes(self, statement: Statement, text: str, test: ValueTest) -> str:
         """Return the condition that ``text`` passes a test."""
         if isinstance(test, Like):

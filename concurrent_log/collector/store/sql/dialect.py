@@ -31,6 +31,9 @@ class Dialect(Protocol):
     def is_like(self, text: str, like: str, is_ascii: bool) -> str:
         """Return the condition that ``text`` is LIKE a pattern, ignoring case; that of ASCII letters if it is ASCII."""
 
+    def any_is_like(self, texts: Sequence[str], like: str, is_ascii: bool) -> str:
+        """Return the condition that one of ``texts`` is LIKE a pattern; see `is_like`."""
+
     def text_passes(self, statement: "Statement", text: str, test: ValueTest) -> str:
         """Return the condition that ``text`` passes a test."""
 

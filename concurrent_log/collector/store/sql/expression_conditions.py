@@ -61,8 +61,8 @@ def _is_storable(expression: HasText | HasField | FieldIs) -> bool:
 
 def _has_text(statement: Statement, pattern: TextPattern) -> str:
     dialect, like = statement.dialect, statement.argument(pattern.like)
-    columns = [dialect.is_like(column, like, pattern.is_ascii) for column in SEARCHED_COLUMNS]
-    return f"({' OR '.join([*columns, dialect.attributes_contain(like, pattern)])})"
+    columns = dialect.any_is_like(SEARCHED_COLUMNS, like, pattern.is_ascii)
+    return f"({columns} OR {dialect.attributes_contain(like, pattern)})"
 
 
 def _column(statement: Statement, expression: FieldIs | HasField) -> str:

@@ -63,7 +63,9 @@ def like_function(like: str) -> Callable[[str], bool]:
         encoded = [part.encode().lower() for part in parts]
         return lambda text: _has_parts(text.encode("utf-8", "surrogatepass").lower(), encoded)
     folded = [fold(part) for part in parts]
-    return lambda text: _has_parts(fold(text), folded)
+    if all(map(str.isascii, folded)):  # for example the Kelvin sign, whose lower case is k
+        return lambda text: _has_parts(fold(text), folded)
+    return lambda text: not text.isascii() and _has_parts(fold(text), folded)
 
 
 def _has_parts(text: Any, parts: Sequence[Any]) -> bool:

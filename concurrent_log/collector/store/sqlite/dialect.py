@@ -38,6 +38,12 @@ class SqliteDialect:
             return function
         return f"CASE WHEN length({text}) > {_LONG} THEN {function} ELSE {text} LIKE {like} ESCAPE '\\' END"
 
+    def any_is_like(self, texts: Sequence[str], like: str, is_ascii: bool) -> str:
+        """Call the function in Python once for all texts, if it is needed."""
+        if is_ascii:
+            return " OR ".join(self.is_like(text, like, is_ascii) for text in texts)
+        return f"any_text_is_like({like}, {', '.join(texts)})"
+
     def text_passes(self, statement: Statement, text: str, test: ValueTest) -> str:
         """Return the condition that ``text`` passes a test."""
         if isinstance(test, Like):
@@ -61,13 +67,17 @@ class SqliteDialect:
         return f"CASE WHEN {self.is_like('attributes', like, True)} THEN {function} END"
 
     def attribute_passes(self, statement: Statement, key: str, test: ValueTest | None) -> str:
-        """Look into the attributes whose JSON text contains the key; JSON may escape what is not ASCII."""
+        """Look into the attributes whose JSON text contains the key and the value; JSON may escape other letters."""
+        found = [TextPattern.containing(key.partition(".")[0])]
+        if isinstance(test, Like):
+            found.append(TextPattern.containing(*test.pattern.parts))
+        likes = [statement.argument(each.like) for each in found if each.is_plain_json and each.is_ascii]
         arguments = f"{statement.argument(key)}, {statement.argument(encode_test(test))}"
         function = f"attribute_passes(attributes, {arguments})"
-        name = TextPattern.containing(key.partition(".")[0])
-        if not name.is_plain_json or not name.is_ascii:
+        if not likes:
             return function
-        return f"CASE WHEN {self.is_like('attributes', statement.argument(name.like), True)} THEN {function} END"
+        is_possible = " AND ".join(self.is_like("attributes", like, True) for like in likes)
+        return f"CASE WHEN {is_possible} THEN {function} END"
 
     def attribute_is(self, statement: Statement, paths: Sequence[Sequence[str]], values: Sequence[Any]) -> str:
         """Return the condition that one of the paths has a value of the same type and content."""

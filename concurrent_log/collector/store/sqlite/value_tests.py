@@ -31,6 +31,12 @@ def text_is_like(text: str | None, like: str) -> bool:
     return text is not None and like_function(like)(text)
 
 
+def any_text_is_like(like: str, *texts: str | None) -> bool:
+    """Return whether one of the texts is LIKE a pattern, ignoring case."""
+    is_like = like_function(like)
+    return any(is_like(text) for text in texts if text)
+
+
 def text_passes(text: str | None, test: str) -> bool:
     """Return whether a text passes an encoded test."""
     return text is not None and _decode_test(test)(text)
@@ -44,6 +50,8 @@ def number_text(number: float | None) -> str | None:
 def attributes_contain(attributes: str | None, like: str) -> bool:
     """Return whether a value in the JSON text ``attributes`` is LIKE a pattern."""
     is_like = like_function(like)
+    if attributes is None or ("\\" not in attributes and not is_like(attributes)):
+        return False  # Without escapes, the text of a value is in that of the whole.
     return any(is_like(_text(leaf)) for leaf in _leaves(_decode(attributes)) if leaf is not None)
 
 
@@ -96,9 +104,14 @@ def _decode(attributes: str | None) -> Any:
 def _values_at(found: Sequence[Any], path: Sequence[str]) -> Sequence[Any]:
     """Return the values at a path, whose names may have any case."""
     for name in path:
-        is_name = like_function(TextPattern((name,)).like)
-        found = [value for each in found if isinstance(each, dict) for key, value in each.items() if is_name(key)]
+        members = (member for each in found if isinstance(each, dict) for member in each.items())
+        found = [value for key, value in members if _is_key(name, key)]
     return found
+
+
+@functools.lru_cache(maxsize=10_000)
+def _is_key(name: str, key: str) -> bool:
+    return like_function(TextPattern((name,)).like)(key)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -134,6 +147,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """Add the functions that the conditions of `SqliteDialect` use to a connection."""
     functions: list[tuple[Callable[..., Any], int]] = [
         (text_is_like, 2),
+        (any_text_is_like, -1),
         (text_passes, 2),
         (number_text, 1),
         (attributes_contain, 2),
