@@ -37,16 +37,17 @@ class OwnFile(io.FileIO):
     append = io.FileIO.write  # not an attribute of the instance, which would refer to itself
 
     def __init__(self, path: str, owner: int = -1) -> None:
-        self._own(open_log(path, APPEND_FLAGS | os.O_CREAT, owner), "ab", path)
-
-    def _own(self, fd: int, mode: str, path: str) -> None:
-        """Take over a descriptor."""
-        try:
-            super().__init__(fd, mode, closefd=False)
-            self._identity = identity_of(fd)
+        fd = open_log(path, APPEND_FLAGS | os.O_CREAT, owner)
+        try:  # at once: a signal handler may raise anywhere
+            self._own(fd, "ab", path)
         except BaseException:
             os.close(fd)
             raise
+
+    def _own(self, fd: int, mode: str, path: str) -> None:
+        """Take over a descriptor."""
+        super().__init__(fd, mode, closefd=False)
+        self._identity = identity_of(fd)
         self.name = path
 
     def write(self, data: Any) -> int:
@@ -94,7 +95,12 @@ class LongOpenFile(OwnFile):
     """
 
     def __init__(self, path: str, mode: str) -> None:
-        self._own(open_regular(path, os.O_RDONLY if mode == "rb" else os.O_RDWR), mode, path)
+        fd = open_regular(path, os.O_RDONLY if mode == "rb" else os.O_RDWR)
+        try:
+            self._own(fd, mode, path)
+        except BaseException:
+            os.close(fd)
+            raise
 
     def _check(self) -> None:
         if not self.is_own():

@@ -32,10 +32,13 @@ def check_is_regular(fd: int, path: str) -> int:
     Raises:
         OSError: It is not a regular file; the descriptor is closed.
     """
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise not_regular(path)
+        return fd
+    except BaseException:  # also of a signal handler
         os.close(fd)
-        raise not_regular(path)
-    return fd
+        raise
 
 
 def check_regular(path: str) -> os.stat_result:
