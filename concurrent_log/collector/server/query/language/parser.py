@@ -32,7 +32,7 @@ def parse(text: str) -> Expression | None:
         raise explain(text, error) from None
     if not tree.children:
         return None
-    return _Builder(text).build(tree.children[0], _MAX_DEPTH)
+    return _Builder().build(tree.children[0], _MAX_DEPTH)
 
 
 @functools.cache
@@ -44,8 +44,7 @@ def _grammar() -> Lark:
 class _Builder:
     """Builds the expression from the tree of the grammar."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self) -> None:
         self._conditions = 0
 
     def build(self, branch: "_Branch | Token", depth: int) -> Expression:
